@@ -9,7 +9,7 @@ ENVIRONMENT := @$(PYTHON) tools/environment.py $(VENV)
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: demo check test test-extras test-slow test-lowest lint audit bench distributions clean environment
+.PHONY: demo check test test-extras test-slow test-lowest lint audit bench docs distributions clean environment
 
 demo:
 	$(ENVIRONMENT) plot
@@ -44,6 +44,11 @@ audit: environment
 bench: environment
 	$(PYTEST) benchmarks -m 'not slow' --benchmark-max-time=0.05
 
+docs:
+	$(ENVIRONMENT) docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -W error -m mkdocs build --strict --quiet
+	@echo "$(BIN)/python -m http.server --directory site 8000 shows it at http://localhost:8000"
+
 distributions: environment
 	$(BIN)/python -m pip install --quiet build twine
 	rm -rf dist
@@ -51,4 +56,4 @@ distributions: environment
 	$(BIN)/python -m twine check --strict dist/*
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

@@ -1,7 +1,7 @@
-"""Threads that work for another one, which waits for them: what it may do, they may.
+"""Threads that act for another thread, which waits for them, and with its permissions.
 
-Compiled code may call a layer, loss or metric of the user's own from any of its threads. That part may read the network
-that is being trained, as if it was called by the thread that trains.
+Compiled code may call a user-defined layer, loss or metric from any of its threads. That part may read the network
+being trained, as if it were called by the training thread.
 """
 
 import threading
@@ -9,18 +9,18 @@ import threading
 
 class _OfThread(threading.local):
     number: int | None = None
-    """For which one it works; nothing but a class's attribute is found at once where a thread has none."""
+    """Thread this one acts for. A class attribute is the fastest default for threads without a value."""
 
 
 _of_thread = _OfThread()
 
 
 def act_for(thread: int) -> None:
-    """Let this thread, until it acts for another, count as the one that waits for what it does."""
+    """Make this thread count as `thread`, which waits for it, until it acts for another."""
     _of_thread.number = thread
 
 
 def acting() -> int:
-    """The number of the thread that this one counts as: its own, if it works for no other."""
+    """Return the number of the thread that this one counts as: its own, if it acts for none."""
     number = _of_thread.number
     return threading.get_ident() if number is None else number

@@ -1,4 +1,4 @@
-"""An executable around another one, which has the parameters, predicts and evaluates; training is its own."""
+"""Wrapper of an executable that trains in its own way and delegates everything else."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -9,14 +9,14 @@ from dnnkit.kernels.array import Array
 
 
 class Around(Executable):
-    """Whatever is no matter of training, the executable inside does."""
+    """Delegates everything except training to the inner executable."""
 
     def __init__(self, inner: Executable) -> None:
         self._inner, self.program = inner, inner.program
 
     @property
     def within(self) -> Executable:
-        """What a backend built."""
+        """The executable that a backend built."""
         return self._inner
 
     @property

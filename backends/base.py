@@ -1,6 +1,6 @@
-"""What a backend is: operations, a name, whether it works on this machine, and how it builds a program.
+"""Base class of backends: operations, a name, availability, and how to build a program.
 
-A backend of your own is a subclass with `name` and `xp`; see docs/extending.md.
+A custom backend is a subclass with `name` and `xp`; see docs/extending.md.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,86 +17,87 @@ if TYPE_CHECKING:
 
 
 class Backend(Operations):
-    """An array library with a name: whether it works here, and how it builds a program."""
+    """An array library under a name: whether it works here, and how it builds a program."""
 
     api_version = 2
-    """Of this contract. Backends of version 1 work on: what they build is given no program that it does not know."""
+    """Version of this contract. Backends of version 1 still work: their executables get no program they do not support.
+    """
     name: str
-    """As in `DNNKIT_BACKEND`."""
+    """Name, as in `DNNKIT_BACKEND`."""
     install = ""
-    """The pip command that makes the backend work where it does not."""
+    """The pip command that installs what the backend needs."""
     _device_asked: str | None = None
 
     def __init__(self, device: str | None = None) -> None:
-        """`device` is what stands behind the colon of `cupy:1`."""
+        """Create the backend; `device` is the part after the colon in `cupy:1`."""
         if device is not None:
             raise ValueError(f"backend {self.name!r} has no devices to choose from, but {device!r} was asked for")
 
     @classmethod
     def unavailable_reason(cls) -> str | None:
-        """Why the backend cannot work here, in words; None if it can. Must be cheap and must not raise."""
+        """Return why the backend cannot work here, or None. Must be cheap and must not raise."""
         return None
 
     @classmethod
     def remedy(cls) -> str:
-        """What would make it work where it does not; empty if nothing would."""
+        """Return what would make the backend work; empty if nothing would."""
         return cls.install
 
     @property
     def address(self) -> str:
-        """What chooses it again: its name, and the device if one was asked for, as in `cupy:1`."""
+        """Name that selects it again: its name, with the device if one was requested, as in `cupy:1`."""
         return self.name if self._device_asked is None else f"{self.name}:{self._device_asked}"
 
     @property
     def version(self) -> str:
-        """The array library's version."""
+        """Version of the array library."""
         return str(getattr(self.xp, "__version__", "unknown"))
 
     @property
     def device(self) -> str:
-        """Where it computes, in words."""
+        """Where it computes, for display."""
         return "cpu"
 
     def diagnose(self) -> list[Finding]:
-        """What `dnnkit doctor` should tell of a backend that works, beyond its version."""
+        """Return findings for `dnnkit doctor` about a working backend, besides its version."""
         return []
 
     # -- building ----------------------------------------------------------------------------------------------------
 
     def unsupported_reason(self, program: Program) -> str | None:
-        """Why the backend's fast path cannot take the program; None if it can."""
+        """Return why the backend's fast path does not support the program, or None."""
         parts = program.custom_parts
         return f"{', '.join(parts)}: not built in, so not compiled or preallocated" if parts else None
 
     def seconds_per_step(self, program: Program, rows: int) -> float | None:
-        """The predicted seconds of a training step, by which "auto" compares backends; None if it cannot be predicted.
+        """Return the predicted seconds per training step, by which "auto" compares backends; None if unknown.
 
         Arguments:
             program: a network with a loss.
-            rows: of a batch.
+            rows: rows per batch.
         """
         return None
 
     def compile_ahead(self, dtype: str) -> None:
-        """Compile what training in that dtype may need, whatever the network, the data and the machine's load."""
+        """Compile everything that training in this dtype may need, for any network, data and load."""
 
     def build(self, program: Program) -> Executable:
-        """The program, ready to run, its parameters zero."""
+        """Return the program as an executable, with all parameters zero."""
         return StagewiseExecutable(self, program, self.plan(program, "stage by stage"))
 
     def build_by_stages(self, program: Program) -> Executable:
-        """The same, one operation after another, whatever the backend has that is faster."""
+        """Return a stagewise executable, even if the backend has a faster one."""
         return StagewiseExecutable(self, program, self.plan(program, "stage by stage"))
 
     def many(self, workers: int) -> "Many | None":
-        """What trains several networks at the same time, so many at most, each in one thread.
+        """Return what trains up to `workers` networks at once, each in one thread.
 
-        None where they are trained one after the other.
+        None if networks are trained one after another.
         """
         return None
 
     def plan(self, program: Program, execution: str, **details: Any) -> Plan:
-        """How the program is run, for the record."""
+        """Return a record of how the program is run."""
         estimated = ", ".join(metric.name for metric in program.metrics if metric.exact is not None)
         if estimated:
             details["estimated while training"] = f"{estimated}; exact in validation and evaluate"

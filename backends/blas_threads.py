@@ -1,6 +1,7 @@
-"""How many threads BLAS has: one setting of the whole process, which threads that want different ones take turns in.
+"""Number of BLAS threads: a process-wide setting for which threads with different requirements take turns.
 
-Sums in another number of threads round otherwise: beside somebody else's bound the same call would have other bits.
+Sums over a different number of threads round differently: under another thread's limit the same call would give other
+bits.
 """
 
 import os
@@ -17,44 +18,44 @@ from typing import Any
 from dnnkit.backends.acting import acting
 
 ALONE = object()
-"""Wanted by a fork: that nobody computes."""
+"""Limit requested by a fork: no thread computes."""
 
 CHANGING = object()
-"""The bound in force while it is being changed."""
+"""Value of the limit while it is being changed."""
 
 LOOK = 0.2
-"""Seconds between two looks for signals: one that another thread is given does not wake the main one."""
+"""Seconds between two checks for signals: a signal delivered to another thread does not wake the main one."""
 
 PATIENCE = 10.0
-"""Seconds that a fork waits for the end of a batch, at most."""
+"""Maximum seconds that a fork waits for the end of a batch."""
 
 
 class BlasThreads:
-    """The bound in force, and who waits for another."""
+    """The current limit, and the threads that wait for another."""
 
     def __init__(self, find: Callable[[], list[Any]]) -> None:
         self._find, self._modules = find, -1
         self._bound: int | object | None = None
         self._libraries: list[Any] = []
         self._own: list[int] = []
-        """What they had before anybody wanted a bound."""
+        """Thread counts before any limit was set."""
         self._forget_threads()
 
     def _forget_threads(self) -> None:
-        """As in the child of a fork: no other thread is there to give its bound back."""
+        """Reset the state, as in the child of a fork, which has no other threads."""
         self._lock = threading.Lock()
         self._users = set[int]()
-        """Threads, so that one which is interrupted anywhere can take itself out, whether it is in already or not."""
+        """Thread numbers, so that an interrupted thread can remove itself, whether or not it was added."""
         self._kind: int | object | None = None
-        """What those want who use it now."""
+        """Limit of the current users."""
         self._waiting: deque[tuple[int | object | None, int, threading.Lock]] = deque()
         self._own_thread = threading.local()
 
     @contextmanager
     def bounded(self, bound: int | None) -> Iterator["BlasThreads"]:
-        """Within, BLAS has at most so many threads; with None, as many as it has by itself. Waits for other bounds."""
+        """Limit BLAS to `bound` threads within this context; None for its own default. Waits for other limits."""
         mine = self._own_thread
-        if getattr(mine, "is_within", False):  # a layer of one's own that predicts: the outer bound is in force
+        if getattr(mine, "is_within", False):  # nested, e.g. a custom layer that predicts: the outer limit stays
             yield self
             return
         try:
@@ -65,12 +66,12 @@ class BlasThreads:
             mine.is_within = False
             try:
                 self._leave()
-            except BaseException:  # Ctrl-C just now
+            except BaseException:  # Ctrl-C at this moment
                 self._leave()
                 raise
 
     def join(self) -> bool:
-        """Count this thread in with those that are within, for one of which it works, until `part`; False if it was."""
+        """Add this thread to the users of the current limit, until `part`; return False if it already was one."""
         mine = self._own_thread
         if getattr(mine, "is_within", False):
             return False
@@ -78,17 +79,17 @@ class BlasThreads:
         return True
 
     def part(self) -> None:
-        """Count this thread no longer in."""
+        """Remove this thread from the users."""
         self._own_thread.is_within = False
 
     def let_others(self) -> None:
-        """Between two pieces of work, let those have their turn who wait for another bound."""
+        """Between two pieces of work, give a turn to threads that wait for another limit."""
         if self._waiting and acting() in self._users:
             self._leave()
             self._enter(self._own_thread.bound)
 
     def _enter(self, kind: int | object | None, patience: float = inf) -> bool:
-        """Wait until it is this thread's turn; False if that took longer than the patience, in seconds."""
+        """Wait for this thread's turn; return False if that takes longer than `patience` seconds."""
         me = acting()
         with self._lock:
             if not self._waiting and self._fits(kind):
@@ -100,7 +101,7 @@ class BlasThreads:
         end = monotonic() + patience
         while not turn.acquire(timeout=max(0.0, min(LOOK, end - monotonic()))):
             with self._lock:
-                if me in self._users:  # who admitted this thread was interrupted before it could wake it
+                if me in self._users:  # the admitting thread was interrupted before it could wake this one
                     return True
                 if monotonic() >= end:
                     self._leave_queue(me)
@@ -108,14 +109,14 @@ class BlasThreads:
         return True
 
     def _leave(self) -> None:
-        """Let this thread neither have a bound nor wait for one; if it does neither, nothing happens."""
+        """Give up this thread's limit, or its place in the queue; no-op without either."""
         me = acting()
         with self._lock:
             self._users.discard(me)
             self._leave_queue(me)
 
     def _leave_queue(self, me: int) -> None:
-        """Let a thread no longer wait, and others come in, who had come later."""
+        """Remove a thread from the queue, and admit those behind it that can run."""
         for waiting in [each for each in self._waiting if each[1] == me]:
             self._waiting.remove(waiting)
         if not self._users and not self._waiting:
@@ -139,12 +140,13 @@ class BlasThreads:
         if bound == self._bound:
             return
         if self._bound is None:
-            if self._modules != len(sys.modules):  # some milliseconds: not as long as nothing was imported
+            if self._modules != len(sys.modules):  # takes some milliseconds; skipped unless modules were imported
                 self._libraries, self._modules = self._find(), len(sys.modules)
             self._own = [library.get_num_threads() for library in self._libraries]
         self._bound = CHANGING
         for library, own in zip(self._libraries, self._own, strict=True):
-            # threadpoolctl lets one thread of a process set it and passes over the others in silence; we hold a lock.
+            # threadpoolctl lets only one thread of a process set limits and silently ignores others; a lock protects
+            # us.
             forget = getattr(library, "clear_controlling_thread", lambda force: None)
             forget(force=True)
             library.set_num_threads(own if bound is None else min(bound, own))
@@ -152,19 +154,19 @@ class BlasThreads:
         self._bound = bound
 
     def before_fork(self) -> None:
-        """Wait until no thread computes: the child would wait for ever for a lock that BLAS holds then."""
+        """Wait until no thread computes: the child would wait forever for a lock held inside BLAS."""
         if not getattr(self._own_thread, "is_within", False):
             self._enter(ALONE, PATIENCE)
 
     def after_fork(self) -> None:
-        """In the parent: the others go on."""
+        """Let the other threads of the parent continue."""
         if not getattr(self._own_thread, "is_within", False):
             self._leave()
 
 
 @cache
 def blas_threads() -> BlasThreads:
-    """Those of the BLAS libraries that this process has loaded."""
+    """Return the manager of the BLAS libraries that this process has loaded."""
     from threadpoolctl import ThreadpoolController
 
     made = BlasThreads(lambda: ThreadpoolController().select(user_api="blas").lib_controllers)

@@ -1,10 +1,10 @@
-"""What "auto" decides for a program: its processor's backend, or a GPU's where a training step is predicted faster.
+"""Decision of "auto" for a program: the CPU backend, or a GPU if a training step is predicted to be faster there.
 
-The questions go from cheap to dear, and the first that settles it is the last: does the program train at all; does the
-processor need longer for a step than any GPU's host; is there a GPU that works; what does the step take there. Only the
-third imports a GPU's library, so a small network never does. Predictions are of backends' cost models, which read no
-clock but once, when a GPU is first asked; what it said is kept on disk, so the same program is decided the same way.
-See docs/design/0031-the-choice-of-a-backend.md.
+The checks go from cheap to expensive, and the first decisive one ends them: does the program train at all; does the CPU
+need longer per step than the host of any GPU; is there a working GPU; how long does a step take there. Only the third
+imports a GPU library, so small networks never do. Predictions come from the backends' cost models, which measure only
+once, when a GPU is first considered; the result is kept on disk, so the same program gets the same decision. See
+docs/design/0031-the-choice-of-a-backend.md.
 """
 
 from dataclasses import replace
@@ -19,40 +19,40 @@ from dnnkit.backends.state import Plan
 from dnnkit.errors import BackendUnavailable
 
 DEVICES = ("cupy",)
-"""Backends that "auto" weighs against the processor's; those that are not part of this installation are passed over."""
+"""Backends that "auto" compares with the CPU's; those that are not installed are skipped."""
 
 ASSUMED_ROWS, NONE_TRAINED = 32, 0
-"""Rows of a batch where nobody has said how many, the default of `fit`; and where a network was asked for predictions
-and nothing else so far."""
+"""Rows per batch if unspecified, the default of `fit`; and the value for networks that have only predicted so far."""
 
 WORTH = 0.8
-"""A GPU is taken if it needs less than this share of the processor's time: predictions err by about as much, and data
-need not be carried to a processor."""
+"""A GPU is chosen if it needs less than this fraction of the CPU's time: predictions err by about as much, and a CPU
+needs no data transfer.
+"""
 
 LEAST_STEP, LEAST_LAYER = 4.5e-6, 7.5e-6
-"""Seconds below which no GPU makes a step: of the step, and of each dense layer besides. Three launches and five, each
-taken to last 1.5 µs in a graph, about half of what is known of GPUs; the host needs less (docs/gpu.md)."""
+"""Lower bounds in seconds of any GPU: per step, and per dense layer in addition. Three and five launches at 1.5 µs each
+within a graph, about half of what is known of GPUs; the host needs less (docs/gpu.md).
+"""
 
 
 class Chosen(NamedTuple):
-    """A backend for a program, and in a line why "auto" took it; `why` is empty where somebody named the backend."""
+    """A backend for a program, and in one line why "auto" chose it; `why` is empty if the user named the backend."""
 
     backend: Backend
     why: str = ""
     otherwise: Backend | None = None
-    """Who takes over if a GPU that was chosen cannot build the program."""
+    """Fallback if a chosen GPU cannot build the program."""
 
 
 def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
-    """The backend for a program in batches of so many rows.
+    """Return the backend for a program.
 
     Arguments:
-        asked: the user's choice, as `get_backend` takes it. One that is not "auto" is the answer.
+        asked: the user's choice, as for `get_backend`. Anything but "auto" is final.
         program: the network; one without a loss only predicts.
-        rows: of a batch, as far as is known, or `NONE_TRAINED`.
-
+        rows: rows per batch, as far as known, or `NONE_TRAINED`.
     Raises:
-        BackendUnavailable: a backend that was named cannot work. "auto" always finds one.
+        BackendUnavailable: a named backend cannot work. "auto" always finds one.
     """
     processor, program = get_backend(asked), without_optimizer(program)
     if isinstance(asked, Backend) or choice(asked).name != "auto":
@@ -77,7 +77,7 @@ def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
         try:
             device = get_backend(name)
             theirs = device.seconds_per_step(program, rows)
-        except Exception as error:  # a library that is broken in a way of its own must not end what runs without it
+        except Exception as error:  # a broken library must not stop what runs without it
             why = f"{here}; {name} failed when it was measured: {_line(error)}"
             continue
         if theirs is None:
@@ -91,12 +91,12 @@ def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
 
 
 def build(chosen: Chosen, program: Program) -> tuple[Chosen, Executable]:
-    """The program on the backend that was chosen; on the processor's, if it was "auto" that chose and a GPU fails."""
+    """Build the program on the chosen backend; if "auto" chose a GPU that fails, on the CPU backend."""
     if chosen.otherwise is None:
         return chosen, _built(chosen.backend, program)
     try:
         return chosen, _built(chosen.backend, program)
-    except Exception as error:  # no memory, no compiler, a driver that gives up: "auto" did not promise a GPU
+    except Exception as error:  # no memory, no compiler, a driver error: "auto" did not promise a GPU
         why = f"{chosen.otherwise.name}: {chosen.backend.name} failed when the network was built: {_line(error)}"
         return Chosen(chosen.otherwise, why), _built(chosen.otherwise, program)
 
@@ -117,16 +117,16 @@ def _built(backend: Backend, program: Program) -> Executable:
 
 
 def without_optimizer(program: Program) -> Program:
-    """The program that a backend builds, and by which it is chosen: what is computed, not how it is trained."""
+    """Return the program as a backend builds and is chosen for it: without a full-batch optimizer."""
     return replace(program, rule=None) if isinstance(program.rule, FullBatch) else program
 
 
 CHOSEN = "chosen"
-"""Where in a plan's details the reason stands."""
+"""Key of the reason in a plan's details."""
 
 
 def reason_in(plan: Plan) -> str:
-    """Why "auto" took the backend that ran, as its plan says, which may be a stranger's; empty if it was named."""
+    """Return why "auto" chose the backend, from a plan, which may be untrusted; empty if it was named."""
     reason: Any = plan.details.get(CHOSEN, "")
     return reason[:400] if isinstance(reason, str) and reason.isprintable() else ""
 

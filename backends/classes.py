@@ -1,4 +1,4 @@
-"""Class numbers: which columns of the data some stage looks up, and whether what they hold are some."""
+"""Class numbers: which columns of the data are looked up by a stage, and whether they hold valid ones."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,11 +12,11 @@ from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.kernels.array import Array, namespace
 
 EXACT = {"float32": 1 << 24, "float64": 1 << 53}
-"""Whole numbers up to here are themselves in a matrix of that dtype."""
+"""Largest exact integer in a matrix of each dtype."""
 
 
 def class_columns(program: Program) -> tuple[tuple[int, int], ...]:
-    """(column of the data, how many classes it has, from 0 on), each column that some stage looks up.
+    """Return (column of the data, number of classes) for each column that a stage looks up.
 
     Raises:
         ConfigurationError: a stage looks up numbers that are not the data's, or has too many classes for the dtype.
@@ -49,7 +49,7 @@ def class_columns(program: Program) -> tuple[tuple[int, int], ...]:
 
 
 def _passed_on(stage: Op, given: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    """The columns of the data that an operation gives as they are; None of one that computes."""
+    """Return the data columns that an operation passes on unchanged; None if it computes."""
     settings = dict(stage.settings)
     if stage.kind == "columns" and given[0] is not None:
         return given[0][settings["start"] : settings["stop"]]
@@ -60,7 +60,7 @@ def _passed_on(stage: Op, given: Sequence[tuple[int, ...] | None]) -> tuple[int,
 
 
 def require_classes(x: Array, columns: Sequence[tuple[int, int]]) -> None:
-    """Raise `DataError`, with row and column, if data (N, F) hold another number there than one of the classes."""
+    """Raise `DataError`, with row and column, if data (N, F) hold anything but a valid class number there."""
     xp = namespace(x)
     for column, count in columns:
         numbers = x[:, column]

@@ -1,7 +1,7 @@
-"""What a backend builds from a program: the executable, owner of every buffer.
+"""Executables: what a backend builds from a program, owner of all buffers.
 
-The contract only. `stagewise/executable.py` fulfils it for every backend, one operation after another; a backend with a
-faster way (a compiled epoch, a resident GPU kernel) has its own.
+This is only the contract. `stagewise/executable.py` implements it for every backend, one operation after another; a
+backend with a faster way (a compiled epoch, recorded GPU steps) has its own executable.
 """
 
 from abc import ABC, abstractmethod
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from dnnkit.backends.iterations import Iterations
 
 AfterBatch: TypeAlias = Callable[[int, Totals], None]
-"""What is called after a batch of an evaluation, with its number and the totals so far."""
+"""Callback after each batch of an evaluation, with its number and the totals so far."""
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """The loss of a batch and its gradient in every trained parameter, on the backend; `input` only if asked for."""
+    """Loss of a batch and its gradient in every trained parameter, on the backend; `input` only if requested."""
 
     loss: float
     parameters: Mapping[str, Array]
@@ -35,7 +35,7 @@ class Gradients:
 
 @dataclass(frozen=True)
 class Epochs:
-    """What was measured in epochs that were run in one call: their logs, by name a number of each."""
+    """Logs of epochs that were run in one call: by name, one number per epoch."""
 
     count: int
     logs: Mapping[str, list[float]]
@@ -45,47 +45,49 @@ class Epochs:
 class Executable(ABC):
     """A built network. After `build`, a training step allocates nothing that grows.
 
-    One epoch: `begin_epoch(data, order, batch_size)`, then `run_steps(0, steps, ...)` in one call or in several, then
-    `totals()`. Nothing is read back from the device before `totals`.
+    An epoch: `begin_epoch(data, order, batch_size)`, then `run_steps(0, steps, ...)` in one call or several, then
+    `totals()`. Nothing is read from the device before `totals`.
     """
 
     program: Program
     plan: Plan
     state: TrainingState
     epoch: Any = None
-    """All that `begin_epoch` begins: who keeps it, and puts it back, may run steps of other data meanwhile."""
+    """State that `begin_epoch` creates. A caller may save it, run steps on other data, and restore it."""
     api_version = 1
-    """What it understands. 2 has programs that are graphs, with ops, statistics and several outputs; frozen parameters;
-    penalties and bounds; groups of parameters, running means and all of `Hyperparameters`; updates that are made of
-    several batches. An executable of before these says nothing, and would train as if they were not there: it is given
-    no such program, and no network trains with it that has such."""
+    """Version of the contract it supports. Version 2 adds programs that are graphs, with ops, statistics and several
+    outputs; frozen parameters; penalties and constraints; parameter groups, running means and all of
+    `Hyperparameters`; and gradient accumulation. An executable written before has the default, and would silently
+    ignore these, so it is never given such a program.
+    """
     can_run_epochs = False
-    """Whether it runs epochs of one step in one call; the order of the rows does not matter then."""
+    """Whether it runs several epochs of one step in one call; the order of the rows then does not matter."""
     loads_in_parallel = False
-    """Whether another thread may call `load` while steps run, so that the next data are ready when these are used."""
+    """Whether another thread may call `load` while steps run, to prefetch the next data."""
     reads_in_parallel = False
-    """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, also beside
-    one that does something else, if they are given the parameters: of `copy_parameters`, or of `settle` as long as
-    nothing changes them. All else is for one thread at a time; the network sees to that."""
+    """Whether several threads may call `predict`, `predict_few`, `evaluate` and `read_parameter` at once, even while
+    another method runs, if they pass parameters: from `copy_parameters`, or from `settle` while nothing changes
+    them. All other methods are for one thread at a time, which the network ensures.
+    """
 
     # -- data --------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:
-        """Take checked data (N, ...), targets and row weights, (N,) or of each output (N, outputs) (`balanced`); the
-        result, of length N, is what other calls want.
+        """Load checked data (N, ...), targets and row weights, (N,) or per output (N, outputs) (see `balanced`).
 
-        All is checked but whether data are finite: as every number is read here, in the dtype of the program, it is
-        seen here, too, and `DataError` says where one is not.
+        The result, of length N, is passed to other methods. Everything has been checked except whether numbers are
+        finite: since every number is read here, in the program's dtype, that is checked here, and `DataError` says
+        where one is not.
 
-        Arrays are the host's, or the backend's own. They must not change while the executable uses them.
+        Arrays are on the host, or the backend's own. They must not change while the executable uses them.
         """
 
     @property
     def loading(self) -> Hashable | None:
-        """All that `load` depends on besides the arrays: where it is equal, executables share what one has loaded.
+        """Everything that `load` depends on besides the arrays: executables with equal values share loaded data.
 
-        None where nobody shares.
+        None if loaded data are not shared.
         """
         return None
 
@@ -94,23 +96,24 @@ class Executable(ABC):
     def prepare(  # noqa: B027 - a backend that compiles nothing has nothing to do
         self, data: Any, batch_size: int, hyperparameters: Hyperparameters, held_out: Any = None
     ) -> None:
-        """Do what takes long before the first step of an epoch with such batches, and of an evaluation of `held_out`.
+        """Do slow preparation for an epoch of such batches, and for an evaluation of `held_out`, ahead of its first
+        step.
 
-        Called before any clock runs, where it can be interrupted. Whoever does not call it waits in the first step.
+        Called before timing starts, and interruptible. Without it, the first step takes longer.
         """
 
     @abstractmethod
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
-        """Hand over data and the order of its rows once for many steps, and set the totals to zero."""
+        """Pass data and row order for many steps at once, and reset the totals."""
 
     @property
     def ended(self) -> str:
-        """Why there is nothing left to train, in words, after steps of an optimizer that knows when; else empty."""
+        """Why training is finished, for optimizers that can tell; empty otherwise."""
         return ""
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What is told of an epoch besides loss and metrics, such as how often they were evaluated."""
+        """Logged numbers of an epoch besides loss and metrics, such as the number of evaluations."""
         return {}
 
     @abstractmethod
@@ -121,65 +124,68 @@ class Executable(ABC):
         """
 
     def run_epochs(self, data: Any, most: int, hyperparameters: Hyperparameters) -> Epochs:
-        """Run so many epochs of one step each, or fewer, where `can_run_epochs`; as one by one, but for who looks."""
+        """Run up to `most` epochs of one step each, if `can_run_epochs`; equivalent to running them one by one."""
         raise NotImplementedError(f"{type(self).__name__} runs epochs one by one")
 
     @abstractmethod
     def request_stop(self) -> None:
-        """Make the running or next `run_steps` return between two steps; callable from a signal handler."""
+        """Make the current or next `run_steps` return between two steps; callable from a signal handler."""
 
     def give_up(self) -> None:
-        """As `request_stop`, for somebody who does not wait: a step of seconds may end without an update."""
+        """As `request_stop`, but a step of seconds is abandoned without an update."""
         self.request_stop()
 
     @abstractmethod
     def totals(self) -> Totals:
-        """Loss and metrics summed over the steps since `begin_epoch`, as they were before each update."""
+        """Return loss and metrics summed over the steps since `begin_epoch`, each as before its update."""
 
     def sums(self) -> EpochSums | None:
-        """What `totals` is made of, to go on from; None where the backend cannot: then totals are those of the rest."""
+        """Return the sums behind `totals`, for resuming; None if not supported: resumed totals then cover the rest
+        only.
+        """
         return None
 
     def go_on_from(self, sums: EpochSums) -> None:
-        """Let the epoch that has just begun, not with its first step, add to these sums."""
+        """Add these sums to the epoch that has just begun at a later step."""
         raise NotImplementedError("an executable that gives sums goes on from them")
 
     def turn_to(self, data: Any, order: HostArray, batch_size: int, sums: EpochSums | None, step: int = 0) -> None:
-        """Go on with the running epoch, the next steps of which have other data: totals add to these sums.
+        """Continue the running epoch on other data; totals are added to these sums.
 
-        Steps count from the first of this order from now on, and `step` of them is the next; `state.position` and all
-        totals still count from the epoch's first.
+        Steps now count from the first of this order, and `step` is the next; `state.position` and all totals still
+        count from the start of the epoch.
         """
-        self.begin_epoch(data, order, batch_size)  # totals are those of the rest, where sums are not known
+        self.begin_epoch(data, order, batch_size)  # without sums, totals cover the rest only
 
     @abstractmethod
     def gradients(self, data: Any, *, with_input: bool = False) -> Gradients:
-        """Loss and gradients of all rows of the data as one batch, in training mode; changes no state."""
+        """Return loss and gradients of all rows as one batch, in training mode; changes no state."""
 
     def derivatives(self, data: Any, source: "Executable") -> HostArray | None:
-        """Derivatives of the scores of all rows in their inputs, (N, outputs, features), with another's parameters.
+        """Return derivatives of the scores of all rows in their inputs, (N, outputs, features), for `source`'s
+        parameters.
 
-        None where the rows have to be given once for each output, to `gradients`.
+        None if the caller has to pass the rows to `gradients` once per output.
         """
         return None
 
     @abstractmethod
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:
-        """A step with gradients by name of all that is trained, such as a mean of several ranks, as of a batch."""
+        """Apply an optimizer step with given gradients of all trained parameters, by name (a mean over ranks)."""
 
-    # -- parts of a batch, for ranks that share it -------------------------------------------------------------------
+    # -- parts of a batch, for ranks that share one --------------------------------------------------------------------
 
     def differentiate_part(self, data: Any, batch: HostArray, first: int, last: int, out: HostArray) -> list[float]:
-        """What rows first ... last - 1 of a batch add to its gradient, and to the sums of loss and metrics.
+        """Compute the contribution of rows first ... last - 1 of a batch to its gradient, loss and metrics.
 
-        The parts of a batch add up to what a training step measures, and to the gradient that it updates with: dropout
-        draws what it draws for the whole batch, a mean is over the whole batch, and penalties are in the part that
-        begins with row 0. Changes no state.
+        The parts of a batch add up to what a training step measures, and to its gradient: dropout draws as for the
+        whole batch, a mean is over the whole batch, and penalties belong to the part that begins with row 0. Changes no
+        state.
 
         Arguments:
-            data: as `load` gave it.
-            batch: numbers of all the rows of the batch, int64.
-            first, last: which of these are the part's; at least one.
+            data: as returned by `load`.
+            batch: indices of all rows of the batch, int64.
+            first, last: range of the part's rows; at least one.
             out: host memory from `empty_gradient`, for the gradient.
 
         Returns:
@@ -188,11 +194,11 @@ class Executable(ABC):
         raise self._without_parts()
 
     def empty_gradient(self) -> HostArray:
-        """Flat host memory for a gradient of all that is trained, in the program's dtype."""
+        """Return flat host memory for a gradient of all trained parameters, in the program's dtype."""
         raise self._without_parts()
 
     def update_flat(self, gradient: HostArray, hyperparameters: Hyperparameters) -> None:
-        """`update` with a gradient as `differentiate_part` writes it."""
+        """As `update`, with a gradient as written by `differentiate_part`."""
         raise self._without_parts()
 
     def _without_parts(self) -> BackendUnavailable:
@@ -205,39 +211,39 @@ class Executable(ABC):
     # -- all rows as one function of the trained parameters, for `iterations.py` -------------------------------------
 
     def read_trained(self) -> Array:
-        """A copy of all trained parameters, as one flat array of the backend."""
+        """Return a copy of all trained parameters as one flat array of the backend."""
         raise self._without_full_batches()
 
     def write_trained(self, numbers: Array) -> None:
-        """Replace all trained parameters by what is as flat as `read_trained` gave it."""
+        """Replace all trained parameters by a flat array as from `read_trained`."""
         raise self._without_full_batches()
 
     def name_trained(self, numbers: Array) -> dict[str, HostArray]:
-        """By name, on the host, what is as flat as `read_trained` gives it."""
+        """Convert a flat array as from `read_trained` to host arrays by name."""
         raise self._without_full_batches()
 
     def flatten_trained(self, values: Mapping[str, HostArray]) -> Array:
-        """The opposite; what is missing is zeros."""
+        """The inverse of `name_trained`; missing parameters are zero."""
         raise self._without_full_batches()
 
     def weight(self, data: Any, rows: HostArray | None = None) -> float:
-        """The sum of the row weights, of those rows if their numbers are given."""
+        """Return the sum of the row weights, of all rows or of the given ones."""
         raise self._without_full_batches()
 
     def differentiate_all(
         self, data: Any, numbers: Array, rows: int, goes_on: Callable[[], bool]
     ) -> tuple[float, Array] | None:
-        """Loss of all rows with these numbers as the trained parameters, and its gradient, as flat; changes no state.
+        """Return the loss over all rows and its flat gradient, for these trained parameters; changes no state.
 
-        So many rows are computed at a time, so that memory is bounded. `goes_on` is asked between two such chunks;
-        None as soon as it says no.
+        Rows are computed in chunks of `rows`, which bounds memory. `goes_on` is asked between chunks; once it returns
+        False, the result is None.
         """
         raise self._without_full_batches()
 
     def iterations(self, pairs: int, rows: int) -> "Iterations | None":
-        """What makes many iterations of L-BFGS in one call, with so many pairs; None where nothing does.
+        """Return what runs many L-BFGS iterations in one call, with this many pairs; None if not supported.
 
-        So many rows are computed at a time; the same as above.
+        Rows are computed in chunks of `rows`.
         """
         return None
 
@@ -247,21 +253,21 @@ class Executable(ABC):
             "no differentiate_all. Use another optimizer, such as dk.Adam(), or another backend, such as numpy"
         )
 
-    # -- batches of a user's own loop --------------------------------------------------------------------------------
+    # -- batches of a user's loop --------------------------------------------------------------------------------------
 
     def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:
-        """One update on x and y just as the user gave them; the loss before it.
+        """Apply an update on unchecked x and y from the user; return the loss before it.
 
-        None, and nothing is done, if that is no faster than an epoch of one step, or something may be wrong with them.
+        None, without effect, if that is no faster than an epoch of one step, or the data need the full checks.
         """
         return None
 
     def differentiate_batch(self, x: Any, y: Any) -> Gradients | None:
-        """`gradients` of x and y just as the user gave them, in memory of their own; or None, as `train_batch`."""
+        """Return `gradients` of unchecked x and y from the user, in new memory; or None, as `train_batch`."""
         return None
 
     def step_parts(self, data: Any, order: HostArray, batch_size: int) -> StepParts:
-        """How long a training step on these rows takes, part by part; afterwards the network has trained on them."""
+        """Measure each part of a training step on these rows; the network is trained by it."""
         return StepParts((), None, measured_step(self, data, order, batch_size))
 
     # -- inference ---------------------------------------------------------------------------------------------------
@@ -270,15 +276,15 @@ class Executable(ABC):
     def evaluate(
         self, data: Any, batch_size: int, parameters: Any = None, after_batch: AfterBatch | None = None
     ) -> Totals:
-        """Loss and metrics summed over all rows, dropout off; with the newest parameters, or those given.
+        """Return loss and metrics summed over all rows, without dropout; for the newest parameters, or those given.
 
-        `after_batch` is called after each `batch_size` rows; without it, as many are computed at a time as are fastest.
+        `after_batch` is called after each `batch_size` rows; without it, the fastest chunk size is used.
         """
 
     def measure(
         self, data: Any, batch_size: int, parameters: Any = None, after_batch: AfterBatch | None = None
     ) -> dict[str, float]:
-        """`evaluate`, by name; exact, where it has sums that only estimate a metric."""
+        """Return `evaluate` by name; exact where the sums only estimate a metric."""
         values = self.evaluate(data, batch_size, parameters, after_batch).means(self.program.metrics)
         if any(metric.exact is not None for metric in self.program.metrics):
             predictions, (targets, weights) = self.predict(data, batch_size, parameters), self.targets(data)
@@ -289,34 +295,36 @@ class Executable(ABC):
         return values
 
     def targets(self, data: Any) -> tuple[HostArray, HostArray | None]:
-        """Labels (N,) or rows (N, K) of what `load` gave, and the row weights, on the host."""
+        """Return labels (N,) or rows (N, K) of loaded data, and the row weights, on the host."""
         raise NotImplementedError(f"{type(self).__name__} does not tell targets, which exact metrics are computed from")
 
     @abstractmethod
     def predict(self, data: Any, batch_size: int, parameters: Any = None) -> HostArray:
-        """Predictions (N, O) on the host, dropout off; with the newest parameters, or those given."""
+        """Return predictions (N, O) on the host, without dropout; for the newest parameters, or those given."""
 
     def predict_few(self, x: Any, parameters: Any = None) -> HostArray | None:
-        """Predictions (N, O) for x just as the user gave it, if that is faster and x needs no check; else None."""
+        """Return predictions (N, O) for unchecked x, if that is faster and x needs no checks; otherwise None."""
         return None
 
     # -- numbers in and out ------------------------------------------------------------------------------------------
 
     def settle(self) -> Any:
-        """The parameters for `predict` and its like, without a copy: what changes them next may write to them."""
+        """Return the parameters for `predict` and similar, without a copy: later changes may overwrite them."""
         return None
 
     def copy_parameters(self) -> Any:
-        """A copy of the parameters as they are now, for `predict` and its like."""
+        """Return a copy of the current parameters for `predict` and similar."""
         return None
 
     def averages(self) -> Any:
-        """The running means of the parameters, and frozen ones as they are, for `predict` and its like: a copy."""
+        """Return a copy of the running means of the parameters, with frozen parameters unchanged, for `predict` and
+        similar.
+        """
         raise NotImplementedError(f"{type(self).__name__} keeps no running means of parameters")
 
     @abstractmethod
     def read_parameter(self, name: str, parameters: Any = None) -> HostArray:
-        """A copy of one parameter in its canonical shape; the newest, or of those given."""
+        """Return a copy of one parameter in its canonical shape; the newest, or of those given."""
 
     def write_average(self, name: str, value: HostArray) -> None:
         """Replace one running mean, as `write_parameter` does a parameter."""
@@ -328,16 +336,16 @@ class Executable(ABC):
 
     @property
     def within(self) -> "Executable":
-        """What computes: itself, unless it trains by asking another one, which holds the parameters."""
+        """The executable that holds the parameters: itself, unless it wraps another."""
         return self
 
     def take_over(self, other: "Executable") -> None:
-        """Go on with the numbers and the state of another that runs on them: they are the same then, and no copies.
+        """Share the numbers and state of another executable, without copies.
 
-        The other was built by the same backend, of a program with the same parameters and rule.
+        The other was built by the same backend, from a program with the same parameters and rule.
 
         Raises:
-            BackendUnavailable: it has no way to share numbers.
+            BackendUnavailable: the backend cannot share numbers.
         """
         raise BackendUnavailable(
             f"the backend {self.plan.backend!r} has no way to compute gradients from those of the outputs, for its "
@@ -345,15 +353,15 @@ class Executable(ABC):
         )
 
     def follow(self, other: "Executable", share: float) -> None:
-        """Move each parameter to that of its name in another: (1 - share) of its own, and share of the other's."""
+        """Move each parameter towards that of the same name in another: (1 - share) own + share other."""
         for parameter in self.program.parameters:
             own, its = self.read_parameter(parameter.name), other.read_parameter(parameter.name)
             self.write_parameter(parameter.name, interpolate(own, its.astype(own.dtype, copy=False), share))
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """Copies of all parameters, slots and state."""
+        """Return copies of all parameters, slots and state."""
 
     @abstractmethod
     def restore(self, snapshot: Snapshot) -> None:
-        """Take over a snapshot's numbers; slots that it lacks become zero."""
+        """Restore the numbers of a snapshot; missing slots become zero."""

@@ -1,11 +1,11 @@
-"""Folding for predictions: what multiplies each feature and adds to it becomes part of the dense stage beside it.
+"""Folding for predictions: per-feature factors and summands become part of the adjacent dense stage.
 
     (x W + b) f + s = x (W f) + (b f + s)          a dense stage without an activation, then factors f and summands s
     (x f + s) W + b = x (f W) + (b + s W)          the same before a dense stage
 
-A kind of stage can be folded if its reference has `affine`, which says f and s where nothing is trained: of a batch
-normalisation they follow from its moving mean and variance. An activation behind what was folded becomes the dense
-stage's own.
+A kind of stage can be folded if its reference has `affine`, which returns f and s outside training: for batch
+normalisation they follow from the moving mean and variance. An activation after the folded stage moves into the dense
+stage.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from dnnkit.kernels import registry
 
 @dataclass(frozen=True)
 class Fold:
-    """An operation that becomes part of a dense stage, which stands before it or behind it."""
+    """An operation that becomes part of the dense stage before or after it."""
 
     op: Op
     kernel: str
@@ -37,7 +37,7 @@ class Fold:
         w = values[self.kernel]
         features = w.shape[1 if self.is_behind else 0]
         f, s = (
-            np.resize(part, features)  # repeated, where the last axis of several is that of the features
+            np.resize(part, features)  # repeated if the features are the last of several axes
             for part in registry.version(self.op.kind, "reference").affine(own, dict(self.op.settings), np)
         )
         b = values.get(self.bias, np.zeros(w.shape[1]))
@@ -49,13 +49,13 @@ class Fold:
 
 @dataclass(frozen=True)
 class Folded:
-    """A program that predicts the same with fewer stages, and how its parameters follow from those of the other."""
+    """A program with the same predictions and fewer stages, and how its parameters follow from the original ones."""
 
     program: Program
     folds: tuple[Fold, ...]
 
     def parameters(self, given: Mapping[str, HostArray]) -> dict[str, HostArray]:
-        """Its parameters, of the other's."""
+        """Return its parameters, from the original ones."""
         values: dict[str, HostArray] = {name: value.astype(np.float64) for name, value in given.items()}
         for fold in self.folds:
             fold.apply(values)
@@ -63,7 +63,7 @@ class Folded:
 
 
 def folded(program: Program) -> Folded | None:
-    """The program as it predicts; None if there is nothing to fold."""
+    """Return the program folded for prediction; None if there is nothing to fold."""
     if not any(_can_fold(stage) for stage in program.stages):
         return None
     stages, edges, folds = list(program.stages), list(program.edges), list[Fold]()
@@ -99,7 +99,7 @@ def _can_fold(stage: Stage) -> bool:
 
 
 def _next(stages: list[Stage], edges: list[tuple[int, ...]]) -> tuple[int, int] | None:
-    """An operation that can be folded, and the dense stage that it can be part of."""
+    """Return an operation that can be folded, and the dense stage it can be part of."""
     read_by, owners = readers(tuple(edges)), _owners(stages)
     for place, stage in enumerate(stages):
         if not _can_fold(stage):
@@ -113,7 +113,7 @@ def _next(stages: list[Stage], edges: list[tuple[int, ...]]) -> tuple[int, int] 
 
 
 def _is_own(stage: Stage, owners: dict[str, int], activation: str | None = None) -> bool:
-    """Whether it is a dense stage, of that activation, whose parameters are of no other stage."""
+    """Whether it is a dense stage, with this activation, that shares no parameters."""
     return (
         isinstance(stage, Dense)
         and activation in (None, stage.activation)
@@ -130,7 +130,7 @@ def _owners(stages: list[Stage]) -> dict[str, int]:
 
 
 def _activation(stages: list[Stage], edges: list[tuple[int, ...]]) -> int | None:
-    """An activation that is applied to what a dense stage without one gives, and nobody else reads."""
+    """Return an activation that is the only reader of a dense stage without one."""
     read_by = readers(tuple(edges))
     for place, stage in enumerate(stages):
         before = edges[place][0] - 1
@@ -142,7 +142,7 @@ def _activation(stages: list[Stage], edges: list[tuple[int, ...]]) -> int | None
 
 
 def _take_out(stages: list[Stage], edges: list[tuple[int, ...]], place: int) -> None:
-    """Let what read the stage's value read what it read."""
+    """Remove a stage, connecting its readers to its source."""
     source = edges[place][0]
     del stages[place], edges[place]
     for number, values in enumerate(edges):

@@ -1,7 +1,7 @@
-"""Training on the whole data at a time: an executable whose steps are iterations of L-BFGS.
+"""Full-batch training: an executable whose steps are iterations of L-BFGS.
 
-It stands around the executable that a backend builds of the same program without an optimizer: that has the parameters,
-predicts and evaluates. What it is asked for iterations is in `iterations.py`, and of a program in `one_function.py`.
+It wraps the executable that a backend builds for the same program without an optimizer, which has the parameters,
+predicts and evaluates. Iterations are in `iterations.py`, requirements on programs in `one_function.py`.
 """
 
 from collections.abc import Mapping
@@ -24,18 +24,18 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.array import Array
 
 SLOTS = "step", "change"
-"""What is remembered of an iteration, with its number, the oldest first."""
+"""Slots of each remembered iteration, numbered from the oldest."""
 
 
 def around(executable: Executable, program: Program, backend: Operations) -> Executable:
-    """The executable of the program without its optimizer, trained as the program says."""
+    """Wrap the executable of the program without its optimizer."""
     assert isinstance(program.rule, FullBatch)
     return FullBatchExecutable(executable, program, program.rule.pairs, backend)
 
 
 @dataclass
 class Epoch:
-    """The data of an epoch, and what was measured in it."""
+    """Data of an epoch, and what was measured in it."""
 
     data: Any
     weight: float
@@ -59,13 +59,13 @@ class FullBatchExecutable(Around):
         self._is_checked = False
 
     def write_parameter(self, name: str, value: HostArray) -> None:  # noqa: D102
-        self._iterations.forget()  # a frozen one changes the loss, too
+        self._iterations.forget()  # a frozen parameter changes the loss, too
         self._inner.write_parameter(name, value)
 
     # -- numbers in and out ------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """As every executable's; the steps are slots "step_0", "step_1", ..., the oldest first, and so are changes."""
+        """As in every executable; steps are slots "step_0", "step_1", ..., the oldest first, and changes likewise."""
         inner, slots = self._inner.snapshot(), dict[str, HostArray]()
         with self._backend.on_device():
             for place, pair in enumerate(self._iterations.pairs):
@@ -95,7 +95,7 @@ class FullBatchExecutable(Around):
     ) -> None:
         self._require_one_function()
         with self._backend.on_device():
-            self._iterations.prepare(data)  # which compiles what it needs; the first step begins with what it found
+            self._iterations.prepare(data)  # compiles what it needs; the first step reuses its evaluation
 
     def _require_one_function(self) -> None:
         if not self._is_checked:
@@ -103,7 +103,7 @@ class FullBatchExecutable(Around):
             self._is_checked = True
 
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
-        """The order of the rows does not matter, for all are looked at."""
+        """Begin an epoch; the order of the rows does not matter, because all are used."""
         self._require_one_function()
         if self.epoch is None or self.epoch.data is not data:
             self.epoch = Epoch(data, self._inner.weight(data))
@@ -121,7 +121,7 @@ class FullBatchExecutable(Around):
         assert self.epoch is not None
         noted = self._run(self.epoch, most, hyperparameters)
         losses = noted[:, 0]
-        if self._reduction == "mean":  # as `Totals.means` makes it of a sum
+        if self._reduction == "mean":  # as `Totals.means` computes it from a sum
             losses = losses * self.epoch.weight / (self.epoch.weight or 1.0)
         logs: dict[str, list[float]] = {"loss": losses.tolist()}
         if self.program.metrics:
@@ -139,7 +139,7 @@ class FullBatchExecutable(Around):
         return noted
 
     def _totals(self, epoch: Epoch, noted: HostArray) -> Totals:
-        """Of an iteration: what was measured where it ended."""
+        """Return the totals of an iteration: what was measured at its end."""
         value, _, *metrics = noted.tolist()
         loss = value if self._reduction == "sum" else value * epoch.weight
         return Totals(loss, epoch.weight, tuple(metrics), self._reduction, -1 if value == value else 0)
@@ -158,10 +158,10 @@ class FullBatchExecutable(Around):
     def counts(self) -> Mapping[str, int]:  # noqa: D102
         return {"evaluations": self.state.evaluations}
 
-    # -- what is told ------------------------------------------------------------------------------------------------
+    # -- results -------------------------------------------------------------------------------------------------------
 
     def totals(self) -> Totals:
-        """Loss and metrics at the end of the step: they are those of the parameters that there are now."""
+        """Return loss and metrics at the end of the step, those of the current parameters."""
         epoch = self.epoch
         if epoch is None or epoch.totals is None:
             return Totals(0.0, 0.0, (0.0,) * (self.program.measured - 1), self._reduction)
@@ -185,7 +185,7 @@ class FullBatchExecutable(Around):
         )
 
     def step_parts(self, data: Any, order: HostArray, batch_size: int) -> StepParts:
-        """How long one evaluation of loss and gradient on these rows takes."""
+        """Measure one evaluation of loss and gradient on these rows."""
         numbers, always = self._inner.read_trained(), lambda: True
         seconds = []
         for _ in range(3):
@@ -196,5 +196,5 @@ class FullBatchExecutable(Around):
 
 
 def _of_slot(slots: Mapping[str, HostArray], start: str) -> dict[str, HostArray]:
-    """Parameter -> its numbers, of all slots whose names begin so."""
+    """Return parameter -> numbers, for all slots with this prefix."""
     return {name.removeprefix(start): value for name, value in slots.items() if name.startswith(start)}

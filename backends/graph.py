@@ -1,4 +1,4 @@
-"""How the stages of a program are connected: which values each reads, who reads a value, whose gradient is wanted.
+"""Connections between the stages of a program: sources, readers, and wanted gradients.
 
 Value 0 is the network's input, value i + 1 the output of stage i. Stages are in topological order.
 """
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 Sources: TypeAlias = tuple[tuple[int, ...], ...]
-"""Of each stage, the values that it reads, in the order in which it takes them."""
+"""The values that each stage reads, in argument order."""
 
 
 def chain(count: int) -> Sources:
-    """Each of so many stages reads what the one before it gives."""
+    """Return the sources of a chain: each stage reads the output of the previous one."""
     return tuple((place,) for place in range(count))
 
 
 def readers(sources: Sources) -> list[list[tuple[int, int]]]:
-    """Of each value, who reads it: (stage, place among that stage's sources), in order."""
+    """Return the readers of each value, in order: (stage, index among that stage's sources)."""
     found: list[list[tuple[int, int]]] = [[] for _ in range(len(sources) + 1)]
     for stage, values in enumerate(sources):
         for place, value in enumerate(values):
@@ -25,7 +25,7 @@ def readers(sources: Sources) -> list[list[tuple[int, int]]]:
 
 
 def wanted(sources: Sources, trained: Sequence[bool], *, with_input: bool = False) -> list[bool]:
-    """Of each value, whether its gradient is wanted: something that is trained, or the input, comes before it."""
+    """Return whether each value's gradient is wanted: a trained stage, or the wanted input, comes before it."""
     found = [with_input]
     for values, is_trained in zip(sources, trained, strict=True):
         found.append(is_trained or any(found[value] for value in values))
@@ -33,7 +33,7 @@ def wanted(sources: Sources, trained: Sequence[bool], *, with_input: bool = Fals
 
 
 def misplaced(sources: Sources, count: int) -> str | None:
-    """What is wrong with the sources of so many stages, in words; None if nothing is."""
+    """Return what is wrong with the sources of `count` stages, or None."""
     if len(sources) != count:
         return f"sources of {len(sources)} stages were given for {count}"
     for stage, values in enumerate(sources):

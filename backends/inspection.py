@@ -1,4 +1,4 @@
-"""What a training step consists of, and how long each part takes."""
+"""Parts of a training step, and their times."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from dnnkit.backends.executable import Executable
 
 ROUNDS, STEPS = 7, 20
-"""Rounds of so many steps that are measured; of each part the fastest counts, for other work only slows it down."""
+"""Rounds and steps per round of a measurement; the minimum counts, because other load only slows things down."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a training step; times are seconds per step, None where nobody knows."""
+    """A part of a training step; times are seconds per step, None if unknown."""
 
     name: str
     predicted: float | None
@@ -37,14 +37,14 @@ class StepParts:
     parts: tuple[Part, ...]
     predicted: float | None
     measured: float
-    """Of the whole step, as `fit` runs it."""
+    """Seconds of the whole step, as `fit` runs it."""
     partition: str = "units/1"
     schedule: str = ""
-    """What each worker does, in words, where it is a schedule."""
+    """What each worker does, as text, if it follows a schedule."""
 
 
 def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
-    """A name for each stage: the layer's where it has parameters."""
+    """Return a name for each stage: the layer's name if it has parameters."""
     features, names = int(np.prod(program.input_shape)), list[str]()
     for stage in stages:
         is_frozen = bool(stage_parameters(stage)) and not is_trained(stage)
@@ -68,14 +68,14 @@ def part_names(program: Program, stages: Sequence[Stage]) -> list[str]:
 
 
 def still(program: Program, steps: int) -> Hyperparameters:
-    """Learning rates of 0, so that steps compute as always and nothing is learned."""
+    """Return hyperparameters with learning rates of 0: steps compute as usual, but nothing is learned."""
     constants = {name: 0.5 for rule in program.rules for name in rule.hyperparameters}
     each = Hyperparameters(np.zeros(steps), constants)
     return replace(each, groups=(each,) * len(program.groups)) if program.groups else each
 
 
 def measured_step(executable: "Executable", data: Any, order: Any, batch_size: int) -> float:
-    """Seconds per step, of the fastest of several rounds; changes parameters, if at all, by rounding."""
+    """Return seconds per step, the fastest of several rounds; changes parameters by rounding at most."""
     steps, best = -(-len(order) // batch_size), float("inf")
     for _ in range(ROUNDS):
         executable.begin_epoch(data, order, batch_size)
@@ -87,15 +87,15 @@ def measured_step(executable: "Executable", data: Any, order: Any, batch_size: i
 
 
 class Stopwatch:
-    """Sums up the time since the last mark by the name of the next."""
+    """Sums the time between marks, attributed to the name of the later mark."""
 
     def __init__(self, wait: Callable[[], None]) -> None:
         self.seconds: dict[Any, float] = {}
         self._wait, self._last = wait, perf_counter()
 
     def __call__(self, name: Any) -> None:
-        """What was done since the last mark has this name."""
-        self._wait()  # for a device that computes behind our back
+        """Attribute the time since the last mark to this name."""
+        self._wait()  # for a device that computes asynchronously
         now = perf_counter()
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
         self._last = now

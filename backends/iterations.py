@@ -1,7 +1,7 @@
-"""Iterations of L-BFGS on the trained parameters of an executable, and what they remember.
+"""Iterations of L-BFGS on the trained parameters of an executable, and their memory.
 
-`kernels/lbfgs` has the algorithm; here it is given evaluations of loss and gradient, on any backend one after the
-other. A backend with compiled code makes many iterations in one call, in a class of its own.
+`kernels/lbfgs` has the algorithm; here it is given evaluations of loss and gradient, one by one on any backend. A
+backend with compiled code runs many iterations in one call, in its own class.
 """
 
 from abc import ABC, abstractmethod
@@ -18,41 +18,41 @@ from dnnkit.kernels.lbfgs import iteration as lbfgs
 from dnnkit.kernels.lbfgs.reference import Pair, Point, Vectors, dot
 
 EVALUATED = 1024
-"""Rows that metrics are computed from at a time."""
+"""Rows at a time when metrics are computed."""
 
 TAKEN = (
     "decrease", "curvature", "initial_step", "gradient_tolerance", "change_tolerance", "max_evaluations",
 )  # fmt: skip
-"""Numbers of the optimizer that an ITERATION has by the same names."""
+"""Hyperparameters that an ITERATION has under the same names."""
 
 
 class Iterations(ABC):
     """L-BFGS on one executable.
 
     Arguments:
-        executable: what computes loss and gradient, and holds the parameters.
-        most: pairs that are remembered.
+        executable: computes loss and gradient, and holds the parameters.
+        most: maximum number of pairs remembered.
     """
 
     def __init__(self, executable: Executable, most: int) -> None:
         self._executable, self._most = executable, most
         self._s = lbfgs.ITERATION.new(1)[0]
         self._data: Any = None
-        """Of which loss and gradient are known where the next iteration begins."""
+        """Data for which loss and gradient are known at the start of the next iteration."""
         self._is_given_up = False
         self.ended = ""
-        """Why there is no other iteration, in words; empty if there may be one."""
+        """Why iterating ended; empty if it can continue."""
 
-    # -- asked by others ---------------------------------------------------------------------------------------------
+    # -- for callers ---------------------------------------------------------------------------------------------------
 
     def prepare(self, data: Any) -> None:
-        """Compute loss and gradient where the parameters are, unless they are known."""
+        """Compute loss and gradient at the current parameters, unless they are known."""
         self._run(data, 0, None)
 
     def run(self, data: Any, count: int, hyperparameters: Hyperparameters) -> HostArray:
-        """Make so many iterations, or fewer where L-BFGS ends or somebody asks; what was noted of each, a row.
+        """Run up to `count` iterations; return one row of results per iteration.
 
-        (loss, evaluations so far, sums of metrics ...). What interrupts an iteration leaves all as if it had not begun.
+        A row is (loss, evaluations so far, sums of metrics ...). An interrupted iteration has no effect.
         """
         return self._run(data, count, hyperparameters)
 
@@ -78,7 +78,7 @@ class Iterations(ABC):
         return noted
 
     def give_up(self) -> None:
-        """End the running iteration, as if it had not begun."""
+        """Abandon the running iteration, as if it had not begun."""
         self._is_given_up = True
 
     def pause(self) -> None:
@@ -86,13 +86,13 @@ class Iterations(ABC):
         self._s.pauses = 1
 
     def forget(self) -> None:
-        """Loss and gradient are to be computed again."""
+        """Discard loss and gradient, so that they are computed again."""
         self._data = None
 
     @property
     @abstractmethod
     def pairs(self) -> list[tuple[Array, Array]]:
-        """What is remembered, steps and changes of the gradient, flat, the oldest first."""
+        """The remembered pairs (step, change of the gradient), flat, the oldest first."""
 
     @pairs.setter
     @abstractmethod
@@ -100,14 +100,14 @@ class Iterations(ABC):
 
     @abstractmethod
     def _is_where_it_was(self) -> bool:
-        """Whether the parameters are those of the point where the last iteration ended."""
+        """Whether the parameters are those at the end of the last iteration."""
 
     @abstractmethod
     def _iterate(self, data: Any, rates: HostArray | None) -> HostArray:
-        """Evaluate, and go on, until it is over, or given up; see `run`."""
+        """Evaluate and advance until it is over or given up; see `run`."""
 
     def _why(self) -> str:
-        """Why it ended, in words."""
+        """Describe why it ended."""
         s, dtype = self._s, self._executable.program.dtype
         if s.ended == lbfgs.NO_NUMBER:
             return f"the loss is {s.value:g}, and the largest number of its gradient {s.largest:g}"
@@ -130,10 +130,10 @@ class Iterations(ABC):
 
 
 class ArrayIterations(Iterations):
-    """The same by operations of a backend, one after the other.
+    """L-BFGS by operations of a backend, one after another.
 
     Arguments:
-        rows: that are computed at a time.
+        rows: rows per chunk.
     """
 
     def __init__(self, executable: Executable, most: int, rows: int, backend: Operations) -> None:
@@ -176,7 +176,7 @@ class ArrayIterations(Iterations):
         return np.array(noted, np.float64).reshape(len(noted), 1 + executable.program.measured)
 
     def _evaluate(self, data: Any) -> float | None:
-        """Loss and gradient where they are wanted; None if given up."""
+        """Evaluate loss and gradient where they are wanted; return None if given up."""
         goes_on: Callable[[], bool] = lambda: not self._is_given_up  # noqa: E731
         found = self._executable.differentiate_all(data, self._vectors.wanted, self._rows, goes_on)
         if found is None or not goes_on():

@@ -1,6 +1,6 @@
-"""What trains several networks at the same time, each as if it were alone; a backend may have one.
+"""Training of several networks at once, each as if it were alone; a backend may support it.
 
-The contract only. Without one, networks are trained one after the other.
+This is only the contract. Without support, networks are trained one after another.
 """
 
 from abc import ABC, abstractmethod
@@ -14,9 +14,9 @@ from dnnkit.deferred import dataclass
 
 
 class Passed(NamedTuple):
-    """What became of an epoch: the step after the last one that was run, what was measured, and how long it took.
+    """Result of an epoch: the step after the last one that was run, the totals, and the seconds it took.
 
-    `held_out` is what was measured of the rows that are held out, None where none are, or where somebody stopped it.
+    `held_out` are the totals of held-out rows, None if there are none or the evaluation was stopped.
     """
 
     last: int
@@ -27,48 +27,48 @@ class Passed(NamedTuple):
 
 @dataclass(eq=False)
 class Work:
-    """Epochs of one network, one after the other; each perhaps with an evaluation of rows that are held out.
+    """Consecutive epochs of one network, each optionally followed by an evaluation of held-out rows.
 
-    The first begins at the position of the executable's state, with what was measured so far. Where its loss is no
-    number, or somebody asked the executable to stop, the others are left out.
+    The first epoch begins at the position of the executable's state, with what was measured so far. Once its loss is
+    NaN, or the executable was asked to stop, the remaining epochs are skipped.
     """
 
     executable: Executable
     data: Any
     batch_size: int
     orders: Sequence[HostArray]
-    """Of the rows, epoch by epoch."""
+    """Row order of each epoch."""
     hyperparameters: Hyperparameters
     """Of all steps."""
     steps: int
-    """Of an epoch."""
+    """Steps per epoch."""
     sums: EpochSums | None = None
     """What was measured of the first epoch so far."""
     held_out: Any = None
     held_out_rows: int = 0
-    """How many of them are computed at a time, at most."""
+    """Maximum number of held-out rows computed at a time."""
     passed: list[Passed] = field(default_factory=list)
-    """What came of it: of each epoch that was begun."""
+    """Results, one per epoch that was begun."""
 
 
 class Many(ABC):
-    """Trains several networks at the same time. Results do not depend on how many, nor on who trains which."""
+    """Trains several networks at once. Results depend neither on their number nor on which thread trains which."""
 
     @abstractmethod
     def takes(self, executable: Executable, data: Any, batch_size: int) -> bool:
-        """Whether it can train that one; with what its own `run_steps` in one thread would give, bit for bit."""
+        """Whether it can train this network, bitwise identical to its own `run_steps` in one thread."""
 
     @abstractmethod
     def evaluates(self, executable: Executable) -> bool:
-        """Whether it can also measure held-out rows of it, as its own `measure` would."""
+        """Whether it can also evaluate held-out rows of it, as its own `measure` would."""
 
     @abstractmethod
     def prepare(self, work: Work) -> None:
-        """Do what takes long before the first step of work like this; its orders are not needed."""
+        """Do slow preparation for such work ahead of its first step; its orders are not needed."""
 
     @abstractmethod
     def run(self, works: Sequence[Work]) -> None:
-        """Train all of them; each says then what passed, and its executable's state counts the steps.
+        """Train all of them; then `passed` of each holds the results, and its executable's state counts the steps.
 
-        An epoch that was stopped before its last step is the executable's own: its sums and totals are of that.
+        An epoch that was stopped before its last step remains the executable's current epoch, with its sums and totals.
         """

@@ -1,8 +1,8 @@
-"""NumPy: the operations of `base.py`, written into buffers that are made once.
+"""NumPy backend: the operations of `base.py`, written into buffers that are allocated once.
 
-Products go to BLAS with `out`. Everything else is the kernels' reference formula, applied block by block: a block's
-temporaries stay in the first cache levels, which is faster than passes over whole arrays, and what a step allocates is
-bounded by the block, whatever the batch or the network.
+Products go to the BLAS with `out`. Everything else applies the kernels' reference formulas block by block: a block's
+temporaries stay in the first cache levels, which is faster than passes over whole arrays, and a step's allocations are
+bounded by the block, whatever the batch or network.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,11 +26,12 @@ from dnnkit.kernels.optimizer_step.reference import Rule
 from dnnkit.kernels.registry import Activation
 
 BLOCK = 16384
-"""Elements in a block: 64 KiB of float32, so that the few temporaries of a formula fit the second-level cache."""
+"""Elements per block: 64 KiB of float32, so that a formula's temporaries fit the second-level cache."""
 
 WORTH_THREADS = 1 << 25
-"""FLOPs of a product from which BLAS may use its threads. Below, waking them costs about what they save, and on a busy
-machine, where one of them waits for a processor, ten times as much (docs/design/0006-blas-threads.md)."""
+"""FLOPs of a product above which the BLAS may use its threads. Below, waking them costs about as much as they save, and
+on a busy machine, where one of them waits for a processor, ten times as much (docs/design/0006-blas-threads.md).
+"""
 
 
 class NumpyBackend(Backend):
@@ -44,12 +45,14 @@ class NumpyBackend(Backend):
         return np
 
     def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Memory for a result."""
+        """Allocate memory for a result."""
         return np.empty(shape, dtype)
 
     @contextmanager
     def thread_limit(self, program: Program, rows: int) -> Iterator[Callable[[], None]]:
-        """BLAS has as many threads as asked for, or as pay for the largest product; who reads a loss sees overflows."""
+        """Limit the BLAS to the requested threads, or to as many as pay for the largest product; silence overflow
+        warnings.
+        """
         threads = None if wanted(program.num_threads) is None else usable(program.num_threads)
         if threads is None and program.largest_product(rows) < WORTH_THREADS:
             threads = 1
@@ -57,7 +60,7 @@ class NumpyBackend(Backend):
             yield blas.let_others
 
     def diagnose(self) -> list[Finding]:
-        """Which BLAS computes products, and with how many threads."""
+        """Report which BLAS computes products, and its number of threads."""
         from threadpoolctl import threadpool_info
 
         pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -74,7 +77,7 @@ class NumpyBackend(Backend):
         ]
 
     def pack(self, parts: list[Array], out: Array) -> Array:
-        """Built-in stages have already written into views of `out`; a user's own layer has not."""
+        """Copy parts into `out`: those of built-in stages are already views of it, a custom layer's are not."""
         start = 0
         for part in parts:
             if part.base is not out and (part.base is None or part.base is not out.base):
@@ -87,22 +90,22 @@ class NumpyBackend(Backend):
     def gather(
         self, data: Array, rows: Array, scale: float, offset: float, dtype: Any, out: Array | None = None
     ) -> Array:
-        """See `kernels/gather`; other dtypes pass through a block of rows, never a whole batch."""
+        """See `kernels/gather`; other dtypes are converted in blocks of rows, never a whole batch."""
         if out is None:
             return super().gather(data, rows, scale, offset, dtype)
         if data.dtype == out.dtype:
-            np.take(data, rows, axis=0, out=out, mode="clip")  # "clip" writes to `out` without a buffer
+            np.take(data, rows, axis=0, out=out, mode="clip")  # mode="clip" writes to `out` without a buffer
         else:
             for block in _row_blocks(out):
                 out[block] = data[rows[block]]
         return self.affine(out, scale, offset, out=out)
 
     def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
-        """values[rows]."""
+        """Return values[rows]."""
         return np.take(values, rows, axis=0, out=out, mode="clip")
 
     def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
-        """x · scale + offset, without the pass that would do nothing."""
+        """Return x · scale + offset, skipping no-op passes."""
         if out is None:
             return super().affine(x, scale, offset)
         if scale != 1.0 or x is not out:
@@ -218,12 +221,12 @@ class NumpyBackend(Backend):
         return total
 
     def clip_norm(self, x: Array, bound: float, out: Array | None = None) -> Array:
-        """x, scaled down to the Euclidean norm `bound` if its own is larger."""
+        """Return x, scaled down to the Euclidean norm `bound` if its norm is larger."""
         norm = float(np.sqrt(np.dot(x, x)))
-        return x if norm <= bound else np.multiply(x, bound / norm, out=out)  # a norm of NaN is in no bound
+        return x if norm <= bound else np.multiply(x, bound / norm, out=out)  # a NaN norm is within no bound
 
     def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
-        """In place."""
+        """Accumulate in place."""
         for start in range(0, total.size, BLOCK):
             block = slice(start, start + BLOCK)
             total[block] = super().accumulate(total[block], gradient[block], factor, is_first=is_first)
@@ -235,7 +238,7 @@ class NumpyBackend(Backend):
         return _by_block(partial(interpolate.interpolate, share=share), out, x, y, flat=True)
 
     def clip_value(self, x: Array, bound: float, out: Array | None = None) -> Array:
-        """x, each element within -bound and bound."""
+        """Return x with each element clamped to [-bound, bound]."""
         return np.clip(x, -bound, bound, out=out)
 
     def update(
@@ -246,7 +249,7 @@ class NumpyBackend(Backend):
             block = slice(start, start + BLOCK)
             held = (parameter[block], *(slot[block] for slot in slots))
             new = rule.function(step, held[0], gradient[block], *held[1:], *numbers, np)
-            # A rule may give back what it was given, such as the parameter as a slot: kept before it is overwritten.
+            # A rule may return its arguments, such as the parameter as a slot: copied before they are overwritten.
             kept = [np.copy(value) if getattr(value, "base", None) is not None else value for value in new]
             for target, value in zip(held, kept, strict=True):
                 target[...] = value
@@ -254,19 +257,19 @@ class NumpyBackend(Backend):
 
 
 def _owner(library: str) -> str:
-    """The package that brought a library: `numpy` for .../numpy.libs/libscipy_openblas64_.so."""
+    """Return the package of a library: `numpy` for .../numpy.libs/libscipy_openblas64_.so."""
     return next((part.removesuffix(".libs") for part in Path(library).parts if part.endswith(".libs")), library)
 
 
 def _row_blocks(rows: Array) -> Iterator[slice]:
-    """Slices of whole rows, about BLOCK elements each."""
+    """Return slices of whole rows, about BLOCK elements each."""
     step = max(1, BLOCK // max(1, rows[:1].size))
     return (slice(start, start + step) for start in range(0, len(rows), step))
 
 
 def _by_block(function: Callable[..., Array], out: Array, *inputs: Array, flat: bool) -> Array:
-    """out[...] = function(*inputs) on arrays of one shape, block by block; `flat` where rows do not matter."""
-    if flat and out.flags.c_contiguous:  # else `reshape` would make a copy, and the result be lost
+    """Compute out[...] = function(*inputs) on arrays of one shape, block by block; `flat` ignores rows."""
+    if flat and out.flags.c_contiguous:  # otherwise `reshape` would copy, and the result would be lost
         target, *sources = (array.reshape(-1) for array in (out, *inputs))
     else:
         target, *sources = out, *inputs

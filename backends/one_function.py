@@ -1,4 +1,4 @@
-"""What L-BFGS asks of a program: that the loss of all rows is a function of the parameters, and nothing else."""
+"""Requirement of L-BFGS on a program: the loss over all rows is a function of the parameters and nothing else."""
 
 import numpy as np
 
@@ -8,24 +8,24 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 
 ACTIVATIONS = 1 << 26
-"""Bytes that the outputs of all stages may take at a time: more rows than that are computed in chunks."""
+"""Maximum bytes of all stages' outputs at a time; more rows are computed in chunks."""
 
 CHUNK = 1 << 32
-"""Rows times parameters of a chunk, of about a quarter of a second: so long Ctrl-C may have to wait."""
+"""Rows times parameters per chunk, about a quarter of a second: the longest wait for Ctrl-C."""
 
 LEAST_ROWS = 256
-"""Of a chunk, however many parameters there are."""
+"""Minimum rows per chunk, regardless of the number of parameters."""
 
 
 def rows_at_a_time(program: Program) -> int:
-    """Of a chunk of the data; of the program alone, for it decides the last bits."""
-    numbers = 4 * sum(program.widths)  # values and their gradients, before and after an activation
+    """Return the rows per chunk; determined by the program alone, because it affects the last bits."""
+    numbers = 4 * sum(program.widths)  # values and gradients, before and after an activation
     by_memory = ACTIVATIONS // (np.dtype(program.dtype).itemsize * numbers)
     return max(LEAST_ROWS, min(by_memory, CHUNK // max(1, program.size)))
 
 
 def require_one_function(program: Program) -> None:
-    """Raise `ConfigurationError` where the loss is no function of the parameters alone: then no comparison is right."""
+    """Raise `ConfigurationError` if the loss depends on more than the parameters, so losses could not be compared."""
     cure = "leave it out, or train with another optimizer, such as dk.Adam()"
     for stage in program.stages:
         if (name := drawing(stage)) is not None:
@@ -46,7 +46,7 @@ def require_one_function(program: Program) -> None:
 
 
 def drawing(stage: Stage) -> str | None:
-    """The name of a stage that draws random numbers; None of others."""
+    """Return the name of a stage that draws random numbers; None otherwise."""
     if isinstance(stage, Dropout) and (callable(stage.rate) or stage.rate > 0):
         return "Dropout"
     draws = isinstance(stage, Op) and hasattr(registry.find(stage.kind, "stage"), "PURPOSE")
@@ -54,6 +54,6 @@ def drawing(stage: Stage) -> str | None:
 
 
 def has_statistics(stage: Op) -> bool:
-    """Whether its training steps change statistics of its own."""
+    """Whether its training steps update statistics."""
     is_frozen = dict(stage.settings).get("frozen", False)
     return not is_frozen and bool(getattr(registry.find(stage.kind, "stage"), "AFTER", ()))

@@ -1,8 +1,8 @@
-"""Every operation once, as a pure function on an array-API namespace `xp`: read this to understand the backends.
+"""Every operation once, as a pure function on an array-API namespace `xp`: the specification of all backends.
 
-Nothing here writes into an array that was passed in, so a library of immutable arrays can be a backend too: subclass
-`Backend`, set `name` and `xp`, done. A backend overrides what it does better. Operations that take `out` may ignore it
-(as here) or write into it; callers use what is returned.
+Nothing here writes to an array that was passed in, so a library of immutable arrays can be a backend, too: subclass
+`Backend` and set `name` and `xp`. A backend overrides what it does better. Operations that take `out` may ignore it (as
+here) or write to it; callers use the return value.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from dnnkit.kernels.stages import Context, Kind, Settings
 
 Memory: TypeAlias = Callable[..., Array | None]
-"""`memory(name, shape, dtype=None, fill=None)`, of a stage: see `stagewise/buffers.py`."""
+"""`memory(name, shape, dtype=None, fill=None)` of a stage: see `stagewise/buffers.py`."""
 
 
 def no_memory(name: str, shape: tuple[int, ...], dtype: Any = None, fill: HostArray | None = None) -> None:
-    """None, whatever is asked for."""
+    """Return None for every request."""
 
 
 class Operations:
-    """What dnnkit needs to be done with the arrays of a library."""
+    """The operations that dnnkit needs on a library's arrays."""
 
     @property
     def xp(self) -> Namespace:
@@ -51,20 +51,20 @@ class Operations:
         raise NotImplementedError(f"{type(self).__name__} sets no array namespace `xp`")
 
     def on_device(self) -> AbstractContextManager[Any]:
-        """A context in which the backend's arrays are made and used: its device is then the current one."""
+        """Return a context in which the backend's arrays are created and used, with its device current."""
         return nullcontext()
 
     def thread_limit(self, program: Program, rows: int) -> AbstractContextManager[Any]:
-        """A context in which batches of so many rows are computed, with the program's number of threads.
+        """Return a context for computing batches of `rows` rows, with the program's number of threads.
 
-        It may give a function, to be called between two batches: callers that want another number have their turn.
+        It may yield a function to call between two batches, which gives a turn to callers with other limits.
         """
         return nullcontext()
 
     # -- arrays ------------------------------------------------------------------------------------------------------
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """The backend's own array; no copy where none is needed. `dtype` is a name such as "float32"."""
+        """Return the backend's own array, without a copy if possible. `dtype` is a name such as "float32"."""
         array = self.xp.asarray(x) if self.owns(x) else self.xp.asarray(self._host(x))
         return array if dtype is None else self.xp.astype(array, self.dtype(dtype), copy=False)
 
@@ -72,52 +72,54 @@ class Operations:
         return np.asarray(x)
 
     def dtype(self, name: str) -> Any:
-        """The namespace's dtype of that name."""
+        """Return the namespace's dtype of this name."""
         return getattr(self.xp, name)
 
     def to_numpy(self, x: Array) -> HostArray:
-        """A NumPy array of the same numbers, sharing memory where it can."""
+        """Return a NumPy array of the same numbers, sharing memory if possible."""
         return np.asarray(x)
 
     def owns(self, x: Any) -> bool:
-        """Whether x is already an array of this backend, to be used where it is."""
+        """Whether x is already an array of this backend, which can be used in place."""
         namespace = getattr(x, "__array_namespace__", None)
         return namespace is not None and namespace() is self.xp
 
     def keeps_dtype(self, source: Namespace, dtype: Any) -> bool:
-        """Whether data of a dtype of the library `source` stay as they are, and are converted batch by batch."""
+        """Whether data of a dtype of the library `source` are kept as they are, and converted batch by batch."""
         return bool(source.isdtype(dtype, ("bool", "integral")))
 
     def as_input(self, x: Any) -> Array:
-        """x as data to train on: left where it is if the backend can read it there, else a NumPy array."""
+        """Return x as training data: in place if the backend can read it there, otherwise as a NumPy array."""
         return x if self.owns(x) else np.asarray(x)
 
     def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array | None:
-        """Memory for a result, to be passed as `out`; None for a backend that returns new arrays."""
+        """Allocate memory for a result, to be passed as `out`; None for a backend that returns new arrays."""
         return None
 
     def zeros(self, size: int, dtype: Any) -> Array:
-        """A flat array of zeros."""
+        """Return a flat array of zeros."""
         return self.xp.zeros(size, dtype=dtype)
 
     shares_buffers = False
-    """Whether results of stages that are not read any more give their memory to others: that takes Python a moment."""
+    """Whether results of stages share memory once they are no longer read, which costs some Python time."""
 
     def wait(self) -> None:
-        """Return when all that was begun is computed; a backend on the host has nothing to wait for."""
+        """Wait until all work is computed; no-op on the host."""
 
     def pack(self, parts: list[Array], out: Array) -> Array:
-        """The parts' elements one after the other in one flat array, like `out`."""
+        """Return the parts' elements concatenated in one flat array like `out`."""
         return self.xp.concat([self.xp.reshape(part, (-1,)) for part in parts]) if parts else out
 
     def kernel_file(self, name: str) -> str:
-        """The file, in a kernel's folder, of the version that runs here: its formula, unless there is a faster one."""
+        """Return the file, in a kernel's folder, of the version that runs here: its formula, unless there is a faster
+        one.
+        """
         return "reference.py"
 
     def kernel(self, name: str) -> SimpleNamespace:
-        """The functions of any kernel by its name, on arrays of this backend, by the formulas of its reference.
+        """Return the functions of a kernel by name, on arrays of this backend, from its reference formulas.
 
-        For what no operation below calls: a kernel that was added, for instance.
+        For kernels that no operation below calls, such as added ones.
         """
         functions = vars(registry.version(name, "reference")).items()
         takes_xp = {key: value for key, value in functions if callable(value) and "xp" in _parameters(value)}
@@ -132,11 +134,11 @@ class Operations:
         return gather.gather(data, rows, scale, offset, dtype, self.xp)
 
     def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
-        """values[rows], as they are."""
+        """Return values[rows]."""
         return self.xp.take(values, rows, axis=0)
 
     def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
-        """x · scale + offset."""
+        """Return x · scale + offset."""
         return x * scale + offset
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
@@ -174,7 +176,7 @@ class Operations:
     def dense_backward_input(
         self, dy: Array, w: Array, saved: Array, activation: Activation, out: Array | None = None
     ) -> Array:
-        """See `kernels/dense`: dx alone, of a layer whose parameters are frozen; dy may be overwritten."""
+        """See `kernels/dense`: only dx, for a layer with frozen parameters; dy may be overwritten."""
         return dense.backward_input(dy, w, saved, activation, self.xp)
 
     def dropout_mask(
@@ -188,13 +190,13 @@ class Operations:
         """See `kernels/dropout`."""
         return dropout.apply(x, keep, rate, self.xp)
 
-    # For backends that draw what dropout keeps where it is needed, forward and backward, and hold no mask.
+    # For backends that draw dropout on the fly, in both passes, and store no mask.
 
     draws_dropout = False
-    """Whether stages call what follows here instead of `dropout_mask` and `dropout`."""
+    """Whether stages call the following instead of `dropout_mask` and `dropout`."""
 
     def draw_dropout(self, x: Array, dropout: Draw, out: Array | None = None) -> Array:
-        """Dropout of x, or of a gradient, by what decides about the mask; see `kernels/dropout`."""
+        """Apply dropout to x, or to a gradient, given what determines the mask; see `kernels/dropout`."""
         keep = self.dropout_mask(x.shape, dropout.rate, dropout.seed, dropout.layer, dropout.step)
         return self.dropout(x, keep, dropout.rate, out=out)
 
@@ -207,7 +209,9 @@ class Operations:
         dropout: Draw,
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array, Array]:
-        """(y after dropout, what the backward pass needs); `out` is for y after it, y and z. See `kernels/dense`."""
+        """Return (y after dropout, what the backward pass needs); `out` is for y after dropout, y and z. See
+        `kernels/dense`.
+        """
         dropped, y, z = out
         y, saved = self.dense(x, w, b, activation, out=(y, z))
         return self.draw_dropout(y, dropout, out=dropped), saved
@@ -223,7 +227,7 @@ class Operations:
         needs_dx: bool,
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
-        """As `dense_backward`, from the gradient behind the dropout."""
+        """As `dense_backward`, from the gradient after the dropout."""
         dy = self.draw_dropout(dy, dropout, out=dy)
         return self.dense_backward(dy, x, w, saved, activation, needs_dx, out=out)
 
@@ -236,9 +240,10 @@ class Operations:
         context: "Context",
         memory: Memory = no_memory,
     ) -> tuple[Array, Any]:
-        """(y, what the backward pass needs) of an operation of that kind; see `kernels/stages`.
+        """Return (y, what the backward pass needs) of an operation of this kind; see `kernels/stages`.
 
-        `memory(name, shape, dtype)` is the stage's own, the same at every call, None for a backend without buffers.
+        `memory(name, shape, dtype)` returns the stage's own array, the same at every call; None for a backend without
+        buffers.
         """
         y, saved = kind.forward(xs, parameters, settings, context, self.xp)
         return _copied(memory, "y", y), saved
@@ -254,16 +259,16 @@ class Operations:
         memory: Memory = no_memory,
         outs: Sequence[Array | None] | None = None,
     ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-        """(gradient in each value, None where it is not needed; gradient in each parameter); see `kernels/stages`.
+        """Return (gradient in each value, None if not needed; gradient in each parameter); see `kernels/stages`.
 
-        `outs` are where gradients of parameters may go, None for one that is not wanted; by default all are. What is
-        returned for dy, or a part of it, is the caller's to write over.
+        `outs` are arrays for the gradients of parameters, None for one that is not wanted; by default all are. The
+        caller may overwrite what is returned for dy, or a part of it.
         """
         dxs, parts = kind.backward(dy, saved, parameters, settings, needs_dx, self.xp)
         return [dx if dx is None else _copied(memory, f"dx {k}", dx) for k, dx in enumerate(dxs)], parts
 
     def add(self, a: Array, b: Array, out: Array | None = None) -> Array:
-        """The sum of two arrays of one shape; `out` may be a."""
+        """Return the sum of two arrays of one shape; `out` may be a."""
         if out is None:
             return a + b
         out[...] = a
@@ -275,15 +280,15 @@ class Operations:
         return penalty.penalty(w, l1, l2, self.xp)
 
     def add_penalty_gradient(self, w: Array, gradient: Array, l1: Array, l2: Array) -> Array:
-        """The gradient with that of the penalty, in place where the library can; see `kernels/penalty`."""
+        """Add the penalty's gradient, in place if the library can; see `kernels/penalty`."""
         made = penalty.gradient(w, gradient, l1, l2, self.xp)
         if self.buffer((1,), gradient.dtype) is None:
             return made
-        gradient[...] = made  # who writes gradients has its address
+        gradient[...] = made  # writers of gradients hold its address
         return gradient
 
     def norm_bound(self, w: Array, least: float, most: float, rate: float, not_negative: bool) -> Array:
-        """W (I, O), held to its bounds, w itself where that was done in place; see `kernels/norm_bound`."""
+        """Return w (I, O) with its norm bounds enforced, w itself if done in place; see `kernels/norm_bound`."""
         return norm_bound.hold(w, least, most, rate, not_negative, self.xp)
 
     def loss(
@@ -295,12 +300,12 @@ class Operations:
         scale: float,
         out: Array | None = None,
     ) -> tuple[Array, Array]:
-        """(weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/losses`."""
+        """Return (weighted sum of the row losses, `scale` times its gradient in the scores); see `kernels/losses`."""
         kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
         return kernel.loss_and_gradient(scores, targets, weights, scale, self.xp)
 
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
-        """The metric's weighted sum over rows, or its sums (S,) if it has several; see `kernels/metrics`."""
+        """Return the metric's weighted sum over rows, or its sums (S,) if it has several; see `kernels/metrics`."""
         if isinstance(metric.kernel, str):
             return registry.metric(metric.kernel).total(scores, targets, weights, metric.threshold, self.xp)
         rows = self.xp.astype(metric.kernel(self.xp, targets, scores, weights), self.xp.float64)
@@ -311,7 +316,7 @@ class Operations:
         return clip_norm.clip_norm(x, bound, self.xp)
 
     def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
-        """The total and factor · gradient, or that alone if it is the first; in `total`, where the library can."""
+        """Return total + factor · gradient, without the total if it is the first; in `total`, if the library can."""
         summand = gradient * factor
         return summand if is_first else total + summand
 
@@ -326,7 +331,7 @@ class Operations:
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:
-        """The parameter and the slots after a step of the rule; see `kernels/optimizer_step`."""
+        """Return the parameter and the slots after a step of the rule; see `kernels/optimizer_step`."""
         parameter, *slots = rule.function(step, parameter, gradient, *slots, *numbers, self.xp)
         return parameter, slots
 
@@ -337,7 +342,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def _copied(memory: Memory, name: str, made: Array) -> Array:
-    """What an operation made, in memory of its own: it may be what it was given, or a part of that."""
+    """Copy an operation's result to separate memory: it may be its input, or a view of it."""
     held = memory(name, tuple(made.shape))
     if held is None:
         return made

@@ -1,8 +1,8 @@
-"""Several outputs: which columns of the scores and of the targets each has, and how their losses become one.
+"""Several outputs: their columns of the scores and of the targets, and how their losses are combined.
 
     loss = Σ weight_k loss_k(columns_k of the scores, columns_k of the targets)
 
-Scores and targets are one matrix each, so that whatever moves, keeps or checks them need not know of outputs. Labels
+Scores and targets are one matrix each, so code that moves, stores or checks them need not know about outputs. Labels
 are whole numbers in the matrix of targets. The loss of each output is also a metric of the program.
 """
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from dnnkit.backends.program import Program
 
 LARGEST_LABEL = {"float32": 1 << 24, "float64": 1 << 53}
-"""Whole numbers up to here are themselves in a matrix of that dtype."""
+"""Largest exact integer in a matrix of each dtype."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """A part of the scores, with what is measured of it.
+    """A part of the scores, with its loss and metrics.
 
     Arguments:
         name: such as "price".
         columns: (start, stop) of its scores.
-        head: the activation that makes its predictions of them.
-        loss: None where only other outputs have one: its gradient is zero.
-        targets: (start, stop) of its targets' columns; of labels one column, without a loss none.
+        head: activation that computes its predictions from them.
+        loss: None if only other outputs have one; its gradient is then zero.
+        targets: (start, stop) of its columns of the targets; one column for labels, none without a loss.
         loss_weight: factor of its loss in the sum of all.
-        metrics: what is measured besides, by names that are its own.
+        metrics: further metrics, with names unique within the output.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Output:
 
     @property
     def width(self) -> int:
-        """How many scores a row has."""
+        """Number of scores per row."""
         return self.columns[1] - self.columns[0]
 
     @property
@@ -57,25 +57,25 @@ class Output:
         return self.loss is not None and self.loss.targets == "labels"
 
     def scores(self, scores: Array, xp: Namespace) -> Array:
-        """Its columns, in memory of their own: kernels read whole rows."""
+        """Return a copy of its columns, because kernels read whole rows."""
         return xp.asarray(scores[:, slice(*self.columns)], copy=True)
 
     def targets_of(self, targets: Array, xp: Namespace) -> Array:
-        """Its targets (N, K), or labels (N,), of those of all."""
+        """Return its targets (N, K), or labels (N,), from those of all outputs."""
         own = targets[:, slice(*self.targets)]
         return xp.astype(own[:, 0], xp.int64) if self.takes_labels else xp.asarray(own, copy=True)
 
 
 @dataclass(frozen=True)
 class JointLoss:
-    """The sum of several outputs' losses, as the loss of one matrix of scores."""
+    """Sum of several outputs' losses, as the loss of one matrix of scores."""
 
     outputs: tuple[Output, ...]
 
     def loss_and_gradient(
         self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
     ) -> tuple[Array, Array]:
-        """As a loss kernel, by the formulas of each."""
+        """Return loss and gradient, as a loss kernel, from the formulas of each output."""
 
         def one(loss: Loss, scores: Array, own: Array, counts: Array | None, factor: float) -> tuple[Array, Array]:
             kernel = registry.loss(loss.kernel) if isinstance(loss.kernel, str) else loss.kernel
@@ -94,9 +94,9 @@ def added_up(
     one: Any,
     xp: Namespace,
 ) -> tuple[Array, list[Array], Array]:
-    """(weighted sum of the outputs' losses, the sum of each that has one, gradient of all scores).
+    """Return (weighted sum of the outputs' losses, the sum of each that has one, gradient of all scores).
 
-    `one(loss, scores, targets, weights, scale)` gives what a loss kernel does.
+    `one(loss, scores, targets, weights, scale)` returns what a loss kernel does.
     """
     total, sums, parts = xp.asarray(0.0, dtype=xp.float64), [], []
     for number, output in enumerate(outputs):
@@ -113,25 +113,25 @@ def added_up(
 
 
 def weights_of(weights: Array | None, number: int, xp: Namespace) -> Array | None:
-    """The row weights (N,) of an output, of those that count for all, or of a column for each, (N, outputs)."""
+    """Return an output's row weights (N,): the common ones, or its column of (N, outputs)."""
     return weights if weights is None or weights.ndim == 1 else xp.asarray(weights[:, number], copy=True)
 
 
 def balanced(weights: HostArray | None, program: "Program") -> HostArray | None:
-    """Row weights as they were, of each output with a mean of 1 where the loss is a mean over rows.
+    """Normalise the row weights of each output to a mean of 1, if the loss is a mean over rows.
 
-    So sums over rows are divided by how many there are, whatever the output.
+    Sums over rows are then divided by the number of rows, for every output.
     """
     if weights is None or weights.ndim == 1 or program.loss is None or program.loss.reduction == "sum":
         return weights
     means = weights.mean(axis=0, dtype="float64")
-    means[means == 0] = 1  # of rows that all count nothing
+    means[means == 0] = 1  # all rows have weight 0
     found: HostArray = weights / means
     return found
 
 
 def of_output(output: Output | None, targets: HostArray, predictions: HostArray) -> tuple[HostArray, HostArray]:
-    """(targets, predictions) of an output, on the host; of all where there is one."""
+    """Return (targets, predictions) of an output, on the host; all of them if there is only one."""
     if output is None:
         return targets, predictions
     own = targets[:, slice(*output.targets)]
@@ -139,7 +139,7 @@ def of_output(output: Output | None, targets: HostArray, predictions: HostArray)
 
 
 def joint(outputs: tuple[Output, ...]) -> dict[str, Any]:
-    """What a program of several outputs says of all of them; `ConfigurationError` if they cannot be one."""
+    """Return the fields of a program with several outputs. Raises `ConfigurationError` if they cannot be combined."""
     if [output.columns[0] for output in outputs] != [0, *(output.columns[1] for output in outputs[:-1])]:
         said = ", ".join(f"{output.name} {output.columns}" for output in outputs)
         raise ConfigurationError(f"the outputs have the columns {said}: each begins where the one before it ends")

@@ -1,4 +1,4 @@
-"""What a program says of parameters besides how they are trained: penalties in the loss, and bounds."""
+"""Penalties and constraints on a program's parameters."""
 
 from math import inf
 
@@ -7,7 +7,7 @@ from dnnkit.deferred import dataclass
 
 @dataclass(frozen=True)
 class Penalty:
-    """l1 Σ|w| + l2 Σw² of a parameter, by its name: part of the loss."""
+    """Penalty l1 Σ|w| + l2 Σw² on a parameter, by name: part of the loss."""
 
     parameter: str
     l1: float
@@ -16,7 +16,7 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Bound:
-    """What a parameter, by its name, is held to after each update: see `kernels/norm_bound`."""
+    """Constraint on a parameter, by name, enforced after each update: see `kernels/norm_bound`."""
 
     parameter: str
     least: float = 0.0

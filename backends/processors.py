@@ -1,4 +1,4 @@
-"""How many processors there are for this process, and how many threads a program may therefore have."""
+"""Number of processors available to this process, and of threads that a program may use."""
 
 import os
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def processors() -> int:
-    """How many this process may use: by affinity, and by a container's quota."""
+    """Return the processors this process may use, considering affinity and a container's quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(count, _quota() or count)
 
 
 @cache
 def _quota() -> int | None:
-    """A container's quota, read once: it is asked for before each step of a user's own loop."""
+    """Return a container's quota; cached, because it is needed before each step of a user's loop."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return max(1, round(int(quota) / int(period)))
@@ -29,7 +29,7 @@ _MOST: ContextVar[int | None] = ContextVar("most threads", default=None)
 
 @contextmanager
 def at_most(threads: int) -> Iterator[None]:
-    """Within, in this thread, each program has at most so many threads, as if its network had asked for no more."""
+    """Limit each program of this thread to `threads` threads within this context, as if requested by its network."""
     token = _MOST.set(threads)
     try:
         yield
@@ -38,16 +38,16 @@ def at_most(threads: int) -> Iterator[None]:
 
 
 def wanted(num_threads: int | None) -> int | None:
-    """So many threads as were asked for, None for all; no more than `at_most` says."""
+    """Return the requested number of threads, None for all, limited by `at_most`."""
     most = _MOST.get()
     return num_threads if most is None else most if num_threads is None else min(num_threads, most)
 
 
 def usable(num_threads: int | None) -> int:
-    """So many threads as were asked for, None for all, but no more than there are processors.
+    """Return the requested number of threads, None for all, limited to the number of processors.
 
-    More would wait for each other at every step, fifty times as long as the work takes; a network may come from a
-    larger machine.
+    More threads would wait for each other at every step, for fifty times the duration of the work; a network may come
+    from a larger machine.
     """
     here, asked = processors(), wanted(num_threads)
     return here if asked is None else min(asked, here)

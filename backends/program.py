@@ -1,21 +1,21 @@
-"""The contract between networks and backends: a network as a frozen, flat description.
+"""Contract between networks and backends: a network as a frozen, flat description.
 
-`dnnkit` lowers a network to a `Program`; a backend builds the program into an executable and runs it. A program says
-what is computed and in which order the parameters are named, never where or how they are stored. Programs compare
-and hash by value, so a backend may keep what it compiled for one.
+`dnnkit` lowers a network to a `Program`; a backend builds it into an executable and runs it. A program defines what is
+computed and the order of named parameters, never where or how they are stored. Programs compare and hash by value, so a
+backend can cache what it compiled for one.
 
-What a stage is, is in `stages.py`, what a loss and a metric are in `measures.py`, what changes while a program runs in
-`state.py`. Plugins import all of it from here.
+Stages are defined in `stages.py`, losses and metrics in `measures.py`, and state that changes while a program runs in
+`state.py`. Plugins import all of them from here.
 
-    scores      = the stages, one after the other, on a batch of inputs; `sources` says what each reads
+    scores      = the stages, one after another, on a batch of inputs; `sources` lists what each reads
     loss        = program.loss(scores, targets)
     predictions = program.head(scores)
 
-Several inputs are one: their columns side by side. So are several outputs, of which `outputs` says whose columns of the
-scores and of the targets are which.
+Several inputs are concatenated to one. So are several outputs; `outputs` lists the columns of scores and targets of
+each.
 
 A softmax or sigmoid output with its cross-entropy is already lowered: the scores are logits, the head is the softmax,
-the loss kernel is the fused one on logits.
+and the loss kernel is the fused one on logits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -87,14 +87,14 @@ __all__ = [
 ]
 
 GRADIENT_SUM = "gradient_sum"
-"""The slot of gradients that wait for those of other batches."""
+"""Slot of the gradients accumulated over several batches."""
 
 
 @dataclass(frozen=True)
 class FullBatch:
-    """An optimizer that works on the whole data at a time, and decides itself at which parameters it evaluates them.
+    """An optimizer that works on the whole dataset at a time, and chooses the parameters at which it evaluates.
 
-    `pairs` are the steps that it remembers at most, each with what it changed in the gradient (`kernels/lbfgs`).
+    `pairs` is the maximum number of steps it remembers, each with the change of the gradient over it (`kernels/lbfgs`).
     """
 
     pairs: int
@@ -102,9 +102,9 @@ class FullBatch:
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that the optimizer updates with numbers of their own.
+    """Parameters that the optimizer updates with separate hyperparameters.
 
-    `patterns` are the places, among the optimizer's, of those that their names match.
+    `patterns` are the indices of the optimizer's patterns that match their names.
     """
 
     patterns: tuple[int, ...]
@@ -113,11 +113,20 @@ class Group:
 
 @dataclass(frozen=True)
 class Program:
-    """A network, whole: what it computes, what it minimises, how it is updated.
+    """A complete network: what it computes, what it minimises, how it is updated.
 
-    `loss` and `rule` are None in a network that was never compiled: it predicts only. `rule` names one of
-    `kernels/optimizer_step`, or is a user's own, or a `FullBatch` (`backends/full_batch.py`). `seed` (32 bits) decides
-    dropout masks; `num_threads` None leaves the choice to the backend.
+    Attributes:
+        input_shape: shape of a sample.
+        output_features: number of scores.
+        stages: operations in topological order.
+        head: activation that computes predictions from scores.
+        loss: None for a network that was never compiled, which only predicts.
+        metrics: metrics reported alongside the loss.
+        rule: name of a rule in `kernels/optimizer_step`, a user-defined one, or a `FullBatch`
+            (`backends/full_batch.py`); None without a loss.
+        dtype: dtype of all computation.
+        seed: 32 bits that determine dropout masks.
+        num_threads: number of threads; None leaves it to the backend.
     """
 
     input_shape: tuple[int, ...]
@@ -131,20 +140,21 @@ class Program:
     seed: int
     num_threads: int | None
     groups: tuple[Group, ...] = ()
-    """What is not in one of them is updated with the optimizer's own numbers."""
+    """Parameters outside all groups use the optimizer's own hyperparameters."""
     averages: bool = False
     """Whether a running mean of each trained parameter is kept, in the slot of the rule `average`."""
     sources: Sources = ()
-    """Which values each stage reads: 0 is the input, i + 1 what stage i gives. () where each reads the one before."""
+    """Values that each stage reads: 0 is the input, i + 1 the output of stage i. () for a chain."""
     outputs: "tuple[Output, ...]" = ()
-    """Where there are several, which `with_outputs` takes: the parts of scores and targets, each with its own loss."""
+    """With several outputs, set by `with_outputs`: the parts of scores and targets, each with its loss."""
     accumulation: int = 1
-    """Batches whose gradients together make an update: of losses that are means their mean, of sums their sum. Update u
-    is made after batch u · accumulation - 1, counted by `TrainingState.step` from 0."""
+    """Number of batches whose gradients are accumulated per update: their mean for mean losses, their sum for sums.
+    Update u follows batch (u + 1) · accumulation - 1, counted by `TrainingState.step` from 0.
+    """
     penalties: tuple[Penalty, ...] = ()
-    """What parameters add to the loss, besides its rows."""
+    """Penalties on parameters, added to the loss."""
     bounds: tuple[Bound, ...] = ()
-    """What parameters are held to after each update."""
+    """Constraints on parameters, enforced after each update."""
 
     def __post_init__(self) -> None:
         known: dict[str, Parameter] = {}
@@ -157,12 +167,12 @@ class Program:
                 if known.setdefault(parameter.name, parameter) != parameter:
                     raise ConfigurationError(f"two parameters are called {parameter.name!r}: {known[parameter.name]}")
         if self.sources == chain(len(self.stages)):
-            object.__setattr__(self, "sources", ())  # one way to say it, so that equal networks are equal programs
+            object.__setattr__(self, "sources", ())  # canonical form, so that equal networks are equal programs
         if self.sources:
             self._check_sources()
 
     def _check_sources(self) -> None:
-        """Raise `ConfigurationError` if the stages cannot be connected so."""
+        """Raise `ConfigurationError` if the stages cannot be connected like this."""
         found = misplaced(self.sources, len(self.stages))
         for place, (stage, values) in enumerate(zip(self.stages, self.sources, strict=False)):
             if not isinstance(stage, Op) and len(values) > 1 and found is None:
@@ -171,10 +181,9 @@ class Program:
             raise ConfigurationError(f"{found}: stages are in topological order, and the last gives the scores")
 
     def with_outputs(self, outputs: "Sequence[Output]") -> "Program":
-        """The program with several outputs, whose losses are added up and whose metrics stand side by side.
+        """Return the program with several outputs, whose losses are added and whose metrics are listed together.
 
-        Their loss and metrics, `name_loss` and `name_metric`, are `metrics` of the program. What this has of either is
-        replaced.
+        Their losses and metrics, `name_loss` and `name_metric`, become `metrics` of the program, replacing its own.
         """
         from dnnkit.backends.outputs import joint
 
@@ -182,14 +191,14 @@ class Program:
 
     @cached_property
     def edges(self) -> Sources:
-        """`sources`, also of a chain."""
+        """As `sources`, but explicit for a chain, too."""
         return self.sources or chain(len(self.stages))
 
     @cached_property
     def gathered(self) -> "tuple[Rescale, tuple[Stage, ...], Sources]":
-        """The rescaling that is done while a batch is gathered, the stages after it, and what these read.
+        """The rescaling that is part of gathering a batch, the stages after it, and their sources.
 
-        There is one where the first stage is, and nobody else reads the input.
+        It exists if the first stage is a `Rescale` and the only reader of the input.
         """
         stages, edges = self.stages, self.edges
         if not stages or not isinstance(stages[0], Rescale) or readers(edges)[0] != [(0, 0)]:
@@ -198,23 +207,23 @@ class Program:
 
     @cached_property
     def gathered_widths(self) -> tuple[int, ...]:
-        """The features of each value of the stages after that."""
+        """The features of each value of the stages after that rescaling."""
         return self.widths[len(self.stages) - len(self.gathered[1]) :]
 
     @cached_property
     def is_chain(self) -> bool:
-        """Whether each stage reads what the one before it gives, and no parameter belongs to two."""
+        """Whether each stage reads the output of the previous one, and no parameters are shared."""
         owned = sum(len(stage_parameters(stage)) for stage in self.stages)
         return not self.sources and owned == len(self.parameters)
 
     @cached_property
     def has_scheduled_dropout(self) -> bool:
-        """Whether what a dropout zeroes changes from step to step."""
+        """Whether the rate of a dropout changes from step to step."""
         return any(isinstance(stage, Dropout) and stage.is_scheduled for stage in self.stages)
 
     @cached_property
     def api_version(self) -> int:
-        """The version of plugins that understand it: 1 where it is a chain of stages that they have always known."""
+        """The plugin version that supports it: 1 for a chain of the original stages."""
         is_new = any(isinstance(stage, Op) for stage in self.stages) or self.has_scheduled_dropout
         is_simple = self.is_chain and not self.outputs and not is_new
         return 1 if is_simple else 2
@@ -229,86 +238,86 @@ class Program:
 
     @cached_property
     def target_width(self) -> int:
-        """How many numbers a row's targets are, where they are values."""
+        """Numbers per row of targets, if they are values."""
         return max((output.targets[1] for output in self.outputs), default=self.output_features)
 
     def part(self, metric: "Metric") -> "Output | None":
-        """The output that a metric measures, where there are several."""
+        """Return the output that a metric measures, if there are several."""
         return self.outputs[metric.output] if self.outputs else None
 
     @property
     def optimizer_rule(self) -> Rule | None:
-        """The rule of the optimizer itself; None where nothing is updated by a rule."""
+        """The optimizer's own rule; None if no rule updates parameters."""
         if isinstance(self.rule, FullBatch):
             return None
         return RULES[self.rule] if isinstance(self.rule, str) else self.rule
 
     @property
     def summand(self) -> float:
-        """The factor of a batch's gradient in that sum."""
+        """The factor of a batch's gradient in the accumulated sum."""
         is_sum = self.loss is None or self.loss.reduction == "sum"
         return 1.0 if is_sum else 1.0 / self.accumulation
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
-        """What updates parameters, one after the other: the optimizer's rule, and the running mean's."""
+        """The rules that update parameters, in order: the optimizer's, then that of the running mean."""
         rule = self.optimizer_rule
         return () if rule is None else (rule, AVERAGE) if self.averages else (rule,)
 
     @cached_property
     def slots(self) -> tuple[str, ...]:
-        """What the rules keep for each trained parameter, in order; and the sum of gradients over several batches."""
+        """Slots per trained parameter, in order: those of the rules, and the accumulated gradient."""
         own = tuple(slot for rule in self.rules for slot in rule.slots)
         return own if self.accumulation == 1 else (*own, GRADIENT_SUM)
 
     @cached_property
     def group_of(self) -> Mapping[str, int]:
-        """The number of a parameter's group, from 1, by its name; those without one are missing."""
+        """The group number of each parameter in a group, from 1, by name."""
         return {name: number for number, group in enumerate(self.groups, 1) for name in group.parameters}
 
     @cached_property
     def size(self) -> int:
-        """How many numbers all parameters are."""
+        """Number of elements of all parameters."""
         return sum(parameter.size for parameter in self.parameters)
 
     @cached_property
     def measured(self) -> int:
-        """How many numbers are summed up over an epoch: the loss, and the sums of all metrics."""
+        """How many numbers are summed over an epoch: the loss, and the sums of all metrics."""
         return 1 + sum(metric.sums for metric in self.metrics)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every parameter in canonical order; one that stages share comes once."""
+        """All parameters in canonical order; a shared one appears once."""
         return tuple(dict.fromkeys(parameter for stage in self.stages for parameter in stage_parameters(stage)))
 
     @cached_property
     def trainable_parameters(self) -> tuple[Parameter, ...]:
-        """Those that are trained, in canonical order: what has a gradient, slots and updates."""
+        """Trained parameters in canonical order: those with a gradient, slots and updates."""
         return tuple(parameter for parameter in self.parameters if parameter.trainable)
 
     @cached_property
     def frozen_parameters(self) -> tuple[Parameter, ...]:
-        """The others, in canonical order."""
+        """Frozen parameters in canonical order."""
         return tuple(parameter for parameter in self.parameters if not parameter.trainable)
 
     @cached_property
     def trainable_size(self) -> int:
-        """How many numbers the trained parameters are."""
+        """Number of elements of the trained parameters."""
         return sum(parameter.size for parameter in self.trainable_parameters)
 
     def largest_product(self, rows: int) -> int:
-        """FLOPs of the largest matrix product for a batch of that many rows."""
+        """Return the FLOPs of the largest matrix product for a batch of this many rows."""
         return max((2 * rows * s.kernel.size for s in self.stages if isinstance(s, Dense)), default=0)
 
     @property
     def held(self) -> str:
-        """What is said of parameters besides how they are trained, in words; empty for most networks."""
+        """Description of penalties and constraints; empty for most networks."""
         parts = (["penalties"] if self.penalties else []) + (["constraints"] if self.bounds else [])
         return f"{' and '.join(parts)} of parameters" if parts else ""
 
     @property
     def kernels(self) -> set[str]:
-        """The names of the kernels that it takes: activations, operations, losses and metrics."""
+        """Names of the kernels it uses: activations, operations, losses and metrics."""
         activations = {s.activation for s in self.stages if isinstance(s, Dense | Activate)}
         heads = {output.head for output in self.outputs} or {self.head}
         measures = [metric.kernel for metric in self.metrics] + [loss.kernel for loss in self.losses]
@@ -317,30 +326,30 @@ class Program:
 
     @cached_property
     def losses(self) -> tuple[Loss, ...]:
-        """Every loss that is computed: of each output, where there are several."""
+        """All losses that are computed: one per output, if there are several."""
         of_outputs = tuple(output.loss for output in self.outputs if output.loss is not None)
         return of_outputs or (() if self.loss is None else (self.loss,))
 
     @cached_property
     def custom_layers(self) -> tuple[str, ...]:
-        """The user's own layers, in words."""
+        """Names of user-defined layers, for messages."""
         return tuple(f"layer {type(s.function).__name__}" for s in self.stages if isinstance(s, Custom))
 
     @cached_property
     def custom_measures(self) -> tuple[str, ...]:
-        """The user's own loss and metrics, in words."""
+        """Names of user-defined losses and metrics, for messages."""
         kernels = [loss.kernel for loss in self.losses]
         losses = tuple(f"loss {type(kernel).__name__}" for kernel in kernels if not isinstance(kernel, str))
         return (*losses, *(f"metric {metric.name}" for metric in self.metrics if metric.is_own))
 
     @property
     def custom_rule(self) -> tuple[str, ...]:
-        """The user's own optimizer, in words."""
+        """Name of a user-defined optimizer, for messages."""
         if not isinstance(self.rule, Rule):
             return ()
         return (f"optimizer {self.rule.function.__qualname__.removesuffix('.update')}",)
 
     @property
     def custom_parts(self) -> tuple[str, ...]:
-        """What the user wrote and no kernel knows, in words; empty for most networks."""
+        """Names of all user-defined parts, for messages; empty for most networks."""
         return self.custom_layers + self.custom_measures + self.custom_rule

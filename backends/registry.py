@@ -1,9 +1,9 @@
-"""Which backends there are, which one is meant, and why.
+"""Registry of backends: which exist, which one is selected, and why.
 
-Precedence: an explicit argument, `use_backend`, `set_backend`, the environment variable `DNNKIT_BACKEND`, then
-"auto": the first of `AUTO` that works, for whatever is no network; `choosing.py` decides for networks. Other backends
+Precedence: an explicit argument, `use_backend`, `set_backend`, the environment variable `DNNKIT_BACKEND`, then "auto":
+the first of `AUTO` that works for everything that is not a network; `choosing.py` decides for networks. Other backends
 come from installed packages, through the entry-point group `dnnkit.backends`. A name that does not exist or cannot work
-is an error that lists what does; nothing is ever replaced in silence.
+is an error that lists what works; there is never a silent fallback.
 """
 
 import os
@@ -31,10 +31,10 @@ BACKENDS.add("cupy", Lazy("dnnkit.backends.cupy_backend:CupyBackend"))
 BACKENDS.add("numpy", Lazy("dnnkit.backends.numpy_backend:NumpyBackend"))
 
 AUTO = ("numba", "numpy")
-"""What "auto" tries, in this order; those that are not part of this installation are passed over.
+"""Backends that "auto" tries, in order; those that are not installed are skipped.
 
-No GPU is among them: arrays of the host stay there, as `dk.ops` is given them, and what a network would gain by one
-depends on its program.
+No GPU is among them: host arrays passed to `dk.ops` stay on the host, and whether a network gains from a GPU depends on
+its program.
 """
 
 VARIABLE = "DNNKIT_BACKEND"
@@ -45,7 +45,7 @@ _set_by_user: str | None = None
 
 @dataclass(frozen=True)
 class BackendInfo:
-    """A backend as this machine sees it; `reason` says why it is not available."""
+    """A backend on this machine; `reason` says why it is not available."""
 
     name: str
     available: bool
@@ -56,19 +56,19 @@ class BackendInfo:
 
 @dataclass(frozen=True)
 class Choice:
-    """The name that is in force and where it came from, in words."""
+    """The selected name, and where it comes from, for messages."""
 
     name: str
     origin: str
 
 
 def available() -> list[BackendInfo]:
-    """Every backend that is known here, whether it works or not; the built-in ones first."""
+    """Return every known backend, working or not; the built-in ones first."""
     return [_info(name) for name in BACKENDS]
 
 
 def set_backend(name: str | None) -> None:
-    """Choose the backend for the whole process; None takes the choice back."""
+    """Select the backend for the whole process; None resets it."""
     global _set_by_user
     if name is not None:
         resolve(name)
@@ -77,7 +77,7 @@ def set_backend(name: str | None) -> None:
 
 @contextmanager
 def use_backend(name: str) -> Iterator[Backend]:
-    """Choose the backend within a `with` block, in this thread or task only."""
+    """Select the backend within a `with` block, in this thread or task only."""
     backend = resolve(name)
     token = _in_context.set(name)
     try:
@@ -87,7 +87,7 @@ def use_backend(name: str) -> Iterator[Backend]:
 
 
 def choice(argument: str | None = None) -> Choice:
-    """Which name is in force, by precedence; "auto" is not resolved yet."""
+    """Return the selected name, by precedence; "auto" is not resolved."""
     candidates = (
         (argument, "argument"),
         (_in_context.get(), "use_backend"),
@@ -101,7 +101,7 @@ def choice(argument: str | None = None) -> Choice:
 
 
 def get_backend(name: str | Backend | None = None) -> Backend:
-    """The backend in force, or the one named; raises `BackendUnavailable` if it cannot work."""
+    """Return the selected backend, or the named one. Raises `BackendUnavailable` if it cannot work."""
     if isinstance(name, Backend):
         return name
     if name is not None and not isinstance(name, str):
@@ -113,9 +113,9 @@ def get_backend(name: str | Backend | None = None) -> Backend:
 
 
 def get_backend_or_default(address: str, origin: str) -> Backend:
-    """The backend of that name, or where it cannot work the one in force, which a line in the log says.
+    """Return the backend of this name; if it cannot work, log that and return the selected one.
 
-    `origin` says what is to go on there.
+    `origin` names what continues on it, for the message.
     """
     try:
         return resolve(address, origin)
@@ -133,7 +133,7 @@ def _instance(name: str, device: str | None) -> Backend:
 
 
 def resolve(name: str, origin: str = "argument") -> Backend:
-    """The backend of that name: `numpy`, `cupy:1`, `auto`, a plugin's; made once and then reused."""
+    """Return the backend of this name: `numpy`, `cupy:1`, `auto`, a plugin's. Instances are cached."""
     if not isinstance(name, str):
         raise BackendUnavailable(f"a backend is chosen by its name, such as 'numpy'; got {name!r}")
     if name == "auto":
@@ -155,14 +155,14 @@ def resolve(name: str, origin: str = "argument") -> Backend:
 
 
 def install_command(name: str) -> str:
-    """What makes a backend work here, mostly a pip command; empty if nothing does."""
+    """Return what makes a backend work here, mostly a pip command; empty if nothing does."""
     try:
         return _load(name).remedy()
     except BackendUnavailable:
         return ""
 
 
-# -- finding them ----------------------------------------------------------------------------------------------------
+# -- lookup ----------------------------------------------------------------------------------------------------------
 
 
 def _load(name: str) -> type[Backend]:
@@ -177,7 +177,7 @@ def _load(name: str) -> type[Backend]:
 
 
 def reason_against(name: str) -> str | None:
-    """Why a backend cannot work here; None if it can. Cheap, but of a GPU: whoever asks for "auto" asks this."""
+    """Return why a backend cannot work here, or None. Cheap except for a GPU, since every "auto" asks it."""
     try:
         reason = _load(name).unavailable_reason()
         if reason is None:

@@ -1,4 +1,4 @@
-"""Stages of a program: what is done to a batch (B, I) to give a batch (B, O), and with which parameters."""
+"""Stages of a program: what maps a batch (B, I) to a batch (B, O), and its parameters."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -13,8 +13,8 @@ from dnnkit.kernels.array import Array, Namespace
 class Parameter:
     """An array of a layer: its canonical name, such as `dense_1/kernel`, and its shape.
 
-    One that is not `trainable` is frozen: it has no gradient and no slots, and no update changes it. A `statistic`,
-    such as a moving mean, is never trainable; its own stage changes it in each training step.
+    If not `trainable`, it is frozen: no gradient, no slots, no updates. A `statistic`, such as a moving mean, is never
+    trainable; its own stage updates it in each training step.
     """
 
     name: str
@@ -58,9 +58,9 @@ class Activate:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Zero a random share while training; `layer` selects the stream of random bits.
+    """Zero a random fraction of the elements while training; `layer` selects the random stream.
 
-    The share is `rate`, or what that gives for the number of batches so far, `TrainingState.step`.
+    The fraction is `rate`, or what that returns for the number of batches so far, `TrainingState.step`.
     """
 
     rate: float | Callable[[int], float]
@@ -68,29 +68,29 @@ class Dropout:
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether the share is another one in other steps."""
+        """Whether the rate changes from step to step."""
         return callable(self.rate)
 
     def rate_at(self, step: int) -> float:
-        """The share of the batch after so many others."""
+        """Return the rate after `step` batches."""
         return self.rate(step) if callable(self.rate) else self.rate
 
 
 class CustomFunction(Protocol):
-    """What a user's own layer computes, on the backend's array namespace `xp`."""
+    """Interface of a user-defined layer, on the backend's array namespace `xp`."""
 
     def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
-        """From x (B, *input_shape): y (B, *output_shape), and whatever `backward` wants to see again."""
+        """From x (B, *input_shape), return y (B, *output_shape) and whatever `backward` needs."""
         ...
 
     def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:
-        """From dy: (dx, gradient of the first parameter, of the second, ...)."""
+        """From dy, return (dx, gradient of the first parameter, of the second, ...)."""
         ...
 
 
 @dataclass(frozen=True)
 class Custom:
-    """A user's own layer: every backend calls its functions, in Python."""
+    """A user-defined layer: every backend calls its functions, in Python."""
 
     function: CustomFunction
     parameters: tuple[Parameter, ...]
@@ -100,10 +100,10 @@ class Custom:
 
 @dataclass(frozen=True)
 class Op:
-    """An operation of a kind of `kernels/stages`, on one or several values (B, I_k), giving (B, features).
+    """An operation of a kind in `kernels/stages`, on one or several values (B, I_k), giving (B, features).
 
-    `settings` are (name, hashable value), sorted by name; `layer` selects the stream of random bits. Only an op reads
-    several values.
+    `settings` are (name, hashable value), sorted by name; `layer` selects the random stream. Only an `Op` reads several
+    values.
     """
 
     kind: str
@@ -121,7 +121,7 @@ Stage: TypeAlias = Rescale | Dense | Activate | Dropout | Custom | Op
 
 
 def stage_parameters(stage: Stage) -> tuple[Parameter, ...]:
-    """The stage's parameters in canonical order: kernel, then bias."""
+    """Return the stage's parameters in canonical order: kernel, then bias."""
     match stage:
         case Dense(kernel=kernel, bias=None):
             return (kernel,)
@@ -134,7 +134,7 @@ def stage_parameters(stage: Stage) -> tuple[Parameter, ...]:
 
 
 def stage_features(stage: Stage, inputs: int) -> int:
-    """The features of its output, from those of its (first) input."""
+    """Return the features of its output, from those of its (first) input."""
     match stage:
         case Dense(kernel=kernel):
             return kernel.shape[1]
@@ -147,10 +147,10 @@ def stage_features(stage: Stage, inputs: int) -> int:
 
 
 def is_trained(stage: Stage) -> bool:
-    """Whether the stage has parameters that are trained; but for statistics, it trains all of them or none."""
+    """Whether the stage has trained parameters; apart from statistics, it trains all of them or none."""
     return any(parameter.trainable for parameter in stage_parameters(stage))
 
 
 def first_trained(stages: Sequence[Stage]) -> int:
-    """The first stage that is trained, below which nothing needs a gradient; the number of stages if none is."""
+    """Return the first trained stage, below which no gradient is needed; the number of stages if none is."""
     return next((place for place, stage in enumerate(stages) if is_trained(stage)), len(stages))

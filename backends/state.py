@@ -1,4 +1,4 @@
-"""What changes while a program runs: its state, as plain arrays and numbers, and what is read of it."""
+"""State that changes while a program runs, as plain arrays and numbers, and what is read from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
@@ -19,10 +19,10 @@ HostArray: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class EpochSums:
-    """What was measured of an epoch so far, as it is summed: who goes on from it has the totals of the whole epoch.
+    """What was measured of an epoch so far, in the form in which it is summed, so that a resumed epoch has full totals.
 
-    `sums` has a row for each worker that sums on its own: the loss, then the sums of each metric. `weight` is the sum
-    of the row weights since step `first`; `nan_step` the first step whose loss was not a number, or -1.
+    `sums` has one row per worker that sums separately: the loss, then the sums of each metric. `weight` is the sum of
+    the row weights since step `first`; `nan_step` is the first step whose loss was NaN, or -1.
     """
 
     first: int
@@ -32,23 +32,25 @@ class EpochSums:
 
     @property
     def total(self) -> tuple[float, ...]:
-        """The sums of all workers."""
+        """The sums over all workers."""
         return tuple(sum(column) for column in zip(*self.sums, strict=True))
 
 
 @dataclass
 class TrainingState:
-    """Everything besides parameters and optimizer slots that decides how training goes on.
+    """Everything besides parameters and optimizer slots that determines how training continues.
 
-    `step` counts batches, each of which is an update unless several make one (`Program.accumulation`): it enters
-    dropout masks, and, as the number of updates, Adam's bias correction and schedules. `epoch` counts epochs begun
-    and ended: with the seed it decides the order of the samples. `position` is the next step within an epoch that has
-    not ended, of `steps` in all, else 0. `evaluations` counts those of loss and gradient on the whole data, by an
-    optimizer that decides itself how many it needs. `execution` says how the backend divided the work, in its own
-    words: with the same one again, results are the same bit for bit.
-
-    Of an epoch that has not ended: `schedule` is how its samples become batches, in words, and `data` a fingerprint of
-    them, where it was asked for; `sums` what was measured, up to date in a snapshot.
+    Attributes:
+        step: number of batches, each of which is an update unless gradients are accumulated (`Program.accumulation`).
+            It determines dropout masks and, as the number of updates, Adam's bias correction and schedules.
+        epoch: number of completed epochs; with the seed it determines the order of the samples.
+        position: next step within an unfinished epoch, of `steps`, else 0.
+        steps: steps of the unfinished epoch.
+        execution: how the backend divided the work; with the same value, results are bitwise identical.
+        schedule: how the samples of an unfinished epoch become batches, as text.
+        data: fingerprint of the data of an unfinished epoch, if requested.
+        sums: what was measured of an unfinished epoch; up to date in a snapshot.
+        evaluations: evaluations of loss and gradient on the whole dataset, by optimizers that choose their number.
     """
 
     step: int = 0
@@ -68,18 +70,21 @@ class Snapshot:
 
     parameters: Mapping[str, HostArray]
     slots: Mapping[str, HostArray]
-    """The optimizer's state of trained parameters, `slot/parameter` -> array; empty before the first compile."""
+    """Optimizer state of trained parameters, `slot/parameter` -> array; empty before the first compile."""
     state: TrainingState
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The optimizer's numbers, inputs of every run: changing one rebuilds nothing.
+    """The optimizer's numbers, passed to every run: changing one rebuilds nothing.
 
-    `learning_rates` has one entry per step of the run; `constants` holds what the rules take besides, by name: a
-    number, or one per step. Batches that make an update together have the same. Of the gradient, at most one is
-    bounded: by `clip_norm` the norm of the whole, by `clip_each` that of each parameter, by `clip_value` each element;
-    None for no bound. `groups` has, of each of the program's, rates and constants that are its own.
+    Attributes:
+        learning_rates: one entry per step of the run.
+        constants: the rules' other numbers, by name: a number, or one per step. Batches of one accumulated update share
+            them.
+        clip_norm, clip_each, clip_value: bound of the norm of the whole gradient, of each parameter's, or of each
+            element; at most one is not None.
+        groups: learning rates and constants of each of the program's parameter groups.
     """
 
     learning_rates: NDArray[np.float64]
@@ -97,11 +102,11 @@ class Hyperparameters:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether the learning rate is all that differs, from step to step and from parameter to parameter."""
+        """Whether only the learning rate differs, and only from step to step."""
         return not (self.varies or self.groups)
 
     def at(self, step: int) -> "Hyperparameters":
-        """Those of one step of the run."""
+        """Return those of one step of the run."""
         if self.is_plain and len(self.learning_rates) == 1:
             return self
         constants = {
@@ -112,7 +117,7 @@ class Hyperparameters:
         return replace(self, learning_rates=self.learning_rates[step : step + 1], constants=constants, groups=groups)
 
     def of_steps(self, steps: NDArray[Any]) -> "Hyperparameters":
-        """Those of these steps of the run, in this order."""
+        """Return those of these steps of the run, in this order."""
         constants = {
             name: value[steps] if isinstance(value, np.ndarray) else value for name, value in self.constants.items()
         }
@@ -120,23 +125,23 @@ class Hyperparameters:
         return replace(self, learning_rates=self.learning_rates[steps], constants=constants, groups=groups)
 
     def with_rates(self, factor: float) -> "Hyperparameters":
-        """The same, with all learning rates times a factor."""
+        """Return the same, with all learning rates multiplied by a factor."""
         groups = tuple(group.with_rates(factor) for group in self.groups)
         return replace(self, learning_rates=factor * self.learning_rates, groups=groups)
 
     def of_group(self, group: int) -> "Hyperparameters":
-        """Rates and constants of a group of parameters, by its number; 0 is that of all others."""
+        """Return learning rates and constants of a parameter group, by number; 0 for all other parameters."""
         return self.groups[group - 1] if group else self
 
     def numbers(self, rule: "Rule") -> list[float]:
-        """What the rule takes besides the learning rate, of a single step."""
+        """Return the rule's numbers besides the learning rate, of a single step."""
         return [self.constants[name] for name in rule.hyperparameters]
 
 
 class Totals(NamedTuple):
-    """Sums over the rows seen, read from the device in one go; `metrics` are those of one metric after the other.
+    """Sums over rows, read from the device at once; `metrics` are those of one metric after another.
 
-    `nan_step` is the first step (counted within the epoch) whose loss was not a number, -1 if there was none.
+    `nan_step` is the first step (counted within the epoch) whose loss was NaN, or -1.
     """
 
     loss: float
@@ -147,11 +152,11 @@ class Totals(NamedTuple):
 
     @property
     def mean_loss(self) -> float:
-        """The loss over the sum of weights; a summed loss stays a sum."""
+        """The loss divided by the sum of weights; a summed loss stays a sum."""
         return self.loss if self.reduction == "sum" else self.loss / (self.weight or 1.0)
 
     def means(self, metrics: "Sequence[Metric]") -> dict[str, float]:
-        """`{"loss": ..., "accuracy": ...}`: the mean loss, and what the metrics are by their sums."""
+        """Return `{"loss": ..., "accuracy": ...}`: the mean loss, and the metrics' values from their sums."""
         means, weight, first = {"loss": self.mean_loss}, self.weight or 1.0, 0
         for metric in metrics:
             means[metric.name] = metric.value(self.metrics[first : first + metric.sums], weight)
@@ -161,12 +166,12 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a backend runs a program, for people and for exact repetition; saved with the network."""
+    """How a backend runs a program, for display and for exact repetition; saved with the network."""
 
     backend: str
     version: str
     device: str
     execution: str
     reason: str | None = None
-    """Why the backend's fast path was not taken, None where it was."""
+    """Why the backend's fast path was not used, or None."""
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -79,7 +79,7 @@ class Run:
             return ask()
         except ChildFailed as error:
             self.found["left_out"][name] = str(error)
-            print(f"  {name} is left out: {error}", flush=True)
+            print(f"  {name} was skipped: {error}", flush=True)
             return None
 
     def measure(self, work: Work, names: list[str], rounds: int) -> None:

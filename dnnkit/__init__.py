@@ -18,9 +18,9 @@ from dnnkit._version import __version__ as __version__
 
 
 def _places() -> tuple[dict[str, str], list[str]]:
-    """Name -> the module that it is imported from; and the modules of which all names are here, too.
+    """Return {name: its module}, and the modules whose names are all exported.
 
-    `__init__.pyi` says it, as in SPEC 1 of Scientific Python: what a program does not ask for is not imported.
+    Both come from `__init__.pyi`, as in SPEC 1 of Scientific Python: modules are imported lazily, on first use.
     """
     stub = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     lines = re.findall(r"^from (\S+) import (?:\w+ as )?(\S+)$", stub, re.MULTILINE)
@@ -49,7 +49,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _among_all(name: str) -> Any:
-    """A thing of a module of which all names are here; None if it has none of that name."""
+    """Return an object from the modules whose names are all exported; None if none has that name."""
     for module in map(importlib.import_module, _WHOLE):
         if name in module.__all__:
             return getattr(module, name)

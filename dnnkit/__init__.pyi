@@ -1,4 +1,4 @@
-"""What `dnnkit` has, one name per line: type checkers and editors read it, and `dnnkit/__init__.py` where each is."""
+"""The public names of `dnnkit`, one per line, for type checkers, editors, and the lazy imports in `__init__.py`."""
 
 from dnnkit import activations as activations
 from dnnkit import backends as backends

@@ -1,6 +1,6 @@
-"""Activations by name: kernels with a folder, formulas, and what anyone registered.
+"""Activations by name: built-in kernels, formulas, and registered ones.
 
-dk.register("activation", "swish", "x / (1 + exp(-x))")     # as dk.activation, but a taken name is an error
+dk.register("activation", "swish", "x / (1 + exp(-x))")     # like dk.activation, but an existing name is an error
 dk.register("activation", "cube", Cube)                     # forward(x, xp) and derivative(x, xp)
 """
 
@@ -18,7 +18,7 @@ from dnnkit.registry import Lazy, Registry
 from dnnkit.settings import shown
 
 __all__: list[str] = []
-"""For users each activation is an attribute: see `ActivationFunction`."""
+"""Each activation is an attribute of the module: see `ActivationFunction`."""
 
 
 def _is_activation(thing: object) -> bool:
@@ -29,7 +29,7 @@ def _is_activation(thing: object) -> bool:
 
 
 class _Activations(Registry[Any]):
-    """What is added is also made known to the kernels; what `dk.activation` was told is an activation, too."""
+    """Registry whose entries are also registered as kernels; includes activations defined by `dk.activation`."""
 
     def names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*super().names(), *definition.NAMED]))
@@ -41,7 +41,7 @@ class _Activations(Registry[Any]):
 
     def __getitem__(self, name: str) -> Any:
         thing = super().__getitem__(name)
-        _make_known(name, thing)  # one that a package announces is loaded only now
+        _make_known(name, thing)  # an entry point is loaded only now
         return thing
 
 
@@ -52,7 +52,7 @@ ACTIVATIONS = _Activations(
     _is_activation,
     elsewhere=lambda: kernels.names("activation"),
 )
-"""Activations that were registered; the built-in ones are `kernels/activations`."""
+"""Registered activations; the built-in ones are in `kernels/activations`."""
 ACTIVATIONS.also("silu", "swish")
 
 
@@ -66,15 +66,15 @@ def _make_known(name: str, thing: Any) -> None:
 
 
 def names() -> tuple[str, ...]:
-    """Every name that an activation may be given by."""
+    """Return all names of activations."""
     return ACTIVATIONS.names()
 
 
 def find(given: Any) -> str | Formula:
-    """The formula that a name stands for now, or the name itself of any other activation.
+    """Return the current formula of a name, or the name itself if it has none.
 
-    A text that is no name but mentions x is a formula itself: "x * sigmoid(x)", "x * sigmoid(beta * x); beta = 2".
-    Something that says which activation it `stands_for`, such as `dk.activations.relu` or a layer ReLU, is it.
+    A text that is not a name but contains x is a formula: "x * sigmoid(x)", "x * sigmoid(beta * x); beta = 2". Objects
+    with `stands_for`, such as `dk.activations.relu` or a ReLU layer, mean that activation.
     """
     if not isinstance(given, str | Formula | type):
         given = getattr(given, "stands_for", given)
@@ -82,7 +82,7 @@ def find(given: Any) -> str | Formula:
         return given
     if isinstance(given, str):
         if given not in definition.NAMED and given in ACTIVATIONS:
-            ACTIVATIONS[given]  # looking it up makes the kernels know it
+            ACTIVATIONS[given]  # the look-up registers it as a kernel
         if given in definition.NAMED:
             return definition.NAMED[given]
         if (name := ACTIVATIONS.name_of(given)) is not None:
@@ -93,7 +93,7 @@ def find(given: Any) -> str | Formula:
             return definition.formula_from_text(given)
     if callable(given) and not isinstance(given, type):
         raise UnknownName(
-            f"the activation is the function {shown(given)}, whose derivative nobody knows: define it by its formula, "
+            f"the activation is the function {shown(given)}, whose derivative is unknown: define it by its formula, "
             "dk.activation('mine', 'x * ...'), or register an object with forward and derivative (docs/extending.md)"
         )
     raise UnknownName(f"{ACTIVATIONS.unknown(given)}, or define it: dk.activation({shown(given)}, 'x * ...')")
@@ -101,17 +101,17 @@ def find(given: Any) -> str | Formula:
 
 @dataclass(frozen=True)
 class ActivationFunction:
-    """An activation as a function on arrays, on the current backend; it also stands where its name does."""
+    """An activation as a function on arrays, on the current backend; accepted wherever its name is."""
 
     name: str
 
     @property
     def stands_for(self) -> str | Formula:
-        """What a layer takes."""
+        """The activation as layers take it."""
         return find(self.name)
 
     def __call__(self, x: Any, axis: int = -1) -> Array:
-        """The activation of x, element by element, or, as softmax, along an axis."""
+        """Return the activation of x, elementwise, or, for softmax, along an axis."""
         backend = get_backend()
         with backend.on_device():
             array, xp = backend.asarray(x), backend.xp
@@ -126,7 +126,7 @@ class ActivationFunction:
 
 
 def key_of(given: str | Formula) -> str:
-    """What programs and kernels call it."""
+    """Return the name by which programs and kernels know it."""
     found = find(given)
     return found.key if isinstance(found, Formula) else found
 

@@ -1,6 +1,6 @@
-"""Long work in a thread, so that Ctrl-C is heard meanwhile.
+"""Run long work in a thread, so that Ctrl-C is handled promptly meanwhile.
 
-A leaf: it imports nothing of dnnkit.
+A leaf module: it imports nothing of dnnkit.
 """
 
 import threading
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 class Ahead(Generic[Result]):
-    """Work that a thread does while its result is not wanted yet."""
+    """Work that runs in a background thread until its result is requested."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._results: list[Result] = []
@@ -21,19 +21,21 @@ class Ahead(Generic[Result]):
         def run() -> None:
             try:
                 self._results.append(work())
-            except BaseException as error:  # handed to the thread that waits
+            except BaseException as error:  # re-raised in the waiting thread
                 self._failures.append(error)
             finally:
                 self._ended.set()
 
         try:
             threading.Thread(target=run, daemon=True, name="dnnkit-background").start()
-        except RuntimeError:  # there can be no more threads: Ctrl-C is heard when the work is over
+        except RuntimeError:  # no more threads can be started: run in this one, without handling Ctrl-C meanwhile
             run()
 
     def result(self, look: Callable[[], object] = lambda: None, every: float = 0.1) -> Result:
-        """The result, or what the work raised; `look` is called every so many seconds until it is there."""
-        while not self._ended.wait(every):  # a signal that another thread was given does not wake this one
+        """Wait for the result and return it, or raise the work's exception; call `look` every `every` seconds."""
+        while not self._ended.wait(
+            every
+        ):  # with a timeout: a signal delivered to another thread does not wake this one
             look()
         if self._failures:
             raise self._failures[0]
@@ -41,8 +43,8 @@ class Ahead(Generic[Result]):
 
 
 def in_background(work: Callable[[], Result], look: Callable[[], object] = lambda: None, every: float = 0.1) -> Result:
-    """The result of the work; `look` is called every so many seconds until it is there.
+    """Run the work in a thread and return its result; call `look` every `every` seconds meanwhile.
 
-    Whoever is interrupted meanwhile leaves the work to end by itself.
+    If the caller is interrupted, the work continues in the background.
     """
     return Ahead(work).result(look, every)

@@ -1,6 +1,6 @@
-"""What every loss is, and the names that stand for one.
+"""Base of all losses, and their registry.
 
-Numbers that a loss takes, smoothed targets and weights of its outputs are part of its kernel on every backend
+Parameters of a loss, label smoothing and output weights are compiled into its kernel on every backend
 (`kernels/variants.py`).
 """
 
@@ -20,7 +20,7 @@ from dnnkit.settings import NOT_NEGATIVE, Expected, Settings, numbers, plain
 
 
 def _each(one: Expected) -> Callable[[Any], tuple[Any, ...]]:
-    """What takes a list of numbers, one or more."""
+    """Return a converter for a list of one or more numbers."""
 
     def take(values: Any) -> tuple[Any, ...]:
         taken = tuple(one.take(plain(value)) for value in values)
@@ -42,31 +42,31 @@ def _weights(given: Any) -> tuple[float, ...] | None:
     return weights
 
 
-OUTPUT_WEIGHTS = Expected("a number for each output, 0 or more and not all 0, such as [1, 0.5], or None", _weights)
+OUTPUT_WEIGHTS = Expected("one number per output, 0 or more and not all 0, such as [1, 0.5], or None", _weights)
 QUANTILES = Expected(
-    "a number between 0 and 1, or one for each output, such as [0.1, 0.5, 0.9]",
+    "a number between 0 and 1, or one per output, such as [0.1, 0.5, 0.9]",
     _one_or_each(numbers("a number between 0 and 1", lambda number: 0 < number < 1)),
 )
 
 
 class Loss(Settings):
-    """Base of all losses, and of your own.
+    """Base class of all losses, also of custom ones.
 
-    Your own loss is a frozen dataclass with `loss_and_gradient`; set `targets` to "labels" if it wants class numbers
-    (N,), to "any" if it reads targets of any shape (N, ...) by itself, and `reduction` to "sum" if it is not a mean
+    A custom loss is a frozen dataclass with `loss_and_gradient`. Set `targets` to "labels" if it takes integer classes
+    (N,), or to "any" if it takes targets of any shape (N, ...) unchecked; set `reduction` to "sum" if it is not a mean
     over rows.
     """
 
     kernel: ClassVar[str | None] = None
-    """The loss kernel on what the network puts out."""
+    """Name of the loss kernel applied to the network's outputs."""
     fused: ClassVar[tuple[str, str] | None] = None
-    """(activation, kernel): the kernel on logits that takes the place of the activation and the loss."""
+    """(activation, kernel): the fused kernel on logits that replaces this activation and the loss."""
     targets: ClassVar[Literal["labels", "values", "any"]] = "values"
     reduction: ClassVar[Literal["mean", "sum"]] = "mean"
     from_logits: bool = False
 
     def lower(self, last_activation: str) -> tuple[LossDescription, bool]:
-        """The loss as backends see it, and whether it has taken over the network's last activation."""
+        """Return the loss as backends see it, and whether it is fused with the network's last activation."""
         if self.kernel is None:
             return LossDescription(self, self.targets, self.reduction), False
         takes_over = self.fused is not None and last_activation == self.fused[0] and not self.from_logits
@@ -75,7 +75,7 @@ class Loss(Settings):
         return LossDescription(self._variant(kernel), self.targets, registry.loss(kernel).reduction), takes_over
 
     def _variant(self, kernel: str) -> str:
-        """The kernel with the loss's own numbers."""
+        """Return the kernel with this loss's parameters."""
         parameters: dict[str, Numbers] = {
             name: getattr(self, name, default) for name, default in registry.loss(kernel).parameters.items()
         }
@@ -85,15 +85,25 @@ class Loss(Settings):
     def loss_and_gradient(
         self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
     ) -> tuple[Array, Array]:
-        """Your own loss: weighted sum of row losses, and `scale` times its gradient in the predictions (B, K)."""
+        """Return the weighted sum of row losses, and `scale` times its gradient with respect to predictions (B, K).
+
+        Overridden by custom losses.
+
+        Arguments:
+            predictions: (B, K), the network's outputs.
+            targets: as `targets` says.
+            weights: (B,), or None if all rows have weight 1.
+            scale: factor of the gradient, such as 1 / sum of weights.
+            xp: the backend's array namespace.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no loss_and_gradient")
 
 
 @dataclass(frozen=True)
 class KernelLoss(Loss):
-    """A loss kernel by its name, on what the network puts out."""
+    """A loss given by the name of a kernel, applied to the network's outputs."""
 
-    kernel: str  # type: ignore[misc] # here of the object, elsewhere of the class
+    kernel: str  # type: ignore[misc] # an instance attribute here, a class attribute elsewhere
 
 
 def _is_loss(thing: object) -> bool:
@@ -102,13 +112,13 @@ def _is_loss(thing: object) -> bool:
 
 
 class _Losses(Registry[Callable[..., Loss]]):
-    """What `dk.loss` names comes before what has the name otherwise."""
+    """Registry of losses, in which names defined by `dk.loss` take precedence."""
 
     def __init__(self) -> None:
         super().__init__("loss", "a subclass of Loss, or a formula in y and t", _is_loss, plural="losses")
         self.named_by_formula: dict[str, Callable[..., Loss]] = {}
         self.of_formula: Callable[..., Loss]
-        """Makes a loss of a name and a formula: `dnnkit.formula`, which is imported after this."""
+        """Makes a loss from a name and a formula; set by `dnnkit.formula`, which is imported later."""
 
     def __getitem__(self, name: str) -> Callable[..., Loss]:
         thing: Any = super().__getitem__(name)
@@ -123,10 +133,10 @@ LOSSES = _Losses()
 
 
 def check_outputs(loss: LossDescription, outputs: int, of: str) -> None:
-    """Raise `ConfigurationError` for a loss with numbers for so many outputs, where there are others."""
+    """Raise `ConfigurationError` if a loss has numbers per output, but for another number of outputs."""
     columns = registry.loss(loss.kernel).columns if isinstance(loss.kernel, str) else None
     if columns is not None and columns != outputs:
         raise ConfigurationError(
             f"the loss has numbers for {columns} outputs (output_weights, or a list of quantiles), but {of} has "
-            f"{outputs}: give one number for each output"
+            f"{outputs}: give one number per output"
         )

@@ -1,4 +1,4 @@
-"""What every optimizer is: an update rule's numbers, step by step, for all parameters and for groups of them."""
+"""Base of all optimizers: hyperparameters per step, for all parameters and for groups of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, fields, replace
@@ -48,24 +48,28 @@ FACTOR = "learning_rate_factor"
 
 @dataclass
 class Optimizer(Settings):
-    """Base of all optimizers.
+    """Base class of all optimizers, also of custom ones.
 
-    Its numbers may be assigned at any time; each is looked at as it is assigned, in the constructor and later. A field
-    that `expects` does not name takes a finite number, 0 or more, a schedule of such, or a flag.
+    Hyperparameters may be assigned at any time and are validated on assignment. In a custom optimizer, a dataclass
+    field not listed in `expects` takes a finite number of at least 0, a schedule of such numbers, or a flag.
 
     Arguments:
-        learning_rate: the factor of a step, a number or a schedule, as each other number may be.
-        global_clipnorm: bounds the norm of the whole gradient before the update; None for no bound.
-        clipnorm: bounds the norm of each parameter's gradient.
-        clipvalue: bounds each element of the gradient. One of the three at most.
-        use_ema: whether a running mean of each parameter is kept, with which the network predicts and is evaluated.
-        ema_momentum: how much of the mean stays in a step, as in Keras.
-        predict_with: "average", or "current" for the parameters as they are trained; only with `use_ema`.
-        groups: settings of parameters by patterns of their names, `{"bias": {"weight_decay": 0}}`. A pattern is matched
-            with the whole name, `dense_1/bias`, the layer's, or its last part; `*` stands for anything. Where several
-            match, later ones win. `learning_rate` is absolute, as in PyTorch; `learning_rate_factor` multiplies the
-            optimizer's, and follows its schedule and callbacks.
-        no_decay: patterns of parameters without weight decay, such as "bias".
+        learning_rate: step size; a number or a schedule, as for every other numeric hyperparameter.
+        global_clipnorm: upper bound for the norm of the whole gradient; default None.
+        clipnorm: upper bound for the norm of each parameter's gradient; default None.
+        clipvalue: upper bound for the magnitude of each gradient element; default None. At most one of the three.
+        use_ema: keep an exponential moving average of each parameter, and use it in predictions and evaluations;
+            default False.
+        ema_momentum: share of the previous average kept in a step, as in Keras; default 0.99.
+        predict_with: with `use_ema`, "average" (default) or "current" for the parameters as trained.
+        groups: hyperparameters of groups of parameters, by name pattern: `{"bias": {"weight_decay": 0}}`. A pattern
+            with `*` as wildcard is matched with the whole name `dense_1/bias`, the layer's name, and its last part; if
+            several match, later ones win. `learning_rate` is absolute, as in PyTorch; `learning_rate_factor` multiplies
+            the optimizer's rate and so follows its schedule and callbacks.
+        no_decay: name patterns of parameters without weight decay, such as "bias".
+
+    Raises:
+        ConfigurationError: a value is out of range; raised on construction and on assignment.
     """
 
     learning_rate: float | Schedule
@@ -91,14 +95,14 @@ class Optimizer(Settings):
         "no_decay": Expected("patterns of names, such as 'bias'", parameter_groups.patterns),
     }
     full_batch: ClassVar[bool] = False
-    """Whether it wants all samples in each step, and an epoch is one."""
+    """Whether a step uses all samples, so that an epoch is one step."""
     implied: ClassVar[Mapping[str, float]] = {}
-    """Numbers of the rule that are no field."""
+    """Numbers of the rule that are not fields."""
     slots: ClassVar[tuple[str, ...]] = ()
-    """What your own rule keeps for each parameter, from zeros; built-in rules know theirs."""
+    """Names of a custom rule's state arrays per parameter, initially zero; built-in rules declare theirs."""
 
     def __post_init__(self) -> None:
-        pass  # every field was taken as it was assigned
+        pass  # fields are validated on assignment
 
     def __setattr__(self, name: str, value: Any) -> None:
         is_setting = any(field.name == name for field in fields(self))
@@ -110,14 +114,14 @@ class Optimizer(Settings):
         vars(self).pop("_made", None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_made"}  # which is made again
+        return {name: value for name, value in vars(self).items() if name != "_made"}  # a cache
 
     def _refuse_two(self, name: str, value: float) -> None:
         for other in CLIPS:
             if other != name and vars(self).get(other) is not None:
                 raise ConfigurationError(
-                    f"{type(self).__name__}({name}={shown(value)}, {other}={shown(vars(self)[other])}): expected one "
-                    f"of {', '.join(CLIPS)}; leave out the others, or set them to None first"
+                    f"{type(self).__name__}({name}={shown(value)}, {other}={shown(vars(self)[other])}): expected at "
+                    f"most one of {', '.join(CLIPS)}; leave out the others, or set them to None first"
                 )
 
     def _taken(self, name: str, given: Any) -> Any:
@@ -132,11 +136,11 @@ class Optimizer(Settings):
     def _expected(self, name: str) -> Expected:
         for kind in type(self).__mro__:
             if (expected := vars(kind).get("expects", {}).get(name)) is not None:
-                return expected  # type: ignore[no-any-return] # of dataclasses of users' own
+                return expected  # type: ignore[no-any-return] # user-defined dataclasses
         return NUMBER_OR_FLAG
 
     def _own_settings(self) -> list[str]:
-        """What a group of parameters may have of its own: numbers, but no flags, which choose the rule."""
+        """Return what a group may set: the numbers, but not the flags, which select the rule."""
         defaults = {field.name: field.default for field in fields(self)}
         numbers = [name for name in _number_names(type(self)) if not isinstance(defaults[name], bool)]  # type: ignore[arg-type]
         return ["learning_rate", FACTOR, *numbers]
@@ -146,8 +150,8 @@ class Optimizer(Settings):
         parameter_groups.check_names(kind, [name for name, _ in settings], self._own_settings())
         if {"learning_rate", FACTOR} <= {name for name, _ in settings}:
             raise ConfigurationError(
-                f"{kind}(groups={{{shown(pattern)}: ...}}): expected learning_rate, which is absolute, or {FACTOR}, "
-                "which multiplies the optimizer's, not both"
+                f"{kind}(groups={{{shown(pattern)}: ...}}): expected either learning_rate, which is absolute, or "
+                f"{FACTOR}, which multiplies the optimizer's rate"
             )
         checked = []
         for name, value in settings:
@@ -160,21 +164,21 @@ class Optimizer(Settings):
         return tuple(checked)
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
-        """Keras's word for `no_decay`: parameters that do not decay from now on, by patterns of their names.
+        """Exclude parameters from weight decay, by name patterns; Keras's equivalent of `no_decay`.
 
         Arguments:
-            var_list: None; parameters are meant by their names.
+            var_list: must be None; parameters are selected by name.
             var_names: patterns, such as `["bias"]`.
 
         Raises:
-            ConfigurationError: where they are no names, or the optimizer has no decay.
+            ConfigurationError: they are not names, or the optimizer has no weight decay.
         """
         names = parameter_groups.exclude(var_list, var_names)
         self.no_decay = (*self.no_decay, *(name for name in names if name not in self.no_decay))
 
     @property
     def rule(self) -> str | Rule:
-        """The update rule in `kernels/optimizer_step`, or your own."""
+        """Name of the update rule in `kernels/optimizer_step`, or a custom rule."""
         kind = type(self)
         if kind.update is Optimizer.update:
             return self.name
@@ -184,19 +188,19 @@ class Optimizer(Settings):
     def update(
         step: int, parameter: Array, gradient: Array, *slots_and_numbers: Any, xp: Namespace
     ) -> tuple[Array, ...]:
-        """Your own rule: the parameter and its slots after update `step`, counted from 1; nothing is written in place.
+        """Return the parameter and its state after update number `step`; overridden by custom optimizers.
 
-        It works element by element, on the backend's array namespace `xp`.
+        Works elementwise on the backend's array namespace `xp` and must not modify its arguments.
 
         Arguments:
-            step: how many updates there were, with this one.
-            parameter, gradient: arrays of one shape.
-            slots_and_numbers: an array for each of `slots`, then `learning_rate`, then the fields of your dataclass in
-                their order, without those of this class.
+            step: number of this update, counted from 1.
+            parameter, gradient: arrays of equal shape.
+            slots_and_numbers: one array per name in `slots`, then `learning_rate`, then the custom dataclass's fields
+                in order.
             xp: the array namespace.
 
         Returns:
-            The new parameter, then the new slots in their order.
+            The new parameter, followed by its new state arrays in order.
         """
         raise NotImplementedError
 
@@ -204,12 +208,12 @@ class Optimizer(Settings):
 
     @property
     def _patterns(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """All patterns with what they set, in order: that of later ones counts."""
+        """All patterns and what they set, in order of increasing precedence."""
         excluded: list[tuple[str, Mapping[str, Any]]] = [(pattern, {"weight_decay": 0.0}) for pattern in self.no_decay]
         return [*excluded, *((pattern, dict(settings)) for pattern, settings in self.groups)]
 
     def groups_of(self, names: Sequence[str]) -> tuple[Group, ...]:
-        """The groups of parameters with these names; raises `UnknownName` for a pattern that matches none."""
+        """Return the groups of parameters with these names; raise `UnknownName` for a pattern without a match."""
         if not self.groups and not self.no_decay:
             return ()
         made, key = self._kept, ("groups", tuple(names))
@@ -218,12 +222,12 @@ class Optimizer(Settings):
         return made[key]  # type: ignore[no-any-return]
 
     def train(self, program: Program) -> Program:
-        """The program, with how this optimizer updates it; `UnknownName` for a pattern that matches no parameter."""
+        """Return the program with this optimizer's update; raise `UnknownName` for a pattern without a match."""
         groups = self.groups_of([parameter.name for parameter in program.parameters])
         return replace(program, rule=self.rule, groups=groups, averages=self.use_ema)
 
     def fits(self, program: Program) -> bool:
-        """Whether the program is what this optimizer trains as it is now."""
+        """Whether the program trains with this optimizer's current rule and groups."""
         if program.rule != self.rule or program.averages != self.use_ema:
             return False
         if not (self.groups or self.no_decay or program.groups):
@@ -232,18 +236,18 @@ class Optimizer(Settings):
 
     @property
     def needs_groups(self) -> bool:
-        """Whether it asks more of a backend than `learning_rate`, numbers that stay, and `global_clipnorm`."""
+        """Whether it needs backend features beyond `learning_rate`, constant numbers, and `global_clipnorm`."""
         others = [value for name, value in self._settings().items() if name != "learning_rate"]
         asks = bool(self.groups or self.no_decay) or self.use_ema or self.clipnorm is not None
         return asks or self.clipvalue is not None or any(isinstance(value, Schedule) for value in others)
 
     @property
     def _kept(self) -> dict[Any, Any]:
-        """What was made of the numbers as they are; forgotten when one is assigned."""
+        """Cache of values derived from the hyperparameters, cleared on every assignment."""
         return vars(self).setdefault("_made", {})  # type: ignore[no-any-return]
 
     def hyperparameters(self, first: int, count: int, groups: Sequence[Group] = ()) -> Hyperparameters:
-        """The numbers for `count` updates after `first` others, of all parameters and of a program's groups of them."""
+        """Return the hyperparameters of `count` updates after the first `first`, for all parameters and per group."""
         if count == 1:
             made = vars(self).get("_made")
             if made is None or (found := made.get(groups)) is None:
@@ -254,12 +258,12 @@ class Optimizer(Settings):
         return self._numbers(first, count, groups)
 
     def _differs(self, groups: Sequence[Group]) -> bool:
-        """Whether any number differs from step to step."""
+        """Whether any hyperparameter changes from step to step."""
         settings = [self._settings(), *(self._settings(group) for group in groups)]
         return any(isinstance(value, Schedule) for own in settings for value in own.values())
 
     def _settings(self, group: Group | None = None) -> dict[str, Any]:
-        """Numbers and schedules by name, of all parameters or of a group."""
+        """Return numbers and schedules by name, for all parameters or for a group."""
         names = _number_names(type(self))  # type: ignore[arg-type] # classes are hashable
         settings = {"learning_rate": self.learning_rate, FACTOR: 1.0, **self.implied}
         settings |= {name: getattr(self, name) for name in names}
@@ -280,16 +284,16 @@ class Optimizer(Settings):
     def _of_steps(
         self, settings: Mapping[str, Any], first: int, count: int
     ) -> tuple[NDArray[np.float64], dict[str, Any]]:
-        """Learning rates, and by name what the rule takes besides: a number, or one per step of its schedule."""
+        """Return learning rates, and the rule's other numbers by name: a number, or an array with one per step."""
         values = {name: self._values(name, value, first, count) for name, value in settings.items()}
         rate, factor = values.pop("learning_rate"), values.pop(FACTOR)
         rates = rate if isinstance(rate, np.ndarray) else np.full(count, rate, np.float64)
-        if not any(isinstance(value, np.ndarray) for value in values.values()):  # the same object for the same numbers
+        if not any(isinstance(value, np.ndarray) for value in values.values()):  # keep the object's identity if equal
             values = self._kept.setdefault(("numbers", *values.items()), values)
         return (rates if factor == 1 else factor * rates), values
 
     def _values(self, name: str, value: Any, first: int, count: int) -> Any:
-        """A number, or those of a schedule for these steps."""
+        """Return a number, or those of a schedule for these steps."""
         if not isinstance(value, Schedule):
             return float(value)
         expected = self._expected(name)
@@ -297,22 +301,22 @@ class Optimizer(Settings):
 
     @staticmethod
     def _scheduled(schedule: Schedule, expected: Expected, first: int, count: int) -> Iterator[float]:
-        """The schedule's numbers, each one that an update can be made with."""
+        """Yield the schedule's numbers, checked."""
         for step in range(first, first + count):
             value = schedule(step)
-            if not (isinstance(value, float) and 0 <= value < inf and expected is RATE):  # a usual one, at little cost
+            if not (isinstance(value, float) and 0 <= value < inf and expected is RATE):  # fast path for usual values
                 value = checked(schedule, expected, step)
             yield value
 
 
 @cache
 def _number_names(kind: type) -> tuple[str, ...]:
-    """The names of a class's numbers, in order, but of those that all have."""
+    """Return the names of a class's own numbers, in order."""
     every = {field.name for field in fields(Optimizer)}
     return tuple(field.name for field in fields(kind) if field.name not in every)
 
 
 @cache
 def _own_rule(kind: type[Optimizer]) -> Rule:
-    """One object for each class, so that programs with the same rule are equal."""
+    """Return the custom rule of a class; cached, so that programs with the same rule compare equal."""
     return Rule(kind.update, kind.slots, _number_names(kind))  # type: ignore[arg-type] # classes are hashable

@@ -1,4 +1,4 @@
-"""How long a network must be trained until it is sure."""
+"""Number of updates until a network's predictions reach a given confidence."""
 
 from typing import Any
 
@@ -16,19 +16,32 @@ CONFIDENCE = numbers("more than 0 and less than 1, such as 0.95", lambda number:
 def iterations_to_confidence(
     net: Network, x: Any, y: Any, *, confidence: float = 0.95, limit: int = 100_000
 ) -> int | None:
-    """Train on all of x and y at once until every prediction is sure; return the number of updates that took.
+    """Train on all of x and y as one batch until every prediction reaches a confidence.
 
-    A prediction is sure if it is within 1 - `confidence` of its target, or, where y are class numbers, if its true
-    class has a probability of at least `confidence`. The network keeps what it learned. None: not within `limit`
-    updates. It looks at the predictions after every update, so the first time counts.
+    Predictions are checked after every update, so the result is exact. The network stays trained.
+
+    Arguments:
+        net: a compiled network.
+        x: samples (N, ...).
+        y: targets.
+        confidence: required confidence, between 0 and 1; default 0.95. For integer classes, it is the probability of
+            the true class; otherwise 1 - |prediction - target|.
+        limit: maximum number of updates.
+
+    Returns:
+        The number of updates, or None if `limit` was not enough.
+
+    Raises:
+        ConfigurationError: an argument is out of range, or the network has several outputs.
+        ShapeError, DataError: data does not fit the network.
     """
     confidence = CONFIDENCE.of("confidence", confidence)
     check_count("limit", limit)
     if len(net.goals) > 1:
         raise ConfigurationError(
-            f"the network has several outputs, {', '.join(net.graph.output_names)}: it can be sure of one alone"
+            f"the network has several outputs, {', '.join(net.graph.output_names)}: expected a network with one output"
         )
-    net.evaluate(x, y)  # checks both before anything is trained
+    net.evaluate(x, y)  # checks the data before training
     assert net.loss is not None
     are_labels = net.loss.targets == "labels"
     targets = net.backend.to_numpy(net.backend.as_input(y))
@@ -42,7 +55,7 @@ def iterations_to_confidence(
 
 
 def _least(predictions: NDArray[Any], targets: NDArray[Any], are_labels: bool) -> float:
-    """The confidence of the least sure prediction."""
+    """Return the lowest confidence of all predictions."""
     if are_labels:
         return float(predictions[np.arange(len(targets)), targets].min())
     return float(1 - np.abs(predictions - targets).max())

@@ -1,4 +1,4 @@
-"""What parameters are held to after each update. `Dense(8, kernel_constraint=dk.constraints.MaxNorm(3))`."""
+"""Constraints on parameters, applied after each update: `Dense(8, kernel_constraint=dk.constraints.MaxNorm(3))`."""
 
 from typing import ClassVar
 
@@ -18,16 +18,16 @@ def _first(value: object) -> int:
     return 0
 
 
-AXIS = Expected("0: the norm is that of the weights that come to one unit", _first)
+AXIS = Expected("0: norms are taken over the incoming weights of each unit", _first)
 
 
 @dataclass(frozen=True)
 class Constraint(Settings):
-    """Base of constraints."""
+    """Base class of constraints."""
 
     def bound(self, parameter: str) -> Bound:
-        """What backends hold that parameter to."""
-        raise NotImplementedError(f"{type(self).__name__} says no bound")
+        """Return the constraint on that parameter in the form backends take."""
+        raise NotImplementedError(f"{type(self).__name__} has no bound")
 
 
 def _is_constraint(thing: object) -> bool:
@@ -40,7 +40,12 @@ CONSTRAINTS: Registry[type[Constraint]] = Registry("constraint", "a subclass of 
 @CONSTRAINTS.named("max_norm")
 @dataclass(frozen=True)
 class MaxNorm(Constraint):
-    """The weights that come to each unit have a norm of `max_value` at most: they are scaled down to it."""
+    """Limit the norm of each unit's incoming weights, scaling them down if necessary.
+
+    Arguments:
+        max_value: maximum norm, default 2.
+        axis: 0, the input axis.
+    """
 
     max_value: float = 2.0
     axis: int = 0
@@ -54,7 +59,11 @@ class MaxNorm(Constraint):
 @CONSTRAINTS.named("unit_norm")
 @dataclass(frozen=True)
 class UnitNorm(Constraint):
-    """The weights that come to each unit have the norm 1."""
+    """Scale each unit's incoming weights to norm 1.
+
+    Arguments:
+        axis: 0, the input axis.
+    """
 
     axis: int = 0
 
@@ -67,7 +76,13 @@ class UnitNorm(Constraint):
 @CONSTRAINTS.named("min_max_norm")
 @dataclass(frozen=True)
 class MinMaxNorm(Constraint):
-    """The weights that come to each unit have a norm between two; `rate` of the way there is gone after each update."""
+    """Keep the norm of each unit's incoming weights between two values.
+
+    Arguments:
+        min_value, max_value: bounds of the norm, default 0 and 1.
+        rate: fraction of the correction applied after each update, from 0 to 1; default 1.
+        axis: 0, the input axis.
+    """
 
     min_value: float = 0.0
     max_value: float = 1.0
@@ -93,14 +108,14 @@ class MinMaxNorm(Constraint):
 @CONSTRAINTS.named("non_neg")
 @dataclass(frozen=True)
 class NonNeg(Constraint):
-    """No weight is below 0: those that are become 0."""
+    """Keep weights at 0 or above: negative ones are set to 0."""
 
     def bound(self, parameter: str) -> Bound:  # noqa: D102
         return Bound(parameter, not_negative=True)
 
 
 def get_constraint(given: str | Constraint | None) -> Constraint | None:
-    """A constraint by its name, its class, or as it is; None for none."""
+    """Return a constraint given by name, class or object; None stays None."""
     if given is None:
         return None
     made: Constraint = CONSTRAINTS.make(given, Constraint)

@@ -1,11 +1,11 @@
-"""`dataclass` of the standard library, put off until the class is first used.
+"""`dataclass` of the standard library, deferred until the class is first used.
 
     from dnnkit.deferred import dataclass
 
-The methods of a dataclass are source text that `exec` compiles, 0.5 ms for a class, and dnnkit has hundreds of classes,
-of which a program uses some. Here every attribute that `dataclass` would make is a `_Deferred` at first. Whoever reads
-one - Python, to make an object; `fields`, `help`, a dataclass that derives from this one - gets what `dataclass` makes
-of the same class body, and from then on all of them are that. Type checkers see `dataclass` itself.
+`dataclasses.dataclass` generates methods as source text and compiles them with `exec`, which takes 0.5 ms per class;
+dnnkit has hundreds of classes, of which a program uses some. Here, each attribute that `dataclass` would create is
+initially a `_Deferred`. The first access to any of them - by instantiation, `fields`, `help` or a derived dataclass -
+creates all of them with the real `dataclass` from the same class body. Type checkers see `dataclass` itself.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(cls=None, /, **options):
-        """As `dataclasses.dataclass`, with its arguments, except `order` and `slots`."""
+        """As `dataclasses.dataclass`, without support for `order` and `slots`."""
         if cls is None:
             return lambda cls: dataclass(cls, **options)
         _Making(cls, options)
@@ -30,21 +30,21 @@ _UNLESS_GIVEN = {
     "eq": (True, ("__eq__", "__hash__")),
     "frozen": (False, ("__setattr__", "__delattr__")),
 }
-"""Option -> its default, and what is made where it is true."""
+"""Option: its default, and the attributes created if it is true."""
 
 _LOCK = RLock()
-"""One for all: a class is made after its bases, so that two threads with a lock per class could wait for each other."""
+"""A single lock: creating a class first creates its bases, so per-class locks could deadlock."""
 
 
 class _Making:
-    """What is left to be done to a class."""
+    """The pending creation of a class's attributes."""
 
     def __init__(self, cls: type, options: dict[str, Any]) -> None:
         self.cls, self._options, self._is_done = cls, options, False
         self._body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
-        if self._body["__doc__"] is None:  # `dataclass` writes one
+        if self._body["__doc__"] is None:  # `dataclass` will write one
             del self._body["__doc__"]
-        if "__eq__" in self._body and self._body["__hash__"] is None:  # Python's, as there is no `__hash__`
+        if "__eq__" in self._body and self._body["__hash__"] is None:  # set by Python, because there is no `__hash__`
             del self._body["__hash__"]
         made = {*_ALWAYS, "__doc__"}
         for option, (default, names) in _UNLESS_GIVEN.items():
@@ -55,7 +55,7 @@ class _Making:
             setattr(cls, name, _Deferred(self, name))
 
     def finish(self) -> None:
-        """Do it, once; each attribute is what it was or what it will be, whichever thread looks."""
+        """Create the attributes, once; concurrent readers see each attribute either deferred or complete."""
         with _LOCK:
             if self._is_done:
                 return
@@ -71,14 +71,14 @@ class _Making:
             self._is_done = True
 
     def _take_over(self, made: Any, twin: type) -> None:
-        """Let what was made for the twin be the class's: that of a frozen one asks whose instance it is given."""
+        """Point the twin's methods at the class: those of a frozen dataclass compare with it through a closure cell."""
         for cell in getattr(made, "__closure__", None) or ():
             if cell.cell_contents is twin:
                 cell.cell_contents = self.cls
 
 
 class _Deferred:
-    """An attribute that is made when it is read."""
+    """An attribute that is created on first access."""
 
     def __init__(self, making: _Making, name: str) -> None:
         self._making, self._name = making, name

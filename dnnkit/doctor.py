@@ -1,4 +1,4 @@
-"""The state of this machine, one finding after another, each with what to do about it."""
+"""Diagnosis of this machine: one finding per check, each with what to do about it."""
 
 import os
 import platform
@@ -19,9 +19,9 @@ from dnnkit.files import cache_folder, nearest_existing
 
 
 def examine() -> list[Finding]:
-    """Every check, in the order in which one would look."""
+    """Run all checks, from the general to the specific."""
     findings = [*_versions(), *_choice(), *_backends(), *_cache(), *_data(), *_gpu()]
-    return list(dict.fromkeys(findings))  # two backends may tell the same of one library
+    return list(dict.fromkeys(findings))  # two backends may report the same finding on a shared library
 
 
 def _versions() -> Iterator[Finding]:
@@ -74,11 +74,16 @@ def _cache() -> Iterator[Finding]:
     folder = cache_folder()
     origin = "DNNKIT_CACHE_DIR" if os.environ.get("DNNKIT_CACHE_DIR") else "default"
     if folder.exists() and not folder.is_dir():
-        yield Finding("cache folder", "problem", f"{folder} ({origin}) is not a folder", "name a folder, or none")
+        yield Finding(
+            "cache folder",
+            "problem",
+            f"{folder} ({origin}) is not a folder",
+            "set DNNKIT_CACHE_DIR to a folder, or unset it",
+        )
     elif os.access(nearest_existing(folder), os.W_OK):
         yield Finding("cache folder", "good", f"{folder} ({origin})")
     else:
-        yield Finding("cache folder", "note", f"{folder} ({origin}), can only be read")
+        yield Finding("cache folder", "note", f"{folder} ({origin}), not writable")
 
 
 def _data() -> Iterator[Finding]:
@@ -90,7 +95,7 @@ def _data() -> Iterator[Finding]:
         yield Finding("data folder", "good", text)
     else:
         advice = "" if there else "set DNNKIT_DATA_DIR to a folder you may write to"
-        yield Finding("data folder", "note", f"{text}; cannot be written to, so nothing is downloaded", advice)
+        yield Finding("data folder", "note", f"{text}; not writable, so nothing is downloaded", advice)
 
 
 def _gpu() -> Iterator[Finding]:
@@ -104,7 +109,7 @@ def _gpu() -> Iterator[Finding]:
     try:
         answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError) as error:
-        yield Finding("GPU", "note", f"the NVIDIA driver does not answer: {error}", "check nvidia-smi by itself")
+        yield Finding("GPU", "note", f"the NVIDIA driver does not answer: {error}", "run nvidia-smi to see why")
         return
     for line in answer.splitlines():
         yield Finding("GPU", "good", line)

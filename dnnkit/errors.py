@@ -1,76 +1,76 @@
-"""One family of errors. Each message says what was given, what was expected and what to do.
+"""Exceptions. Each message says what was given, what was expected and what to do.
 
-A leaf: it imports nothing, so that kernels and backends may raise these too.
+A leaf module: it imports nothing, so that kernels and backends may raise these too.
 """
 
 
 class DnnkitError(Exception):
-    """Base of every error that dnnkit raises on purpose."""
+    """Base class of all errors that dnnkit raises."""
 
     told_elsewhere = False
-    """Whether another process, of several that train together, has said it."""
+    """Whether another process of the same distributed training has already reported it."""
 
 
 class UnknownName(DnnkitError, KeyError, ValueError):
-    """A name (of an activation, loss, optimizer, parameter, ...) that dnnkit does not know."""
+    """An unknown name of an activation, loss, optimizer, parameter, ..."""
 
-    __str__ = Exception.__str__  # KeyError would put the message in quotation marks
+    __str__ = Exception.__str__  # KeyError would quote the message
 
 
 class BackendUnavailable(DnnkitError, RuntimeError):
-    """The backend asked for does not exist or cannot work on this machine."""
+    """The requested backend does not exist or does not work on this machine."""
 
 
 class ConfigurationError(DnnkitError, ValueError):
-    """An argument with a value that cannot work, such as a batch size of 0."""
+    """An argument with an invalid value, such as a batch size of 0."""
 
 
 class NoAttribute(DnnkitError, AttributeError):
-    """An attribute that dnnkit does not have; where Keras has it, what to use instead.
+    """An attribute that dnnkit does not have; if Keras has it, the message says what to use instead.
 
-    Its words are an object that finds them when it is read: most are raised for `getattr(thing, name, None)`.
+    The message is an object that is formatted on demand, because most are raised for `getattr(thing, name, None)`.
     """
 
 
 class UnknownArgument(DnnkitError, TypeError):
-    """An argument that a call does not take; where Keras takes it, what to use instead."""
+    """An argument that a call does not take; if Keras takes it, the message says what to use instead."""
 
 
 class ShapeError(DnnkitError, ValueError):
-    """An array of the wrong shape."""
+    """An array has the wrong shape."""
 
 
 class DataError(DnnkitError, ValueError):
-    """Data that cannot be used: empty, not finite, labels out of range, a damaged data file."""
+    """Data cannot be used: empty, not finite, labels out of range, a damaged data file."""
 
 
 class CheckpointError(DnnkitError, RuntimeError):
-    """A save that cannot be written, or is damaged, incomplete or of another network."""
+    """A save cannot be written, or is damaged, incomplete or of another network."""
 
 
 class NotReady(DnnkitError, RuntimeError):
-    """Something was asked of a network that has not been built or compiled."""
+    """The network has not been built or compiled yet."""
 
 
 class ConcurrentUse(DnnkitError, RuntimeError):
-    """A fit or a rebuilding of a network that another fit is training."""
+    """The network is already being trained by a fit in another call or thread."""
 
 
 class DistributedError(DnnkitError, RuntimeError):
-    """Another rank of a training on several has failed."""
+    """Another rank of a distributed training has failed."""
 
 
 class WorkersLost(DnnkitError, RuntimeError):
-    """Workers in other processes or on other machines, or what leads to them, are gone before their work was done."""
+    """Workers in other processes or on other machines, or the connection to them, were lost before they finished."""
 
 
 class DeviceMemoryError(DnnkitError, MemoryError):
-    """The memory of a GPU is too small for what was asked of it."""
+    """GPU memory is exhausted."""
 
 
 class TrainingWarning(UserWarning):
-    """Training went on, but its result is in doubt (a loss that is not a number, say)."""
+    """Training continues, but its result is doubtful; for example, the loss is NaN."""
 
 
 class FormulaWarning(UserWarning):
-    """A formula of an activation or a loss overflows or is undefined for numbers that a network may come to."""
+    """A formula of an activation or loss overflows or is undefined for inputs that can occur in training."""

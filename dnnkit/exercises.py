@@ -1,4 +1,4 @@
-"""Answers of an exercise, checked: what is wrong with one, in the words of someone who looks over your shoulder."""
+"""Checks of exercise answers, with hints at what is wrong."""
 
 from typing import Any
 
@@ -11,9 +11,16 @@ Values = NDArray[np.float64]
 
 
 def check_answer(name: str, given: Any, expected: Any, *, tolerance: float = 1e-6) -> bool:
-    """Print whether an answer is right, and if not what is wrong: its shape, its sign, its scale; return that too.
+    """Print whether an answer is right, and otherwise what is wrong: its shape, sign or scale.
 
-    Right is within `tolerance` times the largest number expected.
+    Arguments:
+        name: name of the answer in the printed line.
+        given: the answer, an array or number.
+        expected: the correct answer.
+        tolerance: accepted error relative to the largest expected number; default 1e-6.
+
+    Returns:
+        Whether the answer is right.
     """
     fault = find_fault(given, expected, tolerance)
     print(f"✓ {name} is right" if fault is None else f"✗ {name}: {fault}")
@@ -21,13 +28,13 @@ def check_answer(name: str, given: Any, expected: Any, *, tolerance: float = 1e-
 
 
 def find_fault(given: Any, expected: Any, tolerance: float = 1e-6) -> str | None:
-    """What is wrong with an answer, in words; None for nothing."""
+    """Describe what is wrong with an answer; None if it is right."""
     if given is None or given is ...:
-        return "not answered yet: put your code in place of ..."
+        return "not answered yet: replace the ... by your code"
     try:
         numbers = get_backend().to_numpy(given) if _is_of_a_gpu(given) else np.asarray(given)
     except ValueError:
-        numbers = np.asarray(None)  # rows that are not equally long
+        numbers = np.asarray(None)  # rows of different lengths
     if numbers.dtype.kind not in "biuf":
         return f"expected numbers, not {type(given).__name__}"
     answer = numbers.astype(np.float64)
@@ -43,7 +50,7 @@ def find_fault(given: Any, expected: Any, tolerance: float = 1e-6) -> str | None
 
 
 def _is_of_a_gpu(given: Any) -> bool:
-    """Such arrays do not become NumPy's by themselves; their backend has to be asked."""
+    """Whether the answer is a GPU array, which NumPy cannot convert, but its backend can."""
     return hasattr(given, "__cuda_array_interface__") and get_backend().owns(given)
 
 
@@ -52,11 +59,11 @@ def _shape_fault(answer: Values, right: Values) -> str:
     if answer.ndim == 2 and answer.T.shape == right.shape:
         return f"{found}: it is transposed"
     if answer.size == right.size:
-        return f"{found}: the numbers are as many, reshape them"
+        return f"{found}: the number of elements is right, so reshape it"
     if right.ndim == 0:
-        return f"{found}: one number is missing its sum or mean"
+        return f"{found}: a sum or mean is missing"
     if answer.ndim == 0:
-        return f"{found}: a sum or mean too many"
+        return f"{found}: there is one sum or mean too many"
     return found
 
 
@@ -67,7 +74,7 @@ def _value_fault(answer: Values, right: Values, bound: float, tolerance: float) 
     if is_right(-answer):
         return "the sign is wrong: it points the other way"
     ratio = float(np.vdot(right, answer) / max(float(np.vdot(right, right)), 1e-300))
-    # One number is a multiple of any other: only a simple factor is a likely cause there.
+    # Any number is a multiple of any other, so for a scalar only a simple factor is a plausible cause.
     telling = abs(abs(ratio) - 1) > 1e-3 if right.size > 1 else _is_simple(ratio, tolerance)
     if ratio and telling and is_right(answer / ratio):
         size = f"{abs(ratio):.4g} times too large" if abs(ratio) > 1 else f"{1 / abs(ratio):.4g} times too small"
@@ -84,6 +91,6 @@ def _value_fault(answer: Values, right: Values, bound: float, tolerance: float) 
 
 
 def _is_simple(ratio: float, tolerance: float) -> bool:
-    """Whether a number is a whole one from 2, or one over that; of either sign."""
+    """Whether the magnitude is an integer of at least 2, or one over such an integer."""
     large = max(abs(ratio), 1 / abs(ratio)) if ratio else 0.0
     return round(large) >= 2 and abs(large - round(large)) <= max(tolerance, 1e-6) * large

@@ -1,4 +1,4 @@
-"""Packages that only some need, each in an extra: whether one is here, and one error where it is not."""
+"""Optional dependencies, each installed by an extra: whether they are installed, and the error if not."""
 
 from importlib.util import find_spec
 
@@ -9,20 +9,20 @@ EXTRAS = {
     "plot": ("matplotlib", "Matplotlib"),
     "formula": ("sympy", "SymPy"),
 }
-"""Extra -> the module that it brings, and what that is called."""
+"""Extra: (module that it installs, display name)."""
 
 
 def is_installed(extra: str) -> bool:
-    """Whether what an extra brings is here; nothing is imported."""
+    """Whether the extra's module is installed, without importing it."""
     return find_spec(EXTRAS[extra][0]) is not None
 
 
 def command(extra: str) -> str:
-    """What installs it."""
+    """Return the command that installs the extra."""
     return f"pip install 'dnnkit[{extra}]'"
 
 
 def require(extra: str, what: str) -> None:
-    """Raise `ConfigurationError` where an extra is missing, which `what` needs, such as "a plot"."""
+    """Raise `ConfigurationError` if an extra is missing that `what` needs, such as "a plot"."""
     if not is_installed(extra):
         raise ConfigurationError(f"{what} needs {EXTRAS[extra][1]}, which is not installed: {command(extra)}")

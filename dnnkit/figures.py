@@ -1,4 +1,4 @@
-"""The figures that dnnkit's plots are drawn on."""
+"""Matplotlib figures for dnnkit's plots."""
 
 from io import BytesIO
 from pathlib import Path
@@ -10,12 +10,12 @@ require("plot", "a plot")
 
 try:
     from matplotlib.figure import Figure as MatplotlibFigure
-except ValueError as error:  # of a variable that it reads as it is imported
+except ValueError as error:  # caused by an environment variable that matplotlib reads on import
     raise ConfigurationError(f"matplotlib cannot be imported: {error}; unset the variable MPLBACKEND") from error
 
 
 class Figure(MatplotlibFigure):
-    """A figure that a notebook shows as a picture by itself, without pyplot and its global state."""
+    """A figure that notebooks display as an image, without pyplot and its global state."""
 
     def _repr_png_(self) -> bytes:
         picture = BytesIO()
@@ -24,7 +24,7 @@ class Figure(MatplotlibFigure):
 
 
 def write(figure: MatplotlibFigure, path: str | Path) -> None:
-    """Write a figure; the file's ending chooses the format."""
+    """Write a figure in the format of the file's extension."""
     try:
         figure.savefig(str(path), dpi=150)
     except (OSError, ValueError) as error:

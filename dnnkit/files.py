@@ -1,6 +1,6 @@
-"""Files that are replaced as a whole, files of strangers that are read within bounds, and where caches are kept.
+"""Atomic replacement of files, bounded reads of untrusted files, and cache folders.
 
-A leaf: it imports nothing but `dnnkit.errors`, so that kernels and backends may use it too.
+A leaf module: it imports only `dnnkit.errors`, so that kernels and backends may use it too.
 """
 
 import errno
@@ -17,7 +17,7 @@ from dnnkit.errors import CheckpointError, ConfigurationError
 
 
 def as_path(given: Any) -> Path:
-    """The path that was given; `ConfigurationError` for what is none."""
+    """Convert the argument to a path; raise `ConfigurationError` if that is impossible."""
     try:
         path = Path(given)
     except TypeError:
@@ -29,17 +29,17 @@ def as_path(given: Any) -> Path:
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise ConfigurationError(f"path is {str(path)!r}: expected a name without the character 0, nor half of one")
+        raise ConfigurationError(f"path is {str(path)!r}: expected a name without null characters or lone surrogates")
     return path
 
 
-# -- reading what may be a stranger's --------------------------------------------------------------------------------
+# -- reading untrusted files -----------------------------------------------------------------------------------------
 
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 def largest(default: int) -> int:
-    """Bytes that a file, or all files of a save, may have: `$DNNKIT_LARGEST_FILE`, as "8 GiB", else the default."""
+    """Return the size limit of a file, or of all files of a save: `$DNNKIT_LARGEST_FILE` ("8 GiB") or the default."""
     given = os.environ.get("DNNKIT_LARGEST_FILE")
     if not given:
         return default
@@ -53,17 +53,17 @@ def largest(default: int) -> int:
 
 
 def too_large(size: int, most: int) -> str:
-    """What to say of what has, or promises, more bytes than are read."""
+    """Return the error text for a file that has, or declares, more bytes than the limit."""
     return (
-        f"it has {size:,} bytes, more than the {most:,} that are read: if you trust it, set the environment variable "
+        f"it has {size:,} bytes, more than the limit of {most:,}: if you trust it, set the environment variable "
         f"DNNKIT_LARGEST_FILE to '{-(-size >> 20) if size > 0 else 0} MiB' or more"
     )
 
 
 def open_regular(path: Path, most: int, inside: Path | None = None) -> BinaryIO:
-    """Open a regular file of at most so many bytes; raises OSError for a pipe, a device, a folder, or more bytes.
+    """Open a regular file of at most `most` bytes; raise OSError for a pipe, device, folder or larger file.
 
-    With `inside`, a link that leads out of that folder is refused, too. Nothing is waited for.
+    With `inside`, also refuse a link that leads out of that folder. Never blocks.
     """
     name = os.path.realpath(path)
     if inside is not None and not Path(name).is_relative_to(os.path.realpath(inside)):
@@ -71,7 +71,7 @@ def open_regular(path: Path, most: int, inside: Path | None = None) -> BinaryIO:
     flags = os.O_RDONLY
     for flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
         flags |= getattr(os, flag, 0)
-    _check_regular(os.stat(name), path)  # opening a device may do something
+    _check_regular(os.stat(name), path)  # before opening, because opening a device can have side effects
     file = os.fdopen(os.open(name, flags), "rb")
     try:
         found = os.fstat(file.fileno())
@@ -91,7 +91,7 @@ def _check_regular(found: os.stat_result, path: Path) -> None:
 
 
 def read_regular(path: Path, most: int, inside: Path | None = None) -> bytes:
-    """The contents of a file, as `open_regular` opens it; of one that grows meanwhile, no more than it had."""
+    """Return the contents of a file opened by `open_regular`; if it grows meanwhile, only its initial size is read."""
     with open_regular(path, most, inside) as file:
         return file.read(os.fstat(file.fileno()).st_size)
 
@@ -101,13 +101,13 @@ def read_regular(path: Path, most: int, inside: Path | None = None) -> bytes:
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the path's place when the block ends well; else nothing is left of it.
+    """Yield a file to write to, which replaces `path` when the block succeeds and is removed otherwise.
 
-    The path has its old contents or the new ones at any moment, if `durable` also after a power failure. Nobody else
-    may read or write it if it is `private`.
+    At any moment, the path has either its old or its new contents, if `durable` also after a power failure. If
+    `private`, only the current user may read or write it.
     """
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}.part")
-    mode = 0o600 if private else 0o666  # less what the user's umask says
+    mode = 0o600 if private else 0o666  # further restricted by the umask
     try:
         with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             yield file
@@ -121,13 +121,13 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
 
 
 def replace(path: Path, data: bytes, *, durable: bool = True, private: bool = False) -> None:
-    """Give a file these contents, as `replacing` does."""
+    """Atomically replace the contents of a file, as `replacing` does."""
     with replacing(path, durable=durable, private=private) as file:
         file.write(data)
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a new file through to the disk."""
+    """Write a new file and flush it to disk."""
     with path.open("wb") as file:
         file.write(data)
         _flush(file)
@@ -135,11 +135,11 @@ def write(path: Path, data: bytes) -> None:
 
 def _flush(file: BinaryIO) -> None:
     file.flush()
-    os.fsync(file.fileno())  # some file systems report a full disk only here
+    os.fsync(file.fileno())  # some file systems report a full disk only now
 
 
 def sync_folder(folder: Path) -> None:
-    """Write the folder's list of files through to the disk."""
+    """Flush the folder's directory entries to disk."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -149,7 +149,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace_all(files: Mapping[Path, bytes]) -> None:
-    """Replace each of these files, making their folders where needed; `CheckpointError` where that fails."""
+    """Replace each of these files, creating folders as needed; raise `CheckpointError` on failure."""
     for path, data in files.items():
         if not path.name:
             raise CheckpointError(f"cannot write {path}: it is a folder; name a file")
@@ -161,13 +161,13 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise `CheckpointError` where the folder, which need not exist, cannot be written to; leaves nothing behind."""
-    import tempfile  # only what writes needs it, and `import dnnkit` should not take longer
+    """Raise `CheckpointError` if the folder, which need not exist, is not writable; leaves nothing behind."""
+    import tempfile  # imported late to keep `import dnnkit` fast
 
     parent = folder
     try:
         parent = nearest_existing(folder)
-        with tempfile.TemporaryFile(dir=parent):  # which has no name, where the system can
+        with tempfile.TemporaryFile(dir=parent):  # unnamed, where the system supports it
             pass
     except OSError as error:
         raise CheckpointError(
@@ -176,7 +176,7 @@ def check_writable(folder: Path) -> None:
 
 
 def nearest_existing(path: Path) -> Path:
-    """The path if it exists, else the nearest of its parents that does."""
+    """Return the path if it exists, otherwise its nearest existing parent."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
@@ -186,7 +186,7 @@ def nearest_existing(path: Path) -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, and those of its parents that are missing, for this user alone."""
+    """Create the folder and its missing parents with access for the current user only."""
     for path in (*reversed(folder.parents), folder):
         if path.exists() and not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{path} is not a folder")
@@ -195,21 +195,21 @@ def make_private(folder: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """The folder for what can be made or downloaded again; it need not exist. `$DNNKIT_CACHE_DIR`, else the user's."""
+    """Return the folder for regenerable files, which may not exist: `$DNNKIT_CACHE_DIR`, or the user's cache."""
     given = os.environ.get("DNNKIT_CACHE_DIR")
     return Path(os.path.expanduser(given)).absolute() if given else user_cache_folder()
 
 
 def user_cache_folder() -> Path:
-    """dnnkit's folder in the user's cache: in `$XDG_CACHE_HOME`, else in `~/.cache`."""
+    """Return dnnkit's folder in the user's cache: in `$XDG_CACHE_HOME` or `~/.cache`."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if cache.startswith("~"):  # a user without a home, as containers have: a folder of that name helps nobody
+    if cache.startswith("~"):  # a user without a home folder, as in some containers
         return temporary_cache_folder()
     return Path(cache) / "dnnkit"
 
 
 def temporary_cache_folder() -> Path:
-    """The user's folder where there is no other: in the temporary folder, which all users share."""
+    """Return a per-user folder in the system's temporary folder, for users without a home folder."""
     import tempfile
 
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")

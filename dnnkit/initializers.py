@@ -1,4 +1,4 @@
-"""Initial values of parameters. Each is a function of a generator and a shape; the values are made in float64."""
+"""Initializers of parameters: functions of a random generator and a shape that return float64 values."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -22,16 +22,28 @@ Values: TypeAlias = NDArray[np.float64]
 
 
 class Initializer(Settings):
-    """Base of initializers with parameters; subclass it as a frozen dataclass."""
+    """Base class of initializers; subclass it as a frozen dataclass."""
 
     def __call__(self, rng: "np.random.Generator", shape: Shape) -> Values:
-        """Values of the shape."""
+        """Return initial values.
+
+        Arguments:
+            rng: generator to draw from.
+            shape: shape of the parameter.
+
+        Returns:
+            A float64 array of that shape.
+        """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Constant(Initializer):
-    """The same value everywhere."""
+    """The same value for all elements.
+
+    Arguments:
+        value: default 0.
+    """
 
     value: float = 0.0
 
@@ -43,7 +55,11 @@ class Constant(Initializer):
 
 @dataclass(frozen=True)
 class RandomNormal(Initializer):
-    """Normal with mean 0."""
+    """Normal distribution with mean 0.
+
+    Arguments:
+        stddev: standard deviation, default 0.05.
+    """
 
     stddev: float = 0.05
 
@@ -55,7 +71,11 @@ class RandomNormal(Initializer):
 
 @dataclass(frozen=True)
 class RandomUniform(Initializer):
-    """Uniform between two bounds."""
+    """Uniform distribution between two bounds.
+
+    Arguments:
+        low, high: bounds, default -0.05 and 0.05.
+    """
 
     low: float = -0.05
     high: float = 0.05
@@ -73,9 +93,14 @@ class RandomUniform(Initializer):
 
 @dataclass(frozen=True)
 class VarianceScaling(Initializer):
-    """Mean 0 and variance `scale` over the number of inputs, or over the mean of inputs and outputs.
+    """Mean 0 and variance `scale` / fan-in, or `scale` / mean of fan-in and fan-out.
 
-    Glorot and Bengio (2010): scale 1, average. He et al. (2015): scale 2, inputs. LeCun (1998): scale 1, inputs.
+    Glorot and Bengio (2010): scale 1, average. He et al. (2015): scale 2, fan-in. LeCun et al. (1998): scale 1, fan-in.
+
+    Arguments:
+        scale: factor of the variance, default 1.
+        average: divide by the mean of fan-in and fan-out rather than by fan-in; default False.
+        uniform: draw from a uniform rather than a normal distribution; default False.
     """
 
     scale: float = 1.0
@@ -117,18 +142,18 @@ for _name, _other in {"zeros": "zero", "ones": "one", "random_normal": "normal",
 
 
 def made_as_in_keras(name: str) -> Callable[..., Initializer]:
-    """What makes the initializer of that name, as Keras' class of the same name does; it has no arguments left."""
+    """Return a factory without arguments for that initializer, like Keras's class of the same name."""
     found = INITIALIZERS.find(name)
     values = {field.name: getattr(found, field.name) for field in fields(found)}  # type: ignore[arg-type]
     return partial(type(found), **values)
 
 
 def get_initializer(given: Any) -> Callable[["np.random.Generator", Shape], Values]:
-    """The initializer of that name, or the one given."""
+    """Return an initializer given by name or as an object."""
     return INITIALIZERS.make(given, Initializer)  # type: ignore[no-any-return]
 
 
 IN_KERAS = ("Zeros", "Ones", "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal")
-"""Initializers that are registered under names in another spelling."""
+"""Names of Keras classes for registered initializers."""
 
 open_namespace(__name__, INITIALIZERS, made_as_in_keras, IN_KERAS)

@@ -1,7 +1,7 @@
-"""What Keras has and dnnkit has not, and what to use instead: one table, asked when a name is found nowhere.
+"""What to use in place of Keras features that dnnkit does not have: a table, consulted when a name is not found.
 
-A name that is in no table is a slip: the nearest name is suggested. Both are an `AttributeError`, of an argument a
-`TypeError`, as Python's own.
+For a name that is not in the table, the nearest existing name is suggested. As in Python, a missing attribute is an
+`AttributeError`, an unknown argument a `TypeError`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,18 +13,18 @@ from dnnkit.errors import NoAttribute, UnknownArgument
 from dnnkit.registry import did_you_mean
 
 DENSE_ONLY = "dnnkit trains dense networks: Flatten() the samples, and use Dense layers, or a framework that has {name}"
-OWN_LAYER = "write it as a layer of your own, some 10 lines: docs/extending.md"
+OWN_LAYER = "write a custom layer, about 10 lines: docs/extending.md"
 LOOP = "write the loop: for x, y in batches: net.train_step(x, y); or fit the pieces one after the other"
-COMPILED = "leave it out: training is compiled, whatever its parts"
-NUMPY = "arrays are NumPy's: use NumPy"
-NO_PENALTY = "penalties are of parameters, dk.Dense(8, kernel_regularizer=...); for others write a loss of your own"
+COMPILED = "leave it out: training is always compiled"
+NUMPY = "arrays are NumPy arrays: use NumPy"
+NO_PENALTY = "penalties apply to parameters, dk.Dense(8, kernel_regularizer=...); for others write a custom loss"
 CALLED_IN = (
-    "by itself a layer is called in no network: of a dk.Model it is net.get_layer(name).{name}, of which "
-    "dk.Model(net.inputs, value) predicts the numbers"
+    "a layer has no inputs and outputs outside a network: use net.get_layer(name).{name} of a dk.Model; "
+    "dk.Model(net.inputs, value) predicts its values"
 )
-PYTHON_LOOP = "one process feeds the training, and the data are arrays: leave it out"
-ALL_AT_ONCE = "arrays are evaluated whole: hand over x[:n], y[:n]"
-IN_LAYER = "say it of the network: dk.Sequential(layers, dtype='float64')"
+PYTHON_LOOP = "data is fed by one process, from arrays: leave it out"
+ALL_AT_ONCE = "arrays are evaluated as a whole: pass x[:n], y[:n]"
+IN_LAYER = "set it for the network: dk.Sequential(layers, dtype='float64')"
 NO_NAME = "leave it out: metrics are called by their names, functions by their __name__"
 SEED = "leave it out: initial weights follow from dk.Sequential(layers, seed=...)"
 
@@ -37,12 +37,12 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     "dnnkit": {
         "Functional": "use dk.Model(inputs, outputs)",
         **_each("Variable constant function GradientTape", NUMPY),
-        "applications": "there are no trained image models here; a network of dense layers on their features can be",
+        "applications": "dnnkit has no pretrained image models; use their features as input of a dense network",
         "mixed_precision": "networks are float32 or float64: dk.Sequential(layers, dtype='float32')",
-        "distribute": "one process trains a network, on all processors that help: num_threads=...",
-        "preprocessing": "read and scale data with NumPy; dk.datasets has some",
+        "distribute": "one process trains a network, on as many threads as help: num_threads=...",
+        "preprocessing": "read and scale data with NumPy; dk.datasets has some data sets",
         "saving": "use net.save(folder) and dk.load(folder)",
-        "keras": "import dnnkit as keras: what programs use of it is in dnnkit itself",
+        "keras": "import dnnkit as keras: its names are in dnnkit itself",
     },
     "layers": {
         **_each(
@@ -52,20 +52,22 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
             DENSE_ONLY,
         ),
         **_each("Maximum Minimum Dot", "use Add, Subtract, Multiply, Average or Concatenate"),
-        **_each("RandomFlip RandomRotation RandomZoom RandomCrop Resizing CenterCrop", "change the images with NumPy"),
+        **_each(
+            "RandomFlip RandomRotation RandomZoom RandomCrop Resizing CenterCrop", "transform the images with NumPy"
+        ),
         **_each("Lambda Masking Permute RepeatVector", OWN_LAYER),
         **_each("GaussianDropout AlphaDropout ActivityRegularization UnitNormalization", OWN_LAYER),
         "GroupNormalization": "use dk.LayerNormalization, dk.RMSNormalization or dk.BatchNormalization",
         **_each(
             "StringLookup IntegerLookup Hashing Discretization TextVectorization",
-            "make class numbers from 0 on with NumPy, np.unique(x, return_inverse=True), and use dk.Embedding or "
+            "make integer classes from 0 on with NumPy, np.unique(x, return_inverse=True), and use dk.Embedding or "
             "dk.OneHot",
         ),
     },
     "optimizers": {
         **_each(
             "Adadelta Ftrl Lamb Adafactor Muon LossScaleOptimizer",
-            "use dk.Adam, or write the rule, some 10 lines: docs/extending.md",
+            "use dk.Adam, or write the rule, about 10 lines: docs/extending.md",
         ),
         "legacy": "use dk.optimizers itself",
     },
@@ -77,11 +79,11 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         ),
     },
     "callbacks": {
-        "BackupAndRestore": "use fit(..., checkpoint=folder), which goes on from there bit for bit",
+        "BackupAndRestore": "use fit(..., checkpoint=folder), which resumes bit for bit",
         "ProgbarLogger": "use fit(verbose=1)",
         "RemoteMonitor": "write a Callback with on_epoch_end(epoch, logs)",
-        "SwapEMAWeights": "leave it out: with use_ema=True, validation and predictions are the mean's, and the weights "
-        "that are trained stay",
+        "SwapEMAWeights": "leave it out: with use_ema=True, validation and predictions use the averages, and the "
+        "trained weights are kept",
     },
     "utils": {
         **_each("Sequence PyDataset", LOOP),
@@ -102,31 +104,31 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     "datasets": {
         **_each(
             "boston_housing california_housing cifar10 cifar100 imdb reuters",
-            "read them yourself, as NumPy arrays; here are digits, mnist, fashion_mnist and circles",
+            "load them yourself, as NumPy arrays; dnnkit has digits, mnist, fashion_mnist and circles",
         ),
     },
     "activations": {
-        **_each("get serialize deserialize", "names stand for activations everywhere: activation='relu'"),
+        **_each("get serialize deserialize", "activations are given by name everywhere: activation='relu'"),
     },
     "schedules": {
         **_each(
             "LearningRateSchedule",
-            "write it: a dataclass of dk.schedules.Schedule with __call__(step)",
+            "subclass dk.schedules.Schedule as a dataclass with __call__(step)",
         ),
     },
     "network": {
         **_each("fit_generator evaluate_generator predict_generator", LOOP),
         **_each("train_function make_train_function test_function predict_function run_eagerly jit_compile", COMPILED),
         "predict_on_batch": "use net.predict(x)",
-        "predict_classes": "use net.predict(x).argmax(axis=1), or > 0.5 of one output",
+        "predict_classes": "use net.predict(x).argmax(axis=1), or > 0.5 for a single output",
         "predict_proba": "use net.predict(x)",
         "reset_states": "there is no state between batches: leave it out",
-        "reset_metrics": "metrics begin with every call: leave it out",
+        "reset_metrics": "metrics start over with every call: leave it out",
         "metrics_names": "use list(net.evaluate(x, y).keys())",
-        "losses": "penalties are part of the loss that is reported",
-        "add_loss": "use a loss of your own: docs/extending.md",
-        "add_metric": "hand over a function: compile(metrics=[function])",
-        "add_weight": "parameters are a layer's: docs/extending.md",
+        "losses": "penalties are included in the reported loss",
+        "add_loss": "write a custom loss: docs/extending.md",
+        "add_metric": "pass a function: compile(metrics=[function])",
+        "add_weight": "parameters belong to layers: docs/extending.md",
         "output_shape": "use net.predict(x).shape[1:], or net.summary()",
         "call": "use net(x) or net.predict(x)",
         "built": "use net.is_built",
@@ -135,56 +137,56 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "to_json": "use net.save(folder), which writes architecture.json",
         "to_yaml": "use net.save(folder), which writes architecture.json",
         "quantize": "networks are float32 or float64",
-        "stateless_call": "a network has its parameters: net.set_weights(...), then net.predict(x)",
+        "stateless_call": "a network holds its parameters: net.set_weights(...), then net.predict(x)",
     },
     "layer": {
         **_each(
             "weights kernel bias trainable_weights variables trainable_variables non_trainable_weights "
             "non_trainable_variables",
-            "by itself a layer is a description, whose weights are a network's: net.layers[0].weights, or "
+            "a layer is a description without weights, which belong to a network: net.layers[0].weights, or "
             "net.get_layer(name).{name}",
         ),
         **_each("output input", CALLED_IN),
-        "call": "call the layer itself on a symbolic value, layer(x), or use forward of a layer of your own",
+        "call": "call the layer on a symbolic value, layer(x), or use forward of a custom layer",
         "build": "use net.build(input_shape)",
-        "add_weight": "say it in parameters(): docs/extending.md",
+        "add_weight": "declare it in parameters(): docs/extending.md",
         "get_config": "use dataclasses.asdict(layer)",
         "losses": NO_PENALTY,
     },
     "history": {
-        "validation_data": "hand it to net.evaluate",
-        "model": "the network is what fit was called on",
+        "validation_data": "pass it to net.evaluate",
+        "model": "use the network that fit was called on",
         "params": "use history.epoch and history.plan",
-        "on_epoch_end": "History is no callback here: fit returns it",
+        "on_epoch_end": "History is not a callback in dnnkit: fit returns it",
     },
 }
-"""Kind of owner -> attribute -> what to use."""
+"""Kind of owner: attribute: what to use instead."""
 ATTRIBUTES["dnnkit"] |= ATTRIBUTES["layers"]
 
 ARGUMENTS: dict[str, dict[str, str]] = {
     "compile": {
         **_each("run_eagerly jit_compile steps_per_execution auto_scale_loss experimental_run_tf_function", COMPILED),
-        "weighted_metrics": "metrics are weighted like the loss: put them into metrics=",
-        "sample_weight_mode": "sample_weight has one number for each sample: leave it out",
+        "weighted_metrics": "metrics are weighted like the loss: pass them as metrics=",
+        "sample_weight_mode": "sample_weight has one number per sample: leave it out",
     },
     "fit": {
         **_each("workers use_multiprocessing max_queue_size", PYTHON_LOOP),
-        **_each("validation_steps", "validation data are evaluated whole: hand over less of them"),
-        **_each("validation_batch_size", "it changes nothing but memory: leave it out"),
+        **_each("validation_steps", "validation data is evaluated as a whole: pass less of it"),
+        **_each("validation_batch_size", "it would affect only memory: leave it out"),
         "nb_epoch": "use epochs=...",
         "generator": LOOP,
     },
     "evaluate": {**_each("workers use_multiprocessing max_queue_size", PYTHON_LOOP), "steps": ALL_AT_ONCE},
     "predict": {
         **_each("workers use_multiprocessing max_queue_size", PYTHON_LOOP),
-        "steps": "arrays are predicted whole: hand over x[:n]",
+        "steps": "arrays are predicted as a whole: pass x[:n]",
     },
     "TensorBoard": {
         "write_graph": "net.summary() and net.inspect() show the network",
-        "write_images": "net.parameters holds the numbers, histogram_freq= writes how they are distributed",
-        "write_steps_per_second": "history.seconds holds the seconds of each epoch",
+        "write_images": "net.parameters holds the numbers, histogram_freq= writes their distributions",
+        "write_steps_per_second": "history.seconds holds the seconds per epoch",
         "profile_batch": "net.inspect() measures the parts of a step",
-        **_each("embeddings_freq embeddings_metadata", "there are no embeddings"),
+        **_each("embeddings_freq embeddings_metadata", "embeddings are not supported"),
     },
     "summary": {
         **_each("positions expand_nested show_trainable layer_range", "leave it out"),
@@ -194,44 +196,44 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "activity_regularizer": NO_PENALTY,
         **_each(
             "gamma_regularizer beta_regularizer gamma_constraint beta_constraint embeddings_constraint",
-            "leave it out: kernels, biases, embeddings and slopes have penalties",
+            "leave it out: kernels, biases, embeddings and slopes can have penalties",
         ),
         **_each("renorm virtual_batch_size fused synchronized", "leave it out: moments are of the whole batch"),
-        "mask_zero": "leave it out: class 0 is a class as the others",
-        "shared_axes": "leave it out: each feature has a slope of its own",
-        "invert": "leave it out: predictions are scaled back with NumPy",
-        **_each("batch_size batch_input_shape batch_shape", "fit(batch_size=...) says how many rows; use input_shape="),
+        "mask_zero": "leave it out: class 0 is a class like the others",
+        "shared_axes": "leave it out: each feature has its own slope",
+        "invert": "leave it out: scale predictions back with NumPy",
+        **_each("batch_size batch_input_shape batch_shape", "set fit(batch_size=...); use input_shape="),
         "weights": "use net.get_layer(name).set_weights(...) once the network is built",
         "input_length": "use input_shape=",
-        "noise_shape": "each number is dropped by itself: leave it out",
+        "noise_shape": "each element is dropped independently: leave it out",
         "seed": "leave it out: masks follow from dk.Sequential(layers, seed=...)",
         "output_dim": "use units",
         "init": "use kernel_initializer=",
-        "lora_rank": "train the layer whole",
+        "lora_rank": "train the whole layer",
     },
     "Input": {
-        **_each("batch_size batch_shape", "fit(batch_size=...) says how many rows; leave it out"),
-        "dtype": "data may have any dtype, bytes are read as they are: leave it out",
+        **_each("batch_size batch_shape", "set fit(batch_size=...); leave it out"),
+        "dtype": "data may have any dtype, and bytes are read as they are: leave it out",
         "input_shape": "use shape=",
-        "sparse": "hand over sparse.toarray(): zeros cost nearly nothing here",
-        "tensor": "hand data to fit and predict",
+        "sparse": "pass sparse.toarray(): zeros cost almost nothing here",
+        "tensor": "pass data to fit and predict",
     },
     "Optimizer": {
         "lr": "use learning_rate=",
         "decay": "use a schedule: learning_rate=dk.schedules.ExponentialDecay(...)",
         "centered": "leave it out",
-        "ema_overwrite_frequency": "assign where you want it, in a callback: net.set_parameters(net.averages)",
+        "ema_overwrite_frequency": "assign it when you want, in a callback: net.set_parameters(net.averages)",
         "jit_compile": COMPILED,
         "loss_scale_factor": "networks are float32 or float64: leave it out",
-        "gradient_accumulation_steps": "say it of the network: net.compile(..., gradient_accumulation_steps=4)",
+        "gradient_accumulation_steps": "set it for the network: net.compile(..., gradient_accumulation_steps=4)",
         "name": "leave it out",
     },
     "Adam": {"weight_decay": "use dk.AdamW(weight_decay=...)"},
-    "RMSprop": {"momentum": "leave it out, or use dk.Adam, which has one", "weight_decay": "use dk.AdamW"},
+    "RMSprop": {"momentum": "leave it out, or use dk.Adam, which has momentum", "weight_decay": "use dk.AdamW"},
     "Loss": {
-        "reduction": "the loss of a batch is its mean over rows; dk.losses.SumSquaredError sums",
+        "reduction": "the loss of a batch is the mean over rows; dk.losses.SumSquaredError sums",
         "name": "leave it out: it is reported as loss",
-        "axis": "outputs are the last axis: leave it out",
+        "axis": "outputs are on the last axis: leave it out",
         "dtype": IN_LAYER,
     },
     "Initializer": {"seed": SEED},
@@ -243,17 +245,17 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "warmup_target": "the learning rate rises to initial_learning_rate: leave it out",
     },
 }
-"""Call, or class and those that it derives from -> argument -> what to use."""
+"""Call, or class and its bases: argument: what to use instead."""
 
 
 def no_attribute(owner: str, name: str, kind: str, names: Callable[[], Iterable[str]]) -> NoAttribute:
-    """The error for an attribute that nothing has; `names()` are those that are there."""
+    """Return the error for a missing attribute; `names()` returns the existing ones."""
     return NoAttribute(_Missing(owner, name, kind, names))
 
 
 @dataclass(frozen=True)
 class _Missing:
-    """What to say of it, found when somebody reads it."""
+    """The error's message, formatted when it is read."""
 
     owner: str
     name: str
@@ -273,7 +275,7 @@ class _Missing:
 
 
 class _Absent:
-    """An attribute of the table as part of a class, so that it says what to use; who wants one may assign it."""
+    """A class attribute that raises the table's message; users may still assign the attribute."""
 
     def __init__(self, name: str, kind: str) -> None:
         self._name, self._kind = name, kind
@@ -283,22 +285,22 @@ class _Absent:
 
 
 def add_missing(owner: type, kind: str) -> None:
-    """Let a class say of all names of the table what to use instead.
+    """Make the class's attributes in the table raise their messages.
 
-    By descriptors: a class with `__getattr__` is slower at every attribute that it has, by 80 ns in Python 3.11.
+    Uses descriptors because `__getattr__` on a class slows down every attribute access, by 80 ns in Python 3.11.
     """
     for name in ATTRIBUTES[kind]:
         setattr(owner, name, _Absent(name, kind))
 
 
 def refuse(call: str, given: Iterable[str], taken: Callable[..., Any]) -> None:
-    """Raise `UnknownArgument` if there are arguments, given by name, that the call does not take."""
+    """Raise `UnknownArgument` if there are keyword arguments that the call does not take."""
     for name in given:
         _refuse((call,), f"{call}()", name, taken)
 
 
 def refuse_fields(kind: type, given: Mapping[str, Any]) -> None:
-    """The same of arguments of a class, which may have an `__init__` of its own."""
+    """`refuse` for the constructor of a class, which may define `__init__`."""
     for name in given:
         taken = signature(kind).parameters.values()
         if not any(each.name == name or each.kind is each.VAR_KEYWORD for each in taken):

@@ -1,4 +1,4 @@
-"""Every kind of thing that is chosen by its name, at hand for `dk.register`: these modules have the registries."""
+"""All modules with registries, imported so that `dk.register` knows every kind of registered object."""
 
 from dnnkit import (  # noqa: F401
     activations,

@@ -1,4 +1,4 @@
-"""L-BFGS: an optimizer of the whole data at a time, which knows when it is done."""
+"""L-BFGS: a full-batch optimizer that detects convergence."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from dnnkit.settings import NOT_NEGATIVE, POSITIVE, Expected, or_none, whole
 
 
 def _only(nothing: Any, why: str) -> Expected:
-    """Nothing but the default."""
+    """Accept only the default value."""
 
     def take(value: Any) -> Any:
         if value != nothing and value != ():
@@ -21,7 +21,7 @@ def _only(nothing: Any, why: str) -> Expected:
     return Expected(f"{nothing!r}: {why}", take)
 
 
-AS_IT_IS = "a line search wants the gradient as it is"
+AS_IT_IS = "a line search needs the unmodified gradient"
 BETWEEN = Expected("a number between 0 and 1", lambda value: POSITIVE.take(value) if value < 1 else _refuse())
 
 
@@ -31,22 +31,27 @@ def _refuse() -> float:
 
 @dataclass
 class LBFGS(Optimizer):
-    """L-BFGS with a line search for the strong Wolfe conditions, on all samples at a time.
+    """L-BFGS with a line search for the strong Wolfe conditions, on all samples in each step.
 
-    An epoch is one iteration, whatever it evaluates; `history["evaluations"]` counts how often loss and gradient were,
-    since `compile`. Loss and metrics of an epoch are those after it, at the parameters that there are then. A fit ends
-    early where there is nothing left to gain, and `history.ended` says why. What changes the loss from step to step,
-    such as Dropout, it cannot take. Networks in float64 come further: `dtype="float64"`.
+    An epoch is one iteration, with any number of evaluations; `history["evaluations"]` counts evaluations of loss and
+    gradient since `compile`. Loss and metrics of an epoch are those at its end, at the new parameters. A fit ends early
+    on convergence, and `history.ended` gives the reason. The loss must be deterministic: layers such as Dropout are
+    not supported. Networks in float64 converge further: `dtype="float64"`.
 
     Arguments:
-        learning_rate: the first step that a line search tries, in multiples of the direction; 1 is nearly always right.
-        history_size: steps that are remembered, each with two numbers per parameter.
-        gradient_tolerance: training ends where no number of the gradient is larger.
-        change_tolerance: it ends where an iteration lowers the loss by at most this share of it.
-        max_evaluations: it ends after the iteration that makes so many since `compile`; None for no bound.
-        max_line_search: evaluations in one line search, at most.
-        initial_step: the length of the very first step that is tried, if `learning_rate` times the gradient is longer.
-        decrease, curvature: c₁ and c₂ of the Wolfe conditions, c₁ < c₂.
+        learning_rate: first step length that a line search tries, relative to the direction; default 1, which is nearly
+            always right.
+        history_size: number of remembered steps, each with two numbers per parameter; default 10.
+        gradient_tolerance: converged if no gradient element is larger in magnitude; default 1e-7.
+        change_tolerance: converged if an iteration reduces the loss by at most this fraction; default 1e-9.
+        max_evaluations: stop after the iteration that reaches this number of evaluations since `compile`; default None
+            for no limit.
+        max_line_search: maximum evaluations per line search; default 25.
+        initial_step: upper bound for the length of the very first step tried; default 1.
+        decrease, curvature: c₁ < c₂ of the Wolfe conditions; default 1e-4 and 0.9.
+
+    Raises:
+        ConfigurationError: a value is out of range, or `decrease` is not below `curvature`.
 
     Source: J. Nocedal, S. Wright, Numerical Optimization, 2nd ed. 2006, algorithms 7.4, 7.5, 3.5 and 3.6.
     """
@@ -76,9 +81,9 @@ class LBFGS(Optimizer):
         "global_clipnorm": _only(None, AS_IT_IS),
         "clipnorm": _only(None, AS_IT_IS),
         "clipvalue": _only(None, AS_IT_IS),
-        "use_ema": _only(False, "each iteration lowers the loss, so the last parameters are the best"),
-        "groups": _only((), "one step is for all parameters; net.freeze(...) leaves some as they are"),
-        "no_decay": _only((), "it has no decay"),
+        "use_ema": _only(False, "each iteration reduces the loss, so the last parameters are the best"),
+        "groups": _only((), "a step applies to all parameters; net.freeze(...) excludes some"),
+        "no_decay": _only((), "it has no weight decay"),
     }
 
     def __post_init__(self) -> None:
@@ -93,8 +98,8 @@ class LBFGS(Optimizer):
     def _check_conditions(self) -> None:
         if not self.decrease < self.curvature:
             raise ConfigurationError(
-                f"LBFGS(decrease={self.decrease:g}, curvature={self.curvature:g}): expected decrease < curvature, for "
-                "otherwise there may be no step that fulfils both; 1e-4 and 0.9 are usual"
+                f"LBFGS(decrease={self.decrease:g}, curvature={self.curvature:g}): expected decrease < curvature, "
+                "because otherwise no step may satisfy both conditions; 1e-4 and 0.9 are usual"
             )
 
     def _settings(self, group: Group | None = None) -> dict[str, Any]:
@@ -102,6 +107,6 @@ class LBFGS(Optimizer):
         return {**settings, "max_evaluations": settings["max_evaluations"] or 0}
 
     @property
-    def rule(self) -> FullBatch:  # type: ignore[override] # it is none: see backends/full_batch.py
-        """What a program says of it."""
+    def rule(self) -> FullBatch:  # type: ignore[override] # not an update rule: see backends/full_batch.py
+        """The optimizer as programs describe it."""
         return FullBatch(self.history_size)

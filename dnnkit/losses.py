@@ -1,6 +1,6 @@
-"""Losses: what training minimises. A cross-entropy after its own activation is fused with it, on logits.
+"""Losses. A cross-entropy that follows its matching activation is fused with it into a kernel on logits.
 
-A loss from one formula is `dk.loss`.
+For losses defined by a formula see `dk.loss`.
 """
 
 from dataclasses import KW_ONLY
@@ -34,7 +34,13 @@ from dnnkit.settings import FLAG, NOT_NEGATIVE, SHARE, numbers
 @LOSSES.named("binary_crossentropy", "bce")
 @dataclass(frozen=True)
 class BinaryCrossentropy(OfValues):
-    """-mean(t log p + (1 - t) log(1 - p)); targets in [0, 1]. `label_smoothing` s makes them (1 - s) t + s / 2."""
+    """-mean(t log p + (1 - t) log(1 - p)) over rows and outputs; targets are in [0, 1].
+
+    Arguments:
+        from_logits: whether the network outputs logits; default False.
+        label_smoothing: s in [0, 1) replaces targets by (1 - s) t + s / 2; default 0.
+        output_weights: as for all elementwise losses, the weight of each output in the mean; default equal weights.
+    """
 
     from_logits: bool = False
     label_smoothing: float = 0.0
@@ -47,14 +53,16 @@ class BinaryCrossentropy(OfValues):
 @LOSSES.named("binary_focal_crossentropy")
 @dataclass(frozen=True)
 class BinaryFocalCrossentropy(OfValues):
-    """The binary cross-entropy, times mᵞ with m the probability of being wrong: what is right already counts less.
+    """Binary cross-entropy times mᵞ, with m the predicted probability of the wrong answer: easy cases count less.
 
     Arguments:
-        apply_class_balancing: whether yes counts `alpha` and no 1 - alpha.
-        alpha: from 0 to 1.
-        gamma: 0 for a cross-entropy; the larger, the less counts what is right.
-        from_logits: whether outputs are logits.
-        label_smoothing: s makes targets (1 - s) t + s / 2.
+        apply_class_balancing: whether positives have weight `alpha` and negatives 1 - alpha; default False.
+        alpha: weight of positives, from 0 to 1; default 0.25.
+        gamma: focusing exponent, at least 0; default 2. 0 gives the cross-entropy.
+        from_logits: whether the network outputs logits; default False.
+        label_smoothing: s in [0, 1) replaces targets by (1 - s) t + s / 2; default 0.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     """
 
     apply_class_balancing: bool = False
@@ -74,19 +82,19 @@ class BinaryFocalCrossentropy(OfValues):
 
     @property
     def positive(self) -> float:
-        """What a yes counts."""
+        """Weight of positive targets."""
         return self.alpha if self.apply_class_balancing else 1.0
 
     @property
     def negative(self) -> float:
-        """What a no counts."""
+        """Weight of negative targets."""
         return 1 - self.alpha if self.apply_class_balancing else 1.0
 
 
 @LOSSES.named("kl_divergence", "kld")
 @dataclass(frozen=True)
 class KLDivergence(Loss):
-    """Σ t log(t / p), mean over rows; targets are rows of probabilities."""
+    """Kullback-Leibler divergence Σ t log(t / p), mean over rows; targets are rows of probabilities."""
 
     kernel = "kl_divergence"
 
@@ -97,10 +105,12 @@ class CategoricalFocalCrossentropy(Loss):
     """-alpha Σ t (1 - p)ᵞ log p, mean over rows; targets are rows of probabilities, usually one-hot.
 
     Arguments:
-        alpha: a factor of the whole.
-        gamma: 0 for a cross-entropy; the larger, the less counts what is right.
+        alpha: overall factor, at least 0; default 0.25.
+        gamma: focusing exponent, at least 0; default 2. 0 gives the cross-entropy.
         from_logits: must be False: end the network with a softmax.
-        label_smoothing: s makes targets (1 - s) t + s / C for C classes.
+        label_smoothing: s in [0, 1) replaces targets by (1 - s) t + s / C for C classes; default 0.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     """
 
     alpha: float = 0.25
@@ -115,8 +125,8 @@ class CategoricalFocalCrossentropy(Loss):
         super().__post_init__()
         if self.from_logits:
             raise ConfigurationError(
-                "CategoricalFocalCrossentropy(from_logits=True): expected False. End the network with "
-                "activation='softmax' instead: its probabilities are what this loss takes"
+                "CategoricalFocalCrossentropy(from_logits=True): expected False, because this loss takes "
+                "probabilities. End the network with activation='softmax'"
             )
 
 
@@ -125,10 +135,11 @@ class CategoricalFocalCrossentropy(Loss):
 class CategoricalCrossentropy(Loss):
     """-Σ t log p, mean over rows; targets are rows of probabilities, usually one-hot.
 
-    `label_smoothing` s makes them (1 - s) t + s / C for C classes.
-
-    With an `epsilon` the loss is -Σ t log(p + ε), as textbooks write it to keep away from log 0. It is then no longer
-    the fused kernel on logits, but computed in Python as a loss of your own.
+    Arguments:
+        from_logits: whether the network outputs logits; default False.
+        label_smoothing: s in [0, 1) replaces targets by (1 - s) t + s / C for C classes; default 0.
+        epsilon: if not 0, the loss is -Σ t log(p + ε), the textbook form that avoids log 0. It is then not fused but
+            computed in Python, like a custom loss. Default 0.
     """
 
     from_logits: bool = False
@@ -147,7 +158,7 @@ class CategoricalCrossentropy(Loss):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.epsilon and self.from_logits:
-            raise ConfigurationError("epsilon is added to probabilities: it cannot go with from_logits=True")
+            raise ConfigurationError("epsilon is added to probabilities: it cannot be combined with from_logits=True")
 
     def lower(self, last_activation: str) -> tuple[LossDescription, bool]:  # noqa: D102
         if self.epsilon:
@@ -166,7 +177,11 @@ class CategoricalCrossentropy(Loss):
 @LOSSES.named("sparse_categorical_crossentropy", "scce")
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
-    """-log p of the true class, mean over rows; targets are class numbers (N,). See CategoricalCrossentropy."""
+    """-log p of the true class, mean over rows; targets are integer classes (N,).
+
+    Arguments:
+        from_logits, label_smoothing, epsilon: as for `CategoricalCrossentropy`.
+    """
 
     targets = "labels"
 
@@ -175,7 +190,7 @@ def _kernels(loss: Any) -> set[str | None]:
     return {getattr(loss, "kernel", None), *(getattr(loss, "fused", None) or ())}
 
 
-for _name in registry.names("loss"):  # a kernel that no class above takes is a loss by its own name
+for _name in registry.names("loss"):  # a kernel that no class above uses is a loss by its own name
     if not any(_name in _kernels(loss) for loss in LOSSES.added()):
         LOSSES.add(_name, partial(KernelLoss, _name))
 

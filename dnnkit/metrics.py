@@ -1,10 +1,10 @@
-"""Metrics: what is reported beside the loss, from sums over rows that are weighted as in the loss.
+"""Metrics, reported in addition to the loss and computed from sums over rows with the loss's weights.
 
     net.compile("adam", "binary_crossentropy", metrics=["accuracy", "auc", dk.metrics.Precision(threshold=0.8)])
 
-A name stands for the metric with its defaults; your own metric is a function `(y_true, y_pred)` (docs/extending.md).
-`confusion_matrix` counts what was predicted for what. Definitions are those of scikit-learn and of Keras; where the two
-differ, the docstring says which it is.
+A name means the metric with default arguments; a custom metric is a function `(y_true, y_pred)` (docs/extending.md).
+`confusion_matrix` counts predicted against true classes. Definitions follow scikit-learn and Keras; where the two
+differ, the docstring says which is used.
 """
 
 from collections.abc import Callable, Iterable
@@ -56,25 +56,25 @@ __all__ = [
 ]
 
 _taken = {kernel for thing in METRICS.added() for kernel in getattr(thing, "kernels", ())}
-for _name in kernels.names("metric"):  # a kernel that no class above takes is a metric by its own name
+for _name in kernels.names("metric"):  # a kernel that no class above uses is a metric by its own name
     if _name not in _taken:
         METRICS.add(_name, partial(KernelMetric, kernel=_name))
 
 Given: TypeAlias = str | Callable[..., Any] | Metric
 
 TAKEN = {"loss": "the loss", "epoch": "the number of the epoch"}
-"""What logs and files have under the names that no metric may have."""
+"""What logs and files contain under the names that no metric may have."""
 
 WORDS = "names, metrics of dk.metrics or functions, such as ['accuracy']"
 
 
 def check(given: Given | Iterable[Given] | None) -> tuple[Given, ...]:
-    """The metrics, each under a name of its own; a single one and None are taken, too.
+    """Check metrics and return them with unique names; a single one and None are accepted too.
 
-    A name is kept as it is given, for so logs call it; other spellings, such as "BinaryAccuracy", become the name, and
-    classes objects. Logs and History know a metric by its name alone: two of one name would be
-    one, and a function that is called as a metric of dnnkit's is would be that one after loading. A function of the old
-    form gets a `DeprecationWarning`, of the place that called `compile`.
+    A name is kept as given, because logs use it; other spellings, such as "BinaryAccuracy", are normalised, and classes
+    are instantiated. Logs and History identify a metric by name only, so duplicate names are refused, and so is a
+    custom function named like a built-in metric, which would replace it after loading. A function in the old form
+    causes a `DeprecationWarning` at the call of `compile`.
     """
     if given is None:
         return ()
@@ -83,20 +83,20 @@ def check(given: Given | Iterable[Given] | None) -> tuple[Given, ...]:
     metrics = tuple(_made(metric) for metric in several("metrics", given, WORDS))
     seen: set[str] = set()
     for metric in metrics:
-        name, cure = name_of(metric), "give your function a name of its own: its __name__"
+        name, cure = name_of(metric), "give your function another __name__"
         if isinstance(metric, str):
             cure = "give it once"
         elif isinstance(metric, Metric):
-            cure = f"give it once, or say {type(metric).__name__}(name=...)"
+            cure = f"give it once, or with {type(metric).__name__}(name=...)"
         if name in seen:
             raise ConfigurationError(f"two metrics are called {name!r}, and one would hide the other: {cure}")
         if name in TAKEN or name.startswith("val_"):
             what = TAKEN.get(name, f"{name.removeprefix('val_')} of the validation data")
-            raise ConfigurationError(f"a metric is called {name!r}, which is what {what} is called in logs: {cure}")
+            raise ConfigurationError(f"a metric is called {name!r}, which in logs is {what}: {cure}")
         is_function = not isinstance(metric, str | Metric)
         if is_function and METRICS.name_of(name) and METRICS.get(name) is not metric:
             raise ConfigurationError(
-                f"your metric {shown(metric)} is called {name!r} as one of dnnkit's, which would take its place after "
+                f"your metric {shown(metric)} is called {name!r} like one of dnnkit's, which would replace it after "
                 f"loading: {cure}"
             )
         seen.add(name)
@@ -120,20 +120,20 @@ def _made(metric: Any) -> Given:
 
 
 def lower(metric: Given, loss: Loss, outputs: int, head: str = "linear", gives: str = "values") -> MetricDescription:
-    """The metric as backends see it.
+    """Return the metric as backends see it.
 
-    Your own metric is a function `(y_true, y_pred) -> one value per row`; its `__name__` is what History calls it.
-    `head` is the activation that the loss has taken over, `gives` what the last one gives.
+    A custom metric is a function `(y_true, y_pred) -> one value per row`, reported under its `__name__`. `head` is the
+    activation fused with the loss, `gives` what the last activation outputs.
 
     Raises:
-        ConfigurationError: it says nothing of such outputs, or of such targets.
+        ConfigurationError: the metric is not defined for such outputs or targets.
     """
     found = _found(metric)
     if isinstance(found, Metric):
         if loss.targets == "any":
             raise ConfigurationError(
-                f"the metric {found.called!r} knows nothing of targets that only your loss understands, whose targets "
-                "are 'any': use a function of your own (y_true, y_pred), which is given them as they are"
+                f"the metric {found.called!r} cannot interpret the targets of your custom loss, whose targets are "
+                "'any': use a function (y_true, y_pred), which gets them unchanged"
             )
         return found.lower(Answers(loss, outputs, head, gives))
     name = name_of(metric)
@@ -141,7 +141,7 @@ def lower(metric: Given, loss: Loss, outputs: int, head: str = "linear", gives: 
 
 
 def _found(metric: Given) -> Metric | Callable[..., Any]:
-    """The metric or function that is given, itself or by a name."""
+    """Return the metric or function given directly or by name."""
     if not isinstance(metric, str):
         return metric
     found = METRICS.find(metric)
@@ -153,21 +153,21 @@ def _found(metric: Given) -> Metric | Callable[..., Any]:
 
 
 def name_of(metric: Given) -> str:
-    """What logs and History call it."""
+    """Return the metric's name in logs and History."""
     if isinstance(metric, str):
         return metric
     return metric.called if isinstance(metric, Metric) else getattr(metric, "__name__", type(metric).__name__)
 
 
 def is_better_higher(name: str, measured: Iterable[Given] = ()) -> bool:
-    """Whether more is better of what logs call by that name, such as "val_accuracy"; what "auto" modes go by.
+    """Whether higher is better for a quantity in logs, such as "val_accuracy"; used by "auto" modes.
 
-    A metric says so itself, in `higher_is_better`; a function of yours may have an attribute of that name. Of anything
-    else, more is better if its name has "accuracy" in it, else less, as of a loss.
+    A metric declares it by `higher_is_better`, which a custom function may have as an attribute. For anything else,
+    higher is better if the name contains "accuracy", and lower otherwise, as for a loss.
 
     Arguments:
         name: as in logs, with or without "val_".
-        measured: the metrics of the network, `net.metrics`, some of which may have names of their own.
+        measured: metrics of the network, `net.metrics`, which may have custom names.
     """
     name = name.removeprefix("val_")
     found: Any = next((metric for metric in measured if name_of(metric) == name), name)

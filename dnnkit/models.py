@@ -1,4 +1,4 @@
-"""Networks as Keras calls them: models."""
+"""Functions on whole networks, under the names that Keras has in `keras.models`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +17,12 @@ Network = TypeVar("Network", bound=WholeNetwork)
 
 
 def clone_model(model: Network) -> Network:
-    """A network of the same layers with new first weights, from a seed of its own; it is not compiled.
+    """Return an uncompiled network with the same layers and newly drawn initial weights.
 
-    `net.copy`, as `copy.deepcopy(net)`, has the weights, too.
+    To copy a network with its weights, use `net.copy()` or `copy.deepcopy(net)`.
+
+    Arguments:
+        model: a `Sequential` or `Model`.
     """
     return _alike(model, seed=None)
 
@@ -27,19 +30,23 @@ def clone_model(model: Network) -> Network:
 def load(
     path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
 ) -> WholeNetwork:
-    """The network that was saved in a folder, ready to predict and to train on.
+    """Load a network saved in a folder, ready to predict and to continue training.
 
-    A save holds names and numbers, never code, and may be a stranger's: what it says is looked at before anything is
-    made of it.
+    A save contains names and numbers but no code, and is validated before use, so untrusted saves are safe to load.
 
     Arguments:
-        path: the folder, as `net.save` and checkpoints write it.
-        backend: where to go on, by name; None for the one that trained, or the one that was chosen.
-        custom_objects: the class names of your own layers, losses and schedules, and the names of your own metrics,
-            with the classes and functions.
+        path: the folder, as written by `net.save` and checkpoints.
+        backend: name of the backend to use; default the one that it was trained on, or the one chosen globally.
+        custom_objects: {name: object} for custom layers, losses and schedules, by class name, and custom metrics, by
+            name.
+
+    Returns:
+        A `Sequential` or `Model`.
 
     Raises:
-        CheckpointError: it is no save, damaged, of a later version, or larger than `DNNKIT_LARGEST_FILE` allows.
+        CheckpointError: the folder is not a save, is damaged, of a later version, or larger than `DNNKIT_LARGEST_FILE`
+            allows.
+        BackendUnavailable: the backend does not work on this machine.
     """
     from dnnkit.saves.loading import load_network
 
@@ -52,17 +59,17 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> WholeNetwork:
-    """The network that was saved in a folder: `dk.load`.
+    """Load a network saved in a folder; Keras's name for `dk.load`.
 
     Arguments:
-        filepath: the folder, as `net.save` writes it.
-        custom_objects: classes and functions of your own, by name.
-        compile: whether it is compiled as it was; else it only predicts until you compile it.
-        safe_mode: a save never holds code, so False is refused.
+        filepath: the folder, as written by `net.save`.
+        custom_objects: custom classes and functions by name.
+        compile: whether to restore optimizer, loss and metrics; otherwise the network is not compiled.
+        safe_mode: must be True: saves never contain code.
     """
     if not safe_mode:
         raise ConfigurationError(
-            "safe_mode=False would run what a save holds: saves of dnnkit hold no code; leave it out"
+            "safe_mode=False would run code from a save, but dnnkit's saves contain none: leave it out"
         )
     net = load(filepath, custom_objects=custom_objects)
     if compile:
@@ -73,7 +80,12 @@ def load_model(
 
 
 def save_model(model: WholeNetwork, filepath: str | Path) -> None:
-    """Write the network to a folder: `net.save`."""
+    """Write the network to a folder; Keras's name for `net.save`.
+
+    Arguments:
+        model: the network.
+        filepath: the folder.
+    """
     model.save(filepath)
 
 

@@ -1,7 +1,7 @@
-"""Modules whose attributes are also what their registry knows: `dk.losses.mse`, `dk.activations.relu`.
+"""Modules whose attributes include registered names: `dk.losses.mse`, `dk.activations.relu`.
 
-What is there neither way says what to use instead, or which name is near (`dnnkit.instead`); `dir` lists what is meant
-for users, in place of whatever a module imports.
+For a missing attribute, the error says what to use instead or suggests a near name (`dnnkit.instead`). `dir` lists the
+public names only, without a module's imports.
 """
 
 import sys
@@ -19,13 +19,13 @@ def open_namespace(
     make: Callable[[str], Any] | None = None,
     besides: Iterable[str] = (),
 ) -> None:
-    """Give a module these attributes; it calls this itself, at its end.
+    """Give a module such attributes; called at the end of the module itself.
 
     Arguments:
-        name: the module's; what it has itself stays.
-        registry: whose names are attributes, too, in any spelling.
-        make: from such a name what the attribute is; None for what is registered.
-        besides: other spellings that `dir` lists, such as those of classes in Keras.
+        name: name of the module; attributes that it defines take precedence.
+        registry: registry whose names become attributes, in any spelling.
+        make: function from a name to the attribute's value; None for the registered object.
+        besides: additional names for `dir`, such as Keras's class names.
     """
     module, kind = sys.modules[name], name.rpartition(".")[2]
 
@@ -46,7 +46,7 @@ def open_namespace(
 
 
 def _made_in(module: ModuleType) -> list[str]:
-    """The names of classes and functions that the module defines for users."""
+    """Return the names of public classes and functions that the module defines."""
     return [
         name
         for name, thing in vars(module).items()

@@ -1,4 +1,4 @@
-"""Derivatives by differences, and what they are good for: descending a function, checking backpropagation."""
+"""Numerical derivatives by finite differences, gradient descent, and gradient checking."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -17,16 +17,31 @@ Values: TypeAlias = NDArray[np.float64]
 
 
 def numerical_diff(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Any:
-    """Central difference (f(x + h) - f(x - h)) / 2h of a function of one number, element by element on an array."""
+    """Return the central difference (f(x + h) - f(x - h)) / 2h of a function of one number.
+
+    Arguments:
+        f: function of a number; with an array x, it must work elementwise.
+        x: point or array of points.
+        h: step size, default 1e-4.
+    """
     _check_function(f)
     return (f(x + h) - f(x - h)) / (2 * h)
 
 
 def numerical_gradient(f: Callable[[Any], Any], x: Any, h: float = 1e-4) -> Values:
-    """Gradient at x, of any shape, of a function of an array that returns one number; by central differences.
+    """Return the gradient of a scalar function of an array, by central differences.
 
-    x is changed in place while f is evaluated if it is a float64 array (so f may also read it from elsewhere), and is
-    as before when this returns.
+    Arguments:
+        f: function of an array that returns one number.
+        x: point, of any shape. A float64 array is changed in place during the evaluations, so that f may also refer to
+            it as a global, and restored afterwards.
+        h: step size, default 1e-4.
+
+    Returns:
+        A float64 array in x's shape.
+
+    Raises:
+        ConfigurationError: f is not a function, or returns more than one number.
     """
     _check_function(f)
     point = np.asarray(x, np.float64)
@@ -52,7 +67,17 @@ def _check_function(f: Any) -> None:
 
 
 def gradient_descent(f: Callable[[Any], Any], init_x: Any, lr: float = 0.01, step_num: int = 100) -> Values:
-    """The point after `step_num` steps of `lr` down the numerical gradient of f, from `init_x` (left unchanged)."""
+    """Minimise a function by gradient descent with its numerical gradient.
+
+    Arguments:
+        f: function of an array that returns one number.
+        init_x: starting point; not modified.
+        lr: learning rate, default 0.01.
+        step_num: number of steps, default 100.
+
+    Returns:
+        The final point, a float64 array.
+    """
     x, lr = np.array(init_x, np.float64), FINITE.of("lr", lr)
     for _ in range(check_count("step_num", step_num, 0)):
         x -= lr * numerical_gradient(f, x)
@@ -61,10 +86,10 @@ def gradient_descent(f: Callable[[Any], Any], init_x: Any, lr: float = 0.01, ste
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """How far backpropagation is from central differences.
+    """Deviation of backpropagation from central differences.
 
-    `errors` is, for each parameter, the largest |difference| over the largest |gradient| among all entries checked
-    there; `passed` says whether all are within `tolerance`.
+    `errors` maps each parameter to its largest |difference| divided by its largest |gradient|, over the checked
+    elements; `passed` is True if all are within `tolerance`.
     """
 
     errors: dict[str, float]
@@ -93,8 +118,23 @@ def check_gradients(
 ) -> GradientCheck:
     """Compare the network's gradients with central differences of its loss, parameter by parameter.
 
-    `samples` entries of each parameter are checked, drawn by `seed`; None checks all. Use dtype="float64": there the
-    step `h` is 1e-5 and the tolerance 1e-6 by default; in float32, 1e-2 and 2e-2. The network is left as it was.
+    Use it with dtype="float64"; float32 is too coarse for small tolerances. The network is not changed.
+
+    Arguments:
+        net: a compiled network.
+        x: samples (N, ...).
+        y: targets.
+        samples: number of elements to check per parameter, drawn at random; default all.
+        h: step size; default 1e-5 in float64, 1e-2 in float32.
+        tolerance: accepted relative error; default 1e-6 in float64, 2e-2 in float32.
+        seed: seed of the draw.
+
+    Returns:
+        A `GradientCheck`.
+
+    Raises:
+        ConfigurationError: an argument is out of range.
+        ShapeError, DataError: data does not fit the network.
     """
     double = net.dtype == "float64"
     h = POSITIVE.of("h", h) if h is not None else 1e-5 if double else 1e-2

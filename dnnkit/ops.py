@@ -1,16 +1,16 @@
-"""The kernels as functions on arrays, on the current backend.
+"""Kernels as functions on arrays, on the current backend.
 
-    ops.sigmoid(x)                        every activation by its name, defined ones too; softmax takes `axis`
+    ops.sigmoid(x)                        every activation by name, including custom ones; softmax takes `axis`
     ops.sigmoid_grad(x)                   its derivative at input x; for softmax the Jacobian (..., C, C)
-    ops.sigmoid_grad_from_output(y)       its derivative from its output y, where that exists
+    ops.sigmoid_grad_from_output(y)       its derivative computed from its output y, where that is possible
     ops.mean_squared_error(y_true, y_pred)              every loss, as one number
-    ops.mean_squared_error_backward(y_true, y_pred)     its gradient in y_pred
-    ops.binary_accuracy(y_true, y_pred), ops.categorical_accuracy(y_true, y_pred)     shares of what is right
+    ops.mean_squared_error_backward(y_true, y_pred)     its gradient with respect to y_pred
+    ops.binary_accuracy(y_true, y_pred), ops.categorical_accuracy(y_true, y_pred)     fraction of correct predictions
 
-Losses also answer to the longer names `binary_cross_entropy_loss`, `binary_cross_entropy_loss_backward`, and so on.
-The options of a loss's class are keyword arguments here (`from_logits=True`; `epsilon=1e-7` for cross-entropies of
-classes). Arrays may be anything `np.asarray` takes, or the backend's own; the result is the backend's own. Rows of a
-loss are samples; a vector counts as one sample. Cross-entropies clip probabilities, so they are never infinite (see
+Losses have longer aliases too, `binary_cross_entropy_loss`, `binary_cross_entropy_loss_backward`, and so on. Arguments
+of a loss class are keyword arguments here (`from_logits=True`; `epsilon=1e-7` for categorical cross-entropies). Arrays
+may be anything that `np.asarray` accepts, or the backend's; results are the backend's arrays. Rows of a loss are
+samples; a vector is one sample. Cross-entropies clip probabilities and so are always finite (see
 `kernels/losses/binary_crossentropy` and `kernels/losses/categorical_crossentropy`).
 """
 
@@ -35,7 +35,7 @@ __all__ = ["binary_accuracy", "categorical_accuracy", "softmax"]
 
 
 def _on_device(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, computed where the current backend is."""
+    """Wrap the function to run on the current backend's device."""
 
     @wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
@@ -47,7 +47,12 @@ def _on_device(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_on_device
 def softmax(x: Any, axis: int = -1) -> Array:
-    """exp(x) / Σ exp(x) along an axis."""
+    """Return exp(x) / Σ exp(x) along an axis.
+
+    Arguments:
+        x: array of numbers.
+        axis: axis of the sum, default the last.
+    """
     backend = get_backend()
     xp = backend.xp
     moved = xp.moveaxis(_floats(x, backend), axis, -1)
@@ -59,7 +64,17 @@ softmax.stands_for = "softmax"  # type: ignore[attr-defined]
 
 @_on_device
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
-    """Share of predictions on the same side of the threshold as their targets are of ½."""
+    """Return the fraction of predictions on the same side of the threshold as their targets are of ½.
+
+    Arguments:
+        y_true: targets, 0 or 1.
+        y_pred: predictions, in the same shape.
+        threshold: predictions above it mean 1; default 0.5.
+
+    Raises:
+        ShapeError: the shapes differ.
+        DataError: there are no predictions.
+    """
     backend = get_backend()
     predictions = _floats(y_pred, backend)
     targets = backend.asarray(y_true)
@@ -76,7 +91,16 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> float:
 
 @_on_device
 def categorical_accuracy(y_true: Any, y_pred: Any) -> float:
-    """Share of rows of y_pred (N, C) whose largest entry is that of their class; y_true (N,) or one-hot (N, C)."""
+    """Return the fraction of rows whose largest prediction is that of their class.
+
+    Arguments:
+        y_true: integer classes (N,), or one-hot rows (N, C).
+        y_pred: predictions (N, C).
+
+    Raises:
+        ShapeError: the shapes do not match.
+        DataError: there are no rows.
+    """
     backend = get_backend()
     predictions = _floats(y_pred, backend)
     targets = backend.asarray(y_true)
@@ -104,7 +128,7 @@ def __getattr__(name: str) -> Callable[..., Array]:
     function.__name__ = function.__qualname__ = name
     found = _on_device(function)
     if name in activation_names():
-        found.stands_for = name  # type: ignore[attr-defined] # so that a layer takes it for an activation
+        found.stands_for = name  # type: ignore[attr-defined] # makes layers accept it as an activation
     return found
 
 
@@ -139,7 +163,7 @@ def _activation(name: str) -> Callable[..., Array] | None:
             backend = get_backend()
             return backend.activation(activation, _floats(x, backend))
 
-        forward.__doc__ = f"{base} of x, element by element."
+        forward.__doc__ = f"Return {base} of x, elementwise."
         return forward
 
     attribute = "derivative" if suffix == "_grad" else "derivative_from_output"
@@ -151,7 +175,9 @@ def _activation(name: str) -> Callable[..., Array] | None:
         backend = get_backend()
         return formula(_floats(x, backend), xp=backend.xp)
 
-    derivative.__doc__ = f"Derivative of {base}, {'at its input' if suffix == '_grad' else 'from its output'}."
+    derivative.__doc__ = (
+        f"Return the derivative of {base}, {'at its input' if suffix == '_grad' else 'from its output'}."
+    )
     return derivative
 
 
@@ -175,8 +201,8 @@ def _loss(name: str) -> Callable[..., Array] | None:
         total, gradient = backend.loss(loss, rows, targets, None, scale)
         return backend.xp.reshape(gradient, shape) if backward else total * scale
 
-    what = "Gradient, in y_pred, of the" if backward else "The"
-    function.__doc__ = f"{what} loss {base}, as `dnnkit.losses` defines it; options are that class's."
+    what = "gradient, with respect to y_pred, of the" if backward else "the"
+    function.__doc__ = f"Return {what} loss {base} of `dnnkit.losses`; options are the arguments of its class."
     return function
 
 
@@ -193,6 +219,6 @@ def _targets(y_true: Any, shape: tuple[int, ...], rows: Array, loss: Loss, backe
 
 
 def _floats(x: Any, backend: Backend) -> Array:
-    """x as the backend's array of real numbers; whole numbers become float64."""
+    """Convert x to a floating-point array of the backend; integers become float64."""
     array = backend.asarray(x)
     return array if backend.xp.isdtype(array.dtype, "real floating") else backend.asarray(array, "float64")

@@ -1,6 +1,6 @@
-"""Optimizers: which update rule, with which numbers. The numbers may be changed at any time, also by a callback.
+"""Optimizers: an update rule and its hyperparameters, which may be changed at any time, also by callbacks.
 
-The formulas are those of the kernel `update`. What all have in common is in `base_optimizer`.
+Formulas are in the kernel `optimizer_step`; the common base class is in `base_optimizer`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dnnkit import schedules as schedules  # as Keras has them: dk.optimizers.schedules
+from dnnkit import schedules as schedules  # Keras's name: dk.optimizers.schedules
 from dnnkit.backends.program import Group
 from dnnkit.base_optimizer import Optimizer as Optimizer
 from dnnkit.deferred import dataclass
@@ -20,7 +20,7 @@ from dnnkit.schedules import Schedule, scheduled
 from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, UNLESS_DEFAULT, Expected, numbers
 
 NOTHING = 1e-30
-"""A product of momenta that no sum with 1 shows."""
+"""Products of momenta below this do not change a sum with 1."""
 
 
 def _is_optimizer(thing: object) -> bool:
@@ -33,7 +33,16 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer", "a subclass of Opt
 @OPTIMIZERS.named("sgd")
 @dataclass
 class SGD(Optimizer):
-    """Gradient descent, with momentum (Polyak's or Nesterov's) if asked; decay is added to the gradient."""
+    """Stochastic gradient descent, optionally with momentum; updates as in torch.optim.SGD.
+
+    Arguments:
+        learning_rate: default 0.01.
+        momentum: from 0 (default, no momentum) to 1.
+        nesterov: use Nesterov's momentum rather than Polyak's; default False.
+        weight_decay: factor of the parameter that is added to its gradient; default 0.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
+    """
 
     learning_rate: float | Schedule = 0.01
     momentum: float | Schedule = 0.0
@@ -49,7 +58,7 @@ class SGD(Optimizer):
 
     @property
     def rule(self) -> str:
-        """Without momentum there is no velocity to keep."""
+        """The update rule; without momentum, no velocity is stored."""
         others = (value for _, settings in self.groups for name, value in settings if name == "momentum")
         if self.momentum == 0 and not any(others):
             return "sgd"
@@ -59,7 +68,14 @@ class SGD(Optimizer):
 @OPTIMIZERS.named("rmsprop")
 @dataclass
 class RMSprop(Optimizer):
-    """Each gradient over the root of a running mean of its square."""
+    """RMSprop: the gradient divided by the root of a moving average of its square; updates as in torch.optim.RMSprop.
+
+    Arguments:
+        learning_rate: default 1e-3.
+        rho: decay rate of the average, in [0, 1); default 0.9.
+        epsilon: number added to the root; default 1e-8.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups: as for every `Optimizer`.
+    """
 
     learning_rate: float | Schedule = 1e-3
     rho: float = 0.9
@@ -76,9 +92,16 @@ OF_MOMENTS: dict[str, Expected] = {"beta_1": scheduled(SHARE), "beta_2": schedul
 @OPTIMIZERS.named("adam")
 @dataclass
 class Adam(Optimizer):
-    """A running mean of the gradient over the root of a running mean of its square, both without bias.
+    """Adam: bias-corrected moving averages of the gradient and of its square; updates as in torch.optim.Adam.
 
-    With `amsgrad`, over that of the largest such mean so far (S. Reddi et al., ICLR 2018).
+    Arguments:
+        learning_rate: default 1e-3.
+        beta_1, beta_2: decay rates of the averages, in [0, 1); default 0.9 and 0.999.
+        epsilon: number added to the bias-corrected root; default 1e-8.
+        amsgrad: use the largest average of the square so far (Reddi et al., ICLR 2018); default False.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups: as for every `Optimizer`.
+
+    Source: D. Kingma, J. Ba, ICLR 2015.
     """
 
     learning_rate: float | Schedule = 1e-3
@@ -94,14 +117,24 @@ class Adam(Optimizer):
 
     @property
     def rule(self) -> str:
-        """One that keeps the largest mean needs a slot more."""
+        """The update rule; AMSGrad stores one more array per parameter."""
         return "amsgrad" if self.amsgrad else "adam"
 
 
 @OPTIMIZERS.named("adamw")
 @dataclass
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay, of every parameter, or of those that `no_decay` does not exclude."""
+    """Adam with decoupled weight decay; updates as in torch.optim.AdamW.
+
+    Arguments:
+        learning_rate, beta_1, beta_2, epsilon, amsgrad: as for `Adam`.
+        weight_decay: the fraction `learning_rate` · `weight_decay` is subtracted from each parameter in each step, for
+            all parameters not excluded by `no_decay`; default 0.01.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
+
+    Source: I. Loshchilov, F. Hutter, ICLR 2019.
+    """
 
     learning_rate: float | Schedule = 1e-3
     beta_1: float | Schedule = 0.9
@@ -116,16 +149,26 @@ class AdamW(Optimizer):
 
     @property
     def rule(self) -> str:
-        """As Adam's."""
+        """As for Adam."""
         return "amsgrad" if self.amsgrad else "adamw"
 
 
 @OPTIMIZERS.named("adagrad")
 @dataclass
 class Adagrad(Optimizer):
-    """Each gradient over the root of the sum of all its squares (J. Duchi et al., 2011).
+    """Adagrad: the gradient divided by the root of the sum of all its squares; updates as in torch.optim.Adagrad.
 
-    As torch.optim.Adagrad, with Keras's names and first value of the sum; decay is decoupled, as in Keras.
+    Names of arguments and the initial sum are Keras's.
+
+    Arguments:
+        learning_rate: default 1e-3.
+        initial_accumulator_value: initial sum of squares, at least 0; default 0.1.
+        epsilon: number added to the root; default 1e-8.
+        weight_decay: decoupled decay as in Keras; default 0.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
+
+    Source: J. Duchi, E. Hazan, Y. Singer, JMLR 12 (2011).
     """
 
     learning_rate: float | Schedule = 1e-3
@@ -141,9 +184,19 @@ class Adagrad(Optimizer):
 @OPTIMIZERS.named("adamax")
 @dataclass
 class Adamax(Optimizer):
-    """Adam by the largest gradient, which fades, in place of the mean of squares (D. Kingma, J. Ba, 2015).
+    """Adamax: Adam with an exponentially weighted maximum of the gradient instead of the mean square.
 
-    As torch.optim.Adamax; decay is decoupled, as in Keras.
+    Updates are as in torch.optim.Adamax.
+
+    Arguments:
+        learning_rate: default 1e-3.
+        beta_1, beta_2: decay rates of average and maximum, in [0, 1); default 0.9 and 0.999.
+        epsilon: default 1e-8.
+        weight_decay: decoupled decay as in Keras; default 0.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
+
+    Source: D. Kingma, J. Ba, ICLR 2015.
     """
 
     learning_rate: float | Schedule = 1e-3
@@ -160,10 +213,20 @@ class Adamax(Optimizer):
 @OPTIMIZERS.named("nadam")
 @dataclass
 class Nadam(Optimizer):
-    """Adam with Nesterov's momentum (T. Dozat, 2016), which grows to beta_1: μ = β1 (1 - ½ · 0.96^(t momentum_decay)).
+    """Nadam: Adam with Nesterov momentum that grows towards beta_1: μ = β₁ (1 - ½ · 0.96^(t · momentum_decay)).
 
-    As torch.optim.NAdam, whose momentum_decay is 0.004; Keras's Nadam, whose default this is, has 1. Decay is
-    decoupled, as in Keras.
+    Updates are as in torch.optim.NAdam, whose momentum_decay is 0.004; the default here is 1 as in Keras.
+
+    Arguments:
+        learning_rate: default 1e-3.
+        beta_1, beta_2: decay rates of the averages, in [0, 1); default 0.9 and 0.999.
+        epsilon: number added to the root; default 1e-8.
+        weight_decay: decoupled decay as in Keras; default 0.
+        momentum_decay: speed of the momentum's growth, at least 0; default 1.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
+
+    Source: T. Dozat, ICLR workshop 2016.
     """
 
     learning_rate: float | Schedule = 1e-3
@@ -178,21 +241,21 @@ class Nadam(Optimizer):
     expects: ClassVar = {**OF_MOMENTS, "momentum_decay": NOT_NEGATIVE}
 
     def _differs(self, groups: Sequence[Group]) -> bool:
-        return True  # the momenta
+        return True  # the momenta change
 
     @property
     def needs_groups(self) -> bool:
-        """Its momenta differ from step to step."""
+        """Always True: the momenta change from step to step."""
         return True
 
     def _of_steps(
         self, settings: Mapping[str, Any], first: int, count: int
     ) -> tuple[NDArray[np.float64], dict[str, Any]]:
-        """With the momenta, of which the rule needs the product of all up to each step."""
+        """Add the momenta, and their product up to each step, which the rule needs."""
         rates, constants = super()._of_steps(settings, first, count)
         beta, decay = settings["beta_1"], float(settings["momentum_decay"])
 
-        def momentum(step: int) -> float:  # from 1
+        def momentum(step: int) -> float:  # steps counted from 1
             now = beta(step - 1) if isinstance(beta, Schedule) else beta
             return float(now * (1 - 0.5 * 0.96 ** (step * decay)))
 
@@ -213,9 +276,18 @@ class Nadam(Optimizer):
 @OPTIMIZERS.named("lion")
 @dataclass
 class Lion(Optimizer):
-    """The sign of a running mean of the gradient (X. Chen et al., 2023): a tenth of Adam's rate, ten times its decay.
+    """Lion: the sign of an interpolation of gradient and moving average; updates as in Keras's Lion.
 
-    As Keras's Lion.
+    Typical settings are a tenth of Adam's learning rate and ten times its decay.
+
+    Arguments:
+        learning_rate: default 1e-3.
+        beta_1, beta_2: interpolation for the update, and decay rate of the average, in [0, 1); default 0.9 and 0.99.
+        weight_decay: decoupled decay; default 0.
+        global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups, no_decay: as for every
+            `Optimizer`.
+
+    Source: X. Chen et al., NeurIPS 2023.
     """
 
     learning_rate: float | Schedule = 1e-3

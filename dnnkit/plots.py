@@ -1,4 +1,4 @@
-"""Plots: figures that are made and returned, never shown or kept by a global state."""
+"""Plots as matplotlib figures, which are returned rather than shown; no global state is used."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,32 +17,49 @@ RIGHT, WRONG = "#1f6fb4", "#c8321e"
 SEEN, HELD_OUT = {"color": RIGHT, "linestyle": "-"}, {"color": "#e08214", "linestyle": "--"}
 STYLES = {"training": SEEN, "validation": HELD_OUT, "test": HELD_OUT}
 IMAGE, TITLE, HEADING, MARGIN = 1.2, 0.42, 0.32, 0.08
-"""Inches of a grid of predictions: an image, its title of two lines, what stands above all, the edge."""
+"""Inches in a grid of predictions: image, two-line title, heading of the figure, margin."""
 
 
 class Measured(Protocol):
-    """What was measured in each epoch; `History` has it."""
+    """Measurements per epoch, such as a `History`."""
 
     @property
     def epoch(self) -> Sequence[int]:
-        """The epochs, counted from 0."""
+        """Numbers of the epochs, counted from 0."""
 
     @property
     def history(self) -> Mapping[str, Sequence[float]]:
-        """A value per epoch of `loss`, `val_loss`, ..."""
+        """{name: one value per epoch}, with names `loss`, `val_loss`, ..."""
 
 
 def plot_history(history: Measured, path: str | Path | None = None) -> "Figure":
-    """Loss and every metric by epoch, side by side; training solid, validation dashed."""
+    """Plot loss and metrics by epoch, one panel each; training solid, validation dashed.
+
+    Arguments:
+        history: the `History` that `fit` returned.
+        path: image file to write; None writes none.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
     return plot_epochs(history.epoch, history.history, path)
 
 
 def plot_epochs(
     epochs: Sequence[int], series: Mapping[str, Sequence[float]], path: str | Path | None = None
 ) -> "Figure":
-    """As `plot_history`: epochs counted from 0, and `{"loss": [...], "val_loss": [...]}` with a value per epoch."""
+    """Plot values by epoch, as `plot_history`.
+
+    Arguments:
+        epochs: epoch numbers, counted from 0.
+        series: {"loss": [...], "val_loss": [...]}, one value per epoch.
+        path: image file to write; None writes none.
+
+    Raises:
+        DataError: there are no epochs.
+    """
     if not epochs:
-        raise DataError("there is nothing to plot: no epoch has been trained yet")
+        raise DataError("nothing to plot: no epoch has been trained yet")
     panels: dict[str, dict[str, Sequence[float]]] = {}
     for name, values in series.items():
         part = "validation" if name.startswith("val_") else "training"
@@ -56,9 +73,12 @@ def plot_epochs(
 def plot_curves(
     panels: Mapping[str, Mapping[str, Sequence[float]]], epochs: Sequence[float], label: str = "epoch"
 ) -> "Figure":
-    """One panel a quantity, one curve a part: `{"loss": {"training": [...], "validation": [...]}}`.
+    """Plot one panel per quantity, with one curve per part; training solid, validation and test dashed.
 
-    What was trained on is a solid line; validation and test are dashed.
+    Arguments:
+        panels: {quantity: {part: values}}, `{"loss": {"training": [...], "validation": [...]}}`.
+        epochs: horizontal positions of the values.
+        label: label of the horizontal axis.
     """
     from dnnkit.figures import Figure
 
@@ -82,7 +102,18 @@ def plot_images(
     *,
     columns: int = 5,
 ) -> "Figure":
-    """A grid of images (N, H, W), each with the name of its class below it if `labels` are given."""
+    """Plot a grid of images, with class names if labels are given.
+
+    Arguments:
+        images: (N, H, W).
+        labels: integer classes (N,), or None.
+        class_names: one name per class; default the numbers.
+        path: image file to write; None writes none.
+        columns: images per row of the grid.
+
+    Raises:
+        DataError, ShapeError: there are no images, or another number of labels.
+    """
     from dnnkit.figures import Figure
 
     images = _check_images(images, labels)
@@ -108,10 +139,20 @@ def plot_predictions(
     columns: int | None = None,
     bars: bool = False,
 ) -> "Figure":
-    """A grid of images (N, H, W) with predicted class, its probability, and where it is wrong the true class.
+    """Plot a grid of images with predicted class and its probability; blue if right, red with the true class if wrong.
 
-    Blue is right, red is wrong. With `bars` each image has the true class in brackets, and beside it the probabilities
-    (N, C) of all classes: the true class in blue, a wrong prediction in red.
+    Arguments:
+        images: (N, H, W).
+        labels: integer classes (N,).
+        probabilities: predictions (N, C).
+        class_names: one name per class; default the numbers.
+        path: image file to write; None writes none.
+        columns: images per row; default 8, or 3 with `bars`.
+        bars: next to each image, plot the probabilities of all classes, the true class blue and a wrong prediction red;
+            the title then shows the true class in brackets.
+
+    Raises:
+        DataError, ShapeError: there are no images, or another number of labels or predictions.
     """
     from dnnkit.figures import Figure
 
@@ -150,7 +191,7 @@ def plot_predictions(
 
 
 MOST_NUMBERED = 20
-"""Classes of a confusion matrix up to which a cell's number can be read."""
+"""Maximum number of classes in a confusion matrix whose cells show numbers."""
 
 
 def plot_confusion(
@@ -162,20 +203,20 @@ def plot_confusion(
     sample_weight: Any = None,
     threshold: float = 0.5,
 ) -> "Figure":
-    """How often which class was predicted for which: a row for each true class, a column for each predicted one.
+    """Plot a confusion matrix: rows are true classes, columns are predicted ones.
 
-    A cell has the number of rows of data, and its colour is their share of the true class: blue is right, red wrong.
+    Each cell shows the number of samples; its colour shows their share of the true class, blue if right, red if wrong.
 
     Arguments:
-        y_true: class numbers (N,), one-hot rows (N, C), or 0 and 1 as (N, 1).
-        y_pred: as `net.predict` gives them, or class numbers (N,); see `dnnkit.metrics.confusion_matrix`.
-        class_names: one per class; else their numbers.
-        path: where to write the figure; its ending chooses the format.
-        sample_weight: (N,), what each row counts.
-        threshold: above which the only output predicts class 1.
+        y_true: integer classes (N,), one-hot rows (N, C), or 0 and 1 as (N, 1).
+        y_pred: as returned by `net.predict`, or integer classes (N,); see `dnnkit.metrics.confusion_matrix`.
+        class_names: one name per class; default the numbers.
+        path: image file to write; None writes none.
+        sample_weight: (N,), weight of each row.
+        threshold: a single output above it predicts class 1; default 0.5.
 
     Raises:
-        DataError, ShapeError: as those of `confusion_matrix`; or there are not as many names as classes.
+        DataError, ShapeError: as for `confusion_matrix`; or the number of names differs from that of classes.
     """
     from dnnkit.figures import Figure
 
@@ -185,7 +226,7 @@ def plot_confusion(
     )
     classes = len(counts)
     if names is not None and len(names) != classes:
-        raise ShapeError(f"there are {classes} classes but {len(names)} class_names: expected one for each")
+        raise ShapeError(f"there are {classes} classes but {len(names)} class_names: expected one per class")
     of_class = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, of_class, out=np.zeros(counts.shape), where=of_class > 0)
     size = 2.2 + 0.5 * min(classes, MOST_NUMBERED + 4)
@@ -213,7 +254,7 @@ def plot_confusion(
 
 
 def _shades(shares: Any) -> Any:
-    """From white to blue on the diagonal, to red elsewhere; a share of some percent can be seen."""
+    """Map shares to colours: white to blue on the diagonal, to red elsewhere; a few percent are still visible."""
     from matplotlib.colors import to_rgb
 
     strength = np.sqrt(shares)[..., None]
@@ -222,12 +263,12 @@ def _shades(shares: Any) -> Any:
 
 
 def _count(number: Any) -> str:
-    """A number of rows, or the sum of their weights."""
+    """Format a number of rows, or a sum of weights."""
     return f"{number:,}" if isinstance(number, np.integer) else f"{number:.3g}"
 
 
 def _lay_out(figure: "Figure") -> None:
-    """Images, each below two lines: matplotlib takes half a second to find out as much."""
+    """Lay out the grid explicitly: matplotlib's layout engine takes half a second."""
     width, height = figure.get_size_inches()
     figure.subplots_adjust(
         left=MARGIN / width,
@@ -242,7 +283,7 @@ def _lay_out(figure: "Figure") -> None:
 def _check_images(images: Any, *others: Any) -> Any:
     images = np.asarray(images)
     if len(images) == 0:
-        raise DataError("there are no images to plot")
+        raise DataError("nothing to plot: images is empty")
     for other in others:
         if other is not None and len(other) != len(images):
             raise ShapeError(f"there are {len(images)} images but {len(other)} labels or rows of probabilities")
@@ -250,7 +291,7 @@ def _check_images(images: Any, *others: Any) -> Any:
 
 
 def _grid(figure: "Figure", rows: int, columns: int) -> list[Any]:
-    """Empty axes, row by row."""
+    """Return empty axes, row by row."""
     grid = list(np.atleast_1d(figure.subplots(rows, columns)).reshape(-1))
     for axes in grid:
         axes.axis("off")
@@ -264,7 +305,7 @@ def _show_image(axes: Any, image: Any) -> None:
 
 
 def _show_bars(axes: Any, probabilities: Any, label: int) -> None:
-    """The probability of every class; the true class in blue, a wrong prediction in red."""
+    """Plot the probability of each class, the true class blue and a wrong prediction red."""
     colors = ["#b0b0b0"] * len(probabilities)
     colors[int(probabilities.argmax())] = WRONG
     colors[label] = RIGHT
@@ -277,7 +318,7 @@ def _show_bars(axes: Any, probabilities: Any, label: int) -> None:
 
 
 def save_figure(figure: "Figure", path: str | Path) -> None:
-    """Write a figure; the file's ending chooses the format."""
+    """Write a figure in the format of the file's extension."""
     from dnnkit.figures import write
 
     write(figure, path)

@@ -1,15 +1,15 @@
-"""What is chosen by its name: a registry for each kind of thing, filled by dnnkit and by anyone alike.
+"""Registries: objects selected by name, one registry per kind, filled by dnnkit, plugins and users.
 
     dk.register("optimizer", "signum", Signum)  # from now on compile(optimizer="signum") works
 
-An installed package announces its own by entry points in the group of the kind, `dnnkit.optimizers` for optimizers;
-one is imported when its name is first asked for. A name means one thing: a second thing under it is an error.
+Installed packages register objects by entry points in the group of the kind, such as `dnnkit.optimizers`; they are
+imported when their name is first used. Registering a different object under an existing name is an error.
 
-A thing has one name that saves and lists hold, and may have others, such as "mse". Every name is understood in any
-spelling, and a class by its own name, too: "mean_squared_error", "MeanSquaredError", "mse", "MSE" are one loss. What
-somebody registers under such another name or spelling goes before it.
+An object has one canonical name, used in saves and lists, and may have aliases, such as "mse". Names are accepted in
+any spelling, and classes by their class names: "mean_squared_error", "MeanSquaredError", "mse" and "MSE" are the same
+loss. An object registered under an alias or another spelling takes precedence over it.
 
-This file knows nothing of dnnkit but its errors, so every package can have registries.
+This module imports only dnnkit's errors, so every package can have registries.
 """
 
 import importlib
@@ -25,21 +25,21 @@ Thing = TypeVar("Thing")
 Class = TypeVar("Class", bound=type)
 
 REGISTRIES: dict[str, "Registry[Any]"] = {}
-"""Kind, and its plural -> its registry."""
+"""Registry by kind, singular and plural."""
 
 
 def register(kind: str, name: str, thing: Any) -> None:
-    """Make a name stand for your own layer, loss, metric, optimizer, activation, callback, ...
+    """Register a custom layer, loss, metric, optimizer, activation, callback, ... under a name.
 
     Arguments:
-        kind: what it is, such as "loss" or "losses"; `dnnkit.registry.REGISTRIES` has all kinds.
-        name: the string that stands for it from now on, wherever dnnkit takes a name of that kind.
+        kind: kind of object, such as "loss" or "losses"; `dnnkit.registry.REGISTRIES` lists all kinds.
+        name: the name, accepted from now on wherever dnnkit takes a name of that kind.
         thing: a class for most kinds, a function `(y_true, y_pred)` for metrics, a formula or an object with `forward`
             and `derivative` for activations, a module or object with `load_data` for data sets.
 
     Raises:
         UnknownName: there is no such kind.
-        ConfigurationError: the thing is not of that kind, or the name is taken by something else.
+        ConfigurationError: the object is not of that kind, or the name is already used for another one.
     """
     if kind not in REGISTRIES:
         raise UnknownName(unknown("kind", kind, {registry.kind: None for registry in REGISTRIES.values()}))
@@ -47,28 +47,29 @@ def register(kind: str, name: str, thing: Any) -> None:
 
 
 def unknown(kind: str, given: Any, names: Iterable[str], others: Iterable[str] = ()) -> str:
-    """What to say of a name that is none of these: the nearest one first, which may be one of the others, too."""
+    """Return the error text for an unknown name, suggesting the nearest of the names or aliases."""
     names = list(names)
     text = repr(given)
-    text = text if len(text) <= 200 else f"{text[:200]}..."  # a stranger's may have any length
+    text = text if len(text) <= 200 else f"{text[:200]}..."  # untrusted input may have any length
     return f"unknown {kind} {text}: {did_you_mean(given, [*others, *names])}choose one of {', '.join(names)}"
 
 
 def folded(name: str) -> str:
-    """What all spellings of a name have in common: "MeanSquaredError" and "mean_squared_error"."""
+    """Normalise the spelling: "MeanSquaredError" and "mean_squared_error" become equal."""
     return name.replace("_", "").replace("-", "").replace(" ", "").lower()
 
 
 def did_you_mean(given: Any, names: Iterable[str]) -> str:
-    """The nearest of the names as a question that ends in a space; empty if none is near."""
+    """Return the nearest name as a question, followed by a space; empty if none is near."""
     near = nearest(given, names)
     return "" if near is None else f"did you mean {near!r}? "
 
 
 def nearest(given: Any, names: Iterable[str]) -> str | None:
-    """The name that was probably meant; None if none is near.
+    """Return the name that was probably meant; None if none is near.
 
-    It is spelled nearly so, or the given one is the initials of its words ("lr" of "learning_rate") or one of them.
+    A name is near if it is spelled similarly, or if the given one is its initials ("lr" for "learning_rate") or one of
+    its words.
     """
     if not isinstance(given, str) or len(given) > 200:
         return None
@@ -87,28 +88,28 @@ def nearest(given: Any, names: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True)
 class Lazy:
-    """Where a thing is, as "module:attribute"; `package` announced it, "" for dnnkit itself."""
+    """Location of an object, "module:attribute"; `package` is the one that registered it, "" for dnnkit."""
 
     where: str
     package: str = ""
 
     def load(self) -> Any:
-        """Import it."""
+        """Import the object."""
         module, _, attribute = self.where.partition(":")
         loaded = importlib.import_module(module)
         return getattr(loaded, attribute) if attribute else loaded
 
 
 class Registry(Mapping[str, Thing], Generic[Thing]):
-    """Things of one kind by name, in the order in which they were added.
+    """Objects of one kind by name, in the order in which they were added.
 
     Arguments:
-        kind: the word for one, such as "loss".
-        expected: what may be added, in words, for errors.
-        accepts: whether a thing may be added.
-        plural: the word for several, by default with an s: the group of the entry points.
-        elsewhere: names that are found by other means, such as kernels by their folder; they are listed and taken.
-        error: the class of errors about what is added or announced.
+        kind: singular word for the kind, such as "loss".
+        expected: description of what may be added, for errors.
+        accepts: predicate for what may be added.
+        plural: plural of `kind`, by default with an s; also the name of the entry-point group.
+        elsewhere: returns names that are found by other means, such as kernels by folder; they are listed and reserved.
+        error: class of errors for invalid objects.
     """
 
     def __init__(
@@ -130,9 +131,9 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             REGISTRIES[word] = self
 
     def add(self, name: str, thing: Thing | Lazy, *others: str) -> None:
-        """Make the name stand for the thing, and the others, too; again for the same one is no error."""
+        """Register an object under a name and aliases; repeating it with the same object is not an error."""
         if not isinstance(name, str) or not name:
-            raise ConfigurationError(f"a {self.kind} is registered under a name, a string; got {name!r}")
+            raise ConfigurationError(f"the name of a {self.kind} must be a non-empty string; got {name!r}")
         if not isinstance(thing, Lazy):
             self._check(thing, f"{self.kind} {name!r}")
         taken = name in self._elsewhere() or self._things.get(name, thing) is not thing
@@ -142,7 +143,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         self.also(name, *others)
 
     def also(self, name: str, *others: str) -> None:
-        """Make others stand for what a name stands for; where they stand for anything else, that is an error."""
+        """Add aliases of a name; raise if one is used for another object."""
         for other in others:
             taken = other in self._things or other in self._elsewhere()
             if taken or self._others.get(other, name) != name:
@@ -150,7 +151,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
             self._others[other] = name
 
     def named(self, name: str, *others: str) -> Callable[[Class], Class]:
-        """Add the class below under that name, and the others."""
+        """Return a class decorator that registers the class under a name and aliases."""
 
         def add(thing: Class) -> Class:
             self.add(name, thing, *others)  # type: ignore[arg-type]
@@ -159,14 +160,14 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         return add
 
     def find(self, name: Any) -> Thing:
-        """The thing of that name in any spelling; raises `UnknownName` with the nearest name and all others."""
+        """Return the object of that name in any spelling; raise `UnknownName`, suggesting the nearest, if none."""
         found = self.name_of(name)
         if found is None or found not in self:
             raise UnknownName(self.unknown(name))
         return self[found]
 
     def name_of(self, given: Any) -> str | None:
-        """The name in `names()` of what is given by any name in any spelling; None if there is none, or several."""
+        """Return the canonical name for a name in any spelling; None if there is none, or several."""
         if not isinstance(given, str):
             return None
         names = self.names()
@@ -181,21 +182,21 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         return None
 
     def spelled(self, given: str) -> str:
-        """The name as it is, if it is one as it was added; else the one of which it is another spelling."""
+        """Return the name itself if it is canonical or an alias, otherwise the canonical name in that spelling."""
         return given if given in self._others else self.name_of(given) or given
 
     def unknown(self, given: Any) -> str:
-        """What to say of a name that is unknown here."""
+        """Return the error text for an unknown name."""
         return unknown(self.kind, given, self.names(), [*self._others, *(name for name, _ in self._class_names())])
 
     def _class_names(self) -> Iterator[tuple[str, str]]:
-        """The name of each class, and what it was added under."""
+        """Yield (class name, canonical name) of each class."""
         for name, thing in self._things.items():
             if isinstance(thing, type):
                 yield thing.__name__, name
 
     def make(self, given: Any, base: type) -> Any:
-        """An object of class `base`: given as one, as its class or another thing of this kind, or by name."""
+        """Return an object of class `base`, given as one, as a class or factory of this kind, or by name."""
         if isinstance(given, base):
             return given
         found = given
@@ -211,14 +212,14 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         try:
             return found()
         except TypeError as error:
-            raise ConfigurationError(f"{self.kind} {given!r} cannot be made without arguments: {error}") from error
+            raise ConfigurationError(f"{self.kind} {given!r} needs arguments, so pass an object: {error}") from error
 
     def names(self) -> tuple[str, ...]:
-        """Every name, those found elsewhere first."""
+        """Return all names, those found elsewhere first."""
         return (*self._elsewhere(), *self)
 
     def usable(self) -> list[Thing]:
-        """Everything, without what an installed package announces and cannot deliver."""
+        """Return all objects, except those of installed packages that cannot be imported."""
         found = []
         for name in self:
             try:
@@ -228,15 +229,15 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         return found
 
     def added(self) -> tuple[Thing | Lazy, ...]:
-        """What was added so far, without looking for what packages announce."""
+        """Return the objects added so far, without looking for entry points."""
         return tuple(self._things.values())
 
     def origin(self, name: str) -> str:
-        """The installed package that announced the name; "" for what dnnkit or this process added."""
+        """Return the installed package that registered the name; "" for dnnkit or this process."""
         thing = self._all[name]
         return thing.package if isinstance(thing, Lazy) else ""
 
-    # -- a mapping of what was added and announced ------------------------------------------------------------------
+    # -- mapping of added objects and entry points -------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> Thing:
         thing = self._all[name]
@@ -245,7 +246,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         of = f" of the installed package {thing.package}" if thing.package else ""
         try:
             loaded = thing.load()
-        except Exception as error:  # a package may fail in any way; the message says whose fault it is
+        except Exception as error:  # a plugin may fail in any way; the message names the package
             if not thing.package:
                 raise
             raise self._error(
@@ -257,7 +258,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         return loaded  # type: ignore[no-any-return]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._all  # nothing is imported to answer that
+        return name in self._all  # does not import anything
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all)
@@ -267,14 +268,14 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
 
     @property
     def _all(self) -> dict[str, Thing | Lazy]:
-        """What was added, and what installed packages announce, which is looked for once."""
+        """Added objects and entry points, which are looked up once."""
         points = _entry_points().get(self.plural, {})
         if self._announced is not points:
             for name, point in points.items():
                 if name in self._things or name in self._elsewhere():
                     raise self._error(
-                        f"the installed package {point.package} names its {self.kind} {name!r}, which is one of "
-                        "dnnkit's own: uninstall it or ask its authors for another name"
+                        f"the installed package {point.package} names its {self.kind} {name!r}, which is a name of "
+                        "dnnkit: uninstall it or ask its authors for another name"
                     )
             self._things |= points
             self._announced = points
@@ -286,14 +287,14 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
 
 
 def _makes(thing: Any, base: type) -> bool:
-    """Whether it is a class of that base, or one with some of its arguments."""
+    """Whether it is a subclass of the base, or a partial application of one."""
     kind = thing.func if isinstance(thing, partial) else thing
     return isinstance(kind, type) and issubclass(kind, base)
 
 
 @cache
 def _entry_points() -> dict[str, dict[str, Lazy]]:
-    """What installed packages announce, by plural and name; looking through them takes milliseconds."""
+    """Return entry points of installed packages, by plural and name; scanning them takes milliseconds."""
     if not is_announced("dnnkit."):
         return {}
     from importlib.metadata import distributions
@@ -303,5 +304,5 @@ def _entry_points() -> dict[str, dict[str, Lazy]]:
         for point in package.entry_points:
             if point.group.startswith("dnnkit."):
                 names = found.setdefault(point.group.removeprefix("dnnkit."), {})
-                names.setdefault(point.name, Lazy(point.value, package.name))  # the first on the path, as for modules
+                names.setdefault(point.name, Lazy(point.value, package.name))  # first on the path, as for modules
     return found

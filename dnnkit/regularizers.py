@@ -1,4 +1,4 @@
-"""Penalties on parameters: what they add to the loss, and so to the gradient. `Dense(8, kernel_regularizer="l2")`."""
+"""Regularizers: penalties on parameters that are added to the loss. `Dense(8, kernel_regularizer="l2")`."""
 
 from typing import ClassVar
 
@@ -12,12 +12,12 @@ __all__ = ["L1", "L1L2", "L2", "Regularizer", "get_regularizer"]
 
 @dataclass(frozen=True)
 class Regularizer(Settings):
-    """Base of penalties l1 Σ|w| + l2 Σw²."""
+    """Base class of penalties l1 Σ|w| + l2 Σw²."""
 
     @property
     def factors(self) -> tuple[float, float]:
-        """l1 and l2."""
-        raise NotImplementedError(f"{type(self).__name__} says no factors")
+        """The factors (l1, l2)."""
+        raise NotImplementedError(f"{type(self).__name__} has no factors")
 
 
 def _is_regularizer(thing: object) -> bool:
@@ -30,7 +30,11 @@ REGULARIZERS: Registry[type[Regularizer]] = Registry("regularizer", "a subclass 
 @REGULARIZERS.named("l1")
 @dataclass(frozen=True)
 class L1(Regularizer):
-    """l1 Σ|w|."""
+    """L1 penalty l1 Σ|w|.
+
+    Arguments:
+        l1: factor, at least 0; default 0.01.
+    """
 
     l1: float = 0.01
 
@@ -44,7 +48,13 @@ class L1(Regularizer):
 @REGULARIZERS.named("l2")
 @dataclass(frozen=True)
 class L2(Regularizer):
-    """l2 Σw². Its gradient is 2 l2 w: `SGD(weight_decay=d)` is an l2 of d / 2 that is not part of the loss."""
+    """L2 penalty l2 Σw².
+
+    Its gradient is 2 l2 w, so `SGD(weight_decay=d)` corresponds to l2 = d / 2, without the term in the reported loss.
+
+    Arguments:
+        l2: factor, at least 0; default 0.01.
+    """
 
     l2: float = 0.01
 
@@ -58,7 +68,11 @@ class L2(Regularizer):
 @REGULARIZERS.named("l1_l2")
 @dataclass(frozen=True)
 class L1L2(Regularizer):
-    """l1 Σ|w| + l2 Σw²."""
+    """Sum of both penalties, l1 Σ|w| + l2 Σw².
+
+    Arguments:
+        l1, l2: factors, at least 0; default 0.01.
+    """
 
     l1: float = 0.01
     l2: float = 0.01
@@ -71,7 +85,7 @@ class L1L2(Regularizer):
 
 
 def get_regularizer(given: str | Regularizer | None) -> Regularizer | None:
-    """A regularizer by its name, its class, or as it is; None for none."""
+    """Return a regularizer given by name, class or object; None stays None."""
     if given is None:
         return None
     made: Regularizer = REGULARIZERS.make(given, Regularizer)

@@ -1,4 +1,4 @@
-"""Schedules: a number that depends on the number of updates made. Pass one in place of an optimizer's number."""
+"""Schedules: hyperparameters as functions of the number of updates. Pass one in place of an optimizer's number."""
 
 from itertools import pairwise
 from math import ceil, cos, floor, inf, log, log2, pi
@@ -29,18 +29,25 @@ if TYPE_CHECKING:
 
 
 class Schedule(Settings):
-    """Base of all schedules, and of your own: a dataclass with `__call__`."""
+    """Base class of all schedules, also of custom ones: a dataclass with `__call__`."""
 
     def __call__(self, step: int) -> float:
-        """The number for the update after `step` others."""
+        """Return the number for an update.
+
+        Arguments:
+            step: number of updates before it.
+        """
         raise NotImplementedError
 
     def plot(self, steps: int, path: "str | Path | None" = None) -> "Figure":
-        """Draw its first steps; the figure is returned, and written where a path is given.
+        """Plot the first steps.
 
         Arguments:
-            steps: how many updates to draw.
-            path: of an image, such as "rate.png"; None for none.
+            steps: number of updates to plot.
+            path: image file to write, such as "rate.png"; None writes none.
+
+        Returns:
+            A matplotlib `Figure`.
         """
         from dnnkit.figures import Figure, write
 
@@ -56,7 +63,7 @@ class Schedule(Settings):
 
 
 def scheduled(expected: Expected, example: str = "dk.schedules.CosineDecay(1e-3, 10_000)") -> Expected:
-    """The same, or a schedule of such numbers."""
+    """Accept the same values, or a schedule of such values."""
     return Expected(
         f"{expected.words}, or a schedule, such as {example}",
         lambda value: value if isinstance(value, Schedule) else expected.take(value),
@@ -64,7 +71,7 @@ def scheduled(expected: Expected, example: str = "dk.schedules.CosineDecay(1e-3,
 
 
 def checked(schedule: Schedule, expected: Expected, step: int) -> float:
-    """What a schedule gives for a step; `ConfigurationError` where a setting cannot be that."""
+    """Return the schedule's number for a step; raise `ConfigurationError` if the setting does not accept it."""
     value = schedule(step)
     return float(expected.check(f"the schedule {shown(schedule)} gives {shown(value)} for step {counted(step)}", value))
 
@@ -74,13 +81,20 @@ def _is_schedule(thing: object) -> bool:
 
 
 SCHEDULES: Registry[type[Schedule]] = Registry("schedule", "a subclass of Schedule", _is_schedule)
-"""By the class names that saves hold."""
+"""Schedule classes by name, as saves refer to them."""
 
 
 @SCHEDULES.named("ExponentialDecay")
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
-    """initial_learning_rate · decay_rate^(step / decay_steps); the exponent whole if `staircase`."""
+    """initial_learning_rate · decay_rate^(step / decay_steps).
+
+    Arguments:
+        initial_learning_rate: number at step 0.
+        decay_steps: steps in which the number is multiplied by `decay_rate`.
+        decay_rate: factor, at least 0.
+        staircase: round the exponent down to an integer; default False.
+    """
 
     initial_learning_rate: float
     decay_steps: int
@@ -99,13 +113,20 @@ class ExponentialDecay(Schedule):
         try:
             return float(self.initial_learning_rate * self.decay_rate**exponent)
         except OverflowError:
-            return inf  # which whoever takes the rate refuses, with the step
+            return inf  # which the caller refuses, naming the step
 
 
 @SCHEDULES.named("CosineDecay")
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
-    """Linear from 0 over `warmup_steps`, then half a cosine down to `alpha` times the initial rate."""
+    """Linear warm-up, then half a cosine from the initial rate down to `alpha` times it.
+
+    Arguments:
+        initial_learning_rate: number after the warm-up.
+        decay_steps: length of the decay in steps.
+        alpha: final number as a fraction of the initial one; default 0.
+        warmup_steps: length of the linear increase from 0; default 0.
+    """
 
     initial_learning_rate: float
     decay_steps: int
@@ -127,30 +148,35 @@ class CosineDecay(Schedule):
 
 
 def _several(words: str, each: Expected) -> Expected:
-    """A tuple from a list, a tuple or an array."""
+    """Accept a list, tuple or array, and convert it to a tuple."""
     return Expected(words, lambda values: tuple(each.take(plain(value)) for value in values))
 
 
 @SCHEDULES.named("PiecewiseConstantDecay")
 @dataclass(frozen=True)
 class PiecewiseConstantDecay(Schedule):
-    """values[0] up to and with step boundaries[0], then values[1], and so on; one value more than boundaries."""
+    """values[0] up to and including step boundaries[0], then values[1] up to boundaries[1], and so on.
+
+    Arguments:
+        boundaries: increasing step numbers.
+        values: one more than there are boundaries.
+    """
 
     boundaries: tuple[int, ...]
     values: tuple[float, ...]
 
     expects: ClassVar = {
-        "boundaries": _several("finite numbers of steps, each larger than the one before", numbers("")),
+        "boundaries": _several("increasing finite numbers of steps", numbers("")),
         "values": _several("finite numbers, 0 or more", NOT_NEGATIVE),
     }
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if any(after <= before for before, after in pairwise(self.boundaries)):
-            raise ConfigurationError(f"{shown(self)}: expected boundaries that are each larger than the one before")
+            raise ConfigurationError(f"{shown(self)}: expected increasing boundaries")
         if len(self.values) != len(self.boundaries) + 1:
             raise ConfigurationError(
-                f"PiecewiseConstantDecay takes one value more than boundaries; got {len(self.values)} values "
+                f"PiecewiseConstantDecay takes one more value than boundaries; got {len(self.values)} values "
                 f"and {len(self.boundaries)} boundaries"
             )
 
@@ -161,7 +187,15 @@ class PiecewiseConstantDecay(Schedule):
 @SCHEDULES.named("PolynomialDecay")
 @dataclass(frozen=True)
 class PolynomialDecay(Schedule):
-    """From the initial rate to `end_learning_rate` as (1 - step / decay_steps)^power; again and again if `cycle`."""
+    """From the initial rate to `end_learning_rate` in proportion to (1 - step / decay_steps)^power.
+
+    Arguments:
+        initial_learning_rate: number at step 0.
+        decay_steps: length of the decay in steps.
+        end_learning_rate: final number, default 1e-4.
+        power: exponent, above 0; default 1, a linear decay.
+        cycle: extend `decay_steps` to its next multiple each time it is reached, as in Keras; default False.
+    """
 
     initial_learning_rate: float
     decay_steps: int
@@ -186,7 +220,14 @@ class PolynomialDecay(Schedule):
 @SCHEDULES.named("InverseTimeDecay")
 @dataclass(frozen=True)
 class InverseTimeDecay(Schedule):
-    """initial_learning_rate / (1 + decay_rate step / decay_steps); the quotient whole if `staircase`."""
+    """initial_learning_rate / (1 + decay_rate · step / decay_steps).
+
+    Arguments:
+        initial_learning_rate: number at step 0.
+        decay_steps: steps in which the denominator grows by `decay_rate`.
+        decay_rate: at least 0.
+        staircase: round the quotient step / decay_steps down to an integer; default False.
+    """
 
     initial_learning_rate: float
     decay_steps: int
@@ -203,9 +244,16 @@ class InverseTimeDecay(Schedule):
 @SCHEDULES.named("CosineDecayRestarts")
 @dataclass(frozen=True)
 class CosineDecayRestarts(Schedule):
-    """Half a cosine down to `alpha` times the rate, then again, each `t_mul` times as long and `m_mul` times as high.
+    """Repeated half cosines from the rate down to `alpha` times it, with growing periods (SGDR); arguments as in Keras.
 
-    Source: I. Loshchilov, F. Hutter, ICLR 2017; arguments as in Keras.
+    Arguments:
+        initial_learning_rate: number at step 0.
+        first_decay_steps: length of the first period in steps.
+        t_mul: factor of each period's length, at least 1; default 2.
+        m_mul: factor of each period's initial number; default 1.
+        alpha: minimum as a fraction of the initial number; default 0.
+
+    Source: I. Loshchilov, F. Hutter, ICLR 2017.
     """
 
     initial_learning_rate: float
@@ -228,7 +276,7 @@ class CosineDecayRestarts(Schedule):
             restarts = floor(done)
             progress = done - restarts
         else:
-            restarts = floor(log(1 + done * (grows - 1)) / log(grows) + 1e-12)  # whole where it is but for rounding
+            restarts = floor(log(1 + done * (grows - 1)) / log(grows) + 1e-12)  # the term absorbs rounding errors
             progress = max(0.0, (done - (grows**restarts - 1) / (grows - 1)) / grows**restarts)
         height = 0.5 * self.m_mul**restarts * (1 + cos(pi * progress))
         return float(self.initial_learning_rate * (self.alpha + (1 - self.alpha) * height))
@@ -237,10 +285,16 @@ class CosineDecayRestarts(Schedule):
 @SCHEDULES.named("OneCycle")
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Half a cosine up to `max_learning_rate` and another down to nearly nothing: the first rate is the highest over
-    `div_factor`, the last one that over `final_div_factor`.
+    """Half a cosine up to `max_learning_rate`, then another down to almost 0; as torch.optim.lr_scheduler.OneCycleLR.
 
-    Source: L. Smith, N. Topin, 2018; as torch.optim.lr_scheduler.OneCycleLR.
+    Arguments:
+        max_learning_rate: the maximum.
+        total_steps: length of the cycle in steps.
+        pct_start: fraction of the steps spent increasing, in [0, 1); default 0.3.
+        div_factor: the initial number is the maximum divided by this; default 25.
+        final_div_factor: the final number is the initial one divided by this; default 1e4.
+
+    Source: L. Smith, N. Topin, 2018.
     """
 
     max_learning_rate: float
@@ -272,6 +326,10 @@ class OneCycle(Schedule):
 class CosLog4(Schedule):
     """Four cycles from 0 to the rate and back, each twice as long: rate · ½ (1 - cos(2π log2(1 + 15 step / steps))).
 
+    Arguments:
+        initial_learning_rate: the maximum.
+        decay_steps: total length in steps.
+
     Source: D. Holzmüller et al., RealMLP, NeurIPS 2024.
     """
 
@@ -288,9 +346,16 @@ class CosLog4(Schedule):
 @SCHEDULES.named("FlatCosine")
 @dataclass(frozen=True)
 class FlatCosine(Schedule):
-    """The initial rate for a share `flat` of the steps, then half a cosine down to `alpha` times it.
+    """Constant for a fraction `flat` of the steps, then half a cosine down to `alpha` times the initial rate.
 
-    Source: D. Holzmüller et al., RealMLP, NeurIPS 2024, for decay and dropout; elsewhere `flat` is 0.75.
+    Arguments:
+        initial_learning_rate: number at step 0.
+        decay_steps: total length in steps.
+        flat: fraction of constant steps, in [0, 1); default 0.5. RealMLP uses 0.5 for decay and dropout; 0.75 is
+            common elsewhere.
+        alpha: final number as a fraction of the initial one; default 0.
+
+    Source: D. Holzmüller et al., RealMLP, NeurIPS 2024.
     """
 
     initial_learning_rate: float
@@ -314,7 +379,12 @@ class FlatCosine(Schedule):
 @SCHEDULES.named("Warmup")
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """Linear up to the first number of any schedule, or to a number, over `warmup_steps`; then the schedule itself."""
+    """Linear warm-up to a schedule's first number, or to a number, followed by the schedule.
+
+    Arguments:
+        schedule: a schedule or a number.
+        warmup_steps: length of the warm-up in steps.
+    """
 
     schedule: Schedule | float
     warmup_steps: int

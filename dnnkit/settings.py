@@ -1,8 +1,8 @@
-"""Settings that people hand over: NumPy's numbers become Python's, and a value that cannot work is refused at once.
+"""Validation of settings: NumPy scalars become Python numbers, and invalid values are refused immediately.
 
-Layers, losses, optimizers, schedules and initializers are dataclasses; each class says in `expects` what its fields
-take. Whatever made the number - `1 / x.max()` of float32 data, a count from `np.arange`, an array without axes of a
-GPU - it is then one that is written to a save and read again.
+Layers, losses, optimizers, schedules and initializers are dataclasses; each class declares in `expects` what its fields
+accept. Whatever computed a number (`1 / x.max()` of float32 data, an element of `np.arange`, a GPU scalar), it is
+stored as a Python number, which saves can write and read.
 """
 
 import sys
@@ -20,48 +20,48 @@ from dnnkit.instead import refuse_fields
 
 
 def is_masked(value: Any) -> bool:
-    """Whether it is a masked array: there is none before its module, slow to import, was imported."""
+    """Whether it is a masked array; does not import NumPy's masked arrays, which is slow."""
     return "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray)
 
 
 def plain(value: Any) -> Any:
-    """The Python number that a NumPy scalar, or any library's array without axes, stands for; all else as it is."""
+    """Convert a NumPy scalar, or any library's 0-dimensional array, to a Python number; return all else unchanged."""
     if getattr(value, "shape", None) != () or not hasattr(value, "item") or is_masked(value):
         return value
     number = value.item()
-    return float(number) if isinstance(number, np.floating) else number  # a long double is its own item
+    return float(number) if isinstance(number, np.floating) else number  # `item` of a long double is a long double
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a setting takes: in words for the error, and the value to keep, from a plain one; ValueError refuses."""
+    """What a setting accepts: a description for errors, and a converter that raises ValueError to refuse a value."""
 
     words: str
     take: Callable[[Any], Any]
 
     def check(self, what: str, given: Any) -> Any:
-        """The value to keep; `what` is the setting as the error calls it, such as "Dropout(rate=2)"."""
+        """Return the converted value; `what` is the setting in the error, such as "Dropout(rate=2)"."""
         try:
             return self.take(plain(given))
         except (ValueError, TypeError, OverflowError):
             raise ConfigurationError(f"{what}: expected {self.words}") from None
 
     def of(self, name: str, given: Any) -> Any:
-        """`check` of an argument by its name."""
+        """`check` for an argument by name."""
         return self.check(f"{name} is {shown(given)}", given)
 
 
 def shown(value: Any) -> str:
-    """The value for an error, not longer than a line."""
+    """Return the value's repr for an error, shortened to one line."""
     try:
         text = repr(value)
-    except ValueError:  # Python refuses to write thousands of digits
+    except ValueError:  # Python refuses to format thousands of digits
         text = f"a number of {value.bit_length()} bits"
     return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"
 
 
 def counted(number: int) -> str:
-    """A whole number for an error, however large."""
+    """Format an integer for an error, however large."""
     if number < 10**15:
         return f"{number:,}"
     digits = int(log10(number))
@@ -69,15 +69,15 @@ def counted(number: int) -> str:
 
 
 def several(name: str, given: Any, words: str) -> tuple[Any, ...]:
-    """The items of a list, or of anything else that has some."""
+    """Return the items of an iterable as a tuple."""
     try:
         return tuple(given)
-    except TypeError:  # what is iterable by its class may not be, such as an array without axes
+    except TypeError:  # some iterable classes have non-iterable instances, such as 0-dimensional arrays
         raise ConfigurationError(f"{name} is {shown(given)}: expected {words}") from None
 
 
 def numbers(words: str, contains: Callable[[float], bool] = lambda number: True) -> Expected:
-    """Finite numbers for which `contains` is true."""
+    """Accept finite numbers for which `contains` is true."""
 
     def take(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, Real):
@@ -91,7 +91,7 @@ def numbers(words: str, contains: Callable[[float], bool] = lambda number: True)
 
 
 def whole(least: int = 1, most: int | None = None) -> Expected:
-    """Whole numbers from `least` on, to `most` or however large: then its user says what is too large for a purpose."""
+    """Accept integers from `least` to `most`; without `most`, callers check what is too large for their purpose."""
 
     def take(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
@@ -107,7 +107,7 @@ def whole(least: int = 1, most: int | None = None) -> Expected:
 
 
 def or_none(expected: Expected) -> Expected:
-    """The same, or None."""
+    """Accept the same values, or None."""
     return Expected(f"{expected.words}, or None", lambda value: None if value is None else expected.take(value))
 
 
@@ -125,18 +125,17 @@ FLAG = Expected("True or False", _flag)
 
 
 UNLESS_DEFAULT = {"saved": "unless it is the default"}
-"""Metadata of a field that saves leave out where it has its default: so what they say is what it was before the field
-was there."""
+"""Metadata of fields that saves omit at their default, so that saves from before the field existed stay valid."""
 
 
 class Settings:
-    """Base of descriptions by dataclass fields. A class of yours that has a `__post_init__` calls this one's in it."""
+    """Base class of descriptions by dataclass fields. A subclass with a `__post_init__` must call this one's in it."""
 
     expects: ClassVar[Mapping[str, Expected]] = {}
-    """What fields take, by name; a field that is named neither here nor in a base class takes anything."""
+    """What fields accept, by name; fields not listed here or in a base class accept anything."""
 
     def __new__(cls, *_: Any, **named: Any) -> Self:
-        """What is given by a name that no field has is refused, with what to use instead."""
+        """Refuse unknown keyword arguments, saying what to use instead."""
         if named and not named.keys() <= {field.name for field in fields(cls) if field.init}:  # type: ignore[arg-type]
             refuse_fields(cls, named)
         return super().__new__(cls)
@@ -147,7 +146,7 @@ class Settings:
                 object.__setattr__(self, field.name, self._taken(field.name, getattr(self, field.name)))
 
     def _taken(self, name: str, given: Any) -> Any:
-        """The value of a field as it is kept."""
+        """Return the value of a field as it is stored."""
         for kind in type(self).__mro__:
             if (expected := vars(kind).get("expects", {}).get(name)) is not None:
                 return expected.check(f"{type(self).__name__}({name}={shown(given)})", given)

@@ -1,4 +1,4 @@
-"""Small tools that programs for Keras use."""
+"""Small utilities under Keras's names."""
 
 import random
 from pathlib import Path
@@ -17,18 +17,18 @@ from dnnkit.settings import shown
 __all__ = ["normalize", "plot_model", "set_random_seed", "to_categorical"]
 
 SHOWN = frozenset({"show_shapes", "show_layer_names", "show_layer_activations", "show_trainable", "rankdir", "dpi"})
-"""What programs for Keras ask of a picture: this one shows names, shapes, activations and what is frozen, always."""
+"""Keras's options for a picture, accepted and ignored: names, shapes, activations, frozen layers are always shown."""
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[np.float32]:
-    """One-hot rows (..., C) of class numbers (...) or (..., 1).
+    """Return one-hot rows (..., C) of integer classes (...) or (..., 1).
 
     Arguments:
-        x: whole numbers from 0.
-        num_classes: C; None for one more than the largest number.
+        x: integers from 0.
+        num_classes: C; default the largest class plus 1.
 
     Raises:
-        DataError: a number is not whole, negative, or too large for `num_classes`.
+        DataError: a number is not an integer, negative, or too large for `num_classes`.
     """
     given = np.asarray(x)
     if given.dtype.kind not in "biuf" or not given.size:
@@ -48,19 +48,26 @@ def to_categorical(x: Any, num_classes: int | None = None) -> NDArray[np.float32
 
 
 def plot_model(model: Any, to_file: str | Path = "model.png", **shown: Any) -> Any:
-    """Write a picture of a network: `net.plot(to_file)`.
+    """Write a picture of a network; Keras's name for `net.plot(to_file)`.
 
     Arguments:
         model: the network.
-        to_file: where it is written, as its ending says.
-        shown: `show_shapes` and its like, for programs that give them; names, shapes and activations are always shown.
+        to_file: file to write, in the format of its extension.
+        shown: Keras's `show_shapes` and similar options, accepted and ignored: everything is always shown.
+
+    Returns:
+        A matplotlib `Figure`.
     """
     refuse("plot_model", [name for name in shown if name not in SHOWN], plot_model)
     return model.plot(to_file)
 
 
 def set_random_seed(seed: int) -> None:
-    """Fix what Python's `random`, NumPy's `np.random` and networks made without a seed draw from now on."""
+    """Seed Python's `random`, NumPy's `np.random`, and networks created without a seed.
+
+    Arguments:
+        seed: integer from 0 to 2**32 - 1.
+    """
     checked = check_seed(seed)
     random.seed(checked)
     np.random.seed(checked)
@@ -68,7 +75,13 @@ def set_random_seed(seed: int) -> None:
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2) -> NDArray[Any]:
-    """x over its norm of that order along an axis; what is 0 everywhere stays."""
+    """Divide x by its norm along an axis; all-zero vectors stay zero.
+
+    Arguments:
+        x: array of numbers.
+        axis: axis of the norm, default the last.
+        order: order of the norm, default 2.
+    """
     given = np.asarray(x, float)
     norm = np.linalg.norm(given, order, axis, keepdims=True)
     return given / np.where(norm == 0, 1, norm)

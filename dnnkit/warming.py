@@ -1,4 +1,4 @@
-"""Compile ahead: what a network would compile in its first fit, for containers, CI images and clusters."""
+"""Ahead-of-time compilation of everything a network may need, for containers, CI images and clusters."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 
 @dataclass(frozen=True)
 class Compiled:
-    """What was compiled, or was there already, and the seconds it took."""
+    """A part that was compiled or found in the cache, and the seconds it took."""
 
     what: str
     dtype: str
@@ -38,14 +38,14 @@ def warm_up(
     backend: str | Backend | None = None,
     say: Callable[[Compiled], None] = lambda compiled: None,
 ) -> list[Compiled]:
-    """Fill the cache of compiled kernels, so that no later process on this kind of processor compiles.
+    """Fill the cache of compiled kernels, so that later processes on this kind of CPU need not compile.
 
-    Small networks are trained that together have every built-in layer, activation, loss, optimizer and metric.
+    Trains small networks that together use every built-in layer, activation, loss, optimizer and metric.
 
     Arguments:
-        dtype: "float32" or "float64"; None for both.
-        backend: the backend's name; None for the one in force. One that compiles nothing is done at once.
-        say: called with each part as it is done.
+        dtype: "float32" or "float64"; default both.
+        backend: name of the backend, default the current one. A backend that compiles nothing returns at once.
+        say: called with each part when it is done.
 
     Returns:
         The parts, with the seconds that each took.
@@ -72,8 +72,8 @@ class _Network:
     metrics: Sequence[Given] | None = None
 
     def use(self, backend: Backend, dtype: Dtype) -> None:
-        """All that is done with networks, on data of every kind."""
-        with warnings.catch_warnings():  # of outputs and losses that do not go together, and of such data
+        """Run every operation of networks, on data of every kind."""
+        with warnings.catch_warnings():  # mismatched outputs and losses are intended here
             warnings.simplefilter("ignore", TrainingWarning)
             self._use(backend, dtype)
 

@@ -1,8 +1,8 @@
 """An actor and a critic with one trunk: `python examples/actor_critic.py [--steps 4000]`.
 
 A cart on a line of 9 places starts in the middle and steps left or right; the right end is worth 1, the left end 0.2,
-each step costs 0.01. One network gives the policy and the value; its gradient is that of both losses, so one call of
-`step` trains trunk and heads: of the policy's logits, and of the value. V. Konda, J. Tsitsiklis, "Actor-Critic
+each step costs 0.01. One network gives the policy and the value. One call of `step` takes the gradients of both losses,
+with respect to the policy's logits and to the value, and trains trunk and heads. V. Konda, J. Tsitsiklis, "Actor-Critic
 Algorithms", 2000; the loss with an entropy bonus is that of V. Mnih et al., arXiv:1602.01783.
 """
 
@@ -29,7 +29,7 @@ def actor_critic(seed: int = 0) -> dk.Model:
 
 
 def train(net: dk.Model, steps: int, seed: int = 0) -> None:
-    """So many steps of all carts."""
+    """Train for `steps` steps of all carts."""
     rng, rows = np.random.default_rng(seed), np.eye(PLACES, dtype=np.float32)
     places = np.full(CARTS, PLACES // 2)
     for _ in range(steps):
@@ -52,13 +52,13 @@ def train(net: dk.Model, steps: int, seed: int = 0) -> None:
 
 
 def values_of_going_right() -> Any:
-    """What each place between the ends is worth to who always goes right."""
+    """Return the value of each place between the ends under the policy that always goes right."""
     left = PLACES - 2 - np.arange(1, PLACES - 1)
     return DISCOUNT**left * RIGHT - COST * (1 - DISCOUNT ** (left + 1)) / (1 - DISCOUNT)
 
 
 def main(steps: int = 4000) -> Any:
-    """Train, and print what is known of each place."""
+    """Train, and print policy and value of each place."""
     net = actor_critic()
     train(net, steps)
     found = net.predict(np.eye(PLACES, dtype=np.float32)[1:-1])

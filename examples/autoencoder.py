@@ -1,8 +1,8 @@
 """An autoencoder of digits with a bottleneck of two numbers: `python examples/autoencoder.py [--epochs 200]`.
 
-64 pixels are squeezed through two numbers and back. What the layer "code" gives is a map of the digits: how well it
-keeps them apart, a vote of the five nearest training digits says, beside the first two principal components of the
-same data. The encoder is a network of the autoencoder's own layers: it has what they learn. G. Hinton,
+64 pixels are compressed to two numbers and restored. The output of the layer "code" is a map of the digits. How well it
+separates them is measured by a vote of the five nearest training digits, and compared with the first two principal
+components of the same data. The encoder is a network of the autoencoder's layers and shares their weights. G. Hinton,
 R. Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", Science 313, 2006.
 """
 
@@ -16,7 +16,7 @@ import dnnkit as dk
 
 
 def autoencoder(seed: int = 0) -> dk.Sequential:
-    """64-64-32-2-32-64-64."""
+    """Return a network 64-64-32-2-32-64-64."""
     net = dk.Sequential(
         [
             dk.Input((8, 8)),
@@ -36,14 +36,14 @@ def autoencoder(seed: int = 0) -> dk.Sequential:
 
 
 def voted(codes: Any, labels: Any, known: Any, known_labels: Any, voters: int = 5) -> float:
-    """The share of labels that most of the nearest known codes have."""
+    """Return the accuracy of a k-nearest-neighbour vote."""
     distances = ((codes[:, None] - known[None]) ** 2).sum(-1)
     nearest = known_labels[np.argsort(distances, axis=1)[:, :voters]]
     return float(np.mean([np.bincount(votes).argmax() == label for votes, label in zip(nearest, labels, strict=True)]))
 
 
 def main(epochs: int = 200) -> dict[str, float]:
-    """Train, and print how well the codes keep the digits apart."""
+    """Train, and print how well the codes separate the digits."""
     (x, labels), (x_test, labels_test) = dk.datasets.digits.load_data()
     pixels, pixels_test = (each.reshape(len(each), -1) / 16 for each in (x, x_test))
     net = autoencoder()

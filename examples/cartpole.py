@@ -5,8 +5,8 @@ steps. It is solved when the mean of 100 episodes is 475 or more. Physics: A. Ba
 Adaptive Elements That Can Solve Difficult Learning Control Problems", 1983, with the constants, limits and Euler steps
 of Gymnasium's CartPole-v1. PPO: J. Schulman et al., arXiv:1707.06347; advantages: arXiv:1506.02438.
 
-The loss of the policy is none of dnnkit's, so its gradient is written down here, and `policy.step` goes on from there.
-With `--torch`, PyTorch trains the same networks from the same gradients.
+The policy's loss is not one of dnnkit's, so this script computes its gradient and passes it to `policy.step`. With
+`--torch`, PyTorch trains the same networks from the same gradients.
 """
 
 import argparse
@@ -26,7 +26,7 @@ DISCOUNT, SMOOTHING, CLIP, ENTROPY, RATE = 0.98, 0.8, 0.2, 0.005, 1e-3
 
 
 class Carts:
-    """Several carts, each of which begins a new episode when one ends."""
+    """Several carts; each begins a new episode when its last one ends."""
 
     def __init__(self, count: int, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -38,7 +38,7 @@ class Carts:
         return self._rng.uniform(-0.05, 0.05, (count, 4))
 
     def push(self, right: Any) -> tuple[Any, Any, Any]:
-        """(state after the push, whether the pole fell, whether the episode ended) of each; new episodes have begun."""
+        """Return (state after the push, pole fell, episode ended) per cart, and start new episodes."""
         x, speed, angle, turn = self.state.T
         sine, cosine, mass = np.sin(angle), np.cos(angle), CART + POLE
         pushed = (np.where(right, FORCE, -FORCE) + POLE * HALF_LENGTH * turn**2 * sine) / mass
@@ -55,20 +55,20 @@ class Carts:
 
 
 class Agent(Protocol):
-    """A policy and values, of states (B, 4)."""
+    """Policy and value function of states (B, 4)."""
 
     def probabilities(self, states: Any) -> Any:
-        """(B, 2)."""
+        """Return the probabilities of the actions, (B, 2)."""
 
     def values(self, states: Any) -> Any:
-        """(B,)."""
+        """Return the values, (B,)."""
 
     def improve(self, states: Any, logits_gradient: Any, targets: Any) -> None:
-        """A step of the policy, from the gradient of its logits, and one of the values."""
+        """Take a step of the policy, from the gradient of its logits, and one of the values."""
 
 
 class DnnkitAgent:
-    """Two networks of dnnkit."""
+    """Policy and value function as two networks of dnnkit."""
 
     def __init__(self, seed: int) -> None:
         def body() -> list[dk.Layer]:
@@ -91,12 +91,12 @@ class DnnkitAgent:
 
 
 class TorchAgent:
-    """The same networks, initialised alike, in PyTorch."""
+    """The same networks in PyTorch, with the same initial weights."""
 
     def __init__(self, seed: int) -> None:
         import torch
 
-        torch.set_num_threads(1)  # of networks this small, the fastest
+        torch.set_num_threads(1)  # the fastest setting for networks this small
         self._torch, networks, first = torch, [], DnnkitAgent(seed)
         for net, outputs in ((first.policy, 2), (first.critic, 1)):
             net.build(4)
@@ -129,7 +129,7 @@ class TorchAgent:
 
 
 def logits_gradient(now: Any, actions: Any, before: Any, advantages: Any) -> Any:
-    """dL/dz of PPO's clipped loss, less an entropy bonus, as means over the rows; `before` (B,) is of the actions."""
+    """Return dL/dz of PPO's clipped loss minus an entropy bonus, means over rows; `before` (B,): of the actions."""
     chosen = np.eye(2)[actions]
     ratio = (now * chosen).sum(1) / before
     clipped = np.where(advantages > 0, ratio > 1 + CLIP, ratio < 1 - CLIP)
@@ -140,7 +140,7 @@ def logits_gradient(now: Any, actions: Any, before: Any, advantages: Any) -> Any
 
 
 def train(agent: Agent, seed: int, most_steps: int = 300_000) -> tuple[int, list[int]]:
-    """Train until it is solved; (steps of all carts, returns of the episodes)."""
+    """Train until solved; return (steps of all carts, returns of the episodes)."""
     rng = np.random.default_rng(seed)
     carts, steps = Carts(CARTS, rng), 0
     shape = HORIZON, CARTS
@@ -172,7 +172,7 @@ def main() -> None:
     """Train with each seed, and print how long it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--torch", action="store_true", help="train with PyTorch, too")
+    parser.add_argument("--torch", action="store_true", help="Also train with PyTorch.")
     options = parser.parse_args()
     for seed in range(options.seeds):
         for kind in (DnnkitAgent, TorchAgent)[: 1 + options.torch]:

@@ -1,12 +1,12 @@
 """Exercises from solutions: the same notebook with blanks, so that the two cannot drift apart.
 
-In a solution, what a reader is to find stands between two comments:
+In a solution, the code that readers have to find is between two comments:
 
     # blank: sigmoid backward
     dx = dy * y * (1 - y)
     # end blank
 
-The exercise has `dx = ...` there. Everything else, the cells that check the answers too, is the same.
+The exercise has `dx = ...` instead. Everything else is the same, including the cells that check the answers.
 """
 
 import ast
@@ -19,18 +19,18 @@ from typing import Any
 BLANK = re.compile(r"^([ \t]*)# blank: ([^\n]+)\n(.*?)^[ \t]*# end blank$", re.MULTILINE | re.DOTALL)
 
 NOTICE = """\
-> **This is the exercise.** Put your code where `...` stands between `# blank` and `# end blank`; the cells after it
+> **This is the exercise.** Replace each `...` between `# blank` and `# end blank` with your code; the cells after it
 > check your answer and say what is wrong. The solution has the same name, one folder up."""
 
 
 def answers(notebook: Mapping[str, Any]) -> dict[str, str]:
-    """What stands in each blank, by its name, without its indentation."""
+    """Return the code of each blank, by name, without indentation."""
     cells = [_text(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     return {name: textwrap.dedent(body) for text in cells for _, name, body in BLANK.findall(text)}
 
 
 def fill(notebook: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """The notebook with these bodies in its blanks, and without outputs; other blanks stay as they are."""
+    """Return the notebook without outputs and with `given` in its blanks; other blanks stay as they are."""
     filled = copy.deepcopy(dict(notebook))
     for cell in filled["cells"]:
         if cell["cell_type"] == "code":
@@ -40,7 +40,7 @@ def fill(notebook: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any
 
 
 def make_exercise(solution: Mapping[str, Any]) -> dict[str, Any]:
-    """The solution with its blanks empty."""
+    """Return the solution with its blanks empty."""
     exercise = fill(solution, {name: _emptied(body) for name, body in answers(solution).items()})
     notice = {"cell_type": "markdown", "id": "exercise", "metadata": {}, "source": NOTICE}
     exercise["cells"].insert(1, notice)
@@ -55,7 +55,7 @@ def _replaced(match: re.Match[str], given: Mapping[str, str]) -> str:
 
 
 def _emptied(body: str) -> str:
-    """The body with `...` for what is to be found: for the value of an assignment or a return, else for all of it."""
+    """Return the body with `...` for the value of an assignment or a return, else for all of it."""
     lines = []
     for statement in ast.parse(body).body:
         match statement:

@@ -1,8 +1,8 @@
 """A regression from two inputs of different kinds: `python examples/two_inputs.py [--epochs 60]`.
 
-The power that a device draws follows from eight readings of sensors and from which of five modes it is in; how the
-readings count depends on the mode. Each input has layers of its own before both meet; a model that does not see the
-mode shows what it is worth. The data are made here, with noise of 0.1.
+The power that a device draws depends on eight sensor readings and on its mode, one of five; the mode determines how the
+readings count. Each input has separate layers before both are joined; a model without the mode shows what it adds. The
+data are synthetic, with noise of 0.1.
 """
 
 import argparse
@@ -16,7 +16,7 @@ READINGS, MODES, NOISE = 8, 5, 0.1
 
 
 def data(count: int, seed: int) -> tuple[dict[str, Any], Any]:
-    """({"sensors": (N, 8), "mode": one-hot (N, 5)}, power (N, 1))."""
+    """Return ({"sensors": (N, 8), "mode": one-hot (N, 5)}, power (N, 1))."""
     weights = np.random.default_rng(123).normal(size=(MODES, READINGS)) / np.sqrt(READINGS)
     rng = np.random.default_rng(seed)
     sensors, mode = rng.normal(size=(count, READINGS)), rng.integers(0, MODES, count)
@@ -41,7 +41,7 @@ def alone(seed: int = 0) -> dk.Model:
 
 
 def main(epochs: int = 60) -> dict[str, float]:
-    """Train both, and print their errors on data that they have not seen."""
+    """Train both, and print their errors on held-out data."""
     (x, y), (x_test, y_test) = data(4000, 1), data(1000, 2)
     found = {}
     for name, net in (("sensors and mode", both()), ("sensors alone", alone())):

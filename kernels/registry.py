@@ -1,7 +1,7 @@
-"""Kernels by name: what an activation and a loss promise, where their folder is, and which versions it holds.
+"""Registry of kernels: what each activation, loss and metric promises, its folder, and the versions it has.
 
-A folder in `activations/`, `losses/`, `metrics/` or `stages/` is a kernel of that kind; nothing else lists them.
-Activations that are registered at run time, without a folder, are found by the same names.
+A folder in `activations/`, `losses/`, `metrics/` or `stages/` is a kernel of that kind; there is no other list.
+Activations and losses registered at run time have no folder, but are found by the same functions.
 """
 
 import importlib
@@ -22,17 +22,21 @@ from dnnkit.kernels.array import Array, Namespace, namespace
 from dnnkit.registry import unknown
 
 FOLDERS = {"activation": "activations", "loss": "losses", "metric": "metrics", "stage": "stages"}
-"""Kind -> the folder that holds a folder for each kernel of that kind. Other kernels stand in `kernels/` itself."""
+"""Folder of each kind, which holds one folder per kernel. Kernels of no kind are folders of `kernels/` itself."""
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A function y = f(x) between layers, with its derivative.
+    """An activation y = f(x) with its derivative.
 
-    `saves` names what its backward pass reads: the `"output"` y, so that x may be overwritten, or the `"input"` x
-    where the derivative from y does not exist or is inaccurate. `elementwise` is false only where one element's
-    output depends on others (softmax, along the last axis). `numpy_source` are the expressions in x, math and NumPy
-    that compute it one after the other, for programs that do without dnnkit.
+    Attributes:
+        name: name of the folder.
+        saves: what the backward pass reads: the `"output"` y, so that x may be overwritten, or the `"input"` x, if the
+            derivative cannot be computed from y, or not accurately.
+        elementwise: False if an element's output depends on others (softmax, along the last axis).
+        numpy_source: expressions in x, `math` and NumPy that compute the activation one after the other, for exported
+            code that runs without dnnkit.
+        reference: the reference version.
     """
 
     name: str
@@ -42,11 +46,11 @@ class Activation:
     reference: Any
 
     def forward(self, x: Array, xp: Namespace = np) -> Array:
-        """f(x), same shape and dtype."""
+        """Return f(x), with x's shape and dtype."""
         return self.reference.forward(x, xp=xp)
 
     def backward(self, dy: Array, saved: Array, xp: Namespace = np) -> Array:
-        """Gradient of the loss in x, from the gradient in y and what `saves` names; shapes all equal."""
+        """Return the gradient in x, from the gradient in y and the array named by `saves`; all of one shape."""
         if not self.elementwise:
             return self.reference.backward(dy, saved, xp=xp)
         from_output = self.saves == "output"
@@ -55,19 +59,19 @@ class Activation:
 
     @property
     def has_own_slope(self) -> bool:
-        """Whether an element's derivative follows from its input alone, so that the way forward can leave it there."""
+        """Whether the derivative depends on the element's input alone, so the forward pass can store it."""
         return self.elementwise and self.saves == "input"
 
     @cached_property
     def has_zero_gradient(self) -> bool:
-        """Whether the derivative is zero everywhere, so that nothing before the activation learns."""
+        """Whether the derivative is zero everywhere, so that nothing before the activation can learn."""
         x = np.linspace(-8.0, 8.0, 129)
         saved = self.forward(x) if self.saves == "output" else x
         return not self.backward(np.ones_like(x), saved).any() if self.elementwise else False
 
     @cached_property
     def _outputs(self) -> Any:
-        """Of inputs of every size."""
+        """Outputs for inputs of all magnitudes."""
         x = np.concatenate([[-1e4, -100.0, 0.0, 100.0, 1e4, 1.0], np.linspace(-8.0, 8.0, 60)]).reshape(-1, 3)
         with np.errstate(all="ignore"):
             return np.asarray(self.forward(x))
@@ -79,9 +83,9 @@ class Activation:
 
     @cached_property
     def gives(self) -> Literal["values", "binary", "categorical"]:
-        """What a row of outputs can stand for, in the words of `Loss.outputs`: numbers in [0, 1], which may sum to 1.
+        """What a row of outputs can be, as in `Loss.outputs`: any values, or numbers in [0, 1], which may sum to 1.
 
-        Found by asking it, so that it is known of a formula and of an activation that anyone registers, too.
+        Determined by evaluating the activation, so it is known of formulas and user-registered activations, too.
         """
         y = self._outputs
         if not ((y >= 0) & (y <= 1)).all():
@@ -94,20 +98,20 @@ class Loss:
     """A loss kernel: `loss_and_gradient(scores, targets, weights, scale) -> (sum, gradient)` in one pass.
 
     Attributes:
-        name: the folder's.
-        reduction: what a batch's loss is, the weighted mean over rows or their sum.
+        name: name of the folder.
+        reduction: the loss of a batch is the weighted mean of its rows' losses, or their sum.
         scores: what the loss is computed from.
-        outputs: what a row's outputs stand for: any values; each the answer to a question of its own, so that targets
-            are in [0, 1]; or a choice of one class, so that targets sum to 1.
+        outputs: what the outputs of a row represent: any values; independent binary answers, with targets in [0, 1]; or
+            a choice of one class, with targets that sum to 1.
         takes_labels: whether targets may be class labels (B,) as well as rows (B, K).
         loss_and_gradient: the reference.
-        target_range: the numbers that targets are: any, in [0, 1], two numbers that stand for no and yes (0 and 1, or
-            -1 and 1), at least 0, or above 0.
-        over_outputs: what a row's loss is of those of its outputs.
-        parameters: names of the numbers that all versions take after their other arguments, and their defaults.
-        columns: how many outputs it is for; None for any number.
-        elementwise: whether a row's loss is the mean of a function of each output and its target, which `cpu.py` then
-            has as `term(score, target)`, with its derivative `slope`: a batch's are computed in one loop.
+        target_range: the range of targets: any, in [0, 1], two numbers for no and yes (0 and 1, or -1 and 1), at least
+            0, or above 0.
+        over_outputs: the loss of a row is the mean of its outputs' losses, or their sum.
+        parameters: names and defaults of the numbers that all versions take after their other arguments.
+        columns: number of outputs the loss is for; None for any number.
+        elementwise: the loss of a row is the mean over its outputs of `term(score, target)` in `cpu.py`, which also has
+            its derivative `slope`; a batch is then computed in loops over all elements.
     """
 
     name: str
@@ -123,7 +127,7 @@ class Loss:
     elementwise: bool = False
 
     def is_made_for(self, targets: Array, least: float, most: float) -> bool:
-        """Whether finite targets, of which these are the least and the most, are numbers as `target_range` says."""
+        """Return whether finite targets with this minimum and maximum are within `target_range`."""
         match self.target_range:
             case "shares":
                 return least >= 0 and most <= 1
@@ -139,16 +143,20 @@ class Loss:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric kernel: what it adds up over the rows of a batch.
+    """A metric kernel: what it sums over the rows of a batch.
 
-    Either one value per row, `rows(scores, targets, threshold, xp)`, float64 (B,), whose weighted sum it is; or several
-    sums at once, `sums(scores, targets, weights, threshold, xp)`, float64 (S,), rows weighted: then `count(outputs)`
-    is S. What number is made of several sums, the metric says that asks for them.
-
-    `reads` says what its scores are: `"scores"`, the network's output before a head that a loss has taken over, such
-    as logits; or `"predictions"`. `has_threshold`: it compares them with the threshold, which means ½ of the
-    predictions; where no number among the scores does, it gets the predictions. `finish(sums, weight)` is the metric
-    that it is by its own name; without it, the sum over the sum of weights.
+    Attributes:
+        name: name of the folder.
+        reads: `"predictions"`, or `"scores"`: the output before a head that is fused with the loss, such as logits.
+        has_threshold: whether scores are compared with a threshold, which corresponds to a prediction of ½. If no score
+            corresponds to it, the metric is given the predictions.
+        rows: `rows(scores, targets, threshold, xp)`, one value per row, float64 (B,); the metric is their weighted sum.
+        sums: `sums(scores, targets, weights, threshold, xp)`, several weighted sums at once, float64 (S,), instead of
+            `rows`. The metric object that uses the kernel computes its value from them.
+        count: `count(outputs)`, the number S of sums.
+        finish: `finish(sums, weight)`, the value reported for the kernel's own name; by default, the sum over the sum
+            of weights.
+        higher_is_better: whether larger values are better.
     """
 
     name: str
@@ -161,11 +169,11 @@ class Metric:
     higher_is_better: bool = True
 
     def number_of_sums(self, outputs: int) -> int:
-        """How many sums it has for a network with so many outputs."""
+        """Return the number of sums for a network with this many outputs."""
         return 1 if self.count is None else self.count(outputs)
 
     def total(self, scores: Array, targets: Array, weights: Array | None, threshold: float, xp: Namespace) -> Array:
-        """The weighted sum over rows, float64; of a kernel with `count`, all of them, (S,)."""
+        """Return the weighted sum over rows, float64; for a kernel with `count`, all S sums (S,)."""
         if self.rows is None:
             assert self.sums is not None
             sums = self.sums(scores, targets, weights, threshold, xp)
@@ -177,16 +185,20 @@ class Metric:
 # -- activations and losses without a folder -------------------------------------------------------------------------
 
 RUNTIME_ACTIVATIONS: dict[str, "RuntimeActivation"] = {}
-"""By name; it only grows."""
+"""Runtime activations by name; entries are never removed."""
 
 
 @dataclass(frozen=True)
 class RuntimeActivation:
-    """An activation's versions, with what its folder's files would hold.
+    """Versions of an activation without a folder, with what the files of a folder would hold.
 
-    `reference` has `forward(x, xp)` and `derivative(x, xp)` or `derivative_from_output(y, xp)`, as `saves` says, or
-    `backward(dy, saved, xp)` if it is not elementwise; `cpu` and `gpu` are the text of `cpu.py` and `gpu.cu`, with
-    functions of those names, "" where there is none; `numpy_source` is empty if it cannot be written as NumPy code.
+    Attributes:
+        saves: as in `Activation`.
+        reference: an object with `forward(x, xp)` and `derivative(x, xp)` or `derivative_from_output(y, xp)`, depending
+            on `saves`, or `backward(dy, saved, xp)` if not elementwise.
+        cpu, gpu: text of `cpu.py` and `gpu.cu`, with functions of those names; "" if there is none.
+        numpy_source: empty if it cannot be written as NumPy code.
+        elementwise: as in `Activation`.
     """
 
     saves: Literal["input", "output"]
@@ -198,28 +210,28 @@ class RuntimeActivation:
 
     @classmethod
     def of(cls, thing: Any) -> "RuntimeActivation":
-        """Of an object with `forward` and its derivative, which runs on every backend by its formula alone."""
+        """Wrap an object with `forward` and its derivative, which runs on every backend through its array code."""
         elementwise = hasattr(thing, "derivative") or hasattr(thing, "derivative_from_output")
         from_output = hasattr(thing, "derivative_from_output") or not elementwise
         return cls("output" if from_output else "input", thing, elementwise=elementwise)
 
 
 def register_activation(name: str, versions: RuntimeActivation) -> None:
-    """From now on the name stands for this activation in every kernel's lookup.
+    """Make the name refer to this activation in every lookup.
 
-    Whoever registers one names it by its content (see `dnnkit.formula`), so a name never changes its meaning and what
-    was compiled for it stays right.
+    The caller derives the name from the content (see `dnnkit.formula`), so a name never changes its meaning and code
+    compiled for it stays valid.
     """
     RUNTIME_ACTIVATIONS.setdefault(name, versions)
 
 
 RUNTIME_LOSSES: dict[str, "RuntimeLoss"] = {}
-"""By name; it only grows."""
+"""Runtime losses by name; entries are never removed."""
 
 
 @dataclass(frozen=True)
 class RuntimeLoss:
-    """A loss's versions: what it promises, with the reference; and the text of `cpu.py` and `gpu.cu`, "" for none."""
+    """Versions of a loss without a folder: its description, and the text of `cpu.py` and `gpu.cu`, or ""."""
 
     loss: Loss
     cpu: str = ""
@@ -227,12 +239,12 @@ class RuntimeLoss:
 
 
 def register_loss(versions: RuntimeLoss) -> None:
-    """From now on its name, which is made of its content, stands for this loss in every kernel's lookup."""
+    """Make the loss's name, which is derived from its content, refer to this loss in every lookup."""
     RUNTIME_LOSSES.setdefault(versions.loss.name, versions)
 
 
 def runtime_versions(name: str) -> RuntimeActivation | RuntimeLoss | None:
-    """Of an activation or a loss that was registered at run time."""
+    """Return the versions of an activation or loss that was registered at run time, or None."""
     return RUNTIME_ACTIVATIONS.get(name) or RUNTIME_LOSSES.get(name)
 
 
@@ -241,14 +253,14 @@ def runtime_versions(name: str) -> RuntimeActivation | RuntimeLoss | None:
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """Every kernel of that kind, in alphabetical order."""
+    """Return the names of all kernels of this kind, in alphabetical order."""
     package = importlib.import_module(f"dnnkit.kernels.{FOLDERS[kind]}")
     return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg))
 
 
 @cache
 def kernels() -> tuple[str, ...]:
-    """Every kernel of whatever kind, in alphabetical order."""
+    """Return the names of all kernels of any kind, in alphabetical order."""
     import dnnkit.kernels
 
     packages = [module.name for module in pkgutil.iter_modules(dnnkit.kernels.__path__) if module.ispkg]
@@ -259,7 +271,7 @@ def kernels() -> tuple[str, ...]:
 
 @cache
 def activation(name: str) -> Activation:
-    """The activation of that name; raises `UnknownName` with the names there are."""
+    """Return the activation of this name. Raises `UnknownName`, which lists the names there are."""
     if name in RUNTIME_ACTIVATIONS:
         found = RUNTIME_ACTIVATIONS[name]
         return Activation(name, found.saves, found.elementwise, found.numpy_source, found.reference)
@@ -270,7 +282,7 @@ def activation(name: str) -> Activation:
 
 @cache
 def loss(name: str) -> Loss:
-    """The loss kernel of that name; raises `UnknownName` with the names there are."""
+    """Return the loss kernel of this name. Raises `UnknownName`, which lists the names there are."""
     if name in RUNTIME_LOSSES:
         return RUNTIME_LOSSES[name].loss
     package = find(name, "loss")
@@ -291,7 +303,7 @@ def loss(name: str) -> Loss:
 
 @cache
 def metric(name: str) -> Metric:
-    """The metric kernel of that name; raises `UnknownName` with the names there are."""
+    """Return the metric kernel of this name. Raises `UnknownName`, which lists the names there are."""
     package, reference = find(name, "metric"), version(name, "reference")
     return Metric(
         name,
@@ -306,21 +318,21 @@ def metric(name: str) -> Metric:
 
 
 def folder(name: str) -> str:
-    """A kernel's folder below `kernels/`: `activations/relu`, `gather`."""
+    """Return a kernel's folder below `kernels/`: `activations/relu`, `gather`."""
     kind = next((kind for kind in FOLDERS if name in names(kind)), None)
     return name if kind is None else f"{FOLDERS[kind]}/{name}"
 
 
 def contract(name: str) -> ModuleType:
-    """A kernel's package: its docstring is the contract."""
+    """Return a kernel's package, whose docstring is the contract."""
     return importlib.import_module(_dotted(name))
 
 
 def version(name: str, module: str) -> ModuleType:
-    """One version of a kernel: its module `reference`, `cpu` or `gpu`."""
+    """Return a version of a kernel: its module `reference`, `cpu` or `gpu`."""
     try:
         return importlib.import_module(f"{_dotted(name)}.{module}")
-    except ValueError as error:  # of a variable that the array library reads as it is imported
+    except ValueError as error:  # raised on import for an invalid environment variable of the array library
         raise BackendUnavailable(
             f"the {module} version of kernel {name!r} cannot be imported: {error} See the environment variables of the "
             "array library, such as NUMBA_NUM_THREADS"
@@ -328,20 +340,20 @@ def version(name: str, module: str) -> ModuleType:
 
 
 def has_cpu_version(name: str) -> bool:
-    """Whether the kernel's folder has a `cpu.py`; what is registered at run time is compiled, too."""
+    """Return whether the kernel has a `cpu.py`, or text of one if it was registered at run time."""
     runtime = runtime_versions(name)
     return bool(runtime.cpu) if runtime is not None else _has_cpu_file(name)
 
 
 @cache
 def _has_cpu_file(name: str) -> bool:
-    """Asked before every operation; to look takes 100 µs."""
+    """Cached: asked before every operation, and the file system takes 100 µs."""
     is_kernel = importlib.util.find_spec(_dotted(name)) is not None
     return is_kernel and importlib.util.find_spec(f"{_dotted(name)}.cpu") is not None
 
 
 def has_gpu_version(name: str) -> bool:
-    """Whether the kernel's folder has a `gpu.cu` or a launcher of others', or what is registered at run time a text."""
+    """Return whether the kernel has a `gpu.cu`, a launcher only, or text of a `gpu.cu` if registered at run time."""
     runtime = runtime_versions(name)
     if runtime is not None:
         return bool(runtime.gpu)
@@ -351,7 +363,7 @@ def has_gpu_version(name: str) -> bool:
 
 
 def find(name: str, kind: str) -> ModuleType:
-    """The package of a kernel of that kind; raises `UnknownName` with the names there are."""
+    """Return the package of a kernel of this kind. Raises `UnknownName`, which lists the names there are."""
     if name not in names(kind):
         raise UnknownName(unknown(kind, name, names(kind)))
     return contract(name)

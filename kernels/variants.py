@@ -1,7 +1,7 @@
-"""Losses made of a loss kernel: with other parameters, smoothed targets, or weights of the outputs.
+"""Loss variants: a loss kernel with other parameters, smoothed targets, or weights of the outputs.
 
-A variant's versions call the kernel's own. So what a kernel does is written once, and compiled code has the variant's
-numbers as constants. With weights or parameters of its own, each output is a row of one output to the kernel.
+The versions of a variant call those of the kernel, so each formula is written once, and compiled code has the variant's
+numbers as constants. With output weights or per-output parameters, the kernel sees each output as a row of one output.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.registry import Loss, RuntimeLoss, register_loss
 
 Numbers: TypeAlias = float | tuple[float, ...]
-"""A parameter's value: one for all outputs, or one for each."""
+"""Value of a parameter: one for all outputs, or one per output."""
 
 
 def variant(
@@ -27,13 +27,13 @@ def variant(
     label_smoothing: float = 0.0,
     output_weights: Sequence[float] | None = None,
 ) -> str:
-    """The name under which kernels have the variant of a loss from now on; the loss's own if nothing differs.
+    """Register a variant of a loss and return its kernel name; the loss's own name if nothing differs.
 
     Arguments:
-        name: a loss kernel's, or that of a formula.
+        name: name of a loss kernel, or of a formula.
         parameters: those that differ from the kernel's defaults.
-        label_smoothing: targets are (1 - s) t + s / C for C classes, C = 2 where each output is a question of its own.
-        output_weights: the loss of each output counts so much: a mean over outputs is over the sum of weights.
+        label_smoothing: targets become (1 - s) t + s / C for C classes; C = 2 for independent binary outputs.
+        output_weights: weight of each output's loss; a mean over outputs is divided by the sum of weights.
     """
     base = registry.loss(name)
     numbers = {key: _plain(value) for key, value in (parameters or {}).items()}
@@ -60,12 +60,12 @@ def variant(
 
 
 def _plain(value: Numbers) -> Numbers:
-    """Python's numbers, which are written as such in every language."""
+    """Convert to Python numbers, whose repr is valid source in every language."""
     return tuple(map(float, value)) if isinstance(value, tuple) else float(value)
 
 
 def _shares(base: Loss, weights: Sequence[float]) -> tuple[float, ...]:
-    """By what the loss of a row of one output is multiplied, for each output."""
+    """Return the factor of each output's loss, when outputs are rows of their own."""
     total = sum(weights) if base.over_outputs == "mean" else 1.0
     return tuple(float(weight) / float(total) for weight in weights)
 
@@ -79,7 +79,7 @@ def _reference(
     def loss_and_gradient(
         scores: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace = np
     ) -> tuple[Array, Array]:
-        """Weighted sum of the rows' losses, and `scale` times its gradient in the scores."""
+        """Return the weighted sum of the rows' losses and `scale` times its gradient with respect to the scores."""
         numbers: dict[str, Any] = dict(changed)
         if smoothing:
             classes = 2 if base.outputs == "binary" else scores.shape[1]
@@ -119,7 +119,7 @@ from dnnkit.kernels._numba.jit import jit
 
 
 def _numba(base: Loss, given: Sequence[Numbers], smoothing: float, shares: tuple[float, ...] | None) -> str:
-    """A `cpu.py` that calls the base's row."""
+    """Return the text of a `cpu.py` that calls the base's row function."""
     text, targets = NUMBA_IMPORTS, "targets"
     if base.name in registry.RUNTIME_LOSSES:
         text += f"\n{registry.RUNTIME_LOSSES[base.name].cpu}\nrow_of_all = row\n"
@@ -144,7 +144,7 @@ def _numba(base: Loss, given: Sequence[Numbers], smoothing: float, shares: tuple
 
 
 def _listed(given: Sequence[Numbers], place: str = "") -> str:
-    """Further arguments of a call."""
+    """Return further arguments of a call, as source text."""
     return "".join(
         f", {place.format(number) if isinstance(value, tuple) else repr(value)}" for number, value in enumerate(given)
     )
@@ -177,7 +177,7 @@ __device__ __forceinline__ REAL row_loss(
 
 
 def _cuda(base: Loss, key: str, given: Sequence[Numbers], smoothing: float, shares: tuple[float, ...] | None) -> str:
-    """A `gpu.cu` that calls the base's row."""
+    """Return the text of a `gpu.cu` that calls the base's row function."""
     text = f'#include "losses/{base.name}/gpu.cu"\n\nnamespace loss::{key} {{\n\n'
     text += CUDA_SMOOTHED.format(kept=1 - smoothing) if smoothing else ""
     text += CUDA_ROW

@@ -1,7 +1,8 @@
-"""Known weaknesses of what dnnkit needs: `python -m tests.audit` asks pip-audit about the packages of this environment.
+"""Known vulnerabilities of dnnkit's requirements: `python -m tests.audit` runs pip-audit on the packages of this
+environment.
 
-Exit status 1 for a finding that `EXPLAINED` does not have. Where pip-audit is not installed, or its service is out of
-reach, a line says so, and the status is 0: nothing is known then, and no change of dnnkit would mend it.
+Exit status 1 for a finding that is not in `EXPLAINED`. Where pip-audit is not installed, or its service is unreachable,
+a line says so and the status is 0: nothing is known then, and no change of dnnkit would fix it.
 """
 
 import json
@@ -17,11 +18,11 @@ from tempfile import TemporaryDirectory
 from packaging.requirements import Requirement
 
 EXPLAINED: dict[str, str] = {}
-"""Identifier of a finding -> why it does not concern dnnkit."""
+"""Identifier of a finding -> why it does not affect dnnkit."""
 
 
 def needed(name: str, seen: set[str]) -> Iterator[str]:
-    """The distributions that a package needs, with their versions, as `name==version`."""
+    """Return the distributions that a package requires, with versions, as `name==version`."""
     for text in distribution(name).requires or ():
         requirement = Requirement(text)
         key = re.sub(r"[-_.]+", "-", requirement.name).lower()
@@ -37,7 +38,7 @@ def needed(name: str, seen: set[str]) -> Iterator[str]:
 
 
 def ask(packages: list[str], seconds: float = 300) -> list[dict] | str:
-    """What is known of each package; in words why nothing is."""
+    """Return the known findings per package, or the reason why there are none, as text."""
     if find_spec("pip_audit") is None:
         return "pip-audit is not installed"
     with TemporaryDirectory() as folder:
@@ -57,7 +58,7 @@ def ask(packages: list[str], seconds: float = 300) -> list[dict] | str:
 
 
 def findings(answer: list[dict]) -> Iterator[str]:
-    """In words, what is known and not explained."""
+    """Return the known findings that are not explained, as text."""
     for package in answer:
         for weakness in package.get("vulns", ()):
             if weakness["id"] not in EXPLAINED:
@@ -66,7 +67,7 @@ def findings(answer: list[dict]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Ask, and print what came of it."""
+    """Run the audit and print the result."""
     packages = sorted(needed("dnnkit", {"dnnkit"}))
     answer = ask(packages)
     if isinstance(answer, str):

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: which backends they run on, and a clean slate for what a process can set."""
+"""Fixtures for all tests: the backends they run on, and a clean process state."""
 
 import contextlib
 import gc
@@ -21,17 +21,18 @@ from dnnkit.backends.numba_backend import NumbaBackend
 from tests.requirements import gpu_is_required, require
 from tests.strict_backend import StrictBackend
 
-pytest_plugins = ["tests.cuda_compile.report"]  # a conftest.py beside it would not be read by the process that prints
+pytest_plugins = ["tests.cuda_compile.report"]  # the process that prints would not read a conftest.py in that folder
 
 settings.register_profile("dnnkit", deadline=None)  # timing never decides a test
 settings.load_profile("dnnkit")
 
 STRICT = "strict"
-"""An array-API library without mutation and without `base.py` overridden: see `strict_backend.py`."""
+"""An array-API library without mutation, running `base.py` without overrides: see `strict_backend.py`."""
 
 
 def tested_backends() -> list[str]:
-    """`DNNKIT_TEST_BACKENDS`, separated by commas; else all that work here or must, and the strict one."""
+    """Backends of `DNNKIT_TEST_BACKENDS`, separated by commas; by default all that work here or have to, and the strict
+    one."""
     if requested := os.environ.get("DNNKIT_TEST_BACKENDS"):
         return [name.strip() for name in requested.split(",")]
     works = [info.name for info in available() if info.available]
@@ -44,13 +45,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at everything takes longest; begun first, it leaves no process with a long test alone at the end."""
+    """Tests that scan the whole repository take longest: start them first, so that no process ends with a long test
+    alone."""
     items.sort(key=lambda item: item.nodeid.startswith(("tests/backends/", "tests/dnnkit/", "tests/kernels/")))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is collected stays to the end: no garbage collection need look through all of it, now or later."""
+    """Collected items live to the end: exclude them from all later garbage collections."""
     gc.disable()
     try:
         return (yield)
@@ -62,7 +64,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @contextmanager
 def in_force(name: str) -> Iterator[Backend]:
-    """The backend of that name, in force; one that was requested and cannot work is a failure."""
+    """Use the backend of that name; a requested backend that does not work is a failure."""
     with pytest.MonkeyPatch.context() as patch:
         if name == STRICT:
             patch.setitem(registry.BACKENDS._things, STRICT, StrictBackend)
@@ -73,14 +75,14 @@ def in_force(name: str) -> Iterator[Backend]:
 
 @pytest.fixture(params=tested_backends())
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each backend in turn, in force for the test."""
+    """Use each backend in turn for the test."""
     with in_force(request.param) as instance:
         yield instance
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_is_heard() -> Iterator[None]:
-    """Also where the tests run in the background: shells turn the signal off there, and every child inherits that."""
+    """Restore SIGINT, which shells ignore in background jobs and every child process inherits."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -88,14 +90,14 @@ def _ctrl_c_is_heard() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _children_share_bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Where none may be written beside the sources, each of hundreds of processes would compile all of dnnkit again:
-    they get a folder for it that ends with this session."""
+    """Where bytecode cannot be written next to the sources, hundreds of processes would compile all of dnnkit again:
+    give them a folder for it that is removed with this session."""
     if not sys.dont_write_bytecode:
         yield
         return
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bytecode"
-    with contextlib.suppress(FileExistsError):  # another worker's
+    with contextlib.suppress(FileExistsError):  # of another pytest worker
         folder.mkdir()
         _link_bytecode(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -105,20 +107,20 @@ def _children_share_bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def _link_bytecode(folder: Path) -> None:
-    """Of packages that are imported here; Python looks for it nowhere else then."""
+    """Write bytecode of the packages imported so far; Python then looks for it nowhere else."""
     for module in list(sys.modules.values()):
-        cached = getattr(module, "__cached__", None)  # modules that libraries make up may answer anything
+        cached = getattr(module, "__cached__", None)  # modules that libraries create may return anything
         file = Path(cached if isinstance(cached, str) else "nowhere")
         if file.is_file():
             link = folder / file.parents[1].relative_to(file.anchor) / file.name
             link.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):  # a process compiled it meanwhile
+            with contextlib.suppress(FileExistsError):  # another process has compiled it meanwhile
                 link.symlink_to(file)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_told_of_compiling() -> Iterator[None]:
-    """So that no test sees it among its own output; the tests of that have a patience of their own."""
+    """Compile kernels before any test captures output; the tests of the compilation message set their own delay."""
     if NumbaBackend.unavailable_reason() is not None:
         yield
         return
@@ -131,7 +133,7 @@ def _nothing_is_told_of_compiling() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test sees the user's choice of backend, nor another test's."""
+    """No test sees the user's choice of backend, nor that of another test."""
     monkeypatch.delenv("DNNKIT_BACKEND", raising=False)
     monkeypatch.delenv("DNNKIT_PARTITION", raising=False)
     monkeypatch.delenv("DNNKIT_DIVISION", raising=False)
@@ -142,8 +144,8 @@ def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def one_blas_thread() -> Iterator[None]:
-    """For tests that multiply many matrices by NumPy alone: on processors that others use, too, the threads of BLAS
-    wait for each other a hundred times as long as they compute."""
+    """For tests with many NumPy matrix products: on a busy machine BLAS threads wait for each other a hundred times as
+    long as they compute."""
     with blas_threads().bounded(1):
         yield
 

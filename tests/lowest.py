@@ -1,7 +1,7 @@
-"""The lowest versions that dnnkit says it works with: `make test-lowest` installs them, and has them train and read.
+"""The lowest versions that dnnkit supports: `make test-lowest` installs them, trains and reads files.
 
-A bound that nobody tries is a guess. Each of the core's requirements and of those of the given extras becomes `==` its
-lower bound; what they need themselves pip chooses. Then a short program runs there that uses all of them.
+An untested lower bound is a guess. Each requirement of the core and of the given extras becomes `==` its lower bound;
+pip chooses their own requirements. Then a short program runs that uses all of them.
 """
 
 import re
@@ -41,21 +41,21 @@ print(dk.TabularEncoder().fit_transform({"a": [1.0, 2.0, 3.0, 5.0] * 5, "b": ["u
 
 
 def lowest(text: str) -> str:
-    """A requirement, as the lowest version that fulfils it."""
+    """Return the requirement pinned to the lowest version that it allows."""
     requirement = Requirement(text)
     (bound,) = (each.version for each in requirement.specifier if each.operator == ">=")
     return f"{requirement.name}=={bound}"
 
 
 def pins() -> list[str]:
-    """All of them, by pyproject.toml."""
+    """Return all lowest versions according to pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [*project["dependencies"], *(line for name in EXTRAS for line in project["optional-dependencies"][name])]
     return [lowest(line) for line in lines]
 
 
 def main() -> int:
-    """Install them beside each other, and run the program and two commands."""
+    """Install them together, and run the program and two commands."""
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder) / "venv" / "bin" / "python"
         subprocess.run([sys.executable, "-m", "venv", python.parents[1]], check=True)

@@ -1,4 +1,4 @@
-"""What tests compare with: central differences, and errors in units of the last place."""
+"""What tests compare with: finite differences, and errors in units of the last place."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ ACTIVATIONS = (
     "step",
     "softmax",
 )
-"""Every activation that the design promises, kept here apart from the code that finds them."""
+"""Every activation that the design promises, listed separately from the code that finds them."""
 
 LOSSES = (
     "mean_squared_error",
@@ -34,7 +34,7 @@ LOSSES = (
 
 
 def central_difference(f: Callable[[Any], float], x: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Gradient of a number-valued f at x, by five-point differences: error of order h⁴."""
+    """Return the gradient of a scalar function f at x by five-point differences: error of order h⁴."""
     gradient = np.empty_like(x)
     for index in np.ndindex(x.shape):
         values = []
@@ -47,7 +47,7 @@ def central_difference(f: Callable[[Any], float], x: np.ndarray, h: float = 1e-5
 
 
 def relative_error(actual: Any, expected: Any) -> float:
-    """Largest |difference| over largest |expected|."""
+    """Return the largest |difference| divided by the largest |expected|."""
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     scale = max(float(np.abs(expected).max(initial=0)), 1e-300)
     return float(np.abs(actual - expected).max(initial=0)) / scale

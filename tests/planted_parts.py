@@ -1,6 +1,6 @@
 """A new part of each kind, as docs/extending.md says: the files it touches, and a program that trains with it.
 
-`PARTS` is what the document promises; `tests/test_extending.py` plants them all in a copy of the package.
+`PARTS` is what the document promises; `tests/test_extending.py` plants all of them in a copy of the package.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ Source:   -
 
 @dataclass(frozen=True)
 class Part:
-    """One new thing: which files it touches, by path, each with what is done to the text there ("" for a new file)."""
+    """A new part: the files it touches, by path, each with the change of its text ("" for a new file)."""
 
     kind: str
     files: dict[str, Callable[[str], str]]
     use: str
-    """Python that trains with it on the backend in force; `train(net, loss=..., metrics=...)` is given."""
+    """Return Python code that trains with it on the current backend; `train(net, loss=..., metrics=...)` is given."""
 
 
 def new(text: str) -> Callable[[str], str]:
-    """A file that was not there."""
+    """Return a new file."""
 
     def write(before: str) -> str:
         assert before == "", "the file is there already"
@@ -42,7 +42,7 @@ def new(text: str) -> Callable[[str], str]:
 
 
 def added(*texts: str, before: str = "") -> Callable[[str], str]:
-    """Text at the end of a file, or before a line of it."""
+    """Add text at the end of a file, or before a line of it."""
 
     def write(old: str) -> str:
         if not before:
@@ -54,7 +54,7 @@ def added(*texts: str, before: str = "") -> Callable[[str], str]:
 
 
 def contract(name: str, constants: str = "") -> Callable[[str], str]:
-    """A kernel's `__init__.py`."""
+    """Return the `__init__.py` of a kernel."""
     return new(CONTRACT.format(name=name, constants=constants))
 
 
@@ -311,7 +311,7 @@ PARTS = [
     ),
     Part(
         "layer with parameters",
-        {},  # planted with the one before, in the same file
+        {},  # planted together with the previous one, in the same file
         "train(dk.Sequential([dk.Dense(3), dk.layers.Gain(), dk.Dense(2)], seed=0))",
     ),
     Part(
@@ -373,7 +373,7 @@ PARTS = [
 
 
 def plant(parts: list[Part], root: Path) -> None:
-    """Do to the package in that folder what the parts say."""
+    """Apply the parts to the package in that folder."""
     for part in parts:
         for name, change in part.files.items():
             file = root / name

@@ -1,4 +1,4 @@
-"""Other processes that tests start: each is ended, its pipes are closed, and one that hangs says where."""
+"""Processes that tests start: each is ended, its pipes are closed, and a hanging one reports its stacks."""
 
 import os
 import signal
@@ -10,14 +10,14 @@ from threading import Timer
 from typing import Any, NoReturn
 
 PATIENCE = 300.0
-"""Seconds after which a process hangs: many times what any takes on a slow machine that does much else."""
+"""Seconds after which a process counts as hanging: many times what any takes on a slow, busy machine."""
 
 LAST_WORDS = 20.0
-"""Seconds that a process which hangs has for saying where."""
+"""Seconds that a hanging process has to print its stacks."""
 
 
 class Process(subprocess.Popen[str]):
-    """One that `started` has started."""
+    """A process that `started` has started."""
 
     def __init__(self, command: Sequence[str | Path], patience: float, **options: Any) -> None:
         super().__init__(command, **options)
@@ -28,7 +28,7 @@ class Process(subprocess.Popen[str]):
         self._watchdog.start()
 
     def _ask_where(self) -> None:
-        """End it by what makes Python print the stack of each thread; so nobody waits for it any longer."""
+        """End it by the signal that makes Python print the stack of each thread, which also ends the wait for it."""
         self.hangs = True
         self.send_signal(signal.SIGABRT)
         with suppress(subprocess.TimeoutExpired):
@@ -36,12 +36,12 @@ class Process(subprocess.Popen[str]):
         self._kill_all()
 
     def _kill_all(self) -> None:
-        """With all that it has started, which may hold its pipes."""
+        """Kill it with all its children, which may hold its pipes."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def line(self, beginning: str = "") -> str:
-        """The next line of its output that begins so; there must be one."""
+        """Return the next output line that begins with this; there has to be one."""
         assert self.stdout is not None
         for line in self.stdout:
             self._said["output"] += line
@@ -51,7 +51,7 @@ class Process(subprocess.Popen[str]):
         self.fail(f"ended with {self.returncode} before a line {beginning!r}")
 
     def end(self, given: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Wait for its end; all that it said."""
+        """Wait for its end and return its output."""
         output, errors = self.communicate(given)
         self._said["output"] += output or ""
         self._said["errors"] += errors or ""
@@ -60,7 +60,7 @@ class Process(subprocess.Popen[str]):
         return subprocess.CompletedProcess(self.args, self.returncode, self._said["output"], self._said["errors"])
 
     def close(self) -> None:
-        """End it, however far it is, and read the rest."""
+        """Kill it and read the rest of its output."""
         self._watchdog.cancel()
         if self.hangs:
             self._watchdog.join()
@@ -80,7 +80,7 @@ class Process(subprocess.Popen[str]):
             self.fail(f"hung for {self._patience:g} s")
 
     def fail(self, what: str) -> NoReturn:
-        """Raise what is wrong with it, with all that it said."""
+        """Raise an error with its whole output if it failed."""
         said = "".join(f"\n--- its {name}:\n{text}" for name, text in self._said.items())
         raise AssertionError(f"{self.args} {what}{said}")
 
@@ -95,9 +95,9 @@ def started(
     patience: float = PATIENCE,
     **options: Any,
 ) -> Iterator[Process]:
-    """A process, ended with this block at the latest; fails with its threads' stacks if it runs longer than `patience`.
+    """Start a process that ends with this block at the latest; fail with its threads' stacks after `patience` seconds.
 
-    It has a session of its own. Other options are as `subprocess.Popen` takes them.
+    It has its own session. Other options are those of `subprocess.Popen`.
     """
     environment = {**(os.environ if env is None else env), "PYTHONFAULTHANDLER": "1"}
     process = Process(
@@ -115,15 +115,15 @@ def started(
         yield process
     finally:
         process.close()
-        process.check()  # before what a test says of a process that was ended
+        process.check()  # reported before what a test says about a process that was ended
 
 
 def run(
     command: Sequence[str | Path], *, given: str | None = None, check: bool = False, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """What a process says from its beginning to its end, which is no failure if that is to be checked.
+    """Run a process to its end and return its output; a failure is raised if it is checked.
 
-    Options are as `started` takes them.
+    Options are those of `started`.
     """
     if given is not None:
         options["stdin"] = subprocess.PIPE

@@ -15,7 +15,7 @@ from tests.cuda_compile import nvrtc
 
 @cache
 def gnu_compiler() -> str | None:
-    """GNU's g++; on a Mac that is another compiler's name."""
+    """Whether g++ is GNU's; on a Mac that name is another compiler."""
     path = shutil.which("g++")
     if path is None or "Free Software Foundation" not in subprocess.check_output([path, "--version"], text=True):
         return None
@@ -26,18 +26,18 @@ NEEDED: dict[str, tuple[str, Callable[[], str | None]]] = {
     "cuda_on_cpu": ("g++", gnu_compiler),
     "cuda_compile": ("NVRTC: pip install nvidia-cuda-nvrtc", nvrtc.find),
 }
-"""For each marker, what it needs in words, and where that is."""
+"""For each marker, its requirement in words, and how to find it."""
 
 
 def gpu_is_required() -> bool:
-    """Whether tests that need a GPU must run."""
+    """Return whether tests that need a GPU have to run."""
     return os.environ.get("DNNKIT_REQUIRE_GPU", "0") not in ("", "0")
 
 
 def require(item: pytest.Item) -> None:
-    """Skip the test if what its markers need is not here; in CI, which sets `CI`, fail it.
+    """Skip the test if the requirements of its markers are missing; in CI, which sets `CI`, fail it.
 
-    CI has no GPU: whoever has one sets DNNKIT_REQUIRE_GPU=1, and a test that needs one is then no longer skipped.
+    CI has no GPU. With DNNKIT_REQUIRE_GPU=1 a test that needs one is not skipped.
     """
     if item.get_closest_marker("gpu") and (reason := CupyBackend.unavailable_reason()):
         if gpu_is_required():

@@ -1,6 +1,6 @@
-"""A backend that gives its namespace and nothing else: array-api-strict, with assignment to elements forbidden.
+"""A backend that provides only its namespace: array-api-strict, with assignment to elements forbidden.
 
-What passes on it needs nothing of NumPy beyond the array-API standard and writes into no array.
+What passes on it needs nothing from NumPy beyond the array-API standard and writes into no array.
 """
 
 import sys
@@ -30,8 +30,8 @@ def _immutable(self: Any, key: Any, value: Any) -> None:
 _array = type(array_api_strict.asarray(0))
 _array.__setitem__ = _immutable
 
-# The same checks in less time: each operation looks for dtypes in tuples, by comparisons (a set has hashes, and the
-# same object need not be compared), each index for the attributes of a protocol.
+# The same checks in less time: operations look up dtypes in tuples by comparison (a set needs hashes, and identical
+# objects need no comparison), and indices by the attributes of a protocol.
 _module = sys.modules[_array.__module__]
 _module._all_dtypes = frozenset(_module._all_dtypes)
 _module._dtype_categories = {name: frozenset(dtypes) for name, dtypes in _module._dtype_categories.items()}

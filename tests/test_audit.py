@@ -1,4 +1,4 @@
-"""The audit: a finding fails, an explained one and a service out of reach do not."""
+"""The audit: a finding fails; an explained one and an unreachable service do not."""
 
 import pytest
 

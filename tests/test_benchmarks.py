@@ -1,4 +1,4 @@
-"""The suites of pytest-benchmark: results are kept, compared and drawn as its users expect."""
+"""The suites of pytest-benchmark: results are stored, compared and plotted as its users expect."""
 
 import json
 import os
@@ -14,19 +14,19 @@ from tests import processes
 
 ROOT = Path(__file__).parents[1]
 ALONE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
-"""With one of several processes that test, nothing would be measured."""
+"""pytest-benchmark measures nothing in a worker of pytest-xdist."""
 
 SHORT = "-k 'thousand or (steps and 64)' --benchmark-max-time=0.001 --benchmark-min-rounds=2 -p no:cacheprovider"
 
 
 def commands() -> list[str]:
-    """Those that docs/benchmarking.md gives to compare backends."""
+    """The commands that docs/benchmarking.md gives for comparing backends."""
     (block,) = re.findall(r"^```\n(DNNKIT_BACKEND=.*?)^```", (ROOT / "docs/benchmarking.md").read_text(), re.M | re.S)
     return block.splitlines()
 
 
 def run_here(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """A command as it stands in the documents, run quickly; what it keeps is kept in the folder."""
+    """Run a command of the documents, with little to measure; stored results go to the folder."""
     scripts = str(Path(sys.executable).parent)
     settings = f" -c {shlex.quote(str(ROOT / 'pyproject.toml'))} --rootdir={shlex.quote(str(ROOT))} {SHORT}"
     command = command.replace("benchmarks/", f"{shlex.quote(str(ROOT))}/benchmarks/")
@@ -59,7 +59,7 @@ def test_two_backends_are_compared_as_it_is_documented(tmp_path: Path) -> None:
             assert f"{name} ({number:04}_{backend})" in result.stdout
 
 
-def test_a_backend_that_cannot_work_ends_the_run_with_the_reason(tmp_path: Path) -> None:
+def test_an_unusable_backend_ends_the_run_with_the_reason(tmp_path: Path) -> None:
     result = run_here(commands()[0].replace("=numpy ", "=nonsense "), tmp_path)
     assert result.returncode == pytest.ExitCode.USAGE_ERROR
     assert "there is no backend 'nonsense' (from: environment variable DNNKIT_BACKEND)" in result.stderr

@@ -1,4 +1,4 @@
-"""The Dockerfile of docs/containers.md: its steps, one by one, in a folder that stands for the image; no Docker."""
+"""The Dockerfile of docs/containers.md: its steps, one by one, in a folder in place of the image; without Docker."""
 
 import json
 import os
@@ -42,14 +42,14 @@ runpy.run_module("dnnkit", run_name="__main__")
 
 
 def dockerfile() -> list[tuple[str, str]]:
-    """The instructions and what follows them."""
+    """Return the instructions and their arguments."""
     (text,) = re.findall(r"^```dockerfile\n(.*?)^```", (ROOT / "docs" / "containers.md").read_text(), re.M | re.S)
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
     return [tuple(line.split(maxsplit=1)) for line in lines]  # type: ignore[misc]
 
 
 class Image:
-    """A folder with a Python that has what dnnkit needs; absolute paths of the Dockerfile are in it."""
+    """Return a folder with a Python that has dnnkit's requirements; absolute paths of the Dockerfile are inside it."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.user, self.command = root, "", list[str]()
@@ -65,8 +65,8 @@ class Image:
             "PATH": f"{root / 'venv' / 'bin'}:/usr/bin:/bin",
             "HOME": str(root / "root"),
             "TMPDIR": str(root / "tmp"),
-            "PIP_NO_DEPS": "1",  # they are there
-            "PIP_NO_BUILD_ISOLATION": "0",  # which means that there is none
+            "PIP_NO_DEPS": "1",  # they are installed already
+            "PIP_NO_BUILD_ISOLATION": "0",  # "0" disables build isolation
             "PIP_NO_INDEX": "1",
         }
 
@@ -107,7 +107,7 @@ class Image:
                 shutil.copy(ROOT / name, target / name)
 
     def start(self) -> subprocess.CompletedProcess[str]:
-        """What the container does, as its user."""
+        """Run what the container runs, as its user."""
         program, *arguments = self.command
         assert program == "dnnkit"
         python = self.root / "venv" / "bin" / "python"
@@ -118,7 +118,7 @@ class Image:
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A folder that every user can read, as pytest's are not."""
+    """Return a folder that every user can read, unlike pytest's."""
     folder = Path(tempfile.mkdtemp(prefix="dnnkit-image-"))
     folder.chmod(0o755)
     yield folder
@@ -146,10 +146,10 @@ def test_its_container_trains_and_compiles_nothing(root: Path) -> None:
     assert any(name.endswith(".kernel") for name in shipped)
     done = image.start()
     assert done.returncode == 0, done.stderr
-    assert "dnnkit:" not in done.stderr  # Matplotlib tells that there is no home
+    assert "dnnkit:" not in done.stderr  # Matplotlib reports the missing home folder
     assert "backend numba" in done.stdout
     assert "test accuracy" in done.stdout
     assert files(cache) == shipped
     uid = image.user.partition(":")[0]
-    own = files(root / "tmp" / f"dnnkit-{uid}")  # there is no home
+    own = files(root / "tmp" / f"dnnkit-{uid}")  # there is no home folder
     assert not [name for name in own if name.endswith((".kernel", ".lock"))]

@@ -13,6 +13,7 @@ from tests.kernels.checkouts import copy_checkout, environment
 from tests.planted_parts import PARTS, plant
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "extending.md"
+WORKED = DOCUMENT.parent / "write-a-kernel.md"
 AT_MOST = 2
 
 PROGRAM = '''
@@ -87,7 +88,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What became of each part on each backend."""
+    """Return the result of each part on each backend."""
     root = copy_checkout(tmp_path_factory.mktemp("extended"))
     (root / "tests").symlink_to(Path(__file__).parent)
     plant(PARTS, root)
@@ -95,7 +96,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     command = [sys.executable, "-c", PROGRAM, parts, "numpy,numba,strict,cupy"]
     cache = tmp_path_factory.mktemp("cache")
     (cache / "dnnkit").mkdir()
-    (cache / "dnnkit" / "cuda_on_cpu").symlink_to(cache_folder())  # for the kernels that are as they ship
+    (cache / "dnnkit" / "cuda_on_cpu").symlink_to(cache_folder())  # for the kernels that are unchanged
     done = processes.run(command, cwd=root, env=environment(root, cache))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -117,7 +118,7 @@ def test_where_a_part_is_not_compiled_the_plan_says_so(planted: dict[str, list[s
 
 
 def rows() -> dict[str, list[str]]:
-    """Kind -> files, as the document's first table says."""
+    """Kind -> files, according to the first table of the document."""
     table = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", DOCUMENT.read_text(), flags=re.MULTILINE)
     return {kind.strip(): re.findall(r"`([^`]+)`", files) for kind, files in table}
 
@@ -128,3 +129,33 @@ def test_the_document_names_the_files_that_were_touched(part) -> None:
     assert 1 <= len(said) <= AT_MOST
     for file in part.files:
         assert any(re.fullmatch(re.escape(name).replace("<name>", r"\w+"), file) for name in said), (file, said)
+
+
+def titled(document: Path) -> dict[str, str]:
+    """The blocks of a document that are files: path -> text."""
+    found = re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```', document.read_text(), re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def test_the_kernel_of_the_worked_example_is_right_in_every_version(tmp_path: Path) -> None:
+    """Reference, NumPy, Numba and CUDA on the CPU are asked what every kernel is asked; then it trains."""
+    root = copy_checkout(tmp_path / "extended")
+    files = titled(WORKED)
+    assert len(files) == 5
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for name in ("tests", "benchmarks", "docs", "tools", "pyproject.toml"):
+        (root / name).symlink_to(Path(__file__).parents[1] / name)
+    cache = tmp_path / "cache"
+    (cache / "dnnkit").mkdir(parents=True)
+    (cache / "dnnkit" / "cuda_on_cpu").symlink_to(cache_folder())
+    commands = re.findall(r"^```sh\n(.*?)^```", WORKED.read_text(), re.MULTILINE | re.DOTALL)
+    asked = [sys.executable, *commands[0].split()[1:], "-v", "-p", "no:cacheprovider"]
+    said = ""
+    for command in (asked, [sys.executable, "-W", "error", "use.py"]):
+        done = processes.run(command, cwd=root, env=environment(root, cache))
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        said += done.stdout
+    for version in ("numpy", "numba", "CUDA on the CPU"):
+        assert f"[{version}-activation-values-squareplus] PASSED" in said

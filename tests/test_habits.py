@@ -1,4 +1,4 @@
-"""What guards and describes the project says the same as the project."""
+"""Files that guard and describe the project agree with it."""
 
 import re
 from pathlib import Path
@@ -30,6 +30,6 @@ def test_actions_are_pinned_and_every_python_is_tried():
 
 
 def test_nothing_says_that_it_is_on_an_index():
-    """`pip install 'dnnkit[plot]'` adds to the dnnkit that is installed, and asks no index for it."""
+    """`pip install 'dnnkit[plot]'` adds to the installed dnnkit, and asks no index for it."""
     for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         assert not re.search(r"pip install '?dnnkit(?![-\[])|pypi\.org/p", document.read_text()), document.name

@@ -1,4 +1,4 @@
-"""The house: which way imports point, what importing costs, what is installed, what the documents promise."""
+"""The structure of the repository: direction and cost of imports, installed files, promises of the documents."""
 
 import ast
 import re
@@ -23,13 +23,13 @@ LEAVES = {
 }
 ALLOWED = {"kernels": {"dnnkit.kernels"} | LEAVES, "backends": {"dnnkit.backends", "dnnkit.kernels"} | LEAVES}
 RELATIVE = ROOT / "dnnkit" / "bench" / "peers"
-"""Only here are imports relative: an interpreter without dnnkit runs the folder as a package of another name."""
+"""Imports are relative only in this folder: an interpreter without dnnkit runs it as a package of another name."""
 ARRAY_LIBRARIES = {"numba", "cupy", "cupyx", "llvmlite"}
 
 
 @cache
 def imported(file: Path) -> set[str]:
-    """Every module that a file imports, anywhere in it."""
+    """Return every module that a file imports, anywhere in it."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
@@ -65,7 +65,7 @@ def test_dnnkit_itself_imports_no_array_library_but_numpy() -> None:
 
 
 def test_what_measures_a_peer_needs_nothing_of_dnnkit() -> None:
-    """Its interpreter may have NumPy and the peer's library alone, so what a child imports stays in the folder."""
+    """The child's interpreter may have only NumPy and the peer's library, so its imports stay in the folder."""
     to_do, seen = {RELATIVE / "__main__.py", RELATIVE / "run_one.py", *RELATIVE.glob("*_peer.py")}, set()
     while to_do:
         file = to_do.pop()
@@ -81,7 +81,7 @@ def test_what_measures_a_peer_needs_nothing_of_dnnkit() -> None:
     assert not {"parent", "report", "plots", "results"} & seen
 
 
-def test_private_parts_of_numba_are_imported_by_one_file_and_used_in_one_folder() -> None:
+def test_private_parts_of_numba_are_used_in_one_folder() -> None:
     for file in (*sources("kernels"), *sources("backends"), *sources("dnnkit")):
         private = {name for name in imported(file) if re.match(r"numba\.(_|core|np|cpython|typed|misc)", name)}
         assert not private or file.name == "private.py", (file, private)
@@ -100,7 +100,7 @@ def test_what_all_packages_may_import_are_leaves() -> None:
 
 
 def test_a_planted_import_in_the_wrong_direction_fails_lint(tmp_path: Path) -> None:
-    """The lint rule is there and works: a copy of the configuration refuses each forbidden import."""
+    """The lint rule works: a copy of the configuration rejects each forbidden import."""
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     for folder, line in [
         ("dnnkit", "import numba"),
@@ -119,7 +119,7 @@ def test_a_planted_import_in_the_wrong_direction_fails_lint(tmp_path: Path) -> N
         assert "TID251" in result.stdout, (folder, line, result.stdout + result.stderr)
 
 
-def test_what_dnnkit_has_loads_neither_compilers_nor_plots_nor_data() -> None:
+def test_imports_of_dnnkit_load_no_compiler_plots_or_data() -> None:
     heavy = ["numba", "cupy", "matplotlib", "sklearn", "scipy", "rich", "typer", "threadpoolctl", "safetensors"]
     code = f"""
 import sys, dnnkit
@@ -147,7 +147,7 @@ def test_the_symlinks_are_relative_and_committed() -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_and_the_source_distribution_hold_dnnkit_alone(tmp_path: Path) -> None:
+def test_wheel_and_sdist_contain_dnnkit_alone(tmp_path: Path) -> None:
     source = tmp_path / "source"
     files = processes.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT)
     if files.returncode != 0:

@@ -13,22 +13,23 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {"dnnkit": ROOT / "dnnkit", "dnnkit.backends": ROOT / "backends", "dnnkit.kernels": ROOT / "kernels"}
 
 Graph: TypeAlias = Mapping[str, Mapping[str, int]]
-"""For each module, by its file below the root: the files it imports, and the line that does."""
+"""Return, per module by its file below the root, the files it imports and the lines that do."""
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the three packages by its full name; a package stands for its `__init__.py`."""
+    """Return every module of the three packages by its full name; a package stands for its `__init__.py`."""
     found = {}
     for package, folder in PACKAGES.items():
         for path in folder.rglob("*.py"):
-            if path.resolve() == path:  # not by way of a symlink
+            if path.resolve() == path:  # not through a symlink
                 parts = path.relative_to(folder).with_suffix("").parts
                 found[".".join((package, *parts)).removesuffix(".__init__")] = path
     return found
 
 
 def imports(path: Path, known: Mapping[str, Path]) -> Iterator[tuple[str, int]]:
-    """The modules that a file imports, anywhere in it, and where; not the packages that Python imports on the way."""
+    """Return the modules that a file imports, anywhere in it, and where; without the parent packages that Python
+    imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names if alias.name in known)
@@ -46,7 +47,7 @@ def import_graph() -> Graph:
 
 
 def shortest_cycle(graph: Graph, start: str) -> list[str]:
-    """The files of the shortest cycle through that one, which is the first and the last; [] if there is none."""
+    """Return the files of the shortest cycle through this one, which is first and last; [] if there is none."""
     paths = [[start]]
     seen = set()
     for path in paths:
@@ -70,7 +71,7 @@ def reachable(graph: Graph, start: str) -> set[str]:
 
 
 def components(graph: Graph) -> list[set[str]]:
-    """Sets of files that import one another, directly or by way of others."""
+    """Return sets of files that import one another, directly or indirectly."""
     reached = {file: reachable(graph, file) for file in graph}
     found: list[set[str]] = []
     for file in sorted(graph):

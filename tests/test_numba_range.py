@@ -1,4 +1,4 @@
-"""Both ends of the range of Numba's versions: an environment of each trains, and has the parts that are not public."""
+"""Both ends of the range of Numba versions: an environment of each trains and has the private parts in use."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ TOOLS = ["pytest", "pytest-xdist", "hypothesis", "array-api-strict", "nbformat"]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wanted", [f"numba=={OLDEST}.*", f"numba<{AFTER}"], ids=["oldest", "newest"])
-def test_an_environment_with_that_version_compiles_as_it_should(wanted: str, tmp_path: Path) -> None:
+def test_the_numba_version_compiles_as_it_should(wanted: str, tmp_path: Path) -> None:
     environment = {**os.environ, "DNNKIT_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": ""}
     checkout = tmp_path / "checkout"  # without the archive, so that Numba has something to do
     ignored = shutil.ignore_patterns("archive", "__pycache__", ".*", "build")

@@ -1,4 +1,4 @@
-"""What tests know of a process that hangs, and what they leave of one that they started."""
+"""Processes that hang are reported, and tests leave none behind."""
 
 import signal
 import subprocess
@@ -30,7 +30,7 @@ def hang() -> None:
         process.end()
 
 
-def test_one_that_hangs_says_what_it_said_and_where_each_thread_is() -> None:
+def test_a_hanging_process_reports_its_output_and_stacks() -> None:
     with pytest.raises(AssertionError) as failure:
         hang()
     for part in ("hung for 300 s", "its output:\nbegun\n", "in waits_for_ever", "Current thread"):
@@ -50,7 +50,7 @@ def test_one_that_ends_too_early_says_why() -> None:
         assert part in str(failure.value)
 
 
-def test_a_test_that_fails_leaves_neither_process_nor_pipe_nor_thread() -> None:
+def test_a_failing_test_leaves_no_process_pipe_or_thread() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(ZeroDivisionError), started(python(WAITS), stdin=subprocess.PIPE) as process:

@@ -1,4 +1,4 @@
-"""What tests that need a GPU do where there is none: they are skipped, or, where one is required, fail."""
+"""Tests that need a GPU are skipped where there is none, and fail where one is required."""
 
 import os
 import re

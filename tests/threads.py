@@ -1,4 +1,4 @@
-"""Functions in threads of their own, and what they raised."""
+"""Run functions in threads and collect their exceptions."""
 
 import sys
 import threading
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def together(*functions: Callable[[], object]) -> list[BaseException]:
-    """Run each in a thread; the exceptions that they raised. A thread that does not end fails the test."""
+    """Run each in a thread; return their exceptions. A thread that does not end fails the test."""
     failures: list[BaseException] = []
 
     def run(function: Callable[[], object]) -> None:

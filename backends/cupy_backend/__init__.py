@@ -1,4 +1,4 @@
-"""CuPy on an NVIDIA GPU: kernels in CUDA C++, data that may be larger than the GPU's memory."""
+"""CuPy backend for NVIDIA GPUs: kernels in CUDA C++, and data that may exceed the GPU's memory."""
 
 from dnnkit.backends.cupy_backend.backend import CupyBackend
 

@@ -1,7 +1,8 @@
-"""CuPy: the operations of `base.py` on an NVIDIA GPU, with CUDA kernels of our own where a pass over memory is saved.
+"""CuPy backend: the operations of `base.py` on an NVIDIA GPU, with custom CUDA kernels where fusion saves memory
+passes.
 
-Importing this module does not import CuPy, and choosing the backend asks for a driver before it does. Nothing in a
-training step waits for the GPU, nor takes memory that grows: results go to buffers that are made once.
+Importing this module does not import CuPy, and choosing the backend checks for a driver first. A training step neither
+waits for the GPU nor allocates growing memory: results go to buffers that are allocated once.
 """
 
 import os
@@ -24,18 +25,19 @@ from dnnkit.kernels.array import Array, Namespace
 
 NOTHING = nullcontext()
 STAGED = 16 << 20
-"""Bytes of an array of the host at most that CuPy may copy to pinned memory first, which it keeps."""
+"""Maximum bytes of a host array that CuPy may stage in pinned memory, which it keeps."""
 
 WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-"""What cuBLAS reads when it begins, and eight workspaces of 4 MiB. Without, it gives the same bits only while a single
-stream has work for it, as NVIDIA's documentation says under "results reproducibility"."""
+"""Environment variable that cuBLAS reads at start-up: eight workspaces of 4 MiB. Without it, results are deterministic
+only while a single stream is active, as NVIDIA documents under "results reproducibility".
+"""
 
 ON_GPU = (2, 13)
-"""DLPack's numbers for memory of a CUDA device, and for memory that host and devices share."""
+"""DLPack device types of CUDA device memory and of managed memory."""
 
 
 class CupyBackend(CupyOperations, Backend):
-    """One NVIDIA GPU: the first one, or another by its number, as in `cupy:1`."""
+    """One NVIDIA GPU: the first, or another by number, as in `cupy:1`."""
 
     name = "cupy"
     install = "pip install 'dnnkit[gpu]'"
@@ -54,13 +56,13 @@ class CupyBackend(CupyOperations, Backend):
 
     @classmethod
     def unavailable_reason(cls) -> str | None:
-        """In words: CuPy is missing, or a driver, a GPU, or they are of different versions."""
+        """Return what is missing or mismatched: CuPy, a driver, a GPU, their versions."""
         found = cuda_diagnosis.diagnose(cuda_diagnosis.probe())
         return found.reason if found else None
 
     @classmethod
     def remedy(cls) -> str:
-        """The pip command for the CUDA that the driver knows; empty where nothing is to be installed."""
+        """Return the pip command for the driver's CUDA version; empty if nothing needs to be installed."""
         found = cuda_diagnosis.diagnose(cuda_diagnosis.probe())
         return found.remedy if found else ""
 
@@ -73,12 +75,12 @@ class CupyBackend(CupyOperations, Backend):
 
     @property
     def device(self) -> str:
-        """The GPU's number and name."""
+        """Number and name of the GPU."""
         name = self.xp.cuda.runtime.getDeviceProperties(self.number)["name"]
         return f"GPU {self.number}, {name.decode() if isinstance(name, bytes) else name}"
 
     def diagnose(self) -> list[Finding]:
-        """Which CUDA the driver and CuPy speak, and how much memory is free."""
+        """Report the CUDA versions of driver and CuPy, and the free memory."""
         state = cuda_diagnosis.probe()
         driver, built = (cuda_diagnosis.dotted(version or 0) for version in (state.driver, state.cuda))
         free, total = self.memory()
@@ -90,7 +92,7 @@ class CupyBackend(CupyOperations, Backend):
     # -- building ----------------------------------------------------------------------------------------------------
 
     def unsupported_reason(self, program: Program) -> str | None:
-        """Which parts have no CUDA version, and are computed with CuPy's functions by their formulas."""
+        """Return which parts have no CUDA version and are computed by CuPy from their formulas."""
         if (reason := super().unsupported_reason(program)) is not None:
             return reason
         missing = {name for name in program.kernels if not registry.has_gpu_version(name)}
@@ -99,7 +101,7 @@ class CupyBackend(CupyOperations, Backend):
         return f"no CUDA version of {', '.join(sorted(missing))}" if missing else None
 
     def seconds_per_step(self, program: Program, rows: int) -> float | None:
-        """By constants of this GPU, measured when first asked for; of parts without a kernel nothing is known."""
+        """Predict from constants of this GPU, measured on first use; None for parts without a kernel."""
         if self.unsupported_reason(program) is not None:
             return None
         if self._gpu is None:
@@ -107,7 +109,7 @@ class CupyBackend(CupyOperations, Backend):
         return cost_model.seconds_per_step(program, rows, self._gpu)
 
     def build(self, program: Program) -> Executable:
-        """The stages one by one, on kernels that fuse what stands around a product; data may be larger than the GPU."""
+        """Return an executable that runs stage by stage on fused kernels; data may exceed the GPU's memory."""
         from dnnkit.backends.cupy_backend.executable import CupyExecutable
 
         if (reason := self.unsupported_reason(program)) is not None:
@@ -115,14 +117,14 @@ class CupyBackend(CupyOperations, Backend):
         return CupyExecutable(self, program, self.plan(program, "CUDA kernels, stage by stage"))
 
     def on_device(self) -> AbstractContextManager[Any]:
-        """The context in which arrays are made and used on this backend's GPU."""
+        """Return the context in which arrays are created and used on this backend's GPU."""
         if getattr(self._of_thread, "is_inside", False):
             return NOTHING
-        return _OnGpu(self.xp.cuda.Device(self.number))  # one a use: threads must not share it
+        return _OnGpu(self.xp.cuda.Device(self.number))  # one per use, because threads must not share it
 
     @contextmanager
     def stay_on_device(self) -> Iterator[None]:
-        """As `here`, for long: the operations within, a dozen a step, need not switch to the GPU each."""
+        """As `on_device`, for longer: the operations within, a dozen per step, need not switch devices."""
         with self.on_device():
             before = getattr(self._of_thread, "is_inside", False)
             self._of_thread.is_inside = True
@@ -132,7 +134,7 @@ class CupyBackend(CupyOperations, Backend):
                 self._of_thread.is_inside = before
 
     def memory(self) -> tuple[int, int]:
-        """(bytes that can still be had, bytes in all); what CuPy's pool holds unused can be had."""
+        """Return (bytes available, total bytes); unused memory of CuPy's pool is available."""
         with self.on_device():
             free, total = self.xp.cuda.runtime.memGetInfo()
             pool = self.xp.get_default_memory_pool()
@@ -144,11 +146,11 @@ class CupyBackend(CupyOperations, Backend):
     # -- arrays ------------------------------------------------------------------------------------------------------
 
     def owns(self, x: Any) -> bool:
-        """Whether x is an array of CuPy's."""
+        """Whether x is a CuPy array."""
         return isinstance(x, self.xp.ndarray)
 
     def as_input(self, x: Any) -> Array:
-        """x where it is if a GPU has it, through DLPack or `__cuda_array_interface__`; else a NumPy array."""
+        """Return x as it is if on a GPU, through DLPack or `__cuda_array_interface__`; otherwise as a NumPy array."""
         if isinstance(x, np.ndarray):
             return x
         with self.on_device():
@@ -159,10 +161,10 @@ class CupyBackend(CupyOperations, Backend):
                     x = self.xp.asarray(x)
                 else:
                     return np.asarray(x)
-            return x if x.device.id == self.number else x.copy()  # CuPy copies from GPU to GPU
+            return x if x.device.id == self.number else x.copy()  # CuPy copies between GPUs
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """An array on the GPU; one of the host is converted on the side on which it is smaller."""
+        """Return an array on the GPU; a host array is converted on whichever side it is smaller."""
         x = self.as_input(x)
         with self.on_device():
             if self.owns(x):
@@ -172,16 +174,16 @@ class CupyBackend(CupyOperations, Backend):
             return self._uploaded(np.ascontiguousarray(x, smaller).reshape(x.shape), wanted)
 
     def _uploaded(self, x: HostArray, dtype: Any) -> Array:
-        """A copy in that dtype on the GPU, whose memory holds no more than that, and a piece on its way.
+        """Copy an array to the GPU in this dtype, using no more memory there than the copy and one staged piece.
 
-        A large array goes straight from where it is, or the host would hold it twice, once pinned.
+        A large array is sent directly, otherwise the host would hold a second, pinned copy.
         """
         if x.nbytes <= STAGED:
             return self.xp.asarray(x).astype(dtype, copy=False)
         copy = self.xp.empty(x.shape, dtype)
         if x.dtype == dtype:
             copy.set(x)
-            self.xp.cuda.get_current_stream().synchronize()  # x may be somebody's to change, or gone, from here on
+            self.xp.cuda.get_current_stream().synchronize()  # from here on the caller may change or free x
             return copy
         flat, numbers = copy.reshape(-1), x.reshape(-1)
         for start in range(0, x.size, STAGED // x.itemsize):
@@ -190,30 +192,30 @@ class CupyBackend(CupyOperations, Backend):
         return copy
 
     def to_numpy(self, x: Array) -> HostArray:
-        """A copy on the host; this waits for the GPU."""
+        """Return a copy on the host; waits for the GPU."""
         if not self.owns(x):
             return np.asarray(x)
         with self.on_device():
             return np.asarray(self.xp.asnumpy(x))
 
     def buffer(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Memory for a result."""
+        """Allocate memory for a result."""
         with self.on_device():
             return self.xp.empty(shape, dtype)
 
     def zeros(self, size: int, dtype: Any) -> Array:
-        """A flat array of zeros."""
+        """Return a flat array of zeros."""
         with self.on_device():
             return self.xp.zeros(size, dtype)
 
     def wait(self) -> None:
-        """For the GPU."""
+        """Wait for the GPU."""
         with self.on_device():
             self.xp.cuda.get_current_stream().synchronize()
 
 
 class _OnGpu:
-    """The context of a device of CuPy's; what CUDA reports within is an error of ours."""
+    """The context of a CuPy device; CUDA errors raised within become dnnkit's errors."""
 
     def __init__(self, device: Any) -> None:
         self._device = device

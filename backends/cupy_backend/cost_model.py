@@ -1,12 +1,12 @@
-"""How long a training step takes on a GPU: for its launches, and for what the GPU computes and moves.
+"""Cost model of a training step on a GPU: its launches, and what the GPU computes and moves.
 
-    launches:   seconds of a step, and of each layer besides, as two small networks take here
-    products:   FLOPs / FLOPs per second, of the dtype
+    launches:   seconds per step, and per layer in addition, as two small networks take here
+    products:   FLOPs / FLOPS of the dtype
     the rest:   bytes read and written / bytes per second
     the batch:  bytes from the host / bytes per second
 
-They are added up as if nothing overlapped, and the batch counts as if it came from the host in every step, as it does
-in a first epoch. So a step is thought too long, at most twice as long: "auto" errs towards the processor.
+The terms are added as if nothing overlapped, and the batch counts as coming from the host in every step, as in a first
+epoch. So a step is overestimated, by at most a factor of two: "auto" errs towards the CPU.
 """
 
 import json
@@ -35,30 +35,39 @@ if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
 
 FORMAT = 2
-"""Of what is kept. Raised whenever the CuPy backend's steps become faster or slower, so that they are measured anew."""
+"""Format of the kept measurements; incremented whenever the CuPy backend's steps become faster or slower."""
 
 PASSES = 6
-"""How often a stage's outputs are read or written element by element, as on the processor."""
+"""Elementwise passes over a stage's outputs, as on the CPU."""
 
 OTHER = 0.5
-"""What launches of a stage that is neither dense nor an operation cost, in dense layers: two of five. An operation has
-as many as a dense layer, at most, and so has the loss of one of several outputs."""
+"""Launch cost of a stage that is neither dense nor an operation, relative to a dense layer: two launches of five. An
+operation has at most as many as a dense layer, and so has the loss of one of several outputs.
+"""
 
 ROWS, WIDTH, REPEATS, ROUNDS = 256, 2048, 5, 3
-"""Of the products that are measured: a batch through a wide layer. Larger ones are faster; those win anyway."""
+"""Measured products: a batch through a wide layer. Larger products are faster, and there the GPU wins anyway."""
 
 MOVED = 32 << 20
 """Bytes of the arrays that are copied."""
 
 LAYERS, UNITS, BATCH, STEPS = (1, 4), 16, 16, 256
-"""Of the small networks whose steps are measured: the GPU has little to compute there, so that is the time of launches.
-Steps are enough for most of them to be graphs."""
+"""Small networks whose steps are measured: the GPU has little to compute, so the time is that of launches. Enough steps
+for most of them to run as graphs.
+"""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU and its host: seconds of a `step`, and of a `layer` besides; FLOPs per second of `float32` and `float64`;
-    `bytes` per second that are read and written, and `transfer` from the host."""
+    """Rates of a GPU and its host.
+
+    Attributes:
+        step: seconds per step.
+        layer: seconds per layer, in addition.
+        float32, float64: FLOPS in that dtype.
+        bytes: bytes per second that are read and written.
+        transfer: bytes per second from the host.
+    """
 
     step: float
     layer: float
@@ -69,7 +78,7 @@ class Gpu:
 
 
 def seconds_per_step(program: Program, rows: int, gpu: Gpu) -> float:
-    """The predicted time of a training step."""
+    """Return the predicted seconds of a training step."""
     number = 4 if program.dtype == "float32" else 8
     slots = len(program.slots)
     features = prod(program.input_shape)
@@ -80,13 +89,13 @@ def seconds_per_step(program: Program, rows: int, gpu: Gpu) -> float:
         if isinstance(stage, Dense):
             inputs, width = stage.kernel.shape
             layers += 1
-            products = 1 + is_trained(stage) + has_slope[values[0]]  # forward, its kernel's gradient, and dx if wanted
+            products = 1 + is_trained(stage) + has_slope[values[0]]  # forward; kernel gradient; dx if wanted
             flops += products * 2.0 * rows * inputs * width
             moved += products * (rows * inputs + inputs * width)
         elif not isinstance(stage, Rescale):
             layers += 1 if isinstance(stage, Op) else OTHER
         moved += PASSES * rows * widths[place + 1]
-    sent = rows * (features * number + 8)  # and its place in the order
+    sent = rows * (features * number + 8)  # and its index in the order
     computed = flops / (gpu.float32 if number == 4 else gpu.float64) + moved * number / gpu.bytes
     return gpu.step + gpu.layer * layers + computed + sent / gpu.transfer
 
@@ -95,25 +104,25 @@ def seconds_per_step(program: Program, rows: int, gpu: Gpu) -> float:
 
 
 def kept(backend: "CupyBackend") -> Gpu:
-    """What was measured of this GPU, in this process or any before; measured now if nothing was."""
+    """Return the measurements of this GPU, from this process or an earlier one; measure if there are none."""
     if (found := _read(backend)) is not None:
         return found
     remark(f"measures {backend.device}, once on this machine, to tell when it is faster than the processor")
     gpu = measure(backend)
-    with suppress(OSError):  # then it is measured anew in the next process
+    with suppress(OSError):  # then the next process measures again
         keep(backend, gpu)
     return gpu
 
 
 def keep(backend: "CupyBackend", gpu: Gpu) -> None:
-    """Let this process and all later ones believe that of the GPU; raises OSError where it cannot be written."""
+    """Keep the measurements of the GPU for this process and later ones; raises OSError if they cannot be written."""
     path, about = _place(backend)
     files.make_private(path.parent)
     files.replace(path, json.dumps({**about, "measured": asdict(gpu)}, indent=1).encode(), durable=False)
 
 
 def _place(backend: "CupyBackend") -> tuple[Path, dict[str, Any]]:
-    """The file of this GPU, and what must stand in it: with another driver or CuPy it may be as fast as another."""
+    """Return the file of this GPU, and its required header: another driver or CuPy may change its speed."""
     about = {
         "format": FORMAT,
         "device": backend.device.partition(", ")[2],
@@ -125,7 +134,7 @@ def _place(backend: "CupyBackend") -> tuple[Path, dict[str, Any]]:
 
 
 def _read(backend: "CupyBackend") -> Gpu | None:
-    """What is kept of this GPU; None unless all of it makes sense."""
+    """Return the kept measurements of this GPU; None unless all of them are valid."""
     path, about = _place(backend)
     try:
         kept = json.loads(files.read_regular(path, 1 << 16))
@@ -139,7 +148,7 @@ def _read(backend: "CupyBackend") -> Gpu | None:
 
 
 def measure(backend: "CupyBackend") -> Gpu:
-    """The GPU's constants; this compiles the kernels of a small network, where nobody has, and takes seconds then."""
+    """Measure the GPU's constants; takes seconds if the kernels of a small network must be compiled."""
     few, many = (_small_step(backend, layers) for layers in LAYERS)
     layer = max(1e-7, (many - few) / (LAYERS[1] - LAYERS[0]))
     with backend.on_device():
@@ -164,8 +173,8 @@ def _product_rate(backend: "CupyBackend", dtype: Any) -> float:
 
 
 def _fastest(backend: "CupyBackend", call: Callable[[], Any]) -> float:
-    """Seconds of a call, of the fastest of several rounds."""
-    call()  # which loads libraries
+    """Return the seconds of a call, the fastest of several rounds."""
+    call()  # loads libraries
     best = math.inf
     for _ in range(ROUNDS):
         backend.wait()
@@ -178,7 +187,7 @@ def _fastest(backend: "CupyBackend", call: Callable[[], Any]) -> float:
 
 
 def _small_step(backend: "CupyBackend", layers: int) -> float:
-    """Seconds of a step of a classifier with so many layers, all of them narrow."""
+    """Return the seconds per step of a classifier with this many narrow layers."""
     names = [f"dense_{place}" for place in range(layers)]
     stages = tuple(
         Dense(Parameter(f"{name}/kernel", (UNITS, UNITS)), Parameter(f"{name}/bias", (UNITS,)), "relu")

@@ -1,7 +1,7 @@
-"""What this machine has of CUDA, and, where CuPy cannot work, why not and what to do, in words.
+"""Diagnosis of CUDA on this machine: if CuPy cannot work, why, and what to do.
 
-Asked for whenever a backend is chosen, so the questions go from cheap to dear, each only if the last one was answered
-well: is CuPy installed; is there a driver, and what does it say; does CuPy load; does it load what it needs.
+It runs whenever a backend is chosen, so the checks go from cheap to expensive, each only if the previous one passed: is
+CuPy installed; is there a driver, and what does it report; does CuPy load; does it load its libraries.
 """
 
 import ctypes
@@ -29,10 +29,10 @@ def _load_products() -> None:
 
 
 LIBRARIES = {"NVRTC, the compiler": _load_compiler, "cuBLAS, matrix products": _load_products}
-"""What CuPy loads when it is first needed, and how it loads it.
+"""Libraries that CuPy loads on first use, and how it loads them.
 
-As an attribute of `libs`, not as a module of its own: reading the attribute looks for NVIDIA's library also where pip
-puts it, importing the module does not and fails.
+They are read as attributes of `libs`: that also searches the places where pip installs NVIDIA's libraries, while
+importing the module does not, and fails.
 """
 
 DRIVER_ERRORS = {
@@ -42,46 +42,46 @@ DRIVER_ERRORS = {
     804: "the GPU does not support this driver's forward compatibility package",
     999: "the NVIDIA driver failed to start, for a reason that it does not know",
 }
-"""What cuInit returns, in words."""
+"""Results of cuInit as text."""
 
 
 @dataclass(frozen=True)
 class CudaState:
-    """What was found; what was not asked any more keeps its default."""
+    """State of CUDA on this machine; checks that did not run keep their defaults."""
 
     cupy: str | None = None
     """CuPy's version; None if it is not installed."""
     driver: int | None = None
-    """The newest CUDA that the driver can run, 13020 for 13.2; None without a driver."""
+    """Newest CUDA version that the driver can run, 13020 for 13.2; None without a driver."""
     driver_error: int = 0
-    """What cuInit returned, 0 for success."""
+    """Result of cuInit, 0 for success."""
     devices: int = 0
     visible: str | None = None
-    """The variable CUDA_VISIBLE_DEVICES."""
+    """Value of the variable CUDA_VISIBLE_DEVICES."""
     import_error: str = ""
     """Why CuPy cannot be imported."""
     cuda: int = 0
-    """The CUDA that CuPy was built for, 13000 for 13.0."""
+    """CUDA version that CuPy was built for, 13000 for 13.0."""
     missing: tuple[str, ...] = ()
-    """What CuPy could not load, and its message."""
+    """Libraries that CuPy could not load, with its messages."""
     capabilities: tuple[int, ...] = ()
-    """The compute capability of each GPU, 100 for 10.0."""
+    """Compute capability of each GPU, 100 for 10.0."""
     architectures: tuple[int, ...] = ()
-    """The compute capabilities that the compiler compiles for."""
+    """Compute capabilities supported by the compiler."""
     packages: tuple[str, ...] = ()
-    """The distributions that brought CuPy, where that is worth telling."""
+    """Distributions that provide CuPy, if they matter."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why CuPy cannot work, and the command or the step that mends it; `remedy` is empty where nothing can."""
+    """Why CuPy cannot work, and the command or step that fixes it; `remedy` is empty if there is none."""
 
     reason: str
     remedy: str = ""
 
 
 def diagnose(state: CudaState) -> Diagnosis | None:
-    """What is wrong with such a machine; None if CuPy can work on it."""
+    """Return what is wrong with this state; None if CuPy can work."""
     extra = "gpu12" if state.driver is not None and state.driver < 13000 else "gpu"
     install = f"pip install 'dnnkit[{extra}]'"
     if state.cupy is None and not state.import_error:
@@ -118,7 +118,7 @@ def diagnose(state: CudaState) -> Diagnosis | None:
 
 
 def _of_the_compiler(state: CudaState) -> Diagnosis | None:
-    """Why CUDA's compiler can do nothing for the GPUs: they are newer than it, or older than it still knows."""
+    """Return why CUDA's compiler does not support the GPUs: they are too new for it, or too old."""
     known, gpus, built = state.architectures, state.capabilities, state.cuda // 1000
     if not known or not gpus or any(_fits(gpu, known) for gpu in gpus):
         return None
@@ -134,14 +134,14 @@ def _of_the_compiler(state: CudaState) -> Diagnosis | None:
 
 
 def _fits(gpu: int, known: tuple[int, ...]) -> bool:
-    """Whether CuPy's choice, at most the newest, is known and runs: within a generation, later GPUs run older code."""
+    """Whether code compiled for CuPy's target runs: later GPUs of a generation run code of earlier ones."""
     chosen = min(gpu, max(known))
     return chosen in known and chosen // 10 == gpu // 10
 
 
 @cache
 def probe() -> CudaState:
-    """This machine, asked once a process."""
+    """Return the state of this machine, cached per process."""
     if importlib.util.find_spec("cupy") is None:
         return CudaState(driver=_driver_version())
     driver = _driver_version()
@@ -155,7 +155,7 @@ def probe() -> CudaState:
         import cupy
 
         cuda = int(cupy.cuda.driver.get_build_version())
-    except Exception as failure:  # whatever a broken installation does, it is told and not raised
+    except Exception as failure:  # any failure of a broken installation is reported, not raised
         message = f"{type(failure).__name__}: {_first_line(failure)}"
         return CudaState(None, driver, 0, devices, visible, message, packages=_packages())
     built = CudaState(str(cupy.__version__), driver, 0, devices, visible, cuda=cuda)
@@ -178,7 +178,7 @@ def _missing() -> list[str]:
 
 
 def _architectures() -> tuple[int, ...]:
-    """What the compiler says; nothing where it is missing, or too old to say."""
+    """Return the compiler's architectures; empty if it is missing or too old to report them."""
     try:
         from cupy_backends.cuda.libs import nvrtc
 
@@ -188,7 +188,7 @@ def _architectures() -> tuple[int, ...]:
 
 
 def _has_headers() -> bool:
-    """As CuPy itself looks for them; a CuPy that looks in another way is believed."""
+    """Whether headers are found the way CuPy finds them; True for a CuPy that looks elsewhere."""
     try:
         pathfinder = importlib.import_module("cuda.pathfinder")
     except ImportError:
@@ -197,7 +197,7 @@ def _has_headers() -> bool:
 
 
 def _packages() -> tuple[str, ...]:
-    """The installed distributions whose name says CuPy; looking through all costs tens of milliseconds."""
+    """Return the installed distributions named cupy; listing all takes tens of milliseconds."""
     from importlib.metadata import distributions
 
     names = {str(distribution.metadata["Name"]).lower() for distribution in distributions()}
@@ -212,7 +212,7 @@ def _driver() -> ctypes.CDLL | None:
 
 
 def _driver_version() -> int | None:
-    """The newest CUDA that the driver can run; needs no GPU and takes no time."""
+    """Return the newest CUDA version that the driver can run; needs no GPU and takes no time."""
     driver, version = _driver(), ctypes.c_int()
     if driver is None or driver.cuDriverGetVersion(ctypes.byref(version)):
         return None
@@ -220,7 +220,7 @@ def _driver_version() -> int | None:
 
 
 def _driver_devices() -> tuple[int, int]:
-    """(what cuInit returned, the number of GPUs)."""
+    """Return (result of cuInit, number of GPUs)."""
     driver, count = _driver(), ctypes.c_int()
     assert driver is not None
     error = int(driver.cuInit(0)) or int(driver.cuDeviceGetCount(ctypes.byref(count)))
@@ -228,7 +228,7 @@ def _driver_devices() -> tuple[int, int]:
 
 
 def _driver_capabilities(devices: int) -> tuple[int, ...]:
-    """The compute capability of each GPU, ten times; nothing where the driver does not say."""
+    """Return ten times the compute capability of each GPU; empty if the driver does not report it."""
     driver = _driver()
     found = []
     for number in range(devices if driver is not None else 0):
@@ -248,5 +248,5 @@ def _first_line(failure: Exception) -> str:
 
 
 def dotted(version: int) -> str:
-    """13.2 for 13020."""
+    """Format a version: 13.2 for 13020."""
     return f"{version // 1000}.{version % 1000 // 10}"

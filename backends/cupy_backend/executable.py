@@ -1,4 +1,4 @@
-"""The executable of the CuPy backend: on its GPU, in the user's stream, with data that may be larger than memory."""
+"""Executable of the CuPy backend: on its GPU, in the user's stream, with data that may exceed the GPU's memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
 
 RESIDENT = 0.8
-"""Share of the free memory that data may take for good; buffers of batches want the rest."""
+"""Fraction of the free memory that resident data may take; the rest is for batch buffers."""
 
 PER_THREAD = 2
-"""CUDA's number of a thread's own default stream, which CuPy uses with CUPY_CUDA_PER_THREAD_DEFAULT_STREAM=1."""
+"""CUDA's handle of the per-thread default stream, which CuPy uses with CUPY_CUDA_PER_THREAD_DEFAULT_STREAM=1."""
 
 PREDICTIONS = 64 << 20
-"""Bytes of predictions that are copied to the host together: enough for a copy at full speed."""
+"""Bytes of predictions that are copied to the host at once, enough for full transfer speed."""
 
 ELSEWHERE = ("request_stop", "give_up", "settle", "train_batch", "differentiate_batch", "predict_few")
 
@@ -46,7 +46,7 @@ Result = TypeVar("Result")
 def _on_gpu(
     method: Callable[Concatenate[Any, Arguments], Result],
 ) -> Callable[Concatenate[Any, Arguments], Result]:
-    """The method on the backend's GPU; see `_entered`."""
+    """Wrap a method to run on the backend's GPU; see `_entered`."""
 
     def run(self: Any, /, *arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
         with self._entered():
@@ -57,7 +57,7 @@ def _on_gpu(
 
 
 def _all_on_gpu(kind: type["CupyExecutable"]) -> type["CupyExecutable"]:
-    """Every method that an executable has, but for those that touch no array, one of which a signal handler calls."""
+    """Wrap all methods of an executable, except those that touch no array; a signal handler calls one of these."""
     for name in dir(Executable):
         method = getattr(kind, name)
         if not name.startswith("_") and name not in ELSEWHERE and isfunction(method):
@@ -69,27 +69,27 @@ def _all_on_gpu(kind: type["CupyExecutable"]) -> type["CupyExecutable"]:
 class CupyExecutable(TimedExecutable):
     """A program on one GPU."""
 
-    gives_up = False  # a thread of its own would have to be told of the GPU; there no step takes a second
+    gives_up = False  # a separate thread would need the GPU's context; no step on a GPU takes seconds
     _backend: "CupyBackend"
     cache_aligned = True
-    """cuBLAS has faster kernels for matrices that begin with 16 bytes, and ours read four numbers at a time."""
+    """cuBLAS has faster kernels for matrices aligned to 16 bytes, and dnnkit's kernels read four numbers at a time."""
     _stream: Any = None
-    """The one that the last work was given to."""
+    """Stream of the last work."""
     _done: Any = None
-    """When that is over, where nobody else can ask its stream."""
+    """Event at the end of that work, if other threads cannot wait for its stream."""
     _copies: Any = None
-    """The one that chunks of data are sent in."""
+    """Stream that sends chunks of data."""
 
     def __init__(self, backend: "CupyBackend", program: Program, plan: Plan) -> None:
         self._backend = backend
         self._prepared: set[tuple[Any, ...]] = set()
-        """What `prepare` has seen."""
+        """Configurations that `prepare` has handled."""
         with self._entered():
             super().__init__(backend, program, plan)
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        """On the backend's GPU, after what was done before in another stream; failures are said in our words."""
+        """Enter the backend's GPU, after earlier work in other streams; CUDA errors become dnnkit's."""
         backend, cuda = self._backend, self._backend.xp.cuda
         with backend.stay_on_device():
             stream = cuda.get_current_stream()
@@ -112,16 +112,16 @@ class CupyExecutable(TimedExecutable):
                     self._release(buffers=True)
                 raise found from error
             finally:
-                self._stream = stream  # other threads may have been here meanwhile
+                self._stream = stream  # other threads may have run in between
                 if stream.ptr == PER_THREAD:
-                    with suppress(Exception):  # of a GPU that has failed: then there is nothing to wait for
+                    with suppress(Exception):  # after a GPU failure there is nothing to wait for
                         self._done = stream.record()
 
     def _after_work_before(self, stream: Any) -> None:
-        """Let the stream wait for what was done in another.
+        """Make the stream wait for earlier work in another stream.
 
-        Each thread's own default stream has the same number, and equals every other thread's, so those are waited for
-        by an event that their thread has left.
+        The default streams of different threads have the same handle and compare equal, so these are waited for by an
+        event that their thread recorded.
         """
         if self._done is not None:
             stream.wait_event(self._done)
@@ -130,7 +130,9 @@ class CupyExecutable(TimedExecutable):
         self._stream, self._done = stream, None
 
     def _release(self, buffers: bool) -> None:
-        """Give back what the next epoch makes again: data of the last; and `buffers`, where a batch was too large."""
+        """Free what the next epoch creates again: the last data, and with `buffers` those of a batch that was too
+        large.
+        """
         if self.epoch is not None:
             self.epoch.batches = None
         self._forget_steps()
@@ -143,7 +145,7 @@ class CupyExecutable(TimedExecutable):
     # -- data --------------------------------------------------------------------------------------------------------
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:
-        """Uploaded once, if there is room; else data of the host stay there, and chunks of them are sent."""
+        """Upload the data if they fit; otherwise they stay on the host and are sent in chunks."""
         loss, dtype = self.program.loss, np.dtype(self.program.dtype)
         kept = self._backend.keeps_dtype(namespace(x), x.dtype)
         is_floating = y is not None and namespace(y).isdtype(y.dtype, "real floating")
@@ -169,10 +171,10 @@ class CupyExecutable(TimedExecutable):
         parts = (self._backend, buffers, self._rescale, self._dtype)
         return StreamedBatches(*parts, data, order, batch_size, copies=self._copies)
 
-    # -- numbers of another ------------------------------------------------------------------------------------------
+    # -- numbers of another executable -------------------------------------------------------------------------------
 
     def take_over(self, other: Executable) -> None:
-        """As everywhere, after what was done with the other in another stream."""
+        """As in the base class, after the other's work in other streams."""
         assert isinstance(other, CupyExecutable), "one backend builds programs with the same parts alike"
         with other._entered():
             super().take_over(other)
@@ -194,13 +196,14 @@ class CupyExecutable(TimedExecutable):
             clips = tuple(bound is None for bound in bounds)
             kind = compiles.__name__, str(each.x.dtype), each.weights is None, rows, clips
             if kind not in self._prepared:
-                if not self.program.custom_parts:  # these may remember that they were called: the first step does that
+                # Custom parts may record that they were called, so only real steps call them.
+                if not self.program.custom_parts:
                     compiles(each, rows, hyperparameters)
                 self._backend.wait()
                 self._prepared.add(kind)
 
     def _compile_evaluation(self, data: Data, rows: int, hyperparameters: Hyperparameters) -> None:
-        """As `_compile`, by an evaluation."""
+        """As `_compile`, for evaluations."""
         if self._is_timed:
             self._summed(data, np.arange(rows), rows, self._parameters)
         else:
@@ -212,7 +215,7 @@ class CupyExecutable(TimedExecutable):
         self._measuring.metrics(scores, y, weights, losses)
 
     def _compile(self, data: Data, rows: int, hyperparameters: Hyperparameters) -> None:
-        """Let kernels be compiled and cuBLAS begin, by a step that changes nothing."""
+        """Compile kernels and start cuBLAS by a step without effect."""
         assert self._rule is not None, "the network checks that it is compiled"
         epoch = self._new_epoch(data, np.arange(rows), rows)
         if epoch is not None:
@@ -237,9 +240,9 @@ class CupyExecutable(TimedExecutable):
             copy(value, value)
 
     def _pack(self, parts: list[Array], out: Array) -> Array:
-        """Built-in stages have already written into views of `out`; a user's own layer has not."""
+        """Copy gradients into `out`: those of built-in stages are already views of it, a custom layer's are not."""
         begin = out.data.ptr
-        for array, name in zip(parts, self._layout.names, strict=False):  # a gradient has those that are trained
+        for array, name in zip(parts, self._layout.names, strict=False):  # a gradient has only trained ones
             if array.data.ptr != begin + self._layout.offset(name) * out.itemsize:
                 refuse("a gradient is copied to where it belongs")
                 place = self._layout.view(out, name, self._xp)
@@ -249,10 +252,10 @@ class CupyExecutable(TimedExecutable):
     # -- inference ---------------------------------------------------------------------------------------------------
 
     def predict(self, data: Data, batch_size: int, parameters: Array | None = None) -> HostArray:
-        """As everywhere, but they are copied to the host, and waited for, together."""
+        """As in the base class, but predictions are copied to the host together."""
         outputs, dtype = self.program.output_features, np.dtype(self.program.dtype)
         room = 0 if len(data) <= batch_size else min(PREDICTIONS, self._backend.memory()[0] // 8)
-        together = max(1, room // (outputs * dtype.itemsize * batch_size))  # batches
+        together = max(1, room // (outputs * dtype.itemsize * batch_size))  # in batches
         place = self._backend.buffer((min(len(data), together * batch_size), outputs), dtype)
         copied: list[HostArray] = []
 

@@ -1,9 +1,9 @@
-"""What CUDA, cuBLAS and the compiler report, as errors of dnnkit that say what to do."""
+"""Errors of CUDA, cuBLAS and NVRTC, translated to dnnkit's errors that say what to do."""
 
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError, DnnkitError
 
 NO_MEMORY = {("CUDARuntimeError", 2), ("CUDADriverError", 2), ("CUBLASError", 3)}
-"""CuPy's classes and what CUDA returned, where the GPU or the host has no memory to give."""
+"""CuPy's exception classes and status codes for lack of memory on the GPU or the host."""
 
 NO_START = {
     ("CUBLASError", 1): "cuBLAS cannot start, mostly for want of memory, of which it takes some 32 MiB",
@@ -12,11 +12,11 @@ NO_START = {
     ("CompileException", None): "CUDA's compiler refuses a kernel",
 }
 MISFIT = "a compiled kernel does not fit this GPU or its driver"
-"""200, 209, 218 and 222 are an image that is damaged, of another GPU, or in a language newer than the driver."""
+"""200, 209, 218 and 222: an image that is damaged, for another GPU, or in a language newer than the driver."""
 BUSY = "another process has the GPU for itself, or it is in a mode in which nobody may compute"
 LOST = "a kernel has failed, and with it all that this process has on the GPU: it needs a new process"
-"""What CUDA says of illegal addresses, of launches that took too long, of assertions and of the GPU's own failures; it
-says so again at whatever is asked next."""
+"""Illegal addresses, launch timeouts, assertions and hardware failures; CUDA reports them again for every later call.
+"""
 
 STATUS = {
     **dict.fromkeys((200, 209, 218, 222), MISFIT),
@@ -32,8 +32,8 @@ DOCTOR = "`dnnkit doctor` tells what does not go together"
 
 
 def in_our_words(error: Exception, device: str) -> DnnkitError | None:
-    """The error to raise instead of one of CUDA's; None for one that is not CUDA's, or that we know nothing of."""
-    for kind in type(error).__mro__:  # CuPy's classes by their names: asking for them would load libraries
+    """Return the error to raise instead of a CUDA error; None if it is not one, or unknown."""
+    for kind in type(error).__mro__:  # by class name: importing CuPy's classes would load libraries
         if not kind.__module__.startswith("cupy"):
             continue
         key = kind.__name__, getattr(error, "status", None)

@@ -1,4 +1,4 @@
-"""What CuPy does with arrays on a GPU: launchers of our own kernels, into `out`, for what is done in every step."""
+"""Operations of the CuPy backend: launchers of CUDA kernels, into `out`, for everything that steps repeat."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class CupyOperations(StepOperations):
-    """The operations of `base.py` by CUDA kernels; where there is none, by CuPy's functions, as in `base.py`."""
+    """The operations of `base.py` by CUDA kernels; without a kernel, by CuPy's functions, as in `base.py`."""
 
     shares_buffers = True
 
     def kernel_file(self, name: str) -> str:
-        """The CUDA kernel, where there is one."""
+        """Return the CUDA kernel's file, if there is one."""
         return "gpu.cu" if registry.has_gpu_version(name) else super().kernel_file(name)
 
     def gather(
@@ -46,13 +46,13 @@ class CupyOperations(StepOperations):
         return out
 
     def take(self, values: Array, rows: Array, out: Array | None = None) -> Array:
-        """values[rows]."""
+        """Return values[rows]."""
         with self.on_device():
             refuse("take")
             return self.xp.take(values, rows, axis=0, out=out)
 
     def affine(self, x: Array, scale: float, offset: float, out: Array | None = None) -> Array:
-        """x · scale + offset."""
+        """Return x · scale + offset."""
         with self.on_device():
             if x.ndim != 2 or not has_kernel("gather", x):
                 refuse("rescaling by formula")
@@ -106,7 +106,7 @@ class CupyOperations(StepOperations):
         dropout: Draw,
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array, Array]:
-        """See `kernels/dense`; what is kept is drawn where y is computed."""
+        """See `kernels/dense`; dropout is drawn where y is computed."""
         with self.on_device():
             if not has_kernel(activation.name, x):
                 return super().dense_and_dropout(x, w, b, activation, dropout)
@@ -156,7 +156,7 @@ class CupyOperations(StepOperations):
         needs_dx: bool,
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
-        """See `kernels/dense`; dy becomes dz, and what was kept is drawn again."""
+        """See `kernels/dense`; dy becomes dz, and dropout is drawn again."""
         with self.on_device():
             if not has_kernel(activation.name, dy):
                 return super().dense_and_dropout_backward(dy, x, w, saved, activation, dropout, needs_dx)
@@ -174,7 +174,7 @@ class CupyOperations(StepOperations):
         out: tuple[Array | None, Array | None, Array | None],
     ) -> tuple[Array | None, Array, Array]:
         dx, dw, db = out
-        kernel, empty, dy = kernel_of("dense"), self.xp.empty, contiguous(dy)  # dz is written over it
+        kernel, empty, dy = kernel_of("dense"), self.xp.empty, contiguous(dy)  # dz overwrites it
         dx = empty(x.shape, x.dtype) if needs_dx and dx is None else dx
         dw = empty(w.shape, w.dtype) if dw is None else dw
         db = empty(w.shape[1], w.dtype) if db is None else db
@@ -201,7 +201,7 @@ class CupyOperations(StepOperations):
         with self.on_device():
             if not has_kernel(activation.name, dy):
                 return super().dense_backward_input(dy, w, saved, activation)
-            dy = contiguous(dy)  # dz is written over it
+            dy = contiguous(dy)  # dz overwrites it
             out = self.xp.empty((dy.shape[0], w.shape[0]), dy.dtype) if out is None else out
             kernel_of("dense").backward_input(dy, w, saved, activation, dy, out)
         return out
@@ -260,7 +260,7 @@ class CupyOperations(StepOperations):
         return made
 
     def _memory(self, memory: Memory, dtype: Any) -> Callable[..., Array]:
-        """The same, with arrays of their own where it has none."""
+        """Return a memory function that allocates new arrays where the given one has none."""
 
         def found(name: str, shape: tuple[int, ...], kind: Any = None, fill: HostArray | None = None) -> Array:
             held = memory(name, shape, kind, fill)
@@ -307,7 +307,7 @@ class CupyOperations(StepOperations):
         return w
 
     def _scratch_of(self, dtype: Any) -> Callable[..., Array]:
-        """Memory by name for one launch after the other, this thread's and this stream's."""
+        """Return scratch memory by name, for one launch at a time in this thread and stream."""
 
         def found(name: str, shape: tuple[int, ...], kind: Any = None) -> Array:
             return self._scratch(prod(shape), dtype if kind is None else kind, name).reshape(shape)
@@ -370,7 +370,7 @@ class CupyOperations(StepOperations):
         return out
 
     def accumulate(self, total: Array, gradient: Array, factor: float, *, is_first: bool) -> Array:
-        """In place."""
+        """Accumulate in place."""
         with self.on_device():
             total[...] = super().accumulate(total, gradient, factor, is_first=is_first)
         return total
@@ -387,10 +387,10 @@ class CupyOperations(StepOperations):
     def update(
         self, rule: Rule, step: int, parameter: Array, gradient: Array, slots: list[Array], *numbers: float
     ) -> tuple[Array, list[Array]]:
-        """See `kernels/optimizer_step`; in place. The learning rate may be the step's numbers on the GPU."""
+        """See `kernels/optimizer_step`; in place. The learning rate may be an array on the GPU."""
         with self.on_device():
             launcher = getattr(kernel_of("optimizer_step"), rule.name or "", None)
-            if launcher is None:  # your own rule may keep the gradient, whose memory the next step writes to
+            if launcher is None:  # a custom rule may keep the gradient, whose memory the next step overwrites
                 refuse("a rule of one's own")
                 return super().update(rule, step, parameter, gradient.copy(), slots, *numbers)
             of_step = numbers[0] if self.owns(numbers[0]) else None
@@ -400,6 +400,6 @@ class CupyOperations(StepOperations):
 
 
 def _like_scores(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array | None]:
-    """Labels as int64, targets in rows and weights in the dtype of the scores."""
+    """Convert labels to int64, target rows and weights to the dtype of the scores."""
     targets = targets.astype(np.int64 if targets.ndim == 1 else scores.dtype, copy=False)
     return targets, None if weights is None else weights.astype(scores.dtype, copy=False)

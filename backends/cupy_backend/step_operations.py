@@ -1,6 +1,6 @@
-"""What a training step asks of CuPy whose numbers are on the GPU: launches alone, for nobody waits for a number.
+"""Operations of a training step whose numbers are on the GPU: launches only, nothing waits for a result.
 
-Here is also what every operation needs: its kernel, and memory for its partial sums.
+Also what every operation needs: its kernel, and memory for partial sums.
 """
 
 import threading
@@ -28,7 +28,7 @@ class StepOperations(Operations):
         self._of_thread = threading.local()
 
     def is_in_loss(self, metric: Metric) -> bool:
-        """Whether the metric can be summed in the launch of the loss: it is one sum over the same scores."""
+        """Whether the metric can be summed in the launch of the loss: a single sum over the same scores."""
         if not isinstance(metric.kernel, str) or metric.reads_predictions:
             return False
         return registry.metric(metric.kernel).count is None
@@ -47,7 +47,7 @@ class StepOperations(Operations):
         batch: int,
         period: int,
     ) -> None:
-        """Begin a step whose numbers and clock are on the GPU: its rows to out. See `kernels/gather/gpu.py`."""
+        """Begin a step whose numbers and clock are on the GPU: gather its rows to out. See `kernels/gather/gpu.py`."""
         with self.on_device():
             moment = table, numbers, clock, batch, period
             kernel_of("gather").gather_batch(data, order, rescale.scale, rescale.offset, out, targets, weights, *moment)
@@ -64,7 +64,7 @@ class StepOperations(Operations):
         totals: Array,
         out: Array,
     ) -> None:
-        """The loss of a step whose numbers and clock are on the GPU, with a metric that `is_in_loss`.
+        """Compute the loss of a step whose numbers and clock are on the GPU, with a metric that `is_in_loss`.
 
         Both are added to the first of totals; the gradient goes to out. See `kernels/_cuda/losses.py`.
         """
@@ -87,7 +87,7 @@ class StepOperations(Operations):
         out: Array,
         total: Array,
     ) -> None:
-        """The loss of one of several outputs in such a step, to total (1,); the gradient goes to out."""
+        """Write the loss of one of several outputs in such a step to total (1,), and the gradient to out."""
         assert isinstance(loss.kernel, str), "a loss of one's own has no such step"
         with self.on_device():
             kernel, scratch = registry.loss(loss.kernel), self._scratch(PARTIALS, np.float64)
@@ -103,13 +103,13 @@ class StepOperations(Operations):
         numbers: Array | None = None,
         place: int = 0,
     ) -> None:
-        """A penalty, added to total (1,); of a step, times a number of that. See `kernels/penalty/gpu.py`."""
+        """Add a penalty to total (1,); in a step, multiplied by one of its numbers. See `kernels/penalty/gpu.py`."""
         with self.on_device():
             scratch = self._scratch(PARTIALS, np.float64)
             kernel_of("penalty").penalty(w, l1, l2, total, scratch, factor, numbers, place, adds=True)
 
     def add_metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None, totals: Array) -> None:
-        """A step's sums of a metric, in a launch of its own, added to totals (S,)."""
+        """Add a step's sums of a metric to totals (S,), in a separate launch."""
         assert isinstance(metric.kernel, str), "a metric of one's own has no such step"
         given = metric.kernel, scores, targets, weights, metric.threshold, totals
         with self.on_device():
@@ -120,7 +120,7 @@ class StepOperations(Operations):
                 metric_sums.totals(*given, self._scratch(size, np.float64), adds=True)
 
     def _scratch(self, size: int, dtype: Any, name: str = "") -> Array:
-        """Memory for the partial sums of one launch, this thread's and this stream's: nobody else writes to it."""
+        """Return memory for the partial sums of one launch, owned by this thread and stream."""
         held = self._of_thread.__dict__
         key = f"{self.xp.cuda.get_current_stream().ptr} {np.dtype(dtype)} {name}"
         if key not in held or held[key].size < size:
@@ -128,21 +128,21 @@ class StepOperations(Operations):
         return held[key][:size]
 
     def forget_scratch(self) -> None:
-        """Give back this thread's memory for partial sums; what is needed is made again."""
+        """Free this thread's memory for partial sums; it is allocated again when needed."""
         for key in [key for key, held in vars(self._of_thread).items() if self.owns(held)]:
             del self._of_thread.__dict__[key]
 
 
 @cache
 def kernel_of(name: str) -> ModuleType:
-    """Its launchers."""
+    """Return the launchers of a kernel."""
     return registry.version(name, "gpu")
 
 
 def has_kernel(name: str, x: Array) -> bool:
-    """Whether there is a CUDA version, and for the dtype of x: another's activation may have none, nor has float16.
+    """Whether there is a CUDA version for the dtype of x; a plugin's activation may have none, and float16 has none.
 
-    If not, CuPy's functions are called, which are in no recording.
+    Otherwise CuPy's functions are called, which cannot be recorded.
     """
     if _is_written(name, x.dtype):
         return True
@@ -152,5 +152,5 @@ def has_kernel(name: str, x: Array) -> bool:
 
 @cache
 def _is_written(name: str, dtype: Any) -> bool:
-    """Asked before every operation; to look takes 20 to 100 µs. What a name stands for never changes (`registry`)."""
+    """Cached: asked before every operation, and takes 20 to 100 µs. A name's meaning never changes (`registry`)."""
     return np.dtype(dtype).name in REALS and registry.has_gpu_version(name)

@@ -1,4 +1,4 @@
-"""What a step whose numbers the GPU knows adds to the running sums: loss, metrics and penalties."""
+"""Sums of a step whose numbers are on the GPU: loss, metrics and penalties, added to running sums."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
 
 class StepSums:
-    """Of a program, where among the totals its sums are, and how a step's are added to them.
+    """Layout of a program's sums among the totals, and how those of a step are added.
 
-    The first of the totals is the loss. The first of a step's numbers are the scales of the losses' gradients, then,
-    where there are penalties, their factor.
+    The first of the totals is the loss. The first of a step's numbers are the scales of the losses' gradients, then, if
+    there are penalties, their factor.
     """
 
     def __init__(self, backend: "CupyBackend", program: Program, held: Held, measuring: Measuring) -> None:
         self._backend, self._program, self._held, self._measuring = backend, program, held, measuring
         several = bool(program.outputs)
         self._in_loss = None if several else next(filter(backend.is_in_loss, program.metrics), None)
-        """The metric that the loss's launch sums, too."""
+        """The metric summed in the launch of the loss."""
         others = [metric for metric in program.metrics if metric is not self._in_loss]
         ends, self._of_metric = 1, dict[Metric, slice]()
         for metric in [*([] if self._in_loss is None else [self._in_loss]), *others]:
             self._of_metric[metric] = slice(ends, ends + metric.sums)
             ends += metric.sums
         self.places = [self._of_metric[metric] for metric in program.metrics]
-        """Where among the totals each metric's sums are."""
+        """Places of each metric's sums among the totals."""
         with_loss = [output for output in program.outputs if output.loss is not None]
         self._loss_weights = np.array([output.loss_weight for output in with_loss] or [1.0])
         own_losses = [self._of_metric[metric].start for metric in program.metrics if metric.is_loss]
         self._places_of_losses = np.array(own_losses, np.int32)
         self.numbers = len(self._loss_weights) + bool(program.penalties)
-        """How many of a step's numbers are read here."""
+        """How many of a step's numbers are used here."""
 
     def numbers_of(self, scales: HostArray, weights: HostArray) -> list[list[float]]:
-        """Those of some steps, from the scales of their losses' gradients and the weights of their rows."""
+        """Return these numbers of several steps, from the scales of their losses' gradients and their row weights."""
         numbers = np.outer(scales, self._loss_weights)
         if self._program.penalties:
             numbers = np.column_stack([numbers, weights if self._is_mean else np.ones_like(weights)])
@@ -56,12 +56,12 @@ class StepSums:
 
     @property
     def _is_mean(self) -> bool:
-        """Whether penalties count in a sum over rows as the rows weigh."""
+        """Whether penalties in a sum over rows are multiplied by the row weights."""
         assert self._program.loss is not None, "the network checks that it is compiled"
         return self._program.loss.reduction == "mean"
 
     def add_penalties(self, parameters: Array, totals: Array, weight: float) -> None:
-        """Those of an evaluation over rows of that weight."""
+        """Add the penalties of an evaluation over rows of this weight."""
         if self._held.factors is not None:
             trained = parameters[: self._held.factors[0].size]
             self._backend.add_penalty(trained, *self._held.factors, totals[:1], weight if self._is_mean else 1.0)
@@ -78,13 +78,13 @@ class StepSums:
         buffers: Buffers,
         parameters: Array | None = None,
     ) -> None:
-        """The loss's gradient to out; its sum, and those of the metrics, are added to totals, and the step is over.
+        """Write the loss's gradient to out, add the sums of loss and metrics to totals, and end the step.
 
         With parameters, their penalties are added, too.
         """
         program, backend, factors = self._program, self._backend, self._held.factors
         assert program.loss is not None, "the network checks that it is compiled"
-        if parameters is not None and factors is not None:  # first: the loss asks whether the sum is a number
+        if parameters is not None and factors is not None:  # first, because the loss launch checks the sum for NaN
             trained, place = parameters[: factors[0].size], self.numbers - 1
             backend.add_penalty(trained, *factors, totals[:1], numbers=numbers, place=place)
         if program.outputs:

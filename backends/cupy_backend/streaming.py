@@ -1,8 +1,8 @@
-"""Batches of data that is larger than the GPU's memory: it stays on the host, and a chunk at a time is sent.
+"""Batches of data that exceed the GPU's memory: the data stay on the host, and are sent in chunks.
 
-A chunk is the rows of some whole steps in the epoch's order, so that a batch is the same as if all data were there. The
-host gathers a chunk into memory that the GPU reads by itself (pinned), and a stream of its own copies it while the
-steps of the chunk before are computed: there are two buffers, and events say when one is full and when it is free.
+A chunk is the rows of several whole steps in the epoch's order, so batches are the same as for resident data. The host
+gathers a chunk into pinned memory, and a dedicated stream copies it while the steps of the previous chunk are computed
+(double buffering); events signal when a buffer is full and when it is free.
 """
 
 import sys
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
 
 CHUNK = 64 << 20
-"""Bytes of a chunk: long enough for a copy at full speed, short enough to gather while a GPU computes."""
+"""Bytes per chunk: large enough for full transfer speed, small enough to be gathered while a GPU computes."""
 
 HANDS, PART = 8, 4 << 20
-"""Threads at most that gather a chunk, and bytes that one is worth starting for."""
+"""Maximum number of threads that gather a chunk, and bytes that justify one more."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class HostData(Data):
 
 
 class _StagingBuffer:
-    """Room for a chunk on either side, and what became of it."""
+    """Memory for a chunk on both sides, and its state."""
 
     def __init__(self, rows: int, data: HostData, backend: "CupyBackend", copies: Any) -> None:
         cupy = backend.xp
@@ -60,22 +60,22 @@ class _StagingBuffer:
             count = int(np.prod(shape))
             memory = _pinned(cupy, count * dtype.itemsize)
             self.pinned.append(np.frombuffer(memory, dtype, count).reshape(shape))
-            with copies:  # memory of its own: what the pool gives to the other stream may be freed while we still copy
+            with copies:  # allocated in the copy stream, otherwise the pool could reuse it while a copy still runs
                 self.arrays.append(cupy.empty(shape, dtype))
 
     def __del__(self) -> None:
-        """CuPy gives freed pinned memory to whoever asks next, to write to: not before the last copy has read it."""
-        if self.sent is not None and not sys.is_finalizing():  # then nobody asks, and CUDA may be gone already
+        """Wait for the last copy: CuPy hands freed pinned memory to the next caller, who may write to it."""
+        if self.sent is not None and not sys.is_finalizing():  # at exit there is no next caller, and CUDA may be gone
             self.sent.synchronize()
 
     def data(self, rows: int) -> Data:
-        """The chunk, as data on the GPU."""
+        """Return the chunk as data on the GPU."""
         x, y, weights = (None if array is None else array[:rows] for array in self.arrays)
         return Data(x, y, weights, None)
 
 
 def _pinned(cupy: Any, size: int) -> Any:
-    """Memory of the host that the GPU reads by itself; of that, a machine may have less than of other."""
+    """Allocate pinned host memory, of which a machine may have less than of pageable memory."""
     try:
         return cupy.cuda.alloc_pinned_memory(size)
     except (cupy.cuda.runtime.CUDARuntimeError, MemoryError) as error:
@@ -86,7 +86,7 @@ def _pinned(cupy: Any, size: int) -> Any:
 
 
 def _take(source: HostArray, rows: HostArray, out: HostArray) -> None:
-    """Rows of the source to out, by several threads: one reads memory at a tenth of what the bus to a GPU carries."""
+    """Copy rows of the source to out by several threads: a single one reaches a tenth of the bus bandwidth."""
     if not len(rows):
         return
     parts = max(1, min(HANDS, usable(None), out.nbytes // PART))
@@ -109,7 +109,7 @@ def _take(source: HostArray, rows: HostArray, out: HostArray) -> None:
 
 
 class StreamedBatches(Batches):
-    """As `Feed`, from `HostData`."""
+    """As `Batches`, from `HostData`."""
 
     def __init__(
         self,
@@ -131,12 +131,12 @@ class StreamedBatches(Batches):
         self._chunks = -(-len(order) // self._size)
         self._order, self._host, self._copies, self._cuda = order, data, copies, backend.xp.cuda
         super().__init__(backend, buffers, rescale, dtype, data, np.arange(self._size), batch_size)
-        copies.wait_event(self._cuda.get_current_stream().record())  # the memory may be read from still
+        copies.wait_event(self._cuda.get_current_stream().record())  # the memory may still be read
         self._slots = [_StagingBuffer(self._size, data, backend, copies) for _ in range(min(2, self._chunks))]
         self._now = -1
 
     def batch(self, step: int) -> tuple[Array, Array | None, Array | None]:
-        """(inputs, targets, row weights) of a step; steps come in rising order, or a chunk is sent again."""
+        """Return (inputs, targets, row weights) of a step; out of rising order, a chunk is sent again."""
         chunk, place = divmod(step, self._steps)
         if chunk != self._now:
             self._turn_to(chunk)
@@ -144,7 +144,7 @@ class StreamedBatches(Batches):
         return self._gather(self._slot(chunk).data(rows), part(self._rows[:rows], place, self._batch_size))
 
     def at(self, step: int) -> Source:
-        """Where the rows of a step are, and of those after it in the same chunk; once the chunk is there."""
+        """Return where the rows of a step are, and those of later steps in the same chunk, once the chunk is there."""
         chunk, place = divmod(step, self._steps)
         if chunk != self._now:
             self._turn_to(chunk)
@@ -154,7 +154,7 @@ class StreamedBatches(Batches):
         return self._slots[chunk % len(self._slots)]
 
     def _turn_to(self, chunk: int) -> None:
-        """Let the GPU wait for the chunk, and send the one after it."""
+        """Make the GPU wait for the chunk, and send the next one."""
         computing = self._cuda.get_current_stream()
         if self._now >= 0:
             self._slot(self._now).free = computing.record()

@@ -1,8 +1,8 @@
-"""An executable whose GPU counts the steps of an epoch.
+"""Executable whose GPU counts the steps of an epoch.
 
-A step of built-in parts is launched with the same arguments each time, since the GPU knows by itself which it is
-(`timeline.py`). So it is recorded when it is done, and launched again without Python (`recorded_step.py`). With parts
-of the user's own, steps are done operation by operation, as by every backend.
+A step of built-in parts is launched with the same arguments each time, because the GPU keeps track of the step itself
+(`timeline.py`). So it is recorded on its first execution and launched again without Python (`recorded_step.py`). With
+user-defined parts, steps run operation by operation, as on every backend.
 """
 
 import threading
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
 
 RECORDED = 6
-"""Kinds of steps that are kept: whole ones and the last, of two chunks' memory, or of some streams."""
+"""Number of recorded kinds of steps kept: full ones and the last, for the memory of two chunks, or several streams."""
 
 
 @dataclass(kw_only=True)
@@ -45,44 +45,45 @@ class TimedEpoch(Epoch):
     timeline: Timeline
     rows: int
     scales: HostArray
-    """Of the loss's gradient, by step."""
+    """Scale of the loss's gradient, per step."""
 
     @property
     def whole(self) -> int:
-        """Steps before the one whose batch is smaller."""
+        """Number of steps with a full batch."""
         return self.rows // self.batch_size
 
 
 class TimedExecutable(StagewiseExecutable):
-    """A program on one GPU, which counts its steps where all parts are built in."""
+    """A program on one GPU, which counts its steps if all parts are built in."""
 
     _backend: "CupyBackend"
     records = makes_graphs = True
-    """Whether steps are recorded, and graphs made of them: bits are the same either way."""
+    """Whether steps are recorded, and built into graphs; bits are the same either way."""
 
     def __init__(self, backend: "CupyBackend", program: Program, plan: Plan) -> None:
         self._timelines: list[Timeline] = []
-        """Those that no epoch uses now."""
+        """Timelines that no epoch uses now."""
         is_built_in = program.loss is not None and backend.unsupported_reason(program) is None
         self._is_timed = is_built_in and program.accumulation == 1 and not program.has_scheduled_dropout
-        """Whether the GPU counts the steps: all parts have kernels, each step is an update, and no kernel is given a
-        number that is another one in each."""
+        """Whether the GPU counts the steps: all parts have kernels, each step is an update, and no kernel takes a host
+        number that differs from step to step.
+        """
         self._at = 0
         """The next step of the epoch."""
         super().__init__(backend, program, plan)
         self._sums = StepSums(backend, program, self._held, self._measuring)
         self._of_step = _places_of_step(program, self._sums.numbers) if self._is_timed else {}
-        """Where among a step's numbers are those of a rule and of a group of parameters."""
+        """Places of each rule's and parameter group's numbers among a step's numbers."""
 
     def _forget_steps(self) -> None:
-        """What was recorded holds on to all memory that it uses."""
+        """Drop recorded steps, which keep all memory that they use."""
         for timeline in (*self._timelines, getattr(self.epoch, "timeline", None)):
             if timeline is not None:
                 timeline.forget_steps()
 
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
         if self.epoch is not None and self.epoch.is_over:
-            self.epoch = None  # type: ignore[assignment]  # so that the next has its memory, and what was recorded with it
+            self.epoch = None  # type: ignore[assignment]  # so that the next one reuses its memory and recorded steps
         epoch = self._new_epoch(data, order, batch_size)
         if epoch is None:
             super().begin_epoch(data, order, batch_size)
@@ -91,7 +92,7 @@ class TimedExecutable(StagewiseExecutable):
             self._stop = self._is_given_up = False
 
     def _new_epoch(self, data: Data, order: HostArray, batch_size: int) -> TimedEpoch | None:
-        """None where the GPU cannot count the steps."""
+        """Return a new epoch; None if the GPU cannot count the steps."""
         if not self._is_timed or data.y is None:
             return None
         weights = self._weight_sums(data, order, batch_size)
@@ -101,7 +102,7 @@ class TimedExecutable(StagewiseExecutable):
         timeline = self._timeline(steps, len(order) if here else 0)
         batches = None if here else self._feed(data, order, batch_size, self._training.buffers)
         if batches is not None:
-            timeline.forget_steps()  # with memory of other chunks
+            timeline.forget_steps()  # recorded with the memory of other chunks
         arrays = (data.x, data.y, data.weights) if here else ()
         timeline.begin(order if here else order[:0], tuple([_address(array) for array in arrays]))
         measured = RunningSums(timeline.totals, timeline.clock, self._sums.places, self._reduction)
@@ -112,7 +113,7 @@ class TimedExecutable(StagewiseExecutable):
         return epoch
 
     def _timeline(self, steps: int, rows: int) -> Timeline:
-        """One that nobody uses, if it has room."""
+        """Return an unused timeline that is large enough, or a new one."""
         while self._timelines:
             timeline = self._timelines.pop()
             if timeline.steps >= steps and timeline.rows >= rows:
@@ -129,12 +130,12 @@ class TimedExecutable(StagewiseExecutable):
             self._at, begun_at = first, self.state.step
             try:
                 while self._at < last and not self._stop:
-                    if hyperparameters.varies:  # what else differs from step to step is an argument of the launches
+                    if hyperparameters.varies:  # whatever else differs from step to step is a launch argument
                         self._advance(epoch, self._at + 1, hyperparameters.at(self._at - first), records=False)
                     else:
                         self._advance(epoch, last, hyperparameters)
             except BaseException:
-                epoch.timeline.doubt()  # how far the GPU has come
+                epoch.timeline.doubt()  # how far the GPU has come is unknown
                 raise
             finally:
                 step = self._at
@@ -145,7 +146,7 @@ class TimedExecutable(StagewiseExecutable):
         return step
 
     def _tell(self, epoch: TimedEpoch, first: int, last: int, hyperparameters: Hyperparameters) -> None:
-        """Let the GPU know what differs between those steps."""
+        """Write what differs between these steps to the GPU."""
         begun, of_step = self.state.step + 1, registry.version("optimizer_step", "gpu").of_step
         columns: list[Any] = [self._sums.numbers_of(epoch.scales[first:last], epoch.batch_weights[first:last])]
         for rule, group in self._of_step:
@@ -173,7 +174,7 @@ class TimedExecutable(StagewiseExecutable):
         epoch.measured.passed(epoch.batch_weights[first:step])  # type: ignore[attr-defined]
 
     def _advance(self, epoch: TimedEpoch, last: int, hyperparameters: Hyperparameters, *, records: bool = True) -> None:
-        """Do some of the steps that are left."""
+        """Run some of the remaining steps."""
         step = self._at
         source = self._source(epoch, step)
         is_whole = step < epoch.whole
@@ -205,7 +206,9 @@ class TimedExecutable(StagewiseExecutable):
                 self._say(kinds[kind])
 
     def _kind(self, source: Source, rows: int, stream: Any, hyperparameters: Hyperparameters) -> Hashable:
-        """All that a recorded step's launches depend on. What was recorded holds its arrays, so addresses tell."""
+        """Return everything that a recorded step's launches depend on. Recordings hold their arrays, so addresses
+        identify them.
+        """
         data = source.data
         arrays = (data.x, data.y, data.weights, source.order, self._parameters, self._gradient, *self._slots)
         addresses = tuple(map(_address, arrays))
@@ -215,7 +218,7 @@ class TimedExecutable(StagewiseExecutable):
         return addresses, rows, source.period, stream.ptr, threading.get_ident(), constants, bounds
 
     def _say(self, step: RecordedStep) -> None:
-        """In the plan, for people."""
+        """Describe the step in the plan."""
         if (words := step.words()) != self.plan.details.get("step"):
             self.plan = replace(self.plan, details={**self.plan.details, "step": words})
 
@@ -249,7 +252,7 @@ class TimedExecutable(StagewiseExecutable):
         hyperparameters: Hyperparameters,
         mark: Callable[[str], None] = lambda part: None,
     ) -> None:
-        """The next step of the epoch, launch by launch, of the numbers that the GPU was told."""
+        """Run the next step of the epoch launch by launch, with the numbers that the GPU was told."""
         self._differentiate(epoch, source, rows, mark)
         rate: Any = epoch.timeline.numbers
         self._apply_update(rate, hyperparameters)
@@ -266,7 +269,7 @@ class TimedExecutable(StagewiseExecutable):
     def _differentiate(
         self, epoch: TimedEpoch, source: Source, rows: int, mark: Callable[[str], None] = lambda part: None
     ) -> None:
-        """Loss and metrics of the step to the running sums; the gradient in parameters to `_gradient`."""
+        """Add loss and metrics of the step to the running sums; write the parameters' gradient to `_gradient`."""
         buffers, stages, timeline = self._training.buffers, self._training.stages, epoch.timeline
         x, y, weights = self._gathered(epoch, source, rows)
         mark("inputs")
@@ -282,12 +285,12 @@ class TimedExecutable(StagewiseExecutable):
         mark("update")
 
     def _gathered(self, epoch: TimedEpoch, source: Source, rows: int) -> tuple[Array, Array, Array | None]:
-        """Inputs, targets and row weights of the next step, which begins."""
+        """Return inputs, targets and row weights of the next step, which begins here."""
         data, timeline, buffers = source.data, epoch.timeline, self._training.buffers
         x = buffers.get("x", (rows, data.x.shape[1]))
 
         def pair(name: str, values: Array | None) -> tuple[Array, Array] | None:
-            """All of them, and memory for the batch's."""
+            """Return all values, and memory for those of the batch."""
             if values is None:
                 return None
             return values, buffers.get(name, (rows, *values.shape[1:]), dtype=values.dtype)
@@ -310,10 +313,10 @@ class TimedExecutable(StagewiseExecutable):
         return self._summed(data, np.arange(len(data)), batch_size, parameters).read()
 
     def _summed(self, data: Data, order: HostArray, batch_size: int, parameters: Array) -> RunningSums:
-        """Loss and metrics of those rows, dropout off."""
+        """Sum loss and metrics over these rows, without dropout."""
         backend, batch_weights = self._backend, self._weight_sums(data, order, batch_size)
         totals, clock = backend.zeros(self.program.measured, np.float64), backend.zeros(CLOCK, np.int64)
-        numbers = backend.zeros(self._sums.numbers, self.program.dtype)  # of no gradient
+        numbers = backend.zeros(self._sums.numbers, self.program.dtype)  # no gradient
         with self._workspace() as work:
             feed = self._feed(data, order, batch_size, work.buffers)
             for step in range(len(batch_weights)):
@@ -332,18 +335,18 @@ def _address(array: Array | None) -> int:
 
 
 class _Resident:
-    """Data that the GPU has, in the epoch's order."""
+    """Data resident on the GPU, in the epoch's order."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
     def at(self, step: int) -> Source:
-        """Where the rows of every step are."""
+        """Return where the rows of every step are."""
         return self._source
 
 
 def _places_of_step(program: Program, end: int) -> dict[tuple[Rule, int], slice]:
-    """Where among a step's numbers, from that one on, are those of each rule for each group of parameters."""
+    """Return, per rule and parameter group, its places among a step's numbers, starting at `end`."""
     of_step, places = registry.version("optimizer_step", "gpu").of_step, dict[tuple[Rule, int], slice]()
     for rule in program.rules:
         count = len(of_step(rule.name, 1, 0.0, *[0.5] * len(rule.hyperparameters)))

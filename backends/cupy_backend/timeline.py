@@ -1,7 +1,7 @@
-"""An epoch as the GPU knows it: which step is next, and what differs from step to step.
+"""State of an epoch on the GPU: the next step, and what differs from step to step.
 
-All of it lies at addresses that stay, so every step is launched with the same arguments. The host writes the order and
-the numbers of the steps ahead; kernels count the steps and add up what is measured (`kernels/_cuda/clock.cu`).
+All of it has fixed addresses, so every step is launched with the same arguments. The host writes the order and the
+numbers of future steps; kernels count the steps and sum what is measured (`kernels/_cuda/clock.cu`).
 """
 
 from collections.abc import Hashable, Sequence
@@ -18,48 +18,49 @@ if TYPE_CHECKING:
     from dnnkit.backends.cupy_backend.backend import CupyBackend
 
 CLOCK = 4
-"""Numbers of the clock: the next step of the epoch, the optimizer's, that at the epoch's begin, and sound steps."""
+"""Numbers of the clock: next step of the epoch, optimizer step, optimizer step at the epoch's start, steps without NaN.
+"""
 
 EVER = 1 << 62
-"""More steps than there are."""
+"""More steps than any epoch has."""
 
 
 MOST_SEEN = 64
-"""Kinds of single steps that are remembered: a loop of the user's own has new data in each."""
+"""Kinds of single steps remembered: a user's loop passes new data in each."""
 
 
 class Source(NamedTuple):
-    """Where a step's rows come from: `order` has those of `period` steps, and begins anew after that."""
+    """Where a step's rows come from: `order` holds those of `period` steps, and then repeats."""
 
     data: Data
     order: Array
     period: int = EVER
     steps: int = EVER
-    """For how many steps from the one asked for that is so."""
+    """Number of steps, from the requested one on, for which that holds."""
 
 
 class Timeline:
-    """Room for epochs of up to so many steps and rows."""
+    """Memory for epochs of up to this many steps and rows."""
 
     def __init__(self, backend: "CupyBackend", dtype: str, steps: int, rows: int, numbers: int, sums: int) -> None:
         self.steps, self.rows = steps, rows
         self.order = backend.buffer((rows,), np.int64)
         self.table = backend.buffer((steps, numbers), dtype)
-        """The numbers of each step: the scale of the loss's gradient, then the optimizer's."""
+        """Numbers of each step: the scale of the loss's gradient, then the optimizer's."""
         self.numbers = backend.buffer((numbers,), dtype)
-        """Those of the step that is computed."""
+        """Numbers of the current step."""
         self.clock = backend.buffer((CLOCK,), np.int64)
         self.totals = backend.buffer((sums,), np.float64)
         self.steps_recorded: dict[Hashable, Any] = {}
-        """What was recorded with these addresses, by what else it was recorded with."""
+        """Recorded steps with these addresses, by everything else they depend on."""
         self._data: Hashable = None
         self._seen: set[Hashable] = set()
         self._told: tuple[int, int] | None = None
 
     def begin(self, order: HostArray, data: Hashable) -> None:
-        """An epoch of those data in that order of rows, empty where others have it; nothing is measured yet.
+        """Begin an epoch on these data, in this order of rows (empty if it is elsewhere); reset the sums.
 
-        What was recorded with other data goes: it holds on to them.
+        Recorded steps of other data are dropped, because they keep the data alive.
         """
         if data != self._data:
             self.steps_recorded.clear()
@@ -71,7 +72,7 @@ class Timeline:
         self._told = 0, 0
 
     def tell(self, first: int, optimizer_step: int, numbers: Sequence[tuple[float, ...]]) -> None:
-        """The numbers of steps from `first` on, which is next, and the optimizer's step then."""
+        """Set the numbers of steps from `first`, the next step, and the optimizer's step at that point."""
         self.table[first : first + len(numbers)].set(np.array(numbers, self.table.dtype))
         told = first, optimizer_step - first
         if self._told != told:
@@ -79,15 +80,15 @@ class Timeline:
             self._told = told
 
     def passed(self, next_step: int) -> None:
-        """Kernels have counted up to there."""
+        """Record that kernels have counted up to this step."""
         self._told = None if self._told is None else (next_step, self._told[1])
 
     def doubt(self) -> None:
-        """Who knows how far kernels have counted: they are told again."""
+        """Mark the kernels' count as unknown, so that it is written again."""
         self._told = None
 
     def knows(self, kind: Hashable) -> bool:
-        """Whether such a step was asked for before; a single one of its kind is not worth being recorded."""
+        """Whether such a step was requested before; a single one of its kind is not worth recording."""
         if kind in self._seen:
             return True
         if len(self._seen) >= MOST_SEEN:
@@ -96,7 +97,7 @@ class Timeline:
         return False
 
     def forget_steps(self) -> None:
-        """What was recorded holds on to all memory that it uses."""
+        """Drop recorded steps, which keep all memory that they use."""
         self.steps_recorded.clear()
 
 
@@ -109,17 +110,17 @@ class RunningSums:
         self._weight = 0.0
 
     def passed(self, weights: HostArray) -> None:
-        """So many steps more are measured, of these sums of row weights."""
+        """Record that further steps were measured, with these sums of row weights."""
         self._steps += len(weights)
-        self._weight = float(np.add.accumulate([self._weight, *weights])[-1])  # one after the other, as they come
+        self._weight = float(np.add.accumulate([self._weight, *weights])[-1])  # added one by one, in order
 
     def sums(self) -> EpochSums:
-        """The sums, to go on from."""
+        """Return the sums, from which the epoch can be resumed."""
         totals = self.read()
         return EpochSums(self._first, self._weight, ((totals.loss, *totals.metrics),), totals.nan_step)
 
     def go_on_from(self, sums: EpochSums, step: int) -> None:
-        """Add to the sums of the steps before this one."""
+        """Add to the sums of earlier steps."""
         self._first, self._weight, self._steps = sums.first, sums.weight, step
         totals = np.zeros(self._totals.size)
         totals[0], *metrics = sums.total
@@ -130,7 +131,7 @@ class RunningSums:
         self._clock[CLOCK - 1 :].set(np.array([step if sums.nan_step < 0 else sums.nan_step], np.int64))
 
     def read(self) -> Totals:
-        """The sums as plain numbers; this waits for the GPU."""
+        """Return the sums as plain numbers; waits for the GPU."""
         totals, sound = self._totals.get().tolist(), int(self._clock.get()[CLOCK - 1])
         metrics = tuple(chain.from_iterable(totals[place] for place in self._places))
         nan_step = -1 if sound == self._steps else sound

@@ -1,4 +1,4 @@
-"""Numba on the CPU: an epoch in one compiled call, its work partitioned among workers."""
+"""Numba backend: an epoch in one compiled call on the CPU, partitioned among workers."""
 
 from dnnkit.backends.numba_backend.backend import NumbaBackend
 

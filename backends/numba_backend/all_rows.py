@@ -1,4 +1,4 @@
-"""All rows of some data as one function of the parameters, which L-BFGS evaluates again and again, in compiled code."""
+"""Loss and gradient over all rows of a dataset, as L-BFGS evaluates them repeatedly in compiled code."""
 
 from collections.abc import Callable
 
@@ -12,13 +12,13 @@ from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.stagewise.flat import Data
 
 SEARCHED = 1.25
-"""Evaluations of an iteration, about."""
+"""Approximate number of evaluations per iteration."""
 
 
 class AllRows:
-    """The rows, in chunks of so many, for a team that can compute these.
+    """All rows of a dataset, in chunks of `rows` that a team can compute.
 
-    `whole` is the sum of their weights, by which the gradient of each chunk is scaled, so that they add up.
+    `whole` is the sum of the row weights; the gradient of each chunk is scaled by it, so that the chunks add up.
     `run(team, rows, threads)` runs what the team was prepared for.
     """
 
@@ -43,9 +43,10 @@ class AllRows:
         self._sums = team.zero_totals()
 
     def run(self, numbers: Weights, iteration: int, gradient: int, updates: int, iterations: int) -> None:
-        """Evaluate as the ITERATION at an address says; the last worker's gradients go to another, if they are several.
+        """Evaluate as directed by the ITERATION at an address, for about `iterations` iterations.
 
-        `numbers` are the parameters that it changes; `updates` were made before, and about so many iterations follow.
+        `numbers` are the parameters it changes; `gradient` is the address of the sum of several workers' gradients;
+        `updates` were made before.
         """
         team, run = self.team, self.team.run_structure
         self._sums.fill(0)
@@ -53,10 +54,10 @@ class AllRows:
         run.iteration, run.whole_gradient = iteration, gradient
         evaluations = max(1.0, min(SEARCHED * iterations, 1e9))
         threads = cost_model.threads(team.program, self.rows, int(evaluations * self.chunks))
-        if self._calls_any:  # which hear signals, in this thread
+        if self._calls_any:  # own parts need this thread, which handles signals
             threads = 0
         self._run_team(team, self.rows, threads)
 
     def stop(self) -> None:
-        """End between two chunks."""
+        """End the run between two chunks."""
         self.team.stop()

@@ -1,6 +1,6 @@
-"""Numba: the epoch in one compiled call, and every operation by a compiled kernel.
+"""Numba backend: the epoch in one compiled call, and every operation by a compiled kernel.
 
-Importing this module does not import Numba: whether it is there is asked for first, and what needs it comes later.
+Importing this module does not import Numba: its availability is checked first, and it is imported only when needed.
 """
 
 import importlib.util
@@ -27,26 +27,26 @@ from dnnkit.kernels.registry import Activation
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.many import CompiledMany
 
-if importlib.util.find_spec("llvmlite") is not None:  # else nothing below is called: see `unavailable_reason`
+if importlib.util.find_spec("llvmlite") is not None:  # otherwise nothing below is called: see `unavailable_reason`
     from dnnkit.kernels._native import archive
     from dnnkit.kernels._numba import entry_points
 
 KNOWN = (Rescale, Dense, Activate, Dropout, Custom, Op)
-"""The stages that `kernels/_engine` computes, or calls."""
+"""Stages that `kernels/_engine` computes, or calls."""
 
 
 @cache
 def _is_installed(package: str) -> bool:
-    """Asked whenever a backend is chosen; looking through all folders of packages takes 50 µs."""
+    """Cached: asked whenever a backend is chosen, and a search of all package folders takes 50 µs."""
     return importlib.util.find_spec(package) is not None
 
 
 OLDEST, AFTER = "0.63", "0.69"
-"""Of Numba's versions, as in pyproject.toml: kernels are compiled with parts of it that are not public."""
+"""Range of supported Numba versions, as in pyproject.toml: kernels are compiled with private parts of Numba."""
 
 
 def unsuitable_version(found: str) -> str | None:
-    """Why that version of Numba does not do; None if it does."""
+    """Return why a version of Numba is unsuitable, or None."""
     number, oldest, after = (tuple(map(int, re.findall(r"\d+", text)[:2])) for text in (found, OLDEST, AFTER))
     if oldest <= number < after:
         return None
@@ -56,19 +56,19 @@ def unsuitable_version(found: str) -> str | None:
 
 @cache
 def _unsuitable_numba() -> str | None:
-    """The same of what is installed, asked whenever a backend is chosen."""
+    """Return why the installed Numba is unsuitable, or None; cached, as it is asked whenever a backend is chosen."""
     return unsuitable_version(version("numba"))
 
 
 class NumbaBackend(NumpyBackend):
-    """NumPy arrays, kernels compiled by Numba, products by an OpenBLAS of our own."""
+    """NumPy arrays, kernels compiled by Numba, products by a private OpenBLAS."""
 
     name = "numba"
     install = "pip install numba scipy-openblas32"
 
     @classmethod
     def unavailable_reason(cls) -> str | None:
-        """Numba and OpenBLAS must be installed, and Numba must compile."""
+        """Check that Numba and OpenBLAS are installed, and that Numba's JIT is enabled."""
         for package in ("numba", "llvmlite", "scipy_openblas32"):
             if not _is_installed(package):
                 return f"the package {package} is not installed"
@@ -84,7 +84,7 @@ class NumbaBackend(NumpyBackend):
         return version("numba")
 
     def diagnose(self) -> list[Finding]:
-        """The BLAS that compiled code uses, the cache of compiled kernels, and the facts that partitions follow."""
+        """Report the BLAS of compiled code, the cache of compiled kernels, and the facts that partitions depend on."""
         from dnnkit.backends.numba_backend.kept_kernels import kept_kernels
         from dnnkit.backends.numba_backend.machine import machine
         from dnnkit.backends.processors import processors
@@ -106,9 +106,9 @@ class NumbaBackend(NumpyBackend):
     # -- building ----------------------------------------------------------------------------------------------------
 
     def unsupported_reason(self, program: Program) -> str | None:
-        """Why the compiled epoch cannot take the program: parts without a compiled kernel that it cannot call either.
+        """Return which parts have no compiled kernel and cannot be called from compiled code, or None.
 
-        Own layers, losses and metrics it calls, in Python.
+        Custom layers, losses and metrics are called in Python.
         """
         if program.custom_rule:
             return super().unsupported_reason(program)
@@ -119,7 +119,7 @@ class NumbaBackend(NumpyBackend):
         return f"no compiled version of {', '.join(missing)}" if missing else None
 
     def seconds_per_step(self, program: Program, rows: int) -> float | None:
-        """As the partition is chosen by; of what is run stage by stage, nothing is known."""
+        """Return the cost model's estimate; None for programs that run stage by stage."""
         if self.unsupported_reason(program) is not None:
             return None
         from dnnkit.backends.numba_backend.cost_model import seconds_per_step
@@ -127,17 +127,17 @@ class NumbaBackend(NumpyBackend):
         return seconds_per_step(program, rows)
 
     def kernel_file(self, name: str) -> str:
-        """The compiled version, where there is one."""
+        """Return the file of the compiled version, if there is one."""
         return "cpu.py" if registry.has_cpu_version(name) else super().kernel_file(name)
 
     def _has_compiled(self, rule: str | None) -> bool:
-        """Whether there is a compiled version of an optimizer's rule of that name; to look for others imports Numba."""
+        """Whether an optimizer rule has a compiled version; checking rules outside the archive imports Numba."""
         if rule is None or archive.has(f"rule.{rule}.update"):
             return rule is not None
         return hasattr(registry.version("optimizer_step", "cpu"), rule)
 
     def compile_ahead(self, dtype: str) -> None:
-        """Every opcode, and what trains many networks; kernels are compiled by networks that have them."""
+        """Compile every opcode, and the training of many networks; kernels are compiled by networks that use them."""
         from dnnkit.kernels._engine import calls
         from dnnkit.kernels._engine.opcodes import address, opcodes
 
@@ -146,13 +146,13 @@ class NumbaBackend(NumpyBackend):
         calls.caller("run_jobs", dtype)
 
     def many(self, workers: int) -> "CompiledMany":
-        """Threads that take whole networks."""
+        """Return a pool of threads that each train whole networks."""
         from dnnkit.backends.numba_backend.many import CompiledMany
 
         return CompiledMany(workers)
 
     def build(self, program: Program) -> Executable:
-        """The compiled epoch where the program can take it, else one compiled operation after another."""
+        """Return the compiled epoch if the program supports it, else a stagewise executable of compiled operations."""
         if (reason := self.unsupported_reason(program)) is not None:
             say_once(f"backend numba runs this network stage by stage, not in one compiled call: {reason}")
             return super().build(program)
@@ -163,7 +163,7 @@ class NumbaBackend(NumpyBackend):
         return NumbaExecutable(self, program, self.plan(program, "compiled epoch", **details))
 
     def keeps_dtype(self, source: Namespace, dtype: Any) -> bool:
-        """Bytes are gathered as bytes; the compiled epoch knows no other integers."""
+        """Keep uint8 data, which is gathered as such; the compiled epoch supports no other integers."""
         return bool(dtype == source.uint8)
 
     # -- operations: the kernels that the compiled epoch calls -------------------------------------------------------
@@ -231,7 +231,8 @@ class NumbaBackend(NumpyBackend):
         if not registry.has_cpu_version(activation.name):
             return super().dense_backward(dy, x, w, saved, activation, needs_dx, out)
         dx, dw, db = out
-        dx = np.empty(x.shape, x.dtype) if dx is None else dx  # not in Fortran's order, as x may be: compiled anew
+        # Not in Fortran order, as x may be: that would need another compiled version.
+        dx = np.empty(x.shape, x.dtype) if dx is None else dx
         dw = np.empty(w.shape, w.dtype) if dw is None else dw
         db = np.empty(w.shape[1], w.dtype) if db is None else db
         dtype = x.dtype.name
@@ -338,7 +339,7 @@ class NumbaBackend(NumpyBackend):
         """See `kernels/optimizer_step`; in place."""
         if not self._has_compiled(rule.name):
             return super().update(rule, step, parameter, gradient, slots, *numbers)
-        # Stacked and unstacked again: the compiled update wants its slots in one array. Only stage by stage costs this.
+        # Slots are stacked and unstacked again, because the compiled update needs them in one array; stagewise only.
         stacked = np.stack(slots) if slots else parameter
         rate, *constants = numbers
         places = [array.ctypes.data for array in (parameter, gradient, stacked)]
@@ -351,7 +352,7 @@ class NumbaBackend(NumpyBackend):
 
 
 def _contiguous(scores: Array, targets: Array, weights: Array | None) -> tuple[Array, Array, Array, str]:
-    """Scores, targets and row weights as compiled code takes them, and whether the targets are labels or values."""
+    """Return scores, targets and row weights as compiled code needs them, and the kind of the targets."""
     scores, targets = np.ascontiguousarray(scores), np.ascontiguousarray(targets)
     kind = "labels" if targets.ndim == 1 else "values"
     targets = targets.astype(np.int64 if kind == "labels" else scores.dtype, copy=False)

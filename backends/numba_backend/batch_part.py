@@ -1,4 +1,4 @@
-"""Parts of batches that others share, each differentiated in a run of its own."""
+"""Parts of a batch shared with other processes, each differentiated in a separate run."""
 
 from collections.abc import Callable
 
@@ -16,10 +16,10 @@ from dnnkit.backends.state import HostArray
 
 
 class BatchPart:
-    """Parts of so many rows of some data, for a team that can compute these.
+    """Parts of `rows` rows of a dataset, for a team that can compute them.
 
-    `weights(parameters)` are flat parameters as a team reads them; `run(team, rows, threads)` runs what the team was
-    prepared for.
+    `weights(parameters)` returns flat parameters as a team reads them; `run(team, rows, threads)` runs what the team
+    was prepared for.
     """
 
     def __init__(
@@ -33,17 +33,26 @@ class BatchPart:
         run: Callable[[WorkerTeam, int, int], None],
     ) -> None:
         self._data, self._team, self._first, self._weights, self._run = data, team, first, weights, run
-        self._batches = Batches(source, np.arange(rows), rows, np.zeros(1))  # whose rows and weight are written over
+        self._batches = Batches(source, np.arange(rows), rows, np.zeros(1))  # rows and weight are overwritten
         self._sums = team.zero_totals()
         program = team.program
         self._writes_to_team = bool(program.custom_layers)
-        """Whether gradients of layers go to the team's own memory."""
+        """Whether gradients of layers are written to the team's memory."""
         self._has_penalties = bool(program.penalties)
 
     def differentiate(
         self, rows: HostArray, before: int, weight: float, step: int, parameters: HostArray, out: HostArray
     ) -> list[float]:
-        """The sums over these rows of a batch, of that weight in all, with so many rows before; the gradient to out."""
+        """Return the sums over these rows of a batch; write the gradient to out.
+
+        Arguments:
+            rows: row indices.
+            before: number of rows of the batch before these.
+            weight: sum of the row weights of the whole batch.
+            step: updates made before.
+            parameters: flat parameters.
+            out: flat gradient.
+        """
         team, batches, worker = self._team, self._batches, self._team.worker
         batches.order[...], batches.batch_weights[0] = rows, weight
         self._sums.fill(0)

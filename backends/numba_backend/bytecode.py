@@ -1,4 +1,4 @@
-"""Assembler of schedules, which `kernels/_engine` interprets: one list of instructions per purpose."""
+"""Assembler of schedules for the interpreter in `kernels/_engine`: one list of instructions per purpose."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -14,65 +14,69 @@ Purpose = Literal[
     "train", "differentiate", "first part", "part", "minimize", "differentiate outputs", "update", "evaluate",
     "predict", "predict a few",
 ]  # fmt: skip
-"""A part is differentiated of a batch that others share; the first has the penalties. To minimise is to differentiate
-at parameters that L-BFGS chooses, again and again. Outputs are differentiated in the network's inputs, some of them in
-each step, after one forward pass."""
+""""first part" and "part" differentiate a part of a batch shared with other processes; the first adds the penalties.
+"minimize" differentiates repeatedly at parameters that L-BFGS chooses. "differentiate outputs" differentiates
+outputs with respect to the network's inputs, several per step, after one forward pass.
+"""
 
 DIFFERENTIATING = "train", "differentiate", "first part", "part", "minimize", "differentiate outputs"
 MEASURING = "train", "first part", "part", "minimize", "evaluate"
 SUMMING = "differentiate", "first part", "part", "minimize"
 UNMEASURED = "predict", "predict a few", "update", "differentiate outputs"
-"""Purposes that compute gradients; metrics; neither loss nor metrics, and take no targets. Those that sum leave a
-gradient, of all workers."""
+"""Purposes that compute gradients; that measure; that leave the sum of all workers' gradients; that compute neither
+loss nor metrics, and read no targets.
+"""
 
 PENALISING = "train", "differentiate", "first part"
 
 Inputs = Literal["gathered", "columns", "in place"]
-"""How the first stage reads the data: all their columns, gathered; those that are not zero, gathered; or these in the
-data themselves, which must be in the network's dtype and need no rescaling."""
+"""How the first stage reads the data: all columns, gathered; the nonzero columns, gathered; or the nonzero columns in
+place, which requires the network's dtype and no rescaling.
+"""
 
 
 Clips = Literal["", "whole", "each"]
 
 
 class ScheduleKey(NamedTuple):
-    """What a schedule depends on besides the program's stages and their partition."""
+    """Everything a schedule depends on apart from the program's stages and their partition."""
 
     purpose: Purpose
     first: int
-    """The first stage whose gradient is wanted, -1 for the network's input as well."""
+    """First stage whose gradient is wanted; -1 to include the network's input."""
     clips: Clips = ""
     """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
     inputs: Inputs = "gathered"
     bytes: bool = False
-    """Whether inputs are bytes."""
+    """Whether inputs are uint8."""
     targets: Literal["labels", "values", "any"] = "labels"
-    """What of the targets is taken; nothing of any, which only parts of the user's own read."""
+    """Which targets are gathered; none for "any", which only user-defined parts read."""
     weights: bool = False
     """Whether rows have weights."""
     marked: bool = False
-    """Whether it is known which columns each row uses."""
+    """Whether the nonzero columns of each row are known."""
     has_loss: bool = True
     """Whether the loss has an opcode."""
     metrics: tuple[int, ...] = ()
-    """The numbers of those metrics that an opcode computes."""
+    """Numbers of the metrics that opcodes compute."""
     predictions: bool = False
-    """Whether some of these take predictions, which are not the scores."""
+    """Whether any of them reads predictions that differ from the scores."""
     own_measures: bool = False
-    """Whether loss or metrics are the user's own."""
+    """Whether loss or metrics are user-defined."""
     one_batch: bool = False
     """Whether all steps have the same rows in the same order."""
     accumulates: Literal["", "means", "sums"] = ""
-    """Whether several batches make an update, and what their gradients are of."""
+    """Whether an update accumulates several batches, and whether their gradients are means or sums."""
     parts: tuple[tuple[tuple[int, ...], bool, bool], ...] = ()
-    """Of each output, where there are several: the numbers of its metrics, whether some take predictions, and whether
-    the loss is the user's own."""
+    """With several outputs, per output: numbers of its metrics, whether any reads predictions, whether its loss is
+    user-defined.
+    """
     penalises: bool = False
     """Whether parameters have penalties."""
     bounds: int = 0
-    """How many parameters are held to bounds."""
+    """Number of parameters with constraints."""
     averages_apart: bool = False
-    """Whether running means of the parameters are updated after that."""
+    """Whether running means of the parameters are updated after the constraints."""
 
     @property
     def trains(self) -> bool:
@@ -83,11 +87,11 @@ class ScheduleKey(NamedTuple):
 def assemble(
     stage_list: Sequence[Stage], partition: Partition, key: ScheduleKey, wiring: Wiring | None = None
 ) -> list[Instruction]:
-    """The instructions of one step, and of what comes before the first.
+    """Return the instructions of one step, and of what precedes the first.
 
-    Inputs are gathered unless they are read in place. Where workers exchange on the way forward, they also share the
+    Inputs are gathered unless they are read in place. If workers exchange in the forward pass, they also share the
     gathering, one step ahead: the schedule then has a prologue, and "repeat" jumps past it. If every step uses the same
-    rows and none are shared, taking them is moved to the prologue.
+    rows and none are shared, gathering them is moved to the prologue.
     """
     if key.purpose == "predict a few":
         forward = [
@@ -102,7 +106,8 @@ def assemble(
         return [Instruction(name) for name in ("begin", "update", "repeat")]
     wiring = Wiring(stage_list) if wiring is None else wiring
     kinds = roles(stage_list, partition, wiring)
-    is_read_by_one = wiring.reads_data_once and not isinstance(stage_list[0], Op)  # who reads what `use_shared` says
+    # Only such a first stage reads the inputs that `use_shared` sets.
+    is_read_by_one = wiring.reads_data_once and not isinstance(stage_list[0], Op)
     shares = "rows" in kinds and key.inputs != "in place" and is_read_by_one
     share = "share_bytes" if key.bytes else "share_numbers"
     begin, take = [Instruction("begin")], _take(key, shares)
@@ -134,7 +139,7 @@ def assemble(
         backward = _backward(wiring, kinds, partition, key, False)
         again = Instruction("repeat", len(steps))
         return [*steps, *begin, Instruction("choose_outputs"), *backward, Instruction("take_derivatives"), again]
-    if key.own_measures:  # before any sum is added to: if they fail, the step has not been
+    if key.own_measures:  # before any sum is changed: a step whose own measures fail has not happened
         steps += _called("own_measures", partition, meet_before=partition.by == "rows" or "rows" not in kinds)
     steps += [Instruction("loss")] if key.has_loss else []
     steps += [Instruction("predict_for_metrics")] if key.predictions else []
@@ -158,12 +163,12 @@ def assemble(
 
 
 def _predict(key: ScheduleKey) -> list[Instruction]:
-    """Predictions of the scores: of all, or of each output."""
+    """Predict from the scores: of the whole network, or of each output."""
     return [Instruction("predict_part", option=number) for number in range(len(key.parts))] or [Instruction("predict")]
 
 
 def _measure_parts(key: ScheduleKey) -> list[Instruction]:
-    """Losses and metrics of several outputs."""
+    """Compute losses and metrics of several outputs."""
     steps: list[Instruction] = []
     for number, (metrics, takes_predictions, is_own) in enumerate(key.parts):
         if metrics or not is_own:
@@ -174,13 +179,13 @@ def _measure_parts(key: ScheduleKey) -> list[Instruction]:
 
 
 def _minimizing(name: str, partition: Partition, option: int = 0) -> list[Instruction]:
-    """What worker 0 does for L-BFGS, and what all do then, which they read."""
+    """Let worker 0 run an L-BFGS opcode, after which all workers read its result."""
     meet = [Instruction("exchange")] if partition.workers > 1 else []
     return [*meet, Instruction(name), *meet, Instruction("next_evaluation", option=option)]
 
 
 def _meeting(names: Sequence[str], place: int, partition: Partition) -> list[Instruction]:
-    """Opcodes of an operation, between which workers that share a batch by its rows meet."""
+    """Return the opcodes of an operation, between which workers that share a batch by rows synchronize."""
     steps = [Instruction(names[0], place)]
     for name in names[1:]:
         meet = partition.by == "rows" and partition.workers > 1
@@ -190,7 +195,7 @@ def _meeting(names: Sequence[str], place: int, partition: Partition) -> list[Ins
 
 
 def _after(stage_list: Sequence[Stage]) -> list[Instruction]:
-    """What operations do when a step is over: they change their statistics."""
+    """Return the opcodes that update an operation's statistics at the end of a step."""
     return [
         Instruction(name, place)
         for place, stage in enumerate(stage_list)
@@ -202,10 +207,10 @@ def _after(stage_list: Sequence[Stage]) -> list[Instruction]:
 def _called(
     name: str, partition: Partition, place: int = 0, option: int = 0, *, meet_before: bool = True
 ) -> list[Instruction]:
-    """A call of the user's own part, which worker 0 makes on the memory of all.
+    """Call a user-defined part, which worker 0 does on the memory of all workers.
 
-    The others wait until it is over: if it fails, none goes on. They also wait before, unless it reads nothing of
-    theirs and they have met since they last used what it writes.
+    The other workers wait until it is over: if it fails, none continues. They also wait before it, unless it reads
+    nothing of theirs and they have synchronized since they last used what it writes.
     """
     meet = [Instruction("exchange")] if partition.workers > 1 else []
     return [*(meet if meet_before else []), Instruction(name, place, option), *meet]
@@ -215,7 +220,7 @@ TAKE = {"labels": ["take_labels"], "values": ["take_targets"], "any": []}
 
 
 def _take(key: ScheduleKey, shares: bool) -> list[Instruction]:
-    """A step's rows: targets, weights and inputs."""
+    """Load a step's rows: targets, weights and inputs."""
     names = []
     if key.purpose not in UNMEASURED:
         names = TAKE[key.targets] + (["take_weights"] if key.weights else [])
@@ -250,13 +255,13 @@ def _forward(stage: Stage, role: Role, key: ScheduleKey, place: int = -1) -> str
 def _backward(
     wiring: Wiring, kinds: list[Role], partition: Partition, key: ScheduleKey, at_once: bool
 ) -> list[Instruction]:
-    """The stages backward, down to the first that is trained; `at_once` each is updated as soon as it can be.
+    """Run the stages backward, down to the first that is trained; with `at_once`, update each as soon as possible.
 
-    A call of the user's own may fail, and then nothing has been updated: what comes before the last waits for it.
+    A user-defined call may fail, and then nothing may have been updated: updates before the last call wait for it.
     """
     steps: list[Instruction] = []
     waiting: list[Instruction] = []
-    wanted, current = wiring.wanted(key.first), len(kinds)  # the value whose gradient a worker goes backward from
+    wanted, current = wiring.wanted(key.first), len(kinds)  # current: the value whose gradient is propagated
     places = [place for place in range(len(kinds) - 1, -1, -1) if wanted[place + 1]]
     last_call = min((place for place in places if isinstance(wiring.stages[place], Custom)), default=len(kinds))
     for place in places:
@@ -286,7 +291,7 @@ def _backward(
 def _backward_of(
     wiring: Wiring, place: int, role: Role, partition: Partition, key: ScheduleKey, *, wants_dx: bool, fuses: bool
 ) -> list[Instruction]:
-    """A stage backward: the gradients of what it reads and of its parameters; `fuses` these with their update."""
+    """Run a stage backward: gradients of its inputs and parameters; `fuses` the latter with their update."""
     stage = wiring.stages[place]
     if isinstance(stage, Custom):
         return _called("own_backward", partition, place, int(wants_dx))
@@ -306,7 +311,7 @@ def _backward_of(
 
 
 def _gathered_gradients(wiring: Wiring, place: int) -> list[Instruction]:
-    """A stage's gradients to where those of its parameters belong, if another stage has written there."""
+    """Move or add a stage's gradients to those of its parameters, if another stage has written there."""
     if not wiring.uses_spare(place):
         return []
     return [
@@ -317,7 +322,7 @@ def _gathered_gradients(wiring: Wiring, place: int) -> list[Instruction]:
 
 
 def _updates(wiring: Wiring, place: int) -> list[Instruction]:
-    """The update of a stage's parameters whose gradients are complete."""
+    """Update a stage's parameters whose gradients are complete."""
     stage = wiring.stages[place]
     if not is_trained(stage):
         return []
@@ -333,7 +338,7 @@ def _updates(wiring: Wiring, place: int) -> list[Instruction]:
 def _update_at_the_end(
     partition: Partition, by_rows: bool, key: ScheduleKey, after: list[Instruction]
 ) -> list[Instruction]:
-    """All parameters, when everybody's gradient is there; and what comes after."""
+    """Update all parameters once every worker's gradient is complete, then run `after`."""
     steps = [Instruction(name) for name in (("exchange", "add_gradients") if by_rows else ())]
     if key.penalises:
         penalties = ("penalize",) if by_rows or partition.workers == 1 else ("penalize", "exchange", "join_penalties")
@@ -352,7 +357,7 @@ def _update_at_the_end(
 
 
 def link(schedule: Sequence[Instruction], dtype: str) -> Any:
-    """The schedule as the interpreter reads it, its opcodes compiled for the dtype."""
+    """Return the schedule in the interpreter's format, with its opcodes compiled for the dtype."""
     lines = structures.INSTRUCTION.new(len(schedule))
     for line, (name, stage, option) in zip(lines, schedule, strict=True):
         line.function, line.stage, line.option = opcodes.address(name, dtype), stage, option

@@ -1,4 +1,4 @@
-"""The numbers of an optimizer as compiled code takes them, made anew only where they have changed."""
+"""Hyperparameters in the form that compiled code reads, rebuilt only when they change."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -11,11 +11,11 @@ from dnnkit.backends.program import Program
 from dnnkit.backends.state import HostArray, Hyperparameters
 
 Taken: TypeAlias = tuple[HostArray, HostArray, Clips, float, float]
-"""Rates, other numbers, which norms are bounded, by what, and the bound of each element."""
+"""Learning rates, other numbers, which norms are bounded, their bound, and the bound of each element."""
 
 
 class CompiledHyperparameters:
-    """The last hyperparameters of a program, and what compiled code takes of them."""
+    """The last hyperparameters of a program, and their compiled form."""
 
     def __init__(self, program: Program) -> None:
         self._names = [name for rule in program.rules for name in rule.hyperparameters]
@@ -25,9 +25,9 @@ class CompiledHyperparameters:
     def steps(
         self, first: int, last: int, updates: int, hyperparameters: Hyperparameters, *, is_clipped: bool = False
     ) -> Steps:
-        """Steps from first to before last, after so many updates, with all that the optimizer takes.
+        """Return steps first ... last - 1, after `updates` updates, with the numbers that the optimizer needs.
 
-        Norms have no bound where gradients are given that are within it, `is_clipped`.
+        With `is_clipped`, norms are not bounded, because the given gradients already are.
         """
         if self._last is None or self._last[0] is not hyperparameters:
             self._last = hyperparameters, self._take(hyperparameters)
@@ -45,7 +45,7 @@ class CompiledHyperparameters:
         return rates, constants, clips_of(hyperparameters), clip, value
 
     def _table(self, hyperparameters: Hyperparameters) -> HostArray:
-        """The constants of each group, and of each step if they vary."""
+        """Return the constants of each group, and of each step if they vary."""
         each = hyperparameters, *hyperparameters.groups
         steps = len(hyperparameters.learning_rates) if hyperparameters.varies else 1
         table = np.empty((len(each), steps, len(self._names)))
@@ -64,7 +64,7 @@ class CompiledHyperparameters:
 
 
 def clips_of(hyperparameters: Hyperparameters) -> Clips:
-    """Which norms of the gradient are bounded."""
+    """Return which norms of the gradient are bounded."""
     if hyperparameters.clip_norm is not None:
         return "whole"
     return "" if hyperparameters.clip_each is None else "each"

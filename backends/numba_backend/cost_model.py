@@ -1,12 +1,14 @@
-"""Which partition of the work is fastest: a cost model of one training step, with typical rates of such a machine.
+"""Cost model of a training step, which selects the fastest partition, using typical rates of the processor.
 
-    product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), where not near enough, as bytes
-    element by element:                bytes read and written / bytes per second
+    product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), if not cached nearby, as bytes
+    elementwise:                       bytes read and written / bytes per second
     dropout:                           the same, and seconds per random number
     exchange:                          exchange + wait + what is added up, as bytes
     what another worker wrote:         bytes / bytes per second from another processor's caches
 
-A partition is estimated by its first worker, whose part is as large as any. See docs/design/0011-dividing-the-work.md.
+A partition is estimated by its first worker, whose part is never smaller than another's. Compute and bandwidth bounds
+are those of the roofline model (S. Williams et al., CACM 52, 2009), added rather than overlapped. See
+docs/design/0011-dividing-the-work.md.
 """
 
 import os
@@ -25,51 +27,54 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.kernels.stages import kind
 
 WORTH = 0.85
-"""Several workers are taken if they need less than this share of the time of one: they are not free for others."""
+"""Several workers are used if they need less than this fraction of one worker's time, as they occupy processors."""
 
 WORTH_PARTITIONING = 1e-5
-"""Estimated seconds per step below which a step is not partitioned: calling opcodes and waiting for another worker then
-cost more than is saved. 64-32-10 in batches of 32 takes 15.9 µs with one worker, 17.3 with two."""
+"""Estimated seconds per step below which a step is not partitioned: calling opcodes and waiting for another worker
+would cost more than it saves. 64-32-10 at batch size 32 takes 15.9 µs with one worker, 17.3 with two.
+"""
 
 BY: tuple[Literal["units", "rows"], ...] = ("units", "rows")
 
 STEP, FLOP = 1.2e-7, 1e-11
-"""Seconds, roughly: of a step of nothing, and of a FLOP."""
+"""Rough seconds of an empty step, and of a FLOP."""
 
 WORTH_WORKERS = 2e-4
-"""Seconds of predictions from which rows are divided among workers."""
+"""Seconds of prediction above which rows are divided among workers."""
 
 SHARED_STEP, SHARED_RUN = 2e-5, 2e-3
-"""Seconds of a step, or of all steps, from which threads that stand by join in. In less, waiting for each other costs
-what is saved."""
+"""Seconds of a step, or of all steps, above which standby threads join in. Below, waiting for each other costs as much
+as it saves.
+"""
 
 SHARED_UPDATE = 1e-5
-"""Seconds of an update of all parameters from which they join in."""
+"""Seconds of an update of all parameters above which standby threads join in."""
 
 WORTH_THREADS = 2e-2
-"""Seconds of work from which threads are started for it, while the caller's waits and hears signals; what is shorter
-the caller does itself, with threads that stand by."""
+"""Seconds of work above which threads are started for it, while the caller's thread waits and handles signals; shorter
+work runs in the caller's thread and standby threads.
+"""
 
 FETCHED = 0.5
-"""How much of its factors a product waits for: most of the time it computes while they come."""
+"""Fraction of its factors for which a product waits; the rest is fetched during computation."""
 
 WAIT = 5e-7
-"""Seconds by which workers miss each other at an exchange, beyond the latency of a signal."""
+"""Seconds that workers wait for each other at an exchange, beyond the latency of a signal."""
 
 PASSES = 6
-"""How often a dense stage's outputs are read or written element by element: bias, activation, and back."""
+"""Elementwise passes over the outputs of a dense stage: bias, activation, and backward."""
 
 DRAW = 1.5e-9
 """Seconds per random number of a dropout mask."""
 
 PYTHON = 1e-5
-"""Seconds of a call of the user's own part: what it computes is not known."""
+"""Seconds per call of a user-defined part, without its own computation, which is unknown."""
 
 
 def choose_partition(program: Program, wiring: Wiring, features: int, batch_size: int, recorded: str) -> Partition:
-    """The partition for batches of that size: what the user says, what was recorded, else the fastest by the model.
+    """Return the partition for a batch size: the configured one, the recorded one, or the fastest by the model.
 
-    `recorded` is what `record` gave in the training that goes on.
+    `recorded` is the result of `record` in the training that is resumed.
     """
     if partition := asked():
         return _whole(program, Partition.parse(partition))
@@ -88,12 +93,12 @@ def choose_partition(program: Program, wiring: Wiring, features: int, batch_size
 
 
 def _whole(program: Program, partition: Partition) -> Partition:
-    """One worker in the place of those that would hold parts of parameters whose norms are bounded."""
+    """Return a single worker instead of workers that would hold parts of parameters with bounded norms."""
     return SINGLE if program.bounds and partition.by == "units" else partition
 
 
 def seconds_per_step(program: Program, batch_size: int) -> float:
-    """The estimated seconds of a training step, partitioned as `choose_partition` does."""
+    """Return the estimated seconds of a training step, partitioned as by `choose_partition`."""
     _, stages, sources = stages_to_run(program)
     wiring, features = Wiring(stages, sources), prod(program.input_shape)
     partition = choose_partition(program, wiring, features, batch_size, "")
@@ -101,7 +106,10 @@ def seconds_per_step(program: Program, batch_size: int) -> float:
 
 
 def partition_of_gradients(program: Program, wiring: Wiring, features: int, batch_size: int) -> Partition:
-    """For the gradients of a batch: by rows, if that is faster than one worker, for then all read the same numbers."""
+    """Return the partition for the gradients of a batch: by rows if that is faster, else one worker.
+
+    Partitions by units are not used, because all workers read the same flat parameters.
+    """
     workers, here = usable(program.num_threads), machine()
     alone = seconds(program, wiring, features, batch_size, SINGLE, here)
     if workers == 1 or alone < WORTH_PARTITIONING:
@@ -111,12 +119,12 @@ def partition_of_gradients(program: Program, wiring: Wiring, features: int, batc
 
 
 def asked() -> str | None:
-    """The partition that the user says."""
-    return os.environ.get("DNNKIT_PARTITION") or os.environ.get("DNNKIT_DIVISION")  # the latter until 0.2
+    """Return the configured partition, or None."""
+    return os.environ.get("DNNKIT_PARTITION") or os.environ.get("DNNKIT_DIVISION")  # the latter until version 0.2
 
 
 def _recorded(text: str, batch_size: int) -> Partition | None:
-    """What `record` wrote, for that batch size; None for another's, or what another backend wrote."""
+    """Return the partition that `record` wrote for this batch size; None for another size or another backend's."""
     partition, _, size = text.partition("@")
     try:
         return Partition.parse(partition) if size == str(batch_size) else None
@@ -125,77 +133,77 @@ def _recorded(text: str, batch_size: int) -> Partition | None:
 
 
 def threads(program: Program, rows: int, steps: int) -> int:
-    """Number of threads to start for `steps` steps of so many rows; 0 if it is over sooner.
+    """Return the number of threads to start for `steps` steps of `rows` rows; 0 for short work.
 
-    What the user's own parts take is not known.
+    The time of user-defined parts is unknown, so they always get threads if there are several steps.
     """
     calls_any = program.custom_layers or program.custom_measures
     return usable(program.num_threads) if calls_any and steps > 1 else started(program, rows, steps)
 
 
 def started(program: Program, rows: int, steps: int) -> int:
-    """The same of steps that call none of these."""
+    """As `threads`, without user-defined parts."""
     return usable(program.num_threads) if roughly(program, rows, steps) > WORTH_THREADS else 0
 
 
 def helpers(program: Program, rows: int, steps: int) -> int:
-    """Number of threads that stand by which may join the caller's, where `threads` says 0."""
+    """Return the number of standby threads that may join the caller's thread where `threads` is 0."""
     if roughly(program, rows, 1) < SHARED_STEP and roughly(program, rows, steps) < SHARED_RUN:
         return 0
     return usable(program.num_threads) - 1
 
 
 def update_helpers(program: Program) -> int:
-    """Number of threads that stand by which may join the caller's in an update of all parameters."""
+    """Return the number of standby threads that may join the caller's thread in an update of all parameters."""
     numbers = (3 + 2 * len(program.slots)) * program.trainable_size
     moved = numbers * (4 if program.dtype == "float32" else 8)
     return usable(program.num_threads) - 1 if moved / machine().bytes > SHARED_UPDATE else 0
 
 
 def readers(program: Program, rows: int) -> int:
-    """Number of workers for predictions of so many rows, whatever of the program is trained."""
+    """Return the number of workers for predictions of this many rows, independent of what is trained."""
     return usable(program.num_threads) if STEP + 6 * rows * program.size * FLOP > WORTH_WORKERS else 1
 
 
 def roughly(program: Program, rows: int, steps: int) -> float:
-    """Seconds of one worker for the steps."""
+    """Return a rough estimate of the seconds of one worker for the steps."""
     return steps * (STEP + (2 * program.size + 4 * program.trainable_size) * rows * FLOP)
 
 
 def record(partition: Partition, batch_size: int) -> str:
-    """What `choose_partition` wants to see again, for the same results."""
+    """Return the text from which `choose_partition` restores the partition, for the same results."""
     return f"{partition}@{batch_size}"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The estimated seconds of a training step, part by part."""
+    """Estimated seconds of a training step, by part."""
 
     inputs: float
     stages: tuple[float, ...]
-    """Of each: forward and backward, and its update if it is updated by itself."""
+    """Of each stage: forward and backward, and its update if it is updated separately."""
     exchanges: float
-    """What workers write for each other and read from each other, with waiting."""
+    """Data that workers write for and read from each other, including waiting."""
     update: float
-    """Of all parameters, if they are updated at the end."""
+    """Update of all parameters, if it comes at the end."""
 
     @property
     def total(self) -> float:
-        """Of the step."""
+        """Seconds of the step."""
         return self.inputs + sum(self.stages) + self.exchanges + self.update
 
 
 def seconds(
     program: Program, wiring: Wiring, features: int, batch_size: int, partition: Partition, here: Machine
 ) -> float:
-    """The estimated time of a training step."""
+    """Return the estimated seconds of a training step."""
     return estimate(program, wiring, features, batch_size, partition, here).total
 
 
 def estimate(
     program: Program, wiring: Wiring, features: int, batch_size: int, partition: Partition, here: Machine
 ) -> Estimate:
-    """The estimated time of each part of a training step."""
+    """Return the estimated seconds of each part of a training step."""
     number = 4 if program.dtype == "float32" else 8
     flops = here.flops_of_each(partition.workers) * 4 / number
     workers, by_rows = partition.workers, partition.by == "rows" and partition.workers > 1
@@ -230,7 +238,7 @@ def estimate(
             exchanges += meetings * (here.exchange + WAIT) if by_rows else 0.0
         if isinstance(stage, Dense):
             trains = is_trained(stage)
-            products = 1 + trains + trained  # forward, its kernel's gradient, dx if anything before it is trained
+            products = 1 + trains + trained  # forward; kernel gradient; dx if an earlier stage is trained
             fetched = FETCHED * (rows * inputs + inputs * outputs) * number / here.bytes
             time += products * (here.call + 2 * rows * inputs * outputs / flops + fetched)
             numbers = (inputs * outputs + outputs) * trains
@@ -245,6 +253,7 @@ def estimate(
         own = share(held, workers, 0)
         mine = own.stop - own.start
         exchanges += 2 * (here.exchange + WAIT) + (workers + 1) * mine * number / here.bytes
-        exchanges += ((workers - 1) * mine + held - mine) * number / here.crossing  # gradients, and then parameters
-        update = (mine + mine / (2 + 2 * slots)) * updated  # and the gradient, which is not updated from piece by piece
+        exchanges += ((workers - 1) * mine + held - mine) * number / here.crossing  # gradients, then parameters
+        # The update, and reading the gradient, which is not consumed piece by piece here.
+        update = (mine + mine / (2 + 2 * slots)) * updated
     return Estimate(2.0 * gathered * number / here.bytes, tuple(times), exchanges, update)

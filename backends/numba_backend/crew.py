@@ -1,4 +1,4 @@
-"""Threads that stand by for runs of a few steps; see `kernels/_engine/crew.py`."""
+"""Standby threads for runs of a few steps; see `kernels/_engine/crew.py`."""
 
 import atexit
 import os
@@ -13,36 +13,36 @@ from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.structures import LINE
 
 PATIENCE = 400
-"""Polls of another thread, some 10 µs in all, before its work is taken over."""
+"""Polls, about 10 µs in all, before the work of another thread is taken over."""
 
 LOOKS = 30_000
-"""Looks for a run, some 0.5 ms in all, before a thread goes to sleep: a user's own loop computes between two steps."""
+"""Polls, about 0.5 ms in all, before an idle thread goes to sleep: a user's loop computes between two steps."""
 
 PARTING = 0.1
-"""Seconds after which a thread that is asleep ends: a process of one thread can be forked, and is soon one again."""
+"""Seconds after which a sleeping thread ends: only a single-threaded process can be forked safely."""
 
 LONGEST = 2.0
-"""Seconds that the end of the process waits for threads to go to sleep."""
+"""Maximum seconds that the end of the process waits for threads to go to sleep."""
 
 FREE, ASLEEP = 0, -1
 """States of a slot, as in `kernels/_engine/crew.py`, which imports Numba."""
 
 
 class Crew:
-    """Threads of this process that stand by, each started when it is of use, and ended when it no longer is."""
+    """Standby threads of this process, started on demand and ended when idle."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """As if none had been started: in the child of a fork none is there."""
+        """Reset the state: the child of a fork has no threads."""
         memory = zeros(((os.cpu_count() or 1) * LINE,), "int64")
         self._slots, self._size = address(memory), len(memory) // LINE
-        self._states = memoryview(memory)  # type: ignore[arg-type] # which NumPy's types do not say
+        self._states = memoryview(memory)  # type: ignore[arg-type] # missing in NumPy's stubs
         self._lock, self._wake_up = threading.Lock(), dict[int, threading.Semaphore]()
 
     def caller(self, run: int, dtype: str, helpers: int) -> Callable[[], None]:
-        """What runs all workers of the run at an address, in this thread and up to so many others."""
+        """Return a function that runs all workers of the run at `run`, in this and up to `helpers` other threads."""
         helpers = min(helpers, self._size)
         if not helpers:
             return partial(calls.caller("run_workers", dtype), 0, 0, run)
@@ -57,7 +57,7 @@ class Crew:
         return call
 
     def _muster(self, count: int, stand_by: Any) -> None:
-        """Start threads that are missing, wake those asleep."""
+        """Start missing threads and wake sleeping ones."""
         with self._lock:
             for number in range(count):
                 if number not in self._wake_up:
@@ -77,17 +77,17 @@ class Crew:
         self._states[number * LINE], self._wake_up[number] = FREE, wake_up
         try:
             threading.Thread(target=work, name=f"dnnkit-{number + 1}", daemon=True).start()
-        except RuntimeError:  # the system has no more threads to give: the run does without
+        except RuntimeError:  # the system has no more threads; run without
             del self._wake_up[number]
 
     def until_asleep(self) -> None:
-        """Wait until none runs compiled code: at the end of the process, whose memory goes away."""
+        """Wait until no thread runs compiled code: at exit, their memory is freed."""
         end = monotonic() + LONGEST
         while monotonic() < end and any(self._states[number * LINE] != ASLEEP for number in list(self._wake_up)):
             sleep(1e-4)
 
     def _part(self, number: int) -> bool:
-        """Whether the thread with that number may end: nobody has woken it just now."""
+        """Whether this thread may end, that is, was not woken just now."""
         with self._lock:
             if self._states[number * LINE] == ASLEEP:
                 del self._wake_up[number]
@@ -97,7 +97,7 @@ class Crew:
 
 @cache
 def _compiled(dtype: str) -> tuple[Any, int, Any]:
-    """`run_in_crew`, the address of `run_workers`, and `stand_by`."""
+    """Return `run_in_crew`, the address of `run_workers`, and `stand_by`."""
     run_workers = calls.function_of("run_workers", dtype).address
     return calls.caller("run_in_crew", dtype), run_workers, calls.caller("stand_by", dtype)
 

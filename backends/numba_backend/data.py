@@ -1,4 +1,4 @@
-"""Data as compiled code takes them: arrays of as few types as possible, and which of their columns are not zero."""
+"""Datasets in the form that compiled code reads: arrays of few types, and which of their columns are nonzero."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -18,24 +18,24 @@ from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import WORD, words
 
 SAMPLE = 256
-"""Rows, spread over the data, that tell how many zeros there are."""
+"""Rows sampled across the data to estimate how many zeros there are."""
 
 MOSTLY = 0.75
-"""Share of numbers that are not zero above which it is not worth knowing which are."""
+"""Fraction of nonzero numbers above which marking them does not pay."""
 
 WORTH_MARKING = 64
-"""Outputs of the first layer from which predictions, which use each row once, are worth it, too."""
+"""Outputs of the first layer above which marking pays for predictions, too, which use each row once."""
 
 WORTH_THREADS = 1 << 24
-"""Bytes from which several threads look for zeros: to start them takes as long as to look through a few MB."""
+"""Bytes above which several threads mark: starting them takes as long as marking a few MB."""
 
 
 @dataclass(frozen=True)
 class BatchSource:
-    """Data as opcodes read them; what is absent is None."""
+    """Data as opcodes read them; absent arrays are None."""
 
     x: HostArray
-    """(N, F), bytes or numbers of the network's dtype."""
+    """(N, F), uint8 or in the network's dtype."""
     scale: float
     offset: float
     targets: HostArray | None
@@ -45,12 +45,12 @@ class BatchSource:
 
     @cached_property
     def addresses(self) -> tuple[int, ...]:
-        """Of x, targets, weights and bits."""
+        """Addresses of x, targets, weights and bits."""
         return tuple(address(array) for array in (self.x, self.targets, self.weights, self.bits))
 
 
 def batch_source(data: Data, rescale: Rescale, dtype: str) -> BatchSource:
-    """The data, contiguous; of types that opcodes know."""
+    """Return the data as contiguous arrays of types that opcodes support."""
     targets, weights = (None if array is None else np.ascontiguousarray(array) for array in (data.y, data.weights))
     source = BatchSource(
         np.ascontiguousarray(data.x), float(rescale.scale), float(rescale.offset), targets, weights, data.bits
@@ -62,7 +62,7 @@ def batch_source(data: Data, rescale: Rescale, dtype: str) -> BatchSource:
 
 
 def is_worth_marking(data: Data, outputs: int) -> bool:
-    """Whether to know which columns each row uses gains something, where the first layer has so many outputs.
+    """Whether knowing the nonzero columns of each row pays, for a first layer with this many outputs.
 
     See docs/design/0018-zeros.md.
     """
@@ -74,12 +74,12 @@ def is_worth_marking(data: Data, outputs: int) -> bool:
 
 
 def marked(data: Data, num_threads: int | None) -> Data:
-    """The data, and which columns each row uses; `DataError` if a number is not finite."""
+    """Return the data with the nonzero columns of each row; raise `DataError` if a number is not finite."""
     x, rows = plain(data.x), len(data)
     bits = np.zeros((rows, words(x.shape[1])), np.int64)
     threads = 1 if x.nbytes < WORTH_THREADS else usable(num_threads)
     finite, mark = np.zeros(threads, np.bool_), mark_entry_points(x.dtype.name)
-    mark.address("mark")  # compiled by this thread, which hears signals
+    mark.address("mark")  # compiled in this thread, which handles signals
 
     def mark_part(number: int) -> None:
         part = share(rows, threads, number)
@@ -96,16 +96,16 @@ def marked(data: Data, num_threads: int | None) -> Data:
 
 
 def plain(array: HostArray) -> HostArray:
-    """The array contiguous, and typed as one that may be written: a second type would compile everything again.
+    """Return a contiguous array, typed as writable: a second array type would compile everything again.
 
-    Data are only read, so memory that must not be written is not.
+    Compiled code only reads data, so read-only memory is not written to.
     """
     array = np.ascontiguousarray(array)
     return array if array.flags.writeable else np.asarray(_Writable(array))
 
 
 class _Writable:
-    """The memory of a read-only array, under another flag; keeps the array alive."""
+    """The memory of a read-only array without the flag; keeps the array alive."""
 
     def __init__(self, array: HostArray) -> None:
         address, _ = array.__array_interface__["data"]

@@ -1,4 +1,4 @@
-"""Derivatives of a program's outputs in its inputs: one pass forward, and one backward from each output."""
+"""Derivatives of a program's outputs with respect to its inputs: one forward pass, one backward pass per output."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,8 +16,9 @@ from dnnkit.backends.program import Program
 from dnnkit.backends.state import HostArray
 
 MOST, FEW = 256, 64
-"""Samples of a batch at most; and rows from which products are fast: of fewer samples a batch has each several times,
-and goes backward from so many outputs at a time."""
+"""Maximum samples per batch; and rows needed for fast products: with fewer samples, a batch repeats each of them and
+differentiates that many outputs at a time.
+"""
 
 
 def derivatives(
@@ -27,7 +28,7 @@ def derivatives(
     numbers: Weights,
     team_of: Callable[[Partition, int], WorkerTeam],
 ) -> HostArray:
-    """Of the scores of all samples of the source, (N, outputs, features); all steps of a batch have the same rows."""
+    """Return the derivatives of the scores of all samples, (N, outputs, features); batches share their rows."""
     samples, outputs, features, made = len(source.x), program.output_features, int(source.x.shape[1]), 0
     out = np.empty((samples, outputs, features), program.dtype)
     for count, repeats in _batches(samples, outputs, min(MOST, one_function.rows_at_a_time(program))):
@@ -43,7 +44,7 @@ def derivatives(
 
 
 def _batches(samples: int, outputs: int, most: int) -> Iterator[tuple[int, int]]:
-    """So many samples at a time, and how often each is in the batch."""
+    """Yield numbers of samples, and how often each is repeated in its batch."""
     for first in range(0, samples, most):
         count = min(most, samples - first)
         yield count, min(outputs, max(1, FEW // count))

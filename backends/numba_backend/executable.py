@@ -1,4 +1,4 @@
-"""The compiled epoch: a program run by a team of workers, many steps in one call."""
+"""The compiled epoch: a program run by a team of workers, many steps per call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -44,30 +44,31 @@ BYTE = np.dtype(np.uint8)
 
 @dataclass
 class Epoch:
-    """The data of an epoch, who trains on them, and what was measured so far."""
+    """Data of an epoch, the team that trains on it, and what was measured so far."""
 
     batches: Batches
     team: WorkerTeam
     sums: HostArray
     rows: int | None
-    """Of the data in order, if every row has the same weight."""
+    """Number of rows, if all rows have the same weight."""
     first: int = 0
-    """The first step that was run."""
+    """First step that was run."""
     last: int = 0
-    """The one after the last that was; 0 before."""
+    """One after the last step that was run; 0 before any."""
     nan_step: int = -1
     before: EpochSums | None = None
-    """What was measured before the first step, of other data."""
+    """What was measured before the first step, on other data."""
     offset: int = 0
-    """The steps of the epoch before those of these data."""
+    """Steps of the epoch before those of this data."""
     single: SingleStep | None = None
-    """What goes on after the last step, if that was run alone."""
+    """Fast path for the next step, if the last one was run alone."""
 
     @property
     def weight(self) -> float:
-        """The sum of the row weights of the steps that were run."""
+        """Sum of the row weights of the steps that were run."""
         first, last, size = self.first, self.last, self.batches.batch_size
-        if self.before is not None:  # one after the other, so that it does not matter where an epoch was interrupted
+        # Added one by one, so that the sum does not depend on where an epoch was interrupted.
+        if self.before is not None:
             weights = self.batches.batch_weights[first:last]
             return float(np.add.accumulate([self.before.weight, *weights])[-1])
         if self.rows is None:
@@ -76,7 +77,7 @@ class Epoch:
 
 
 class NumbaExecutable(CompiledReader):
-    """A program whose every part has a compiled kernel."""
+    """Compiled executable of a program all of whose parts have compiled kernels."""
 
     epoch: Epoch
     api_version = 2
@@ -86,13 +87,13 @@ class NumbaExecutable(CompiledReader):
         self.first_trained = first_trained(self._stages)
         self._teams: dict[tuple[Partition, int], WorkerTeam] = {}
         self._partitions: dict[tuple[object, ...], Partition] = {}
-        """What was chosen, by all that it depends on."""
+        """Chosen partitions, by everything they depend on."""
         self._training: WorkerTeam | None = None
         self._prepared: set[tuple[object, ...]] = set()
-        """Schedules that are compiled, by purpose, partition, rows per batch, clipping, and kind of data."""
+        """Compiled schedules, by purpose, partition, rows per batch, clipping, and form of the data."""
         self._is_given_up = False
         self.signals_of_many: memoryview | None = None
-        """Its own, while it is trained beside others."""
+        """Its control words while it is trained as one of many."""
         self._hyperparameters = CompiledHyperparameters(program)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
         self._parts: dict[tuple[int, int], BatchPart] = {}
@@ -104,7 +105,7 @@ class NumbaExecutable(CompiledReader):
     # -- teams -------------------------------------------------------------------------------------------------------
 
     def _team(self, partition: Partition, rows: int) -> WorkerTeam:
-        """The team that trains on batches of up to so many rows."""
+        """Return the team that trains on batches of up to `rows` rows."""
         key = partition, rows
         if key not in self._teams:
             if len(self._teams) >= TEAMS:
@@ -134,28 +135,28 @@ class NumbaExecutable(CompiledReader):
                 team.link(team.key("evaluate", batches, 0))
             self._prepared.add(evaluate)
 
-    # -- beside other networks ---------------------------------------------------------------------------------------
+    # -- one of many networks ------------------------------------------------------------------------------------------
 
     def is_one_of_many(self, data: Data, batch_size: int) -> bool:
-        """Whether one thread can train it as `kernels/_engine/many.py` does: nothing of it is the user's own code."""
+        """Whether a single thread can train it as in `kernels/_engine/many.py`, which excludes user-defined parts."""
         if self._calls_any or self.program.has_scheduled_dropout or is_giant(self._layout.size, batch_size):
             return False
         return self._choose_partition(data, min(batch_size, len(data))) == SINGLE
 
     def new_team(self, rows: int, *, trains: bool) -> WorkerTeam:
-        """A team of one worker for batches of up to so many rows, that is nobody's."""
+        """Return a new single-worker team for batches of up to `rows` rows."""
         return self._new_team(SINGLE, rows, trains=trains)
 
     def source(self, data: Data) -> BatchSource:
-        """The data as opcodes read them."""
+        """Return the data as opcodes read them."""
         return self._source(data)
 
     def sums_of_weights(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
-        """The sum of the row weights of each batch."""
+        """Return the sum of the row weights of each batch."""
         return self._weight_sums(data, order, batch_size)
 
     def begin_many(self, size: int) -> Weights:
-        """The numbers that somebody else is about to train in batches of so many rows, by one worker."""
+        """Return the numbers to be trained by one worker in batches of `size` rows, run by the caller."""
         self.state.execution = cost_model.record(SINGLE, size)
         self._giant_step.wait()
         self._is_given_up = False
@@ -163,17 +164,17 @@ class NumbaExecutable(CompiledReader):
         return self._homes.flat_to_write()
 
     def steps_of(self, first: int, count: int, hyperparameters: Hyperparameters) -> Steps:
-        """So many steps with all that the optimizer takes."""
+        """Return `count` steps with the numbers that the optimizer needs."""
         return self._hyperparameters.steps(first, first + count, self.state.step, hyperparameters)
 
     def rows_to_evaluate(self, data: Data, batch_size: int) -> int:
-        """How many rows `evaluate` computes at a time, by one worker."""
+        """Return how many rows at a time `evaluate` computes with one worker."""
         return self._reading_partition(data, batch_size, calls=False)[1]
 
     # -- training ----------------------------------------------------------------------------------------------------
 
     def _choose_partition(self, data: Data, rows: int) -> Partition:
-        """For batches of so many rows."""
+        """Return the partition for batches of `rows` rows."""
         on = rows, self.state.execution, cost_model.asked(), usable(self.program.num_threads)
         if on not in self._partitions:
             features = int(data.x.shape[1])
@@ -196,7 +197,7 @@ class NumbaExecutable(CompiledReader):
         self._tell(partition)
 
     def _tell(self, partition: Partition) -> None:
-        """Say in the plan how training is divided."""
+        """Record the partition in the plan."""
         if self.plan.details.get("partition") != str(partition):
             self.plan = replace(self.plan, details={**self.plan.details, "partition": str(partition)})
 
@@ -213,19 +214,19 @@ class NumbaExecutable(CompiledReader):
             return done
         rows = epoch.batches.batch_size
         threads = cost_model.threads(self.program, rows, last - first)
-        if is_giant(self._layout.size, rows):  # one step at a time: whoever leaves it loses one at most
+        if is_giant(self._layout.size, rows):  # one step at a time, so that an interruption loses at most one step
             return self._note(first, *self._run_giant(first, first + 1, hyperparameters, threads))
         self.prepare_steps(first, last, hyperparameters)
         numbers, can_go_on = self._homes.writing, last == first + 1 and not threads and not self._calls_any
         epoch.single = SingleStep(team, hyperparameters, numbers) if can_go_on and numbers else None
         try:
             self._run(team, rows, threads)
-        finally:  # whatever is raised, by an own part or by Ctrl-C, is raised after whole steps
+        finally:  # user-defined errors and Ctrl-C are raised only after complete steps
             done = self._note(first, *team.outcome())
         return done
 
     def _note(self, first: int, done: int, nan_step: int) -> int:
-        """Note that the steps before `done` were run; returns that."""
+        """Record that the steps before `done` were run; return `done`."""
         epoch = self.epoch
         self.state.step += done - first
         if epoch.last == 0:
@@ -243,7 +244,7 @@ class NumbaExecutable(CompiledReader):
         numbers: Weights | None = None,
         sums: HostArray | None = None,
     ) -> None:
-        """Prepare the team for steps of the running epoch; they change these numbers and sums, else its own."""
+        """Prepare the team for steps of this epoch; they change the given numbers and sums (default: its own)."""
         epoch, steps = self.epoch, self._hyperparameters.steps(first, last, self.state.step, hyperparameters)
         numbers = self._homes.to_write(epoch.team.partition, epoch.team.layout) if numbers is None else numbers
         epoch.team.prepare(
@@ -262,7 +263,7 @@ class NumbaExecutable(CompiledReader):
                 self._homes.changed()
 
     def _run_giant(self, first: int, last: int, hyperparameters: Hyperparameters, threads: int) -> tuple[int, int]:
-        """As `run_steps`, on copies that take the place of what they copied: the compiled step writes to them early."""
+        """As `run_steps`, on copies that then replace the originals: a compiled step changes its numbers early."""
         team, rows = self.epoch.team, self.epoch.batches.batch_size
         numbers = self._homes.to_write(team.partition, team.layout)
         own, sums, outcome = numbers.copy(), self.epoch.sums.copy(), (first, -1)
@@ -308,7 +309,7 @@ class NumbaExecutable(CompiledReader):
         rows = epoch.team.counted(epoch.sums)
         if len(rows) == len(sums.sums):
             rows[...] = sums.sums
-        else:  # of another partition
+        else:  # sums of another partition
             rows[0] = sums.total
 
     def turn_to(  # noqa: D102
@@ -339,7 +340,7 @@ class NumbaExecutable(CompiledReader):
         return Gradients(loss, self._trained.views(team.gradients[0], np), dx)
 
     def derivatives(self, data: Data, source: Executable) -> HostArray | None:  # noqa: D102
-        if self._calls_layers:  # whose backward pass uses up what the forward pass left
+        if self._calls_layers:  # a custom layer's backward pass consumes its saved arrays, so it can run only once
             return None
         from dnnkit.backends.numba_backend.derivatives import derivatives
 
@@ -352,7 +353,7 @@ class NumbaExecutable(CompiledReader):
 
     @property
     def flat_parameters(self) -> HostArray:
-        """All of them, up to date, and to be read only."""
+        """All parameters, flat, up to date, read-only."""
         return self._parameters
 
     def iterations(self, pairs: int, rows: int) -> "CompiledIterations":  # noqa: D102
@@ -361,7 +362,7 @@ class NumbaExecutable(CompiledReader):
         return CompiledIterations(self, pairs, lambda data: self._rows_of(data, rows), self._trained, self._layout.size)
 
     def _rows_of(self, data: Data, rows: int) -> "AllRows":
-        """The rows of the data, so many at a time."""
+        """Return the data's rows in chunks of `rows`."""
         from dnnkit.backends.numba_backend.all_rows import AllRows
 
         self._giant_step.wait()
@@ -382,9 +383,9 @@ class NumbaExecutable(CompiledReader):
 
     def restore(self, snapshot: Snapshot) -> None:  # noqa: D102
         super().restore(snapshot)
-        self._one_batches.clear()  # the state may want another partition
+        self._one_batches.clear()  # the restored state may require another partition
 
-    # -- batches of a user's own loop --------------------------------------------------------------------------------
+    # -- batches of a user's loop --------------------------------------------------------------------------------------
 
     def train_batch(self, x: Any, y: Any, hyperparameters: Hyperparameters) -> float | None:  # noqa: D102
         batch = self._one_batch("train", x)
@@ -400,7 +401,8 @@ class NumbaExecutable(CompiledReader):
         return loss
 
     def differentiate_batch(self, x: Any, y: Any) -> Gradients | None:  # noqa: D102
-        batch = None if self._calls_layers else self._one_batch("differentiate", x)  # they write to the team's gradient
+        # Custom layers write to the team's own gradient.
+        batch = None if self._calls_layers else self._one_batch("differentiate", x)
         if batch is None or not batch.take(x, y):
             return None
         self._giant_step.wait()
@@ -409,15 +411,15 @@ class NumbaExecutable(CompiledReader):
         return Gradients(loss, self._trained.views(gradient, np), None)
 
     def _one_batch(self, purpose: Purpose, x: Any) -> OneBatch | None:
-        """For batches like x, made when one first comes; None if x is not an array of the network's samples.
+        """Return the fast path for batches like x, created on first use; None if x is not a plain array of samples.
 
-        They stay divided as the first one was.
+        The partition stays that of the first batch.
         """
         if type(x) is not np.ndarray or x.shape[1:] != self.program.input_shape or x.dtype.kind not in "iuf":
             return None
-        if self._class_columns:  # which are looked at where data are loaded
+        if self._class_columns:  # class numbers are checked when data are loaded
             return None
-        if self.program.outputs:  # whose targets are looked at one by one
+        if self.program.outputs:  # targets of several outputs are checked one by one
             return None
         rows, is_bytes = len(x), x.dtype == BYTE
         if not rows or is_giant(self._layout.size, rows):
@@ -447,7 +449,7 @@ class NumbaExecutable(CompiledReader):
         return part.differentiate(batch[first:last], first, weight, self.state.step, self._parameters, out)
 
     def _part(self, data: Data, rows: int) -> "BatchPart":
-        """For parts of so many rows of the data, made when one first comes."""
+        """Return the runner for parts of `rows` rows of the data, created on first use."""
         from dnnkit.backends.numba_backend.batch_part import BatchPart
 
         key = id(data), rows
@@ -464,7 +466,8 @@ class NumbaExecutable(CompiledReader):
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         clips, together = clips_of(hyperparameters), self.program.accumulation
-        changes = clips or hyperparameters.clip_value is not None or together > 1  # what is given is the user's
+        # These change the gradient; the given arrays belong to the user.
+        changes = clips or hyperparameters.clip_value is not None or together > 1
         place = None if changes else self._trained.flat_address(gradients)
         if place is None:
             flat = self._trained.flatten(gradients, self.program.dtype, out=self._gradient)
@@ -485,12 +488,12 @@ class NumbaExecutable(CompiledReader):
         for bound in self.program.bounds:
             value = self._layout.view(self._parameters, bound.parameter, np)
             value[...] = self._held.hold(value, bound)
-        if self.program.bounds and self.program.averages:  # a running mean is of what holds
+        if self.program.bounds and self.program.averages:  # running means are taken after the constraints
             self._average(hyperparameters.at(0))
         self.state.step += 1
 
     def _average(self, hyperparameters: Hyperparameters) -> None:
-        """Update the running means of the parameters, as they are now."""
+        """Update the running means of the parameters from their current values."""
         numbers, update = self._homes.flat_to_write(), self.state.step // self.program.accumulation + 1
         trained, slot = numbers.parameters[0, : self._trained.size], numbers.slots[0, self._slot_names.index("average")]
         rate, constants = float(hyperparameters.learning_rates[0]), hyperparameters.numbers(AVERAGE)
@@ -498,7 +501,7 @@ class NumbaExecutable(CompiledReader):
         slot[...] = made
 
     def _accumulate(self, gradient: HostArray) -> HostArray:
-        """The sum of those of the batches that make an update, so far."""
+        """Return the sum of the gradients accumulated so far for the next update."""
         self._giant_step.wait()
         total: HostArray = self._homes.flat_to_write().slots[0, -1]
         place = self.state.step % self.program.accumulation
@@ -506,7 +509,7 @@ class NumbaExecutable(CompiledReader):
         return total
 
     def _shared_update(self) -> SharedUpdate:
-        """Among the threads that the network may use."""
+        """Return the update shared by the threads that the network may use."""
         threads = usable(self.program.num_threads)
         if self._updates is None or self._updates.threads != threads:
             self._updates = SharedUpdate(self._new_team(Partition("rows", threads), threads, trains=True))
@@ -517,13 +520,14 @@ class NumbaExecutable(CompiledReader):
 
 
 def _form(data: Data) -> tuple[object, ...]:
-    """What a schedule depends on of the data."""
+    """Return what a schedule depends on in the data."""
     return data.x.dtype, data.weights is None, data.bits is None
 
 
 def _is_one_batch(order: HostArray, batch_size: int) -> bool:
-    """Whether there are several steps, and all of them have the same rows in the same order."""
+    """Whether there are several steps, all with the same rows in the same order."""
     if len(order) <= batch_size or len(order) % batch_size:
         return False
-    same = np.array_equal(order[:batch_size], order[batch_size : 2 * batch_size])  # which most are not: then no more
+    # The first two batches are compared first: they nearly always differ.
+    same = np.array_equal(order[:batch_size], order[batch_size : 2 * batch_size])
     return same and np.array_equal(order[batch_size:], order[:-batch_size])

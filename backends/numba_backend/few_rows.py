@@ -1,4 +1,4 @@
-"""Predictions of a few rows, on buffers that are made once."""
+"""Predictions of a few rows, in preallocated buffers."""
 
 import ctypes
 from functools import partial
@@ -12,14 +12,14 @@ from dnnkit.backends.state import HostArray
 from dnnkit.kernels._engine import calls
 
 COPIED = 8192
-"""Bytes of inputs up to which it takes no longer to copy them than to ask where they are."""
+"""Bytes of inputs up to which copying them takes no longer than looking up their address."""
 
 
 class FewRows:
-    """One caller's buffers for predictions of a few rows, as many as the team was made for."""
+    """Buffers of one caller for predictions of up to as many rows as the team supports."""
 
     def __init__(self, team: WorkerTeam, scale: float, offset: float) -> None:
-        self._team = team  # keeps what the run refers to
+        self._team = team  # keeps alive what the run refers to
         self._own_parts, self._sums = team.own_parts("predict a few"), team.zero_totals()
         self._schedule = team.link(team.key_of_few)
         self._run, self._worker, self._parameters = team.run_structure, team.worker, np.zeros(0)
@@ -35,7 +35,7 @@ class FewRows:
         run.schedule, run.scale, run.offset = ctypes.addressof(self._schedule), scale, offset
 
     def predict(self, x: HostArray, parameters: HostArray) -> HostArray | None:
-        """Predictions of x (rows, ...); None if x is not finite."""
+        """Return predictions of x (rows, ...); None if x is not finite."""
         rows, worker = len(x), self._worker
         if parameters is not self._parameters:
             self._parameters, worker.parameters = parameters, address(parameters)

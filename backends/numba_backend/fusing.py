@@ -1,11 +1,11 @@
-"""Stages that are computed together: what the compiled epoch makes of a program's stages, which it changes nothing of.
+"""Fusion of stages for the compiled epoch; the program itself is not changed.
 
     one_hot, dense                        dense_of_classes, activation
     concatenate of one_hot and others,
       dense                               the same
 
-A product with one-hot columns is a sum of a kernel's rows; so no zeros are multiplied. Parameters stay those of the
-dense stage, by the same names, so nobody who reads, saves or updates them knows of it.
+A product with one-hot columns is a sum of kernel rows, so no zeros are multiplied. Parameters stay those of the dense
+stage under the same names, so reading, saving and updating them is unaffected.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Activate, Dense, Op, Rescale, Stage, stage_features, stage_parameters
 
 WORTH, WIDE = (16, 8), 32
-"""Classes, on the average of a layer's columns of class numbers, from which these are looked up: of a layer with less
-than so many outputs, and of others. A product reads its factors several times from registers, and a row that is looked
-up is read once; with less outputs, most is going from row to row.
+"""Average classes per column of class numbers above which lookup pays: for a layer with fewer than `WIDE` outputs, and
+for others. A product reads its factors several times from registers, while a row that is looked up is read once;
+with few outputs, most of the time goes into moving from row to row.
 """
 
 
 def stages_to_run(program: Program) -> tuple[Rescale, tuple[Stage, ...], Sources]:
-    """As `Program.gathered`: the rescaling that is part of gathering a batch, the stages after it, what they read."""
+    """Return what `Program.gathered` does, for the fused stages: rescaling, stages, and their sources."""
     rescale, stages, sources = program.gathered
     return rescale, *fused(stages, sources, prod(program.input_shape))
 
 
 def fused(stages: Sequence[Stage], sources: Sources, features: int) -> tuple[tuple[Stage, ...], Sources]:
-    """The stages with those together that can be, and what they read; the same ones if none can."""
+    """Return the stages with those fused that can be, and their sources; the same objects if none can."""
     widths, made, edges = [features], list[Stage](), list[tuple[int, ...]]()
-    now = [0]  # of each value its number among those of the stages that are made
+    now = [0]  # new number of each value
 
     def add(stage: Stage, read: Sequence[int]) -> int:
         made.append(stage)
@@ -59,17 +59,17 @@ def fused(stages: Sequence[Stage], sources: Sources, features: int) -> tuple[tup
 
 
 class Part(NamedTuple):
-    """Neighbours among the columns that a dense stage reads, and the values that these are made of."""
+    """Adjacent columns among the inputs of a dense stage, and the values that they come from."""
 
     mode: str
-    """One of `one_hot`, or "numbers"."""
+    """A mode of `one_hot`, or "numbers"."""
     sizes: tuple[int, ...]
-    """The number of classes of each column; of numbers ()."""
+    """Number of classes of each column; () for numbers."""
     values: tuple[int, ...]
 
 
 def _parts(stages: Sequence[Stage], sources: Sources, value: int) -> list[Part]:
-    """What a value is made of."""
+    """Return the parts that a value consists of."""
     stage = stages[value - 1] if value else None
     found = list[Part]()
     for one in sources[value - 1] if _is(stage, "concatenate") else (value,):
@@ -89,13 +89,13 @@ def _is(stage: Stage | None, kind: str) -> bool:
 
 
 def _is_worth(parts: Sequence[Part], outputs: int) -> bool:
-    """Whether there are class numbers, and so many classes that to look them up is faster."""
+    """Whether there are class numbers with enough classes for lookup to be faster."""
     sizes = [size for part in parts for size in part.sizes]
     return bool(sizes) and sum(sizes) >= WORTH[outputs >= WIDE] * len(sizes)
 
 
 def _read(stages: Sequence[Stage], sources: Sequence[tuple[int, ...]]) -> tuple[tuple[Stage, ...], Sources]:
-    """Those stages that lead to the last one."""
+    """Return the stages that lead to the last one."""
     is_read = [False] * len(stages) + [True]
     for place in range(len(stages) - 1, -1, -1):
         for value in sources[place] if is_read[place + 1] else ():

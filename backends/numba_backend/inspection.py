@@ -1,4 +1,4 @@
-"""How long each part of a training step takes, by the cost model and by the clock."""
+"""Time of each part of a training step, by the cost model and measured."""
 
 import ctypes
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ OF_STAGES = (
     "own_forward", "own_backward", "use_slope", "add_slope", "move_gradient", "add_gradient", "update_parameter",
 )  # fmt: skip
 OF_OUTPUTS = "predict_part_for_metrics", "add_losses", "take_part"
-"""How the names of opcodes begin that compute a stage."""
+"""Prefixes of the opcodes that compute a stage."""
 UPDATES = ("accumulate", "add_gradients", "norm", "clip", "update")
 
 
 def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch_size: int) -> StepParts:
-    """A step of the program on these rows: what the model predicts, and what the slowest worker takes, alone."""
+    """Return the parts of a step on these rows: the model's estimates, and the time of the slowest worker alone."""
     program, stages = executable.program, executable._stages
     measured = measured_step(executable, data, order, batch_size)
     team, batches = executable.epoch.team, executable.epoch.batches
@@ -63,7 +63,7 @@ def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch
 
 
 def _part_of(instruction: Instruction, stages: Sequence[Stage]) -> str | None:
-    """Which part of a step an instruction belongs to; None if to its stage."""
+    """Return the part of a step that an instruction belongs to; None for its stage."""
     if instruction.opcode in UPDATES:
         return "update"
     if instruction.opcode.startswith(OF_STAGES):
@@ -80,7 +80,7 @@ def _part_of(instruction: Instruction, stages: Sequence[Stage]) -> str | None:
 def _instruction_seconds(
     executable: "NumbaExecutable", data: Any, order: HostArray, batch_size: int, count: int
 ) -> HostArray:
-    """Seconds (workers, instructions): of each instruction the fewest, over all steps of several rounds."""
+    """Return seconds (workers, instructions): the minimum of each instruction over all steps of several rounds."""
     team, steps = executable.epoch.team, -(-len(order) // batch_size)
     fewest = np.full((team.partition.workers, count), np.iinfo(np.int64).max)
     dtype, fewest_at = executable.program.dtype, address(fewest)
@@ -98,14 +98,14 @@ def _instruction_seconds(
 
 
 def _ticks(dtype: str) -> int:
-    """The processor's counter of time."""
+    """Return the processor's time-stamp counter."""
     ticks = np.zeros(1, np.int64)
     calls.caller("read_ticks", dtype)(address(ticks))
     return int(ticks[0])
 
 
 def _shards(executable: "NumbaExecutable", partition: Partition) -> list[str]:
-    """What each stage is to the first worker, in words."""
+    """Describe the first worker's part of each stage."""
     features, stages = int(np.prod(executable.program.input_shape)), executable._stages
     wiring = executable.wiring
     texts = []

@@ -1,4 +1,4 @@
-"""Iterations of L-BFGS on the Numba backend: as many as are wanted in one call of compiled code."""
+"""L-BFGS iterations on the Numba backend: any number of them in one call of compiled code."""
 
 import ctypes
 from collections.abc import Callable, Sequence
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.executable import NumbaExecutable
 
 VECTORS = "direction", "now", "now_gradient", "trial_gradient", "kept", "kept_gradient"
-"""Besides the pairs, and the trial, which the network's stages read."""
+"""Vectors besides the pairs, and the trial, which the network's stages read."""
 
 
 class CompiledIterations(Iterations):
-    """L-BFGS with all its vectors in memory of its own, at addresses that its ITERATION has.
+    """L-BFGS with all its vectors in one allocation, at addresses that its ITERATION holds.
 
     Arguments:
-        rows_of: the rows of data, as the executable evaluates them.
-        trained: how what is trained lies; all parameters are `size` numbers.
+        rows_of: returns the rows of data as the executable evaluates them.
+        trained: layout of the trained parameters; all parameters are `size` numbers.
     """
 
     _executable: "NumbaExecutable"
@@ -86,7 +86,7 @@ class CompiledIterations(Iterations):
         return bool((self._vector("now") == self._executable.flat_parameters[: self._s.size]).all())
 
     def evaluate(self, data: Any, numbers: HostArray) -> tuple[float, HostArray] | None:
-        """Loss and gradient with these numbers as what is trained; None if given up."""
+        """Return loss and gradient for these trained parameters; None if given up."""
         s = self._s
         s.left, s.is_known = 0, 0
         lbfgs.reset(s)
@@ -108,7 +108,7 @@ class CompiledIterations(Iterations):
         return noted[: s.made]
 
     def _run_rows(self, data: Any, numbers: HostArray) -> None:
-        """Run compiled code, from these numbers on if nothing is known."""
+        """Run compiled code, from these parameters if nothing is known yet."""
         s, given, trial = self._s, self._executable.flat_parameters, self._trial.parameters[0]
         trial[: s.size], trial[s.size :] = numbers, given[s.size :]
         rows = self._rows = self._rows_of(data)

@@ -1,10 +1,10 @@
-"""What `dnnkit doctor` says of compiled kernels on disk."""
+"""Findings of `dnnkit doctor` on the cache of compiled kernels."""
 
 from dnnkit.backends.diagnosis import Finding, in_words
 
 
 def kept_kernels() -> list[Finding]:
-    """Where they are, how many there are for these sources, and what is left of other versions."""
+    """Report the cache's location, the number of kernels for these sources, and leftovers of other versions."""
     from dnnkit.kernels._native.places import SUFFIX, places
 
     found = [_archive()]
@@ -34,7 +34,7 @@ def kept_kernels() -> list[Finding]:
 
 
 def _archive() -> Finding:
-    """Whether kernels wait for Numba when they are first needed."""
+    """Report whether kernels have to wait for Numba on first use."""
     from dnnkit.kernels._native import archive
     from dnnkit.kernels._native.fingerprint import is_archived
     from dnnkit.kernels._target import processor

@@ -1,7 +1,7 @@
-"""What the cost model assumes of this machine: static facts of the processor, and typical rates of its kind.
+"""Machine model of the cost model: static facts of the processor, and typical rates of its kind.
 
-Nothing is measured. What decides how work is partitioned decides the last bits of a result; a measurement depends on
-what else runs while it is made. See docs/design/0025-same-bits.md.
+Nothing is measured: the partition determines the last bits of a result, and a measurement depends on the load. See
+docs/design/0025-same-bits.md.
 """
 
 import os
@@ -11,24 +11,27 @@ from pathlib import Path
 from dnnkit.deferred import dataclass
 
 FLOPS = {16: 4.5e10, 32: 9e10, 64: 1.5e11}
-"""FLOPs a second of one processor in a matrix product of float32, by the bytes of its vectors. 32: an AMD EPYC of the
-third generation, quiet. 64: between processors that compute with half of such a vector at a time (1.05e11) and with a
-whole one (2.25e11). 16: none was at hand; half of 32."""
+"""FLOPS of one processor in a float32 matrix product, by vector width in bytes. 32: a third-generation AMD EPYC, idle.
+64: between processors that compute half of such a vector at a time (1.05e11) and a whole one (2.25e11). 16: half of
+32; none was available to measure.
+"""
 
 NOT_FUSED = 0.5
-"""How much of them is left to a processor that multiplies and adds by two instructions."""
+"""Fraction of them that remains without fused multiply-add."""
 
 TOGETHER = 0.9
-"""How much of them each has when all compute: they share power and memory (7.9e10 of 8.9e10 on the same EPYC)."""
+"""Fraction of them per processor when all compute: they share power and memory (7.9e10 of 8.9e10 on the same EPYC)."""
 
 BYTES, CALL = 7e10, 1e-7
-"""Bytes a second read and written in a second-level cache, seconds for calling a product: 6e10 to 8e10 and 0.8e-7 to
-1.5e-7 on that EPYC."""
+"""Bytes per second read and written in a second-level cache, and seconds per call of a product: 6e10 to 8e10 and 0.8e-7
+to 1.5e-7 on that EPYC.
+"""
 
 NEAR, FAR = (1.5e-7, 4e10), (4e-7, 1e10)
-"""Seconds for a signal between two processors, bytes per second that one reads from another's caches. Near where all
-share a third-level cache, as on that EPYC; far where they do not: none was at hand, and some three times as slow is
-what is said of them. How little it costs to be wrong stands in 0025."""
+"""Seconds per signal between two processors, and bytes per second that one reads from another's caches. Near: all share
+a third-level cache, as on that EPYC. Far: they do not; none was available to measure, and published figures are
+about three times slower. 0025 shows how little an error here costs.
+"""
 
 SYSTEM = Path("/sys/devices/system/cpu/cpu0")
 SHARE_A_CORE, SHARE_A_CACHE = "topology/thread_siblings_list", "cache/index3/shared_cpu_list"
@@ -36,9 +39,16 @@ SHARE_A_CORE, SHARE_A_CACHE = "topology/thread_siblings_list", "cache/index3/sha
 
 @dataclass(frozen=True)
 class Machine:
-    """`flops` a second of one processor in a matrix product; `cores`, on which workers do not share multipliers;
-    `bytes` a second that it reads and writes in its caches, and that it reads from another's (`crossing`); seconds for
-    `call`ing a product at all, and for one `exchange` between two processors."""
+    """Rates of a machine.
+
+    Attributes:
+        flops: FLOPS of one processor in a float32 matrix product.
+        cores: physical cores; workers on one core share its multipliers.
+        bytes: bytes per second that a processor reads and writes in its caches.
+        call: seconds per call of a product.
+        exchange: seconds per exchange between two processors.
+        crossing: bytes per second that a processor reads from another's caches.
+    """
 
     flops: float
     cores: int
@@ -48,13 +58,13 @@ class Machine:
     crossing: float
 
     def flops_of_each(self, workers: int) -> float:
-        """FLOPs a second of each of so many workers."""
+        """Return the FLOPS of each of `workers` workers."""
         return self.flops if workers == 1 else TOGETHER * self.flops * min(1.0, self.cores / workers)
 
 
 @cache
 def machine() -> Machine:
-    """This machine: the same in every process on it, whatever else runs and however many processors it may use."""
+    """Return this machine, the same in every process, independent of load and of the processors it may use."""
     from dnnkit.kernels._target.processor import FUSED, REGISTER_BYTES
 
     flops, count = FLOPS[REGISTER_BYTES] * (1 if FUSED else NOT_FUSED), os.cpu_count() or 1
@@ -63,10 +73,10 @@ def machine() -> Machine:
 
 
 def sharing(what: str) -> int:
-    """How many processors share a core or a cache with the first one, itself included; 1 where no system says so."""
+    """Return how many processors share a core or a cache with the first, including it; 1 if the system does not say."""
     try:
         text = (SYSTEM / what).read_text().strip()
         ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
-    except (OSError, ValueError):  # no such file, or in another language
+    except (OSError, ValueError):  # missing, or in an unknown format
         return 1
     return sum(part[-1] - part[0] + 1 for part in ends)

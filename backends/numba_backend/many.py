@@ -1,4 +1,4 @@
-"""Several networks in one call of compiled code: threads that take whole networks; see `kernels/_engine/many.py`."""
+"""Many networks in one call of compiled code: threads that train whole networks; see `kernels/_engine/many.py`."""
 
 import ctypes
 from collections import Counter
@@ -26,15 +26,15 @@ from dnnkit.kernels._engine.structures import ENDED, JOB, LINE, MANY, PASS, STOP
 
 
 class Teams:
-    """Teams of one worker that are alike: any of them trains, or measures, any network of one kind."""
+    """Interchangeable single-worker teams: any of them trains, or evaluates, any network of one kind."""
 
     def __init__(self) -> None:
         self.teams: list[WorkerTeam] = []
         self.lines = np.zeros(0, np.int64)
-        """Of each, whether somebody uses it and where its RUN is, as PASS says."""
+        """Per team a cache line: whether it is in use, and the address of its RUN, as in PASS."""
 
     def want(self, count: int, job: "Job", purpose: Purpose, batches: Batches, steps: Steps) -> None:
-        """Have so many; made for this network, which every other of its kind is like."""
+        """Create teams until there are `count`, using this network as the representative of its kind."""
         executable, trains = job.executable, purpose == "train"
         if len(self.teams) >= count:
             return
@@ -48,9 +48,9 @@ class Teams:
 
 
 class Job:
-    """Work of one network, and all that compiled code is told of it, as long as it runs.
+    """Work of one network, and the structures that describe it to compiled code while it runs.
 
-    Networks whose programs differ in nothing but the seed, and whose data are of the same types, are of one kind.
+    Networks are of one kind if their programs differ only in the seed, and their data have the same types.
     """
 
     def __init__(self, work: Work, kind: int) -> None:
@@ -82,17 +82,17 @@ class Job:
 
     @property
     def passes(self) -> int:
-        """For each epoch."""
+        """Passes per epoch."""
         return 1 if self.kind_held_out is None else 2
 
     @property
     def cost(self) -> float:
-        """Seconds, roughly."""
+        """Rough estimate of its seconds."""
         epochs = self.work.steps * len(self.work.orders)
         return cost_model.roughly(self.executable.program, self.size, epochs)
 
     def batches(self, order: HostArray) -> Batches:
-        """The rows in an order."""
+        """Return the rows in an order as batches."""
         weights, data = self._weights, self.work.data
         if weights is None or data.host_weights is not None:
             weights = self._weights = self.executable.sums_of_weights(data, order, self.work.batch_size)
@@ -100,10 +100,10 @@ class Job:
 
 
 class CompiledMany(Many):
-    """Threads of this process, each with one network at a time.
+    """Threads of this process, each running one network at a time.
 
     Arguments:
-        workers: how many threads, at most.
+        workers: maximum number of threads.
     """
 
     def __init__(self, workers: int) -> None:
@@ -127,7 +127,7 @@ class CompiledMany(Many):
 
     def run(self, works: Sequence[Work]) -> None:  # noqa: D102
         jobs = [Job(work, self._kind(work.executable)) for work in works]
-        jobs.sort(key=lambda job: -job.cost)  # stable: what takes as long stays in its order
+        jobs.sort(key=lambda job: -job.cost)  # stable: equal costs keep their order
         alike = Counter[Hashable]([kind for job in jobs for kind in (job.kind, job.kind_held_out)])
         count = sum(len(job.work.orders) * job.passes for job in jobs)
         passes = PASS.new(count)
@@ -143,17 +143,17 @@ class CompiledMany(Many):
         for job in jobs:
             _note(job, passes, seconds / ticks if ticks else 0.0)
 
-    # -- what is run -------------------------------------------------------------------------------------------------
+    # -- running -------------------------------------------------------------------------------------------------------
 
     def _kind(self, executable: Executable) -> int:
-        """A number for all networks whose programs differ in the seed only."""
+        """Return a number common to all networks whose programs differ only in the seed."""
         if executable not in self._kind_of:
             like = replace(executable.program, seed=0, num_threads=None)
             self._kind_of[executable] = self._kinds.setdefault(like, len(self._kinds))
         return self._kind_of[executable]
 
     def _want(self, job: Job, batches: Batches, alike: Counter[Hashable]) -> tuple[Teams, Teams | None]:
-        """Teams that train such a network, and that measure it: as many as threads may want at the same time."""
+        """Return the teams that train such a network and those that evaluate it, as many as threads need at once."""
         training = self._teams.setdefault(job.kind, Teams())
         training.want(max(1, min(self._workers, alike[job.kind])), job, "train", batches, job.steps)
         if job.kind_held_out is None:
@@ -163,7 +163,7 @@ class CompiledMany(Many):
         return training, measuring
 
     def _fill(self, job: Job, passes: Any, place: int, alike: Counter[Hashable]) -> int:
-        """Say what the passes of a job are, from a place on; the place after them."""
+        """Fill the passes of a job, starting at a place; return the place after them."""
         work, executable, state, done = job.work, job.executable, job.executable.state, 0
         begins = state.position
         job.steps = steps = executable.steps_of(0, work.steps * len(work.orders) - begins, work.hyperparameters)
@@ -190,7 +190,7 @@ class CompiledMany(Many):
         return place
 
     def _run_jobs(self, jobs: list[Job], passes: Any) -> None:
-        """Run what was filled; whoever asks an executable to stop stops its job."""
+        """Run the filled passes; a request to stop an executable stops its job."""
         structures, queue, many = JOB.new(len(jobs)), zeros((LINE,), "int64"), MANY.new(1)
         start = ctypes.addressof(passes)
         for structure, job in zip(structures, jobs, strict=True):
@@ -221,11 +221,11 @@ class CompiledMany(Many):
 
 
 def _note(job: Job, passes: Any, seconds_per_tick: float) -> None:
-    """What passed."""
+    """Record what each pass did."""
     work, executable = job.work, job.executable
     for number, epoch in enumerate(job.epochs):
         one = passes[job.first + number * job.passes]
-        if not one.ended:  # it was not begun
+        if not one.ended:  # never begun
             return
         epoch.last = one.done
         if epoch.nan_step < 0:
@@ -242,24 +242,24 @@ def _note(job: Job, passes: Any, seconds_per_tick: float) -> None:
 
 
 def _form(data: Any) -> Hashable:
-    """What a schedule, and a team that follows it, depend on of the data."""
+    """Return what a schedule, and a team that follows it, depend on in the data."""
     return data.x.dtype.name, data.x.shape[1], 0 if data.weights is None else data.weights.ndim, data.bits is None
 
 
 def _stride(steps: Steps) -> int:
-    """Bytes from the optimizer's numbers of one step to those of the next; 0 if they are the same."""
+    """Return the stride in bytes of the optimizer's numbers between steps; 0 if they are constant."""
     assert steps.constants is not None
     return steps.constants.strides[1] if steps.constants.shape[1] > 1 else 0
 
 
 def _go_on(epoch: Epoch, sums: EpochSums, position: int) -> None:
-    """Let an epoch add to what was measured of it before."""
+    """Continue an epoch from what was measured earlier."""
     epoch.first, epoch.last, epoch.nan_step = sums.first, position, sums.nan_step
     epoch.team.counted(epoch.sums)[0] = sums.total
 
 
 def _fill_rows(one: Any, teams: Teams, batches: Batches, sums: HostArray) -> None:
-    """Say which rows a pass reads, who reads them, and where it adds what it measures."""
+    """Fill in the rows a pass reads, its teams, and where it adds its measurements."""
     one.teams, one.team_count, one.totals = address(teams.lines), len(teams.teams), address(sums)
     one.x, one.targets, one.weights, one.bits = batches.data.addresses
     one.row_limit, one.row_count = len(batches.data.x), len(batches.order)

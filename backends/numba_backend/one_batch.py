@@ -1,7 +1,7 @@
-"""Steps on single batches that a user hands over, one after the other: what a loop of one's own consists of.
+"""Single steps on batches that a user passes one by one, as in a user's training loop.
 
-A fit prepares an epoch and runs it. Here each step is a run of its own, often of less than 0.1 ms, so what all batches
-of one shape have in common is prepared once; of a batch only its addresses are new.
+`fit` prepares an epoch and runs it. Here each step is a separate run, often of less than 0.1 ms, so whatever all
+batches of a shape have in common is prepared once; for a new batch only addresses change.
 """
 
 from collections.abc import Callable
@@ -25,14 +25,14 @@ from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import words
 
 FEW = 100
-"""Labels that Python itself looks through sooner than NumPy does."""
+"""Number of labels that Python scans faster than NumPy."""
 
 
 class OneBatch:
-    """Batches of so many rows for a team, each in a run of its own.
+    """Batches of `rows` rows for a team, each in a separate run.
 
-    `run(team, rows, threads)` runs what the team was prepared for. `is_bytes`: inputs are bytes, else numbers. `marks`:
-    which of their columns are not zero is worth knowing.
+    `run(team, rows, threads)` runs what the team was prepared for. `is_bytes`: inputs are uint8. `marks`: knowing their
+    nonzero columns pays.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class OneBatch:
         self._marked = address(self._bits), address(self._finite), rows, features, self._bits.shape[1]
 
     def take(self, x: Any, y: Any) -> bool:
-        """Take a batch for the next run, of x (rows, ...); False if there is anything to say about it."""
+        """Accept a batch, with x (rows, ...), for the next run; False if it needs the checks of the general path."""
         if type(y) is not np.ndarray or y.shape not in self._y_shapes or y.dtype.kind not in self._y_kinds:
             return False
         if x.dtype != self._x_dtype or y.dtype != self._y_dtype:
-            with np.errstate(over="ignore"):  # what is infinite in the network's dtype is seen below
+            with np.errstate(over="ignore"):  # overflow to infinity is detected below
                 x, y = x.astype(self._x_dtype), y.astype(self._y_dtype)
         x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
         if y.size > FEW or y.dtype.kind == "f" or y.ndim > 1:
@@ -106,11 +106,11 @@ class OneBatch:
         return True
 
     def train(self, steps: Steps, hyperparameters: Hyperparameters, numbers: Weights) -> float:
-        """One update on the batch that was taken; its loss before."""
+        """Update on the accepted batch; return its loss before the update."""
         return self._run("train", steps, hyperparameters, numbers)
 
     def differentiate(self, steps: Steps, numbers: Weights, gradient: HostArray) -> float:
-        """The loss of the batch that was taken, and its gradient, to flat memory; by one worker, or by rows."""
+        """Return the loss of the accepted batch and write its flat gradient; by one worker, or by rows."""
         worker, self.team.run_structure.whole_gradient = self.team.worker, address(gradient)
         if self.team.partition.workers > 1:
             return self._run("differentiate", steps, None, numbers)
@@ -124,7 +124,7 @@ class OneBatch:
         team, run, single = self.team, self.team.run_structure, self._single
         self._sums.fill(0)
         done = 0
-        while not done:  # as it is not if somebody has asked another run of the team to stop
+        while not done:  # not done if another run of the team was asked to stop
             if single is not None and single.goes_on_with(hyperparameters, numbers):
                 run.x, run.targets = address(self._batch[0]), address(self._batch[1])
                 single.run(0, steps.first_update)

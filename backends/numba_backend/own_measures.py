@@ -1,4 +1,4 @@
-"""Losses and metrics of the user's own, each with what it takes of a batch and where its sum is."""
+"""User-defined losses and metrics, each with its part of a batch and the place of its sum."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -12,27 +12,27 @@ from dnnkit.deferred import dataclass
 
 @dataclass(frozen=True)
 class OwnLoss:
-    """A loss of the user's own: of an output, of this number, where there are several."""
+    """A user-defined loss; with several outputs, of output `number`."""
 
     loss: CustomLoss
     place: int
-    """Of its sum among those of loss and metrics."""
+    """Index of its sum among those of loss and metrics."""
     number: int = 0
     part: Output | None = None
 
     @property
     def factor(self) -> float:
-        """Of its gradient in the sum of all."""
+        """Factor of its gradient in the sum of all."""
         return 1.0 if self.part is None else self.part.loss_weight
 
     def of(self, targets: HostArray, scores: HostArray) -> tuple[HostArray, HostArray]:
-        """What it takes of all targets and scores."""
+        """Return its part of all targets and scores."""
         return of_output(self.part, targets, scores)
 
 
 @dataclass(frozen=True)
 class OwnMetric:
-    """A metric of the user's own: of an output, of this number, where there are several."""
+    """A user-defined metric; with several outputs, of output `number`."""
 
     metric: CustomMetric
     place: int
@@ -40,12 +40,12 @@ class OwnMetric:
     part: Output | None = None
 
     def of(self, targets: HostArray, scores: HostArray) -> tuple[HostArray, HostArray]:
-        """What it takes of all targets and scores."""
+        """Return its part of all targets and scores."""
         return of_output(self.part, targets, scores)
 
 
 def own_losses(program: Program) -> list[OwnLoss]:
-    """A program's losses that the user wrote."""
+    """Return a program's user-defined losses."""
     if not program.outputs:
         loss = program.loss
         return [] if loss is None or isinstance(loss.kernel, str) else [OwnLoss(loss.kernel, 0)]
@@ -59,7 +59,7 @@ def own_losses(program: Program) -> list[OwnLoss]:
 
 
 def own_metrics(program: Program) -> list[OwnMetric]:
-    """A program's metrics that the user wrote."""
+    """Return a program's user-defined metrics."""
     return [
         OwnMetric(metric.kernel, place, metric.output, program.part(metric))
         for metric, place in _placed(program)
@@ -68,5 +68,5 @@ def own_metrics(program: Program) -> list[OwnMetric]:
 
 
 def _placed(program: Program) -> Iterator[tuple[Metric, int]]:
-    """Each metric with the place of its first sum."""
+    """Yield each metric with the index of its first sum."""
     return zip(program.metrics, accumulate((metric.sums for metric in program.metrics), initial=1), strict=False)

@@ -1,7 +1,8 @@
-"""The user's own parts of a program: Python functions that compiled code calls, on the memory of its workers.
+"""User-defined parts of a program: Python functions that compiled code calls on the memory of its workers.
 
 Each is called once per step with the whole batch, by worker 0, while the others wait at an exchange: it reads what all
-have, and writes to all. So it sees the same arrays, and gives the same bits, in whatever threads the workers run.
+workers have, and writes to all. So it sees the same arrays and gives the same bits in whichever threads the workers
+run.
 """
 
 import ctypes
@@ -35,7 +36,7 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctyp
 
 @dataclass(frozen=True)
 class TeamMemory:
-    """The structures of a team's workers, and the arrays that the addresses in them lie in."""
+    """The structures of a team's workers, and the arrays that their addresses point into."""
 
     workers: Any
     tables: Sequence[Any]
@@ -45,11 +46,11 @@ class TeamMemory:
     gradients: HostArray
     spares: HostArray
     seen: Sequence[HostArray]
-    """Of each output, the sum of its loss before the batch, (workers, 1)."""
+    """Per output, the sum of its loss before the batch, (workers, 1)."""
 
 
 class OwnParts:
-    """What one team calls of them, without the interpreter's lock until then."""
+    """The user-defined parts of one team; the GIL is held only while they run."""
 
     def __init__(
         self, program: Program, wiring: Wiring, partition: Partition, layout: PartitionedLayout, memory: TeamMemory
@@ -79,12 +80,12 @@ class OwnParts:
         self._failure: BaseException | None = None
         self._caller = acting()
         self.before_call: Callable[[], None] = lambda: None
-        """A part may read the network: whoever trains it says here that its numbers have changed."""
+        """Hook called before a part, which may read the network: the trainer marks its numbers as changed."""
         self._callback = CALLBACK(self._call)
         self.address = ctypes.cast(self._callback, ctypes.c_void_p).value
 
     def begin(self, purpose: Purpose, parameters: HostArray, sums: HostArray, batches: "Batches | None" = None) -> None:
-        """Prepare for a run with these parameters, whose loss and metrics are added to the sums."""
+        """Prepare for a run with these parameters; loss and metrics are added to the sums."""
         self._trains, self._counts = purpose in DIFFERENTIATING, purpose in MEASURING
         self._parameters, self._sums, self._batches = parameters, sums, batches
         self._before = sums.copy()
@@ -93,7 +94,7 @@ class OwnParts:
         self._caller = acting()
 
     def end(self) -> None:
-        """Raise what a part has raised in the run."""
+        """Raise the error of a part that failed in the run."""
         failure, self._failure = self._failure, None
         self._batches = None
         self._kept.clear()
@@ -101,14 +102,14 @@ class OwnParts:
             if failure is not None:
                 raise failure
         finally:
-            del failure  # whose traceback has this frame
-        if self._workers[0].failed:  # Ctrl-C, before the call could note it
+            del failure  # its traceback refers to this frame
+        if self._workers[0].failed:  # Ctrl-C, before the call could record it
             raise KeyboardInterrupt
 
     def _call(self, kind: int, place: int, option: int) -> int:
-        """Call a part; 0 if it failed.
+        """Call a part; return 0 if it failed.
 
-        In each step all of this has left the caches: what is done here takes five times what it takes in a loop.
+        By then all of this has left the caches, so it takes five times as long as in a loop.
         """
         blas = blas_threads()
         is_helper = blas.join()
@@ -116,7 +117,7 @@ class OwnParts:
             act_for(self._caller)
             self.before_call()
             if is_helper:
-                np.seterr(all="ignore")  # as the bound does where the run was begun
+                np.seterr(all="ignore")  # as in the thread that began the run
             blas.let_others()
             if kind == OWN_FORWARD:
                 self._forward(place)
@@ -124,9 +125,9 @@ class OwnParts:
                 self._backward(place, wants_dx=option > 0)
             elif kind == OWN_MEASURES:
                 self._measure()
-        except BaseException as error:  # raised at the end of the run: from here it would be printed and forgotten
+        except BaseException as error:  # raised at the end of the run; here it would only be printed
             self._failure = error
-            if kind == OWN_BACKWARD:  # before it, nothing was added in this step
+            if kind == OWN_BACKWARD:  # before the backward pass, nothing was added in this step
                 self._sums[...] = self._before
             return 0
         finally:
@@ -154,7 +155,7 @@ class OwnParts:
         dy = self._of_stage("dy", place).gathered().reshape(shape)
         dx, *gradients = stage.function.backward(np, dy, kept, *self._own_parameters(place, stage))
         for gradient, outs in zip(gradients if is_trained(stage) else (), self._gradients[place], strict=True):
-            for number, out in enumerate(outs):  # by rows, those of all workers are added up
+            for number, out in enumerate(outs):  # by rows, all workers' gradients are summed
                 out[...] = 0 if self._by_rows and number > 0 else np.reshape(gradient, out.shape)
         if wants_dx:
             self._of_stage("dx", place).scatter(dx)
@@ -179,7 +180,8 @@ class OwnParts:
                 slope = gradient
             else:
                 self._memory.seen[own.number][:, 0] = self._sums[:, own.place]
-                slope = np.zeros_like(scores) if slope is None else slope  # others' columns are written after this
+                # Other outputs' columns are written afterwards.
+                slope = np.zeros_like(scores) if slope is None else slope
                 slope[:, slice(*own.part.columns)] = gradient
         if self._trains and slope is not None:
             arrays[3].scatter(slope)
@@ -194,7 +196,7 @@ class OwnParts:
                 first.nan_step = first.step
 
     def _targets(self, batches: "Batches") -> HostArray:
-        """The batch's targets of whatever shape, which no worker has taken."""
+        """Return the batch's targets, of any shape, which no worker has gathered."""
         assert batches.data.targets is not None
         first = self._workers[0].step * batches.batch_size
         return batches.data.targets[batches.order[first : first + self._count()]]
@@ -216,7 +218,7 @@ class OwnParts:
         return measured
 
     def _scale(self, batches: "Batches") -> float:
-        """The factor of the loss's gradient."""
+        """Return the factor of the loss's gradient."""
         if not self._trains:
             return 0.0
         if self._sums_up:
@@ -236,7 +238,7 @@ class OwnParts:
         return self._own[place]
 
     def _gradients_of(self, place: int, stage: Stage) -> list[list[HostArray]]:
-        """Of each of its own parameters that is trained, where each worker has the gradient."""
+        """Return, per trained parameter, each worker's array for its gradient."""
         spare = self._wiring.uses_spare(place)
         home = self._memory.spares if spare else self._memory.gradients
         return [
@@ -250,10 +252,10 @@ class OwnParts:
         ]
 
     def _of_stage(self, name: str, place: int) -> Spread:
-        """The array of that name of a stage, where it is in this step."""
+        """Return a stage's array of this name, where it is in this step."""
         tables, workers = self._memory.tables, self._workers
         holder = workers[0] if name == "dy" else tables[0][place]
-        key = name, place, self._count(), getattr(holder, name)  # inputs of all workers are in several places by turns
+        key = name, place, self._count(), getattr(holder, name)  # shared inputs rotate through several buffers
         if key not in self._spreads:
             stage, shards = self._stages[place], [each[place] for each in self._shards]
             assert isinstance(stage, Custom)
@@ -269,7 +271,7 @@ class OwnParts:
         return self._spreads[key]
 
     def _of_workers(self, weighted: int) -> tuple[Spread, Spread, Spread | None, Spread]:
-        """Scores, targets, row weights if there are so many of a row, and the gradient of the scores."""
+        """Return scores, targets, row weights (with `weighted` per row, if any), and the gradient of the scores."""
         key = self._count(), weighted
         if key not in self._measured:
             memory, workers, wide = self._memory, self._workers, (self._outputs,)
@@ -284,7 +286,7 @@ class OwnParts:
         return self._measured[key]
 
     def _count(self) -> int:
-        """Rows of the batch."""
+        """Return the rows of the batch."""
         last = self._workers[-1]
         return int(last.first_in_batch + last.rows)
 

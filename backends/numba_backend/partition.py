@@ -1,11 +1,11 @@
-"""How a program is partitioned among workers: by units (tensor parallel) or by rows of every batch (data parallel).
+"""Partition of a program among workers: by units (tensor parallel) or by rows of every batch (data parallel).
 
-By units, dense stages go in pairs, as in Megatron-LM (M. Shoeybi et al., arXiv:1909.08053). The first of a pair is
-split by columns of its kernel: every worker has all inputs and computes some of the outputs. The second is split by
-rows: every worker has some of the inputs and computes a summand of all outputs. Only the second exchanges anything on
-the way forward, its partial products; on the way back only the first, its dx, if anything before it is trained.
-Stages between the two are computed in parts as well; stages after a pair, by every worker alike. A stage of the user's
-own is called once, with what all workers have of its inputs, wherever it is.
+By units, dense stages are paired as in Megatron-LM (M. Shoeybi et al., arXiv:1909.08053). The first of a pair is split
+by columns of its kernel: every worker has all inputs and computes some of the outputs. The second is split by rows:
+every worker has some of the inputs and computes a partial sum of all outputs. In the forward pass only the second
+exchanges its partial products; in the backward pass only the first exchanges its dx, if an earlier stage is trained.
+Stages within a pair are computed in parts as well; stages after a pair, by every worker alike. A user-defined stage is
+called once, with all workers' inputs, wherever it is.
 """
 
 import re
@@ -23,12 +23,12 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.kernels import registry
 
 MOST_WORKERS = 256
-"""Beyond that a step is all exchange; each has memory of its own."""
+"""Upper bound: beyond it a step would be all exchange, and each worker needs memory."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Among how many workers, and what is divided; one worker has everything."""
+    """Number of workers, and what is divided among them; a single worker has everything."""
 
     by: Literal["units", "rows"]
     workers: int
@@ -39,7 +39,7 @@ class Partition:
     @staticmethod
     @lru_cache
     def parse(text: str) -> "Partition":
-        """What `str` gave."""
+        """Parse the result of `str`. Raises `ConfigurationError` for any other text."""
         found = re.fullmatch(r"(units|rows)/([0-9]{1,3})", text)
         if found is None or not 1 <= int(found[2]) <= MOST_WORKERS:
             given = text if len(text) <= 40 else f"{text[:40]}..."
@@ -55,7 +55,7 @@ Role = Literal["whole", "columns", "rows", "part"]
 
 
 def roles(stages: Sequence[Stage], partition: Partition, wiring: Wiring | None = None) -> list[Role]:
-    """What each stage is to a worker: whole; a dense stage divided by columns or by rows; a part between the two.
+    """Return each stage's role for a worker: whole; a dense stage by columns or by rows; a part between the two.
 
     The stages of a graph are whole.
     """
@@ -77,7 +77,7 @@ def roles(stages: Sequence[Stage], partition: Partition, wiring: Wiring | None =
 
 
 def _can_begin(stages: Sequence[Stage], workers: int) -> bool:
-    """Whether a pair begins with the first stage: another dense one follows, and no softmax or operation in between."""
+    """Whether the first stage can start a pair: another dense stage follows, without softmax or operation between."""
     first = stages[0]
     assert isinstance(first, Dense)
     if workers < 2 or first.kernel.shape[1] < workers or not registry.activation(first.activation).elementwise:
@@ -93,7 +93,7 @@ def _can_begin(stages: Sequence[Stage], workers: int) -> bool:
 
 
 def share(count: int, workers: int, worker: int) -> slice:
-    """The worker's part of so many units, in whole grains where there are enough; no part is larger than the first."""
+    """Return the worker's part of `count` units, in whole grains if there are enough; no part exceeds the first."""
     grain = GRAIN if count >= 2 * GRAIN * workers else 1
     groups = -(-count // grain)
     first, last = (-(-groups * number // workers) * grain for number in (worker, worker + 1))
@@ -102,21 +102,21 @@ def share(count: int, workers: int, worker: int) -> slice:
 
 @dataclass(frozen=True)
 class StageShard:
-    """Which inputs and outputs of a stage a worker has."""
+    """The inputs and outputs of a stage that a worker has."""
 
     inputs: slice
     outputs: slice
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many of either."""
+        """Number of inputs and of outputs."""
         return self.inputs.stop - self.inputs.start, self.outputs.stop - self.outputs.start
 
 
 def stage_shards(
     stages: Sequence[Stage], features: int, partition: Partition, worker: int, wiring: Wiring | None = None
 ) -> list[StageShard]:
-    """The worker's part of every stage; of what it reads, of the first value."""
+    """Return the worker's part of every stage; of several inputs, that of the first."""
     wiring = Wiring(stages) if wiring is None else wiring
     result: list[StageShard] = []
     have, widths = [slice(0, features)], [features]
@@ -135,7 +135,7 @@ def stage_shards(
 
 @dataclass(frozen=True)
 class ParameterShard:
-    """The part of a parameter that one worker holds, and where in its flat array."""
+    """The part of a parameter that one worker holds, and its offset in the worker's flat array."""
 
     parameter: Parameter
     index: tuple[slice, ...]
@@ -146,7 +146,7 @@ class ParameterShard:
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        """The part's own shape."""
+        """Shape of the part."""
         return tuple(
             len(range(*part.indices(size))) for part, size in zip(self.index, self.parameter.shape, strict=True)
         )
@@ -158,11 +158,13 @@ class ParameterShard:
 
 
 class PartitionedLayout:
-    """A program's parameters as one flat array a worker: first what all have, then what only this worker has; after
-    these, the same of frozen ones, so that what is trained is one piece. Gradients and slots have that piece alone.
+    """A program's parameters as one flat array per worker.
 
-    What all have is at the same place on each, so that each updates it by the same instructions: a loop may round its
-    last few elements otherwise than those before.
+    Parameters that all workers have come first, then those that only this worker has; after these, frozen ones in the
+    same order, so that trained parameters are contiguous. Gradients and slots cover only the trained part.
+
+    Replicated parameters have the same offset in every worker, so that each updates them by the same instructions: a
+    loop may round its last few elements differently.
     """
 
     def __init__(
@@ -171,9 +173,9 @@ class PartitionedLayout:
         self.pieces: dict[tuple[int, str], ParameterShard] = {}
         self.sizes: list[int] = []
         self.trained: list[int] = []
-        """Where what is trained ends, of each worker."""
+        """End of the trained parameters, per worker."""
         self.shared = 0
-        """Where what all have and train ends."""
+        """End of the replicated trained parameters."""
         kinds = roles(stages, partition, wiring)
         for worker in range(partition.workers):
             wanted: list[tuple[bool, Parameter, tuple[slice, ...]]] = []
@@ -187,7 +189,7 @@ class PartitionedLayout:
                     wanted += [(True, one, (slice(None),) * len(one.shape)) for one in stage.parameters]
             offset = trained = 0
             for shared, parameter, index in sorted(wanted, key=lambda piece: (not piece[1].trainable, not piece[0])):
-                if (worker, parameter.name) in self.pieces:  # which another stage has, too
+                if (worker, parameter.name) in self.pieces:  # shared with another stage
                     continue
                 piece = ParameterShard(parameter, index, worker, offset, shared)
                 self.pieces[worker, parameter.name] = piece
@@ -210,7 +212,7 @@ class PartitionedLayout:
                 place.reshape(piece.shape)[...] = value[piece.index]
 
     def gather(self, flat: HostArray, out: Mapping[str, HostArray]) -> None:
-        """Write what `out` has by name, put together from the workers' flat (workers, size)."""
+        """Assemble the parameters named in `out` from the workers' flat arrays (workers, size)."""
         for (worker, name), piece in self.pieces.items():
             if name in out and (worker == 0 or not piece.shared):
                 out[name][piece.index] = flat[worker, piece.offset : piece.offset + piece.size].reshape(piece.shape)

@@ -1,4 +1,4 @@
-"""The compiled kernels that a program names, each compiled when a schedule first needs it."""
+"""Compiled kernels of a program, each compiled when a schedule first needs it."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -26,24 +26,24 @@ from dnnkit.kernels._numba.structure import LINE_BYTES
 
 
 class ProgramKernels:
-    """A program's kernels, and what they are called with."""
+    """Kernels of a program, and their arguments."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
 
     def forward(self, stage: Dense | Activate, *, trains: bool) -> Function:
-        """Of a stage's activation; a dense one that trains may leave the slope in z, which nobody else reads."""
+        """Return the kernel of a stage's activation; in training, a dense stage may leave the derivative in z."""
         which = "forward_with_slope" if trains and _keeps_slope(stage) else "forward"
         return self._activation(stage.activation).functions[which]
 
     def backward(self, stage: Dense | Activate) -> Function:
-        """Of the gradient of a stage's activation."""
+        """Return the kernel of a stage's activation gradient."""
         found = slope_entry_points(self._program.dtype) if _keeps_slope(stage) else self._activation(stage.activation)
         return found.functions["backward"]
 
     @property
     def head(self) -> Function:
-        """Of what makes predictions of scores."""
+        """Kernel that computes predictions from scores."""
         return self._activation(self._program.head).functions["forward"]
 
     def _activation(self, name: str) -> EntryPoints:
@@ -51,7 +51,7 @@ class ProgramKernels:
 
     @cached_property
     def loss(self) -> Function | None:
-        """Of the loss, if there is one that is built in."""
+        """Kernel of the loss, or None if it is user-defined or there is none."""
         loss = self._program.loss
         if loss is None or not isinstance(loss.kernel, str):
             return None
@@ -59,7 +59,7 @@ class ProgramKernels:
 
     @cached_property
     def metrics(self) -> list[Function | None]:
-        """Of each metric; None of the user's own, and of an output's loss."""
+        """Kernel of each metric; None for a user-defined one, and for an output's loss."""
         return [
             metric_entry_points(metric.kernel, self._targets(metric), self._program.dtype).functions["total"]
             if isinstance(metric.kernel, str)
@@ -68,7 +68,7 @@ class ProgramKernels:
         ]
 
     def _targets(self, metric: Metric) -> str:
-        """What targets a metric takes."""
+        """Return the kind of targets that a metric reads."""
         part = self._program.part(metric)
         loss = self._program.loss if part is None else part.loss
         return "labels" if loss is None else loss.targets
@@ -77,7 +77,7 @@ class ProgramKernels:
 
     @cached_property
     def part_losses(self) -> list[Function | None]:
-        """Of each output's loss."""
+        """Kernel of each output's loss."""
         return [
             loss_entry_points(part.loss.kernel, part.loss.targets, self._program.dtype).functions["loss"]
             if part.loss is not None and isinstance(part.loss.kernel, str)
@@ -87,11 +87,11 @@ class ProgramKernels:
 
     @property
     def part_heads(self) -> list[Function]:
-        """Of what makes predictions of each output's scores."""
+        """Kernel that computes predictions from scores, per output."""
         return [self._activation(part.head).functions["forward"] for part in self._program.outputs]
 
     def parts(self, metrics: Sequence[int]) -> tuple[tuple[tuple[int, ...], bool, bool], ...]:
-        """Of each output which of those metrics measure it, whether some take predictions, whether its loss is own."""
+        """Return, per output: its metrics among these, whether any reads predictions, whether its loss is custom."""
         found = []
         for number, part in enumerate(self._program.outputs):
             own = tuple(metric for metric in metrics if self._program.metrics[metric].output == number)
@@ -101,7 +101,7 @@ class ProgramKernels:
         return tuple(found)
 
     def part_structures(self, rows: int) -> tuple[Any, int]:
-        """(the outputs' PARTs, bytes of a worker's memory for so many rows of all of them)."""
+        """Return (the outputs' PARTs, bytes of a worker's memory for `rows` rows of all outputs)."""
         program, size = self._program, 0
         itemsize, structures = np.dtype(program.dtype).itemsize, PART.new(max(1, len(program.outputs)))
         firsts = accumulate((metric.sums for metric in program.metrics), initial=1)
@@ -118,7 +118,7 @@ class ProgramKernels:
         return structures, size
 
     def fill_parts(self, structures: Any, purpose: Purpose) -> None:
-        """The kernels' addresses of the outputs."""
+        """Fill in the addresses of the outputs' kernels."""
         predicts = purpose in ("predict", "predict a few")
         for number, (structure, part) in enumerate(zip(structures, self._program.outputs, strict=False)):
             if not predicts and (function := self.part_losses[number]) is not None:
@@ -128,18 +128,18 @@ class ProgramKernels:
 
     @property
     def makes_predictions(self) -> bool:
-        """Whether a metric takes predictions, which are not the scores."""
+        """Whether a metric reads predictions that differ from the scores."""
         return any(map(self.on_predictions, self._program.metrics))
 
     def on_predictions(self, metric: Metric) -> bool:
-        """Whether a built-in metric takes them."""
+        """Whether a built-in metric reads predictions that differ from the scores."""
         part = self._program.part(metric)
         head = self._program.head if part is None else part.head
         return isinstance(metric.kernel, str) and metric.reads_predictions and head != "linear"
 
     @cached_property
     def metric_structures(self) -> Any:
-        """What the engine knows of each metric."""
+        """METRIC structures, one per metric."""
         structures, first = METRIC.new(len(self.metrics)), 1
         for structure, function, metric in zip(structures, self.metrics, self._program.metrics, strict=True):
             structure.function = 0 if function is None else function.address
@@ -150,31 +150,31 @@ class ProgramKernels:
 
     @cached_property
     def rule(self) -> EntryPoints:
-        """Of the optimizer, which there is."""
+        """Entry points of the optimizer's rule."""
         assert isinstance(self._program.rule, str)
         return optimizer_entry_points(self._program.rule, self._program.dtype)
 
     @property
     def update(self) -> Function:
-        """Of the optimizer's rule."""
+        """Kernel of the optimizer's rule."""
         return self.rule.functions["update"]
 
     @property
     def average(self) -> Function | None:
-        """Of the parameters' running means, where they are kept."""
+        """Kernel of the parameters' running means, if they are kept."""
         if not self._program.averages:
             return None
         return optimizer_entry_points("average", self._program.dtype).functions["update"]
 
     @property
     def updates(self) -> Iterator[Function]:
-        """All that changes parameters and slots."""
+        """Kernels that change parameters and slots."""
         yield self.update
         if (average := self.average) is not None:
             yield average
 
     def needed(self, stages: Sequence[Stage], purpose: Purpose, first: int) -> Iterator[Function]:
-        """Those that a schedule for that purpose calls, which goes backward to the stage `first`."""
+        """Yield the kernels that a schedule for this purpose calls; its backward pass ends at the stage `first`."""
         if purpose == "update":
             yield from self.updates
             return

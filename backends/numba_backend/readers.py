@@ -1,4 +1,4 @@
-"""Reading a program's numbers: predictions and evaluations in compiled code, by several threads at a time."""
+"""Read access to a program's numbers: predictions and evaluations in compiled code, by several threads at once."""
 
 from collections.abc import Hashable
 from contextlib import AbstractContextManager, nullcontext
@@ -30,20 +30,22 @@ if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
 
 TEAMS = 4
-"""Teams that are kept, with their buffers, of those that train and of those that predict."""
+"""Number of teams kept with their buffers, for training and for prediction each."""
 
 FULL_SPEED = 64
-"""Rows at which the throughput of a product saturates."""
+"""Rows at which GEMM throughput saturates."""
 
 LENT = 1 << 16, 1 << 23
-"""Bytes of a parameter whose copies are lent memory: of less faults are few, of more what stays idle is much."""
+"""Range of parameter sizes in bytes whose copies use recycled memory: smaller ones cause few page faults, larger ones
+would hold much idle memory.
+"""
 
 SMALL_BATCH = 64
-"""Largest batch predicted on the fast path, without what prepares longer work."""
+"""Largest batch predicted on the fast path, which skips all preparation."""
 
 
 class CompiledReader(FlatExecutable):
-    """A program's numbers in their two homes, and what only reads them."""
+    """A program's numbers, stored twice, and the operations that only read them."""
 
     cache_aligned = True
 
@@ -58,9 +60,9 @@ class CompiledReader(FlatExecutable):
         self._lent_parameters: dict[str, Lending] = {}
         self._calls_layers = bool(program.custom_layers)
         self._calls_any = self._calls_layers or bool(program.custom_measures)
-        self._dtype = np.dtype(program.dtype)  # NumPy makes one of a name whenever it compares the two
+        self._dtype = np.dtype(program.dtype)  # NumPy would build one from the name at each comparison
 
-    # -- the two homes of the numbers --------------------------------------------------------------------------------
+    # -- the two copies of the numbers ---------------------------------------------------------------------------------
 
     @property
     def _parameters(self) -> HostArray:
@@ -80,7 +82,7 @@ class CompiledReader(FlatExecutable):
 
     @property
     def _gradient(self) -> HostArray:
-        """Memory for one that is given to `update`; a network that `fit` alone trains never has it."""
+        """Memory for a gradient given to `update`; never allocated if only `fit` trains."""
         if self._gradient_given is None:
             self._gradient_given = zeros((self._trained.size,), self.program.dtype)
         return self._gradient_given
@@ -109,7 +111,7 @@ class CompiledReader(FlatExecutable):
     def write_average(self, name: str, value: HostArray) -> None:  # noqa: D102
         slots = self._slots
         self._trained.view(slots[self._slot_names.index("average")], name, np)[...] = value
-        self._slots = slots  # which are the newest now
+        self._slots = slots  # makes them the newest copy
 
     def read_parameter(self, name: str, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
         view = self._layout.view(self._parameters if parameters is None else parameters, name, np)
@@ -125,7 +127,7 @@ class CompiledReader(FlatExecutable):
 
     @property
     def _multiplied(self) -> Dense | None:
-        """The stage that multiplies the data themselves, if there is one, and zeros there are zeros in the data."""
+        """The dense stage that multiplies the data directly, if there is one and zeros in the data stay zeros."""
         first = self._stages[0] if self._stages and self.wiring.reads_data_once else None
         return first if isinstance(first, Dense) and self._rescale.offset == 0 else None
 
@@ -144,7 +146,7 @@ class CompiledReader(FlatExecutable):
         return WorkerTeam(self.program, self.wiring, partition, rows, self._kernels, trains=trains)
 
     def _reading_team(self, partition: Partition, rows: int) -> AbstractContextManager[WorkerTeam]:
-        """One that predicts for this caller alone."""
+        """Borrow a team that predicts for this caller alone."""
         return self._idle_teams.borrowed((partition, rows), lambda: self._new_team(partition, rows, trains=False))
 
     def _source(self, data: Data) -> BatchSource:
@@ -172,7 +174,7 @@ class CompiledReader(FlatExecutable):
         return self._with_penalty(team.totals(sums), float(weights.sum()), parameters)
 
     def _with_penalty(self, totals: list[float], weight: float, parameters: HostArray) -> Totals:
-        """What was measured with these parameters, which may have penalties."""
+        """Return the totals for these parameters, including penalties."""
         found = self._read_totals(totals, weight, -1)
         if not self.program.penalties:
             return found
@@ -192,13 +194,13 @@ class CompiledReader(FlatExecutable):
         program = self.program
         if type(x) is not np.ndarray or x.dtype != self._dtype or x.shape[1:] != program.input_shape:
             return None
-        if self._class_columns:  # which are looked at where data are loaded
+        if self._class_columns:  # class numbers are checked when data are loaded
             return None
         rows = len(x)
         if not 0 < rows <= SMALL_BATCH:
             return None
         try:
-            few = self._idle_few.pop()  # no other thread has it now
+            few = self._idle_few.pop()  # now owned by this thread
         except IndexError:
             team = self._new_team(SINGLE, SMALL_BATCH, trains=False)
             few = FewRows(team, float(self._rescale.scale), float(self._rescale.offset))
@@ -212,14 +214,14 @@ class CompiledReader(FlatExecutable):
         return out
 
     def _own_bound(self, rows: int, *, calls: bool = True) -> AbstractContextManager[Any]:
-        """What bounds the threads of NumPy's BLAS, which the user's own parts may use; nothing without any."""
+        """Limit the threads of NumPy's BLAS, which user-defined parts may use; no-op without such parts."""
         return self._backend.thread_limit(self.program, rows) if calls and self._calls_any else nullcontext()
 
     def _reading_partition(self, data: Data, batch_size: int, *, calls: bool) -> tuple[Partition, int, int]:
-        """Who predicts these rows, how many at a time, and in how many threads: rows do not depend on each other.
+        """Return the partition for reading these rows, the rows at a time, and the number of threads.
 
-        At a time at most `batch_size` of them, just as many if own parts are called; as many as are read in place, if
-        these are enough for full speed.
+        Rows are independent. There are at most `batch_size` rows at a time, and exactly that many if user-defined parts
+        are called; otherwise as many as products read in place, if these are enough for full speed.
         """
         threads, workers = cost_model.threads(self.program, len(data), 1), cost_model.readers(self.program, len(data))
         in_place = most_rows(int(data.x.shape[1]), np.dtype(self.program.dtype).itemsize)
@@ -228,7 +230,7 @@ class CompiledReader(FlatExecutable):
         return partition, min(rows, len(data)), threads
 
     def read_totals(self, totals: list[float], weight: float) -> Totals:
-        """What was measured of rows of that weight."""
+        """Return the totals of rows with this weight."""
         return self._read_totals(totals, weight, -1)
 
     def _read_totals(self, totals: list[float], weight: float, nan_step: int) -> Totals:

@@ -1,4 +1,4 @@
-"""What a team of workers is asked to run: which steps, over which batches."""
+"""Description of a run: steps and batches."""
 
 import math
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Rows in an order, and what becomes of them."""
+    """Rows in an order, and the array for their outputs."""
 
     data: BatchSource
     order: HostArray
@@ -30,10 +30,10 @@ class Batches:
 
 
 class Steps(NamedTuple):
-    """Which steps to run, first ... last - 1, and with which numbers; `first_update` updates were made before.
+    """Steps first ... last - 1 to run, and their numbers; `first_update` updates were made before.
 
-    `rates` are (steps,), or (groups, steps); `constants` (groups, steps, numbers), with a single step if they are the
-    same in all.
+    `rates` are (steps,), or (groups, steps); `constants` (groups, steps, numbers), with a single step if they are
+    constant.
     """
 
     first: int
@@ -47,7 +47,7 @@ class Steps(NamedTuple):
 
 
 def inputs_of(program: Program, wiring: Wiring, partition: Partition, batches: Batches) -> Inputs:
-    """What the first stage multiplies: if tiles take it, the columns in use, in place if nothing is converted."""
+    """Return how the first stage reads its inputs: nonzero columns if tiles fit, in place if nothing is converted."""
     rows, features = min(batches.batch_size, max(1, len(batches.order))), math.prod(program.input_shape)
     if partition.by == "rows":
         rows = -(-rows // partition.workers)

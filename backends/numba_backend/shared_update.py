@@ -1,4 +1,4 @@
-"""The optimizer's step with gradients from outside: a run of a single instruction, shared by threads that stand by."""
+"""Optimizer step with given gradients: a run of a single instruction, shared by standby threads."""
 
 import math
 
@@ -14,7 +14,7 @@ from dnnkit.backends.state import Hyperparameters
 
 
 class SharedUpdate:
-    """Updates by a team that is partitioned by rows, each of whose workers updates a share of the parameters."""
+    """Updates by a team partitioned by rows, each of whose workers updates a share of the parameters."""
 
     def __init__(self, team: WorkerTeam) -> None:
         self._team, program = team, team.program
@@ -25,7 +25,7 @@ class SharedUpdate:
         self._helpers = min(cost_model.update_helpers(program), team.partition.workers - 1)
 
     def run(self, gradient: int, steps: Steps, hyperparameters: Hyperparameters, numbers: Weights) -> None:
-        """Update the numbers with a flat gradient at an address."""
+        """Update the numbers with the flat gradient at an address."""
         team, single = self._team, self._single
         if single is None or not single.goes_on_with(hyperparameters, numbers):
             team.prepare("update", self._batches, steps, numbers, self._sums, 0, helpers=self._helpers)

@@ -1,7 +1,7 @@
-"""Steps that are run one by one, because somebody looks at each, or because they are those of a user's own loop.
+"""Steps run one by one: with a callback on each, or in a user's training loop.
 
-A step of usual size leaves nothing of Python in the caches: what is done between two steps takes twice as long as in a
-loop of small ones, nearly in proportion to its bytecode. So what is the same for all of them is looked up once.
+A step of usual size evicts Python from the caches, so work between two steps takes twice as long as in a tight loop,
+nearly in proportion to its bytecode. Whatever is the same for all steps is therefore looked up once.
 """
 
 from dnnkit.backends.aligned import address
@@ -13,12 +13,12 @@ from dnnkit.kernels._engine.structures import ENDED, LIMIT, STOP
 
 
 class SingleStep:
-    """Goes on where a team was prepared for a single step, as long as the next differs in its rows and rate only.
+    """Continues after a team was prepared for a single step, while the next step differs only in its rows and rate.
 
     Arguments:
-        team: as it was prepared for that step.
-        hyperparameters: with which it was; None if nothing is updated.
-        numbers: that it reads or changes.
+        team: the team, as prepared for that step.
+        hyperparameters: those it was prepared with; None if nothing is updated.
+        numbers: the numbers it reads or changes.
     """
 
     def __init__(self, team: WorkerTeam, hyperparameters: Hyperparameters | None, numbers: Weights) -> None:
@@ -30,7 +30,7 @@ class SingleStep:
         self._run = CREW.caller(team.run_address, team.program.dtype, team.helpers)
 
     def goes_on_with(self, hyperparameters: Hyperparameters | None, numbers: Weights | None) -> bool:
-        """Take these for the next step; False, and nothing taken, if it differs in more than its rows and rate."""
+        """Accept these for the next step; return False, without effect, if more than rows and rate differ."""
         if numbers is not self._numbers or self._team.prepared is not self._prepared or self._is_scheduled:
             return False
         return hyperparameters is self._hyperparameters or self._takes_rate(hyperparameters)
@@ -43,12 +43,12 @@ class SingleStep:
             return False
         if (hyperparameters.clip_each, hyperparameters.clip_value) != (before.clip_each, before.clip_value):
             return False
-        self._hyperparameters = hyperparameters  # which keeps the array
+        self._hyperparameters = hyperparameters  # keeps the array alive
         self._structure.rates = address(hyperparameters.learning_rates)
         return True
 
     def run(self, step: int, update: int) -> None:
-        """Run that step, before which so many updates were made."""
+        """Run this step, before which `update` updates were made."""
         structure, signals = self._structure, self._signals
         structure.first_step, structure.first_update = step, update
         for worker in self._workers:

@@ -1,4 +1,4 @@
-"""An array of a batch as it is spread over the memory of the workers."""
+"""An array of a batch that is distributed over the memory of the workers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,30 +12,30 @@ from dnnkit.deferred import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """What each worker has of an array of the batch."""
+    """The part of a batch's array that each worker has."""
 
     shape: tuple[int, ...]
-    """Of all of it."""
+    """Shape of the whole array."""
     parts: Sequence[HostArray]
     indices: Sequence[Any]
-    """Of each part in the whole."""
+    """Index of each part in the whole."""
     axis: int | None
-    """Along which they are put together; None where each worker has all."""
+    """Axis along which parts are concatenated; None if each worker has the whole."""
 
     whole: HostArray | None
-    """All of it as it is seen, where one worker has that."""
+    """The whole array in its visible shape, if one worker has it."""
     seen: tuple[int, ...]
-    """Its shape as it is seen."""
+    """Shape visible to user-defined parts."""
 
     def gathered(self) -> HostArray:
-        """All of it."""
+        """Return the whole array."""
         if self.whole is not None:
             return self.whole
         assert self.axis is not None
         return np.concatenate(self.parts, self.axis).reshape(self.seen)
 
     def scatter(self, batch: Any) -> None:
-        """Write to each worker its part."""
+        """Write each worker's part."""
         if batch.shape != self.shape:
             batch = batch.reshape(self.shape)
         for part, index in zip(self.parts, self.indices, strict=True):
@@ -43,7 +43,7 @@ class Spread:
 
 
 def array_at(home: HostArray, place: int, shape: tuple[int, ...]) -> HostArray:
-    """The array of that shape at an address within another, which it keeps alive."""
+    """Return the array of this shape at an address within another, which it keeps alive."""
     return np.ndarray(shape, home.dtype, home, place - address(home))
 
 
@@ -51,9 +51,9 @@ def spread(
     home: HostArray, places: Sequence[int], rows: Sequence[slice] | None, columns: Sequence[slice] | None,
     shape: tuple[int, ...], seen: tuple[int, ...] | None = None,
 ) -> Spread:  # fmt: skip
-    """What lies at each worker's place in the home: its own rows, or columns, of the whole (rows, columns), or all.
+    """Return the Spread of arrays at each worker's place in `home`: its rows, or columns, of the whole, or all of it.
 
-    `seen` is the shape of a row as it is seen, if another.
+    `seen` is the visible shape of a row, if it differs.
     """
     if rows is not None:
         shapes = [(one.stop - one.start, *shape[1:]) for one in rows]

@@ -1,19 +1,20 @@
-"""Threads that always end, and let Ctrl-C be heard."""
+"""Threads that always end, and do not block Ctrl-C."""
 
 import threading
 from time import sleep
 from typing import Any
 
 LOOK = 0.1
-"""Seconds between two moments in which Python looks for signals: one that another thread is given, or that comes just
-before the main thread goes to sleep, does not wake it."""
+"""Seconds between two checks for signals: a signal that is delivered to another thread, or just before the main thread
+goes to sleep, does not wake it.
+"""
 
 
 def in_threads(function: Any, count: int, stop: Any) -> None:
-    """function(0) ... function(count - 1), each in a thread.
+    """Run function(0) ... function(count - 1), each in a thread.
 
-    Python runs signal handlers in the main thread only, and not while that is inside compiled code: so it waits here,
-    able to hear. Whatever happens, no thread is left behind.
+    Python runs signal handlers only in the main thread, and not while that is inside compiled code: so it waits here,
+    interruptible. In any case no thread is left behind.
     """
     failures: list[BaseException] = []
     ended = [threading.Event() for _ in range(count)]
@@ -21,7 +22,7 @@ def in_threads(function: Any, count: int, stop: Any) -> None:
     def work(number: int) -> None:
         try:
             function(number)
-        except BaseException as error:  # handed to the thread that waits
+        except BaseException as error:  # passed on to the waiting thread
             failures.append(error)
         finally:
             ended[number].set()
@@ -30,11 +31,11 @@ def in_threads(function: Any, count: int, stop: Any) -> None:
     for thread, end in zip(threads, ended, strict=True):
         try:
             thread.start()
-        except RuntimeError as error:  # the system has no more threads to give
+        except RuntimeError as error:  # the system has no more threads
             failures.append(error)
             stop()
             end.set()
-        except BaseException as error:  # Ctrl-C, perhaps before the thread was there, perhaps after
+        except BaseException as error:  # Ctrl-C, before or after the thread started
             failures.append(error)
             stop()
             if not _appears(thread):
@@ -45,10 +46,10 @@ def in_threads(function: Any, count: int, stop: Any) -> None:
             try:
                 while not end.wait(LOOK):
                     pass
-                while thread.is_alive():  # not join: interrupted once, Python 3.11 takes the thread for ended
+                while thread.is_alive():  # not join: after an interrupt, Python 3.11 takes the thread for ended
                     sleep(1e-5)
                 over = True
-            except BaseException as error:  # Ctrl-C, perhaps again: the step is finished before it is raised
+            except BaseException as error:  # Ctrl-C, possibly again: the step is finished before it is raised
                 failures.append(error)
                 stop()
     if failures:
@@ -56,7 +57,7 @@ def in_threads(function: Any, count: int, stop: Any) -> None:
 
 
 def _appears(thread: threading.Thread) -> bool:
-    """Whether a thread whose start was interrupted is there after all."""
+    """Whether a thread whose start was interrupted runs after all."""
     for _ in range(1000):
         if thread.ident is not None:
             return True

@@ -1,4 +1,4 @@
-"""The two homes of a program's parameters and slots."""
+"""The two copies of a program's parameters and slots: flat, and sharded."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,34 +15,34 @@ from dnnkit.deferred import dataclass
 
 @dataclass(frozen=True)
 class Weights:
-    """Parameters and slots: one flat row per worker, or a single one that all share."""
+    """Parameters and slots: one flat row per worker, or a single row that all share."""
 
     parameters: HostArray
     slots: HostArray
-    """(rows, slots, size), of what is trained"""
+    """(rows, slots, size), of the trained parameters"""
 
     @cached_property
     def addresses(self) -> tuple[int, int]:
-        """Of the parameters and of the slots."""
+        """Addresses of the parameters and of the slots."""
         return address(self.parameters), address(self.slots)
 
     def copy(self) -> "Weights":
-        """The same numbers, in memory of their own that is as aligned."""
+        """Return a copy in memory of the same alignment."""
         copy = Weights(*(zeros(array.shape, array.dtype.name) for array in (self.parameters, self.slots)))
         copy.take(self)
         return copy
 
     def take(self, other: "Weights") -> None:
-        """Become equal to the other."""
+        """Copy the other's numbers."""
         self.parameters[...], self.slots[...] = other.parameters, other.slots
 
 
 class TwoHomes:
-    """Parameters and slots, flat and whole, and, where a team is partitioned by units, a shard per worker.
+    """Parameters and slots, flat and, if a team is partitioned by units, as one shard per worker.
 
-    What is read, saved and predicted with is flat. The home that was written last is the `newest`; the other is brought
-    up to date when it is next used, so neither a step nor a read pays for a copy that nobody needs. Where both are,
-    parameters that are written one by one go to the flat home, and their shards wait for the next team.
+    Reading, saving and predicting use the flat copy. The copy that was written last is the `newest`; the other is
+    updated when it is next used, so neither a step nor a read pays for an unneeded copy. If both are up to date, single
+    parameters are written to the flat copy, and their shards are updated for the next team.
     """
 
     def __init__(self, layout: FlatLayout, trained: FlatLayout, slots: int, dtype: str) -> None:
@@ -54,33 +54,33 @@ class TwoHomes:
         self._sharded_layout: PartitionedLayout | None = None
         self.newest: Literal["flat", "sharded", "both"] = "flat"
         self._waiting: set[str] = set()
-        """Parameters whose shards are older than what is flat, where otherwise both are the newest."""
+        """Parameters whose shards are out of date although `newest` is "both"."""
         self.writing: Weights | None = None
-        """The numbers that were last asked for to be written, as long as they are the newest there are."""
+        """The numbers last handed out for writing, while they are the newest."""
 
     @property
     def parameters(self) -> HostArray:
-        """Flat, up to date, and to be read only."""
+        """Flat parameters, up to date, read-only."""
         self.collect()
         return self._flat
 
     @property
     def slots(self) -> HostArray:
-        """(slots, size), at least one row, up to date, and to be read only."""
+        """Flat slots (slots, size), at least one row, up to date, read-only."""
         self.collect()
         return self._slots
 
     def replace(self, parameters: HostArray | None = None, slots: list[HostArray] | None = None) -> None:
-        """Give these numbers, flat; what is not given stays."""
+        """Replace the flat parameters or slots; None leaves them unchanged."""
         self.collect()
         if parameters is not None:
             self._flat, self._whole = parameters, None
         for row, slot in zip(self._slots, slots or [], strict=False):
             row[...] = slot
-        self.newest, self.writing = "flat", None  # shards are cut anew before they are used
+        self.newest, self.writing = "flat", None  # shards are rebuilt before their next use
 
     def write(self, name: str, value: HostArray) -> None:
-        """Replace one parameter, where the newest numbers are."""
+        """Replace one parameter in the newest copy."""
         if self.newest == "sharded":
             self._cut({name: value})
             return
@@ -95,13 +95,13 @@ class TwoHomes:
         self._sharded_layout.scatter(parameters, self._sharded.parameters)
 
     def _cut_waiting(self) -> None:
-        """Bring the shards up to date where only some parameters were written since."""
+        """Update the shards of parameters that were written one by one."""
         if self._waiting:
             self._cut({name: self._layout.view(self._flat, name, np) for name in self._waiting})
             self._waiting.clear()
 
     def to_write(self, partition: Partition, layout: PartitionedLayout) -> Weights:
-        """The numbers as a team of that partition keeps them, which it will change."""
+        """Return the numbers in the form of a team with this partition, which will change them."""
         if partition.by == "rows" or partition.workers == 1:
             return self.flat_to_write()
         if self._sharded is None or self._sharded_layout is not layout:
@@ -120,19 +120,19 @@ class TwoHomes:
         return self._sharded
 
     def changed(self) -> None:
-        """Note that shards, which a team is writing, are newer than what was collected meanwhile."""
+        """Record that a team's shards are newer than what was collected in the meantime."""
         if self.newest == "both":
             self._cut_waiting()
             self.newest = "sharded"
 
     def flat_to_write(self) -> Weights:
-        """The flat numbers, which their user will change."""
+        """Return the flat numbers for a caller that changes them."""
         self.collect()
         self.newest, self.writing = "flat", self.whole()
         return self.writing
 
     def whole(self, parameters: HostArray | None = None) -> Weights:
-        """The flat numbers, for those who share them; with other parameters, if given."""
+        """Return the flat numbers for workers that share them; with other parameters, if given."""
         if parameters is not None and parameters is not self._flat:
             return Weights(parameters[None], self._slots[None])
         if self._whole is None:
@@ -140,7 +140,7 @@ class TwoHomes:
         return self._whole
 
     def collect(self) -> None:
-        """Bring the flat numbers up to date."""
+        """Update the flat numbers."""
         if self.newest == "sharded":
             assert self._sharded is not None
             assert self._sharded_layout is not None

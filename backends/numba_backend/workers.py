@@ -1,4 +1,4 @@
-"""Teams of workers: their memory, their schedules, and the threads that run them."""
+"""Teams of workers: workspaces, schedules, and the threads that run them."""
 
 import ctypes
 import math
@@ -54,13 +54,13 @@ class WorkerTeam:
         self.layout = PartitionedLayout(self._stages, features, partition, wiring)
         self._links: dict[ScheduleKey, Any] = {}
         self.prepared: tuple[object, ...] = ()
-        """What the last run was prepared for; another object as soon as it is another run's."""
+        """What the last run was prepared for; replaced whenever another run is prepared."""
         self._called: OwnParts | None = None
-        """What it calls."""
+        """The user-defined parts of the current run."""
         workers = partition.workers
         own_rows = -(-rows // workers) if partition.by == "rows" else rows
         plans = self._plan(own_rows)
-        # Everything below is kept here because what compiled code reads are its addresses.
+        # Everything below is kept alive here, because compiled code holds only addresses.
         kinds = roles(self._stages, partition, wiring)
         shared_inputs = BUFFERS * rounded(rows * features) if "rows" in kinds else 0
         self._memory = zeros((plans[-1].size + shared_inputs,), program.dtype)
@@ -70,7 +70,7 @@ class WorkerTeam:
         dropouts = [(place, stage) for place, stage in enumerate(self._stages) if isinstance(stage, Dropout)]
         self._scheduled = {place: stage for place, stage in dropouts if stage.is_scheduled}
         self._shares_of = dict[int, HostArray]()
-        """Of each of these, by its place, what it zeroes in each step of the run."""
+        """The rates of each of these in the steps of the run, by stage."""
         self._partials = zeros((2, workers, max(plan.exchanged for plan in plans)), program.dtype)
         self._norms = np.zeros((2, workers, max(1, len(program.trainable_parameters))))
         self._segments = self._lay_out()
@@ -87,22 +87,22 @@ class WorkerTeam:
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
         self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
         self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
-        self.signals = memoryview(self._control)  # type: ignore[arg-type] # which NumPy's types do not say
+        self.signals = memoryview(self._control)  # type: ignore[arg-type] # missing in NumPy's stubs
         self._dx_place = plans[0].slope(0)
         self._worker_array = WORKER.new(workers)
-        self.workers = list(self._worker_array)  # which makes an object of each, once
+        self.workers = list(self._worker_array)  # creates the wrapper objects once
         self.run_structure = RUN.new(1)[0]
         self.run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
         self._backward_from = len(self._stages)
-        """The lowest stage that a schedule so far goes backward to."""
+        """First stage of the longest backward pass so far."""
         self._calls_when_predicting = bool(program.custom_layers)
         calls_any = self._calls_when_predicting or program.custom_measures
         self._own_parts = self._new_own_parts() if calls_any else None
 
     def _plan(self, rows: int) -> list[WorkspacePlan]:
-        """Each worker's memory, one after the other."""
+        """Plan the workers' workspaces, one after the other."""
         plans: list[WorkspacePlan] = []
         for worker in range(self.partition.workers):
             plan = WorkspacePlan(
@@ -122,7 +122,7 @@ class WorkerTeam:
         return plans
 
     def _lay_out(self) -> list[HostArray]:
-        """Of each worker, what lies where among its trained parameters: SEGMENTs (parameters, 4)."""
+        """Return, per worker, the layout of its trained parameters: SEGMENTs (parameters, 4)."""
         program, itemsize = self.program, np.dtype(self.program.dtype).itemsize
         numbers = {parameter.name: number for number, parameter in enumerate(program.trainable_parameters)}
         rows: list[list[tuple[int, int, int, int]]] = [[] for _ in range(self.partition.workers)]
@@ -133,7 +133,7 @@ class WorkerTeam:
         return [np.array(sorted(each), np.int64).reshape(-1, 4) for each in rows]
 
     def _fill_workers(self, plans: list[WorkspacePlan]) -> None:
-        """What no run changes of the workers."""
+        """Fill the fields of the workers that are the same in all runs."""
         memory, itemsize = address(self._memory), self._memory.itemsize
         for number, (worker, plan) in enumerate(zip(self.workers, plans, strict=True)):
             worker.number, worker.stages = number, ctypes.addressof(self._tables[number])
@@ -146,7 +146,7 @@ class WorkerTeam:
             worker.spare, worker.parts = address(self._spares[number]), address(self._part_memory[number])
 
     def _fill_run(self, shared_inputs: int) -> None:
-        """What no run changes of the rest."""
+        """Fill the other fields that are the same in all runs."""
         run, program = self.run_structure, self.program
         run.workers, run.worker = self.partition.workers, ctypes.addressof(self._worker_array)
         run.control, run.claimed, run.done = (address(array) for array in (self._control, *self.turns))
@@ -175,7 +175,7 @@ class WorkerTeam:
             run.penalties, run.penalty_stride = address(self._penalties), self._penalties.shape[2]
 
     def _bound_structures(self) -> Any:
-        """What parameters are held to; whoever partitions a program with bounds gives each worker whole ones."""
+        """Return the constraints; with constraints, the partition gives each worker whole parameters."""
         structures = BOUND.new(len(self.program.bounds))
         for structure, bound in zip(structures, self.program.bounds, strict=True):
             piece = self.layout.pieces[0, bound.parameter]
@@ -186,7 +186,7 @@ class WorkerTeam:
         return structures
 
     def _penalty_factors(self) -> HostArray:
-        """l1 and l2 of each number that a worker trains, (workers, 2, numbers)."""
+        """Return l1 and l2 of each number that a worker trains, (workers, 2, numbers)."""
         shapes = {parameter.name: parameter.shape for parameter in self.program.trainable_parameters}
         found = zeros((2, self.partition.workers, self.layout.size), self.program.dtype)
         for number, factor in enumerate(("l1", "l2")):
@@ -197,7 +197,7 @@ class WorkerTeam:
         return np.ascontiguousarray(found.transpose(1, 0, 2))
 
     def _new_own_parts(self) -> "OwnParts":
-        """What calls the user's own parts on this team's memory."""
+        """Return the caller of user-defined parts on this team's memory."""
         from dnnkit.backends.numba_backend.own_parts import OwnParts, TeamMemory
 
         memory = TeamMemory(
@@ -209,13 +209,13 @@ class WorkerTeam:
         return own
 
     def own_parts(self, purpose: Purpose) -> "OwnParts | None":
-        """What calls the user's own parts, if a run for that purpose has any."""
+        """Return the caller of user-defined parts, if a run for this purpose has any."""
         if purpose == "update":
             return None
         return self._own_parts if purpose not in UNMEASURED or self._calls_when_predicting else None
 
     def _fill_kernels(self, purpose: Purpose, first: int) -> None:
-        """The addresses of the kernels that a schedule for that purpose calls."""
+        """Fill in the addresses of the kernels that a schedule for this purpose calls."""
         run, kernels, trains = self.run_structure, self._kernels, purpose in DIFFERENTIATING
         if purpose in ("train", "update"):
             run.rule, average = kernels.update.address, kernels.average
@@ -226,7 +226,8 @@ class WorkerTeam:
             self._backward_from = min(self._backward_from, max(first, 0))
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dense | Activate):
-                goes_back = place >= self._backward_from  # what leaves slopes serves those who only look, too
+                # Kernels that leave slopes also serve runs without a backward pass.
+                goes_back = place >= self._backward_from
                 for table in self._tables:
                     table[place].forward = kernels.forward(stage, trains=goes_back).address
                     if trains and goes_back:
@@ -248,7 +249,7 @@ class WorkerTeam:
     # -- running -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Make the running or next run end between two steps."""
+        """End the current or next run between two steps."""
         self.signals[STOP] = 1
 
     def clear_stop(self) -> None:
@@ -256,11 +257,11 @@ class WorkerTeam:
         self.signals[STOP] = 0
 
     def input_gradient(self, rows: int) -> HostArray:
-        """dx of the last batch (rows, features), after `differentiate` with first=-1; by one worker."""
+        """Return dx of the last batch (rows, features), after `differentiate` with first=-1; one worker only."""
         return self._memory[self._dx_place : self._dx_place + rows * self._features].reshape(rows, self._features)
 
     def key(self, purpose: Purpose, batches: Batches, first: int, *, clips: Clips = "") -> ScheduleKey:
-        """Which schedule the work needs."""
+        """Return the key of the schedule for this work."""
         data, program = batches.data, self.program
         metrics = () if purpose == "differentiate" else program.metrics
         has_loss = not program.outputs and (program.loss is None or isinstance(program.loss.kernel, str))
@@ -287,7 +288,7 @@ class WorkerTeam:
         )
 
     def _calls_measures(self, purpose: Purpose) -> bool:
-        """Whether a schedule for that purpose calls a loss or a metric of the user's own."""
+        """Whether a schedule for this purpose calls a user-defined loss or metric."""
         if purpose in UNMEASURED:
             return False
         losses = any(not isinstance(loss.kernel, str) for loss in self.program.losses)
@@ -295,19 +296,19 @@ class WorkerTeam:
 
     @property
     def key_of_few(self) -> ScheduleKey:
-        """Which schedule predicts a few rows."""
+        """Key of the schedule that predicts a few rows."""
         return ScheduleKey("predict a few", 0, parts=self._kernels.parts(()))
 
     def schedule(self, key: ScheduleKey) -> list[Instruction]:
-        """The instructions that each worker follows."""
+        """Return the instructions that each worker executes."""
         return assemble(self._stages, self.partition, key, self._wiring)
 
     def describe(self, key: ScheduleKey) -> str:
-        """The same in words."""
+        """Return a schedule as text."""
         return describe(self.schedule(key), [name.partition(" ")[0] for name in part_names(self.program, self._stages)])
 
     def link(self, key: ScheduleKey) -> Any:
-        """The same as machine code, compiled now if it is nowhere yet."""
+        """Return a schedule as machine code, compiled if necessary."""
         if key not in self._links:
             schedule, dtype = self.schedule(key), self.program.dtype
             runs = calls.function_of("predict_few" if key.purpose == "predict a few" else "run_workers", dtype)
@@ -328,12 +329,13 @@ class WorkerTeam:
         first: int = 0,
         threads: int = 0,
     ) -> tuple[int, int]:
-        """Run the steps; (the step after the last one that was run, the first step whose loss was no number or -1).
+        """Run the steps; return (one after the last step that was run, first step whose loss was NaN or -1).
 
-        With `threads` 0 it is over in milliseconds: in this thread, and others that stand by. Else in so many others at
-        most, while this one waits and hears signals.
-        Loss and metrics are added to the sums, which `zero_totals` made and `totals` adds up. What an own part raises
-        is raised here; the step has not been then: `outcome` says which were.
+        With `threads` 0, for work of a few milliseconds, the run uses this thread and standby threads. Otherwise it
+        uses up to `threads` new threads, while this one waits and handles signals.
+
+        Loss and metrics are added to the sums, which `zero_totals` creates and `totals` adds up. An error in a
+        user-defined part is raised here, and its step does not count: `outcome` returns which steps do.
         """
         self.prepare(purpose, batches, steps, numbers, sums, first)
         self.go_on(threads)
@@ -355,7 +357,7 @@ class WorkerTeam:
             self._called.end()
 
     def outcome(self) -> tuple[int, int]:
-        """What `run` returns, of the last run, however that ended."""
+        """Return the result of `run` for the last run, however it ended."""
         done, nan_step = self.workers[0].step, -1
         for worker in self.workers:
             found = worker.nan_step
@@ -374,15 +376,15 @@ class WorkerTeam:
         *,
         helpers: int | None = None,
     ) -> None:
-        """Fill what a run changes, and, unless it goes on with the same, what it reads; all of it is kept.
+        """Fill the fields that a run changes and, unless it continues with the same objects, those it reads.
 
-        So many `helpers` may join at most; by default as many as are worth it for training.
+        All objects are kept alive. Up to `helpers` standby threads may join; by default, as many as pay for training.
         """
         given = purpose, first, steps.clips, batches, numbers, sums
         if not self.prepared or not all(map(is_, given, self.prepared)):
             self.prepared = ()
             self._prepare(purpose, batches, numbers, sums, first, steps.clips)
-            self.prepared = given  # with which all that they refer to is kept
+            self.prepared = given  # keeps alive everything they refer to
         run, self._steps, others = self.run_structure, steps, self.partition.workers - 1
         if others and helpers is None:
             helpers = cost_model.helpers(self.program, batches.batch_size, steps.last - steps.first)
@@ -400,7 +402,7 @@ class WorkerTeam:
             self._called.begin(purpose, numbers.parameters[0], sums, batches)
 
     def _fill_numbers(self, steps: Steps) -> None:
-        """What the optimizer takes in these steps."""
+        """Fill in the optimizer's numbers for these steps."""
         run, rates, constants, program = self.run_structure, steps.rates, steps.constants, self.program
         run.rates, run.constants = address(rates), address(constants)
         run.clip_norm, run.clip_value = steps.clip_norm, steps.clip_value
@@ -413,7 +415,7 @@ class WorkerTeam:
         run.constant_stride = constants.strides[1] if constants.shape[1] > 1 else 0
 
     def _fill_shares(self, steps: Steps) -> None:
-        """What dropouts whose share is scheduled zero in these steps."""
+        """Fill in the rates of scheduled dropouts for these steps."""
         for place, stage in self._scheduled.items():
             updates = range(steps.first_update, steps.first_update + steps.last - steps.first)
             self._shares_of[place] = shares = np.array([stage.rate_at(update) for update in updates], np.float64)
@@ -423,7 +425,7 @@ class WorkerTeam:
     def _prepare(
         self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: Clips
     ) -> None:
-        """Fill what stays from run to run of the same batches and numbers."""
+        """Fill the fields that stay the same between runs on the same batches and numbers."""
         run, data = self.run_structure, batches.data
         run.schedule = ctypes.addressof(self.link(self.key(purpose, batches, first, clips=clips)))
         run.training = purpose in DIFFERENTIATING
@@ -452,28 +454,28 @@ class WorkerTeam:
             self._row_weights.fill(1)
 
     def begin_with(self, row: int) -> None:
-        """Let dropouts draw as if the first row that is given were that of a batch."""
+        """Make dropouts draw as if the first given row were row `row` of a batch."""
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Dropout):
                 for table in self._tables:
                     table[place].first_output = row * table[place].width
 
     def zero_totals(self) -> HostArray:
-        """Zeros (workers, ...) for loss and metrics, each worker's in a cache line of its own."""
+        """Return zeros (workers, ...) for loss and metrics, with each worker's in separate cache lines."""
         return np.zeros((self.partition.workers, -(-self._numbers // LINE) * LINE))
 
     def totals(self, sums: HostArray) -> list[float]:
-        """The sums (measured,) of all rows, in the order of the workers."""
+        """Return the sums (measured,) over all rows, added in worker order."""
         if self._numbers > LINE:
             return self._total_of_many(sums)
         totals: list[float] = sums[0, : self._numbers].tolist()
-        for worker in range(1, self._counted):  # of few, by far faster than arrays
+        for worker in range(1, self._counted):  # for few numbers much faster than arrays
             for number, summand in enumerate(sums[worker, : self._numbers].tolist()):
                 totals[number] += summand
         return totals
 
     def loss(self, sums: HostArray) -> float:
-        """The first of the totals."""
+        """Return the first of the totals."""
         loss = float(sums[0, 0])
         for worker in range(1, self._counted):
             loss += float(sums[worker, 0])
@@ -487,11 +489,11 @@ class WorkerTeam:
         return list(total.tolist())
 
     def counted(self, sums: HostArray) -> HostArray:
-        """The sums (workers, measured) that add up to the totals: divided by units, each worker sums all rows."""
+        """Return the sums (workers, measured) that add up to the totals: by units, each worker sums all rows."""
         return sums[: self._counted, : self._numbers]
 
     def _shares(self, worker: int) -> tuple[int, int, int]:
-        """(start, start of the part that only this worker has, end) of the parameters that a worker updates."""
+        """Return (start, start of the exclusive part, end) of the parameters that a worker updates."""
         if self.partition.by == "rows":
             part = share(self.layout.trained_size, self.partition.workers, worker)
             return part.start, part.start, part.stop

@@ -1,4 +1,4 @@
-"""A worker's memory: where each of its stages reads and writes, sized for a maximum batch."""
+"""Workspace of a worker: where each of its stages reads and writes, sized for a maximum batch."""
 
 import ctypes
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ from dnnkit.kernels.stages import kind
 
 
 class WorkspacePlan:
-    """Where one worker's stages read and write in the team's memory, in numbers from `start` on.
+    """Placement of one worker's arrays in the team's memory, as element offsets from `start`.
 
-    What a stage gives is written over as soon as nobody reads it any more: where nothing is trained that is in the
-    forward pass, else never; gradients of it, as soon as the stage has gone backward from them.
+    Memory of a value is reused after its last reader: without training in the forward pass, with training never. Memory
+    of a gradient is reused once its stage has run backward.
     """
 
     PLACES = "x", "y", "z", "dx", "dy", "saved", "kept"
@@ -49,7 +49,7 @@ class WorkspacePlan:
         self.scratch = self._take(max([features, outputs, *(max(shard.shape) for shard in shards)]))
         self.stages: list[dict[str, Any]] = []
         self.tables: list[tuple[Any, Any, Any]] = []
-        """Of each stage what its structure refers to: SOURCEs, PARAMETERs, settings."""
+        """Tables that each stage's structure refers to: SOURCEs, PARAMETERs, settings."""
         for place, (stage, role, shard) in enumerate(zip(wiring.stages, roles, shards, strict=True)):
             sources = wiring.sources[place]
             inputs, outputs_here = shard.shape
@@ -85,7 +85,7 @@ class WorkspacePlan:
         self._plan_slopes()
 
     def _plan_slopes(self) -> None:
-        """Places for the gradients of what stages read, from the last stage to the first."""
+        """Place the gradients of the stages' inputs, from the last stage to the first."""
         self._dxs: list[list[int]] = [[] for _ in self.stages]
         for stage in range(len(self.stages) - 1, -1, -1):
             line = self.stages[stage]
@@ -95,17 +95,17 @@ class WorkspacePlan:
             if not self._trains:
                 continue
             for place, (width, dx) in enumerate(zip(widths, self._dxs[stage], strict=True)):
-                if not self._wiring.is_home(stage, place):  # added to another one at once
+                if not self._wiring.is_home(stage, place):  # added to another gradient immediately
                     self._give_back(width, dx)
             if stage + 1 < len(self.stages):
                 self._give_back(line["outputs"], self.slope(stage + 1))
 
     def _give_back(self, width: int, place: int) -> None:
-        """Let others have the place of `rows` rows of that width."""
+        """Free the memory of `rows` rows of this width."""
         self._free.append((rounded(self.rows * width), place))
 
     def _add_operation(self, line: dict[str, Any], stage: Op, inputs: tuple[int, ...]) -> None:
-        """Memory that an operation of that kind wants."""
+        """Allocate the memory of an operation."""
         needs, settings = kind(stage.kind).opcodes, dict(stage.settings)
         line["saves"] = needs.saves(inputs, stage.features, settings)
         line["keeps"] = needs.keeps(inputs, stage.features, settings)
@@ -113,12 +113,12 @@ class WorkspacePlan:
         self._exchange(line, needs.sums(inputs, stage.features, settings))
 
     def _exchange(self, line: dict[str, Any], count: int) -> None:
-        """A place in the exchange for so many numbers."""
+        """Allocate `count` numbers in the exchange."""
         line["partial"] = self.exchanged * self._itemsize
         self.exchanged += rounded(count)
 
     def _take(self, width: int) -> int:
-        """The place of `rows` rows of that width; every place begins a cache line of its own."""
+        """Allocate `rows` rows of this width, aligned to a cache line."""
         return self._take_flat(self.rows * width)
 
     def _take_flat(self, count: int) -> int:
@@ -132,7 +132,7 @@ class WorkspacePlan:
         return place
 
     def _forget_read(self, stage: int) -> None:
-        """Give back what nobody reads after the stage, where nothing is trained; not the inputs."""
+        """Without training, free values that have no reader after this stage, except the inputs."""
         if self._trains:
             return
         for value in set(self._wiring.sources[stage]) - {0}:
@@ -140,7 +140,7 @@ class WorkspacePlan:
                 self._give_back(self.stages[value - 1]["outputs"], self.values[value])
 
     def structures(self, memory: HostArray, masks: HostArray) -> Any:
-        """The worker's STAGEs, with addresses in the team's memory and in the worker's masks."""
+        """Return the worker's STAGEs, with addresses in the team's memory and in the worker's masks."""
         start, itemsize, result = memory.ctypes.data, memory.itemsize, STAGE.new(len(self.stages))
         for place, (structure, line) in enumerate(zip(result, self.stages, strict=True)):
             line = {"dy": self.slope(place + 1), **line}
@@ -153,14 +153,14 @@ class WorkspacePlan:
         return result
 
     def slope(self, value: int) -> int:
-        """The place of the gradient of a value."""
+        """Return the place of a value's gradient."""
         if value == len(self.stages):
             return self.dscores
         stage, place = max(self._wiring.readers[value], key=lambda reader: (reader[0], -reader[1]))
         return self._dxs[stage][place]
 
     def _fill_tables(self, structure: Any, place: int, start: int) -> None:
-        """What a stage's structure refers to."""
+        """Fill the tables that a stage's structure refers to."""
         stage, sources = self._wiring.stages[place], self._wiring.sources[place]
         own, itemsize = stage_parameters(stage), self._itemsize
         read, parameters = SOURCE.new(len(sources)), PARAMETER.new(max(1, len(own)))
@@ -177,7 +177,7 @@ class WorkspacePlan:
         self.tables.append((read, parameters, settings))
 
     def tell_wanted(self, first: int, memory: HostArray) -> None:
-        """Let the stages know which gradients are wanted: of the stage `first` and after, of all if it is -1."""
+        """Set which gradients stages compute: from the stage `first` on, or all if it is -1."""
         start, itemsize, wanted = memory.ctypes.data, self._itemsize, self._wiring.wanted(first)
         for place, (read, _, _) in enumerate(self.tables):
             for number, (one, value) in enumerate(zip(read, self._wiring.sources[place], strict=True)):
@@ -187,7 +187,7 @@ class WorkspacePlan:
 
 
 def _fields(stage: Stage) -> dict[str, Any]:
-    """What a stage's structure says wherever the stage is."""
+    """Return the fields of a stage's structure that do not depend on its position."""
     match stage:
         case Dense(activation=name) | Activate(activation=name):
             return {"saves_input": int(registry.activation(name).saves == "input")}

@@ -1,1 +1,1 @@
-"""What every backend inherits: a program run one operation after another, stage by stage."""
+"""Default executable of every backend: a program run one operation after another, stage by stage."""

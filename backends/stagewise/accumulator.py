@@ -22,22 +22,22 @@ class Accumulator:
         self._sound_steps: Array = self._xp.asarray(0)
 
     def add(self, loss: Array, weight: float, metrics: list[Array]) -> None:
-        """A batch's loss sum, sum of row weights, and of each metric the sum, or its sums (S,)."""
+        """Add a batch: its loss sum, sum of row weights, and the sum, or sums (S,), of each metric."""
         self._loss = self._loss + loss
         self._weight += weight
         self._metrics = [total + value for total, value in zip(self._metrics, metrics, strict=True)]
         self._steps += 1
-        # A total that is NaN stays NaN, so the steps before that are counted without asking the device.
+        # A NaN total stays NaN, so the steps before it can be counted without reading from the device.
         sound = self._loss == self._loss
         self._sound_steps = self._xp.where(sound, self._sound_steps + 1, self._sound_steps)
 
     def sums(self) -> EpochSums:
-        """The sums, to go on from."""
+        """Return the sums, from which the epoch can be resumed."""
         totals = self.read()
         return EpochSums(self._first, self._weight, ((totals.loss, *totals.metrics),), totals.nan_step)
 
     def go_on_from(self, sums: EpochSums, step: int) -> None:
-        """Add to the sums of the steps before this one."""
+        """Add to the sums of earlier steps."""
         self._first, self._weight, self._steps = sums.first, sums.weight, step
         loss, *metrics = sums.total
         self._loss, self._metrics = self._on_device(loss), []
@@ -50,14 +50,14 @@ class Accumulator:
         return self._xp.asarray(sums, dtype=self._xp.float64)
 
     def _on_host(self) -> list[float]:
-        """The sums of one metric after the other."""
+        """Return the sums of all metrics, one metric after another."""
         found: list[float] = []
         for total, count in zip(self._metrics, self._counts, strict=True):
             found += [float(total)] if count == 1 else self._to_numpy(total).tolist()
         return found
 
     def read(self) -> Totals:
-        """The sums as plain numbers."""
+        """Return the sums as plain numbers."""
         sound = int(self._sound_steps)
         return Totals(
             float(self._loss),

@@ -1,4 +1,4 @@
-"""The batches of an epoch, one after the other."""
+"""Batches of an epoch, one after another."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from dnnkit.kernels.array import Array
 
 
 class Batches:
-    """Batches of data that the backend has, gathered by an order of the rows that it is given once."""
+    """Batches of data on the backend, gathered by a row order that is passed once."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Batches:
         return self._backend.asarray(order)
 
     def batch(self, step: int) -> tuple[Array, Array | None, Array | None]:
-        """(inputs, targets, row weights) of a step."""
+        """Return (inputs, targets, row weights) of a step."""
         return self._gather(self._data, part(self._rows, step, self._batch_size))
 
     def _gather(self, data: Data, rows: Array) -> tuple[Array, Array | None, Array | None]:
@@ -49,5 +49,5 @@ class Batches:
 
 
 def part(rows: Array, step: int, batch_size: int) -> Array:
-    """The rows of a batch; the last may be smaller."""
+    """Return the rows of a batch; the last may be smaller."""
     return rows[step * batch_size : min((step + 1) * batch_size, rows.shape[0])]

@@ -1,4 +1,4 @@
-"""Memory that is made once and used in every step."""
+"""Memory that is allocated once and used in every step."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from dnnkit.kernels.array import Array
 
 
 class Buffers:
-    """Arrays by name and place; none for a backend that returns new arrays (`Operations.buffer` gives None)."""
+    """Arrays by name and place; none for a backend that returns new arrays (`Operations.buffer` returns None)."""
 
     def __init__(self, backend: Operations, dtype: Any) -> None:
         self._backend, self._dtype = backend, dtype
@@ -18,9 +18,10 @@ class Buffers:
     def get(
         self, name: str, shape: tuple[int, ...], place: int = -1, dtype: Any = None, fill: HostArray | None = None
     ) -> Array | None:
-        """Memory for `shape`, the same at every call; it grows to the largest batch seen and is cut to smaller ones.
+        """Return memory of this shape, the same at every call; it grows to the largest batch and is sliced for smaller
+        ones.
 
-        With `fill` it has these numbers, which are the same at every call, too.
+        With `fill`, it holds these numbers, which are the same at every call.
         """
         held = self._held.get((name, place))
         if held is None or held.shape[0] < shape[0]:
@@ -31,12 +32,12 @@ class Buffers:
         return None if held is None else held[: shape[0]]
 
     def release(self) -> None:
-        """Forget all; what is needed is made again."""
+        """Free all memory; it is allocated again when needed."""
         self._held.clear()
 
 
 class SharedBuffers(Buffers):
-    """Buffers of which some are slots of memory, each for several results of stages (`lifetimes`)."""
+    """Buffers some of which share memory slots with other results of stages (`lifetimes`)."""
 
     def __init__(self, backend: Operations, dtype: Any, slots: Slots) -> None:
         super().__init__(backend, dtype)

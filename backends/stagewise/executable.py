@@ -1,6 +1,6 @@
-"""The executable that every backend has: one operation of the backend after another, stage by stage.
+"""Default executable of every backend: one operation after another, stage by stage.
 
-Where the backend writes into buffers (`Operations.buffer`), they are made in the first step and used again.
+If the backend writes to buffers (`Operations.buffer`), they are allocated in the first step and reused.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,23 +31,23 @@ from dnnkit.kernels.array import Array
 from dnnkit.kernels.optimizer_step.reference import Rule
 
 IDLE = 4
-"""Workspaces of predictions that are kept for the next."""
+"""Maximum number of idle prediction workspaces that are kept."""
 
 
 @dataclass
 class Epoch:
-    """The batches of an epoch, the sums of their row weights, and what was measured so far."""
+    """Batches of an epoch, the sums of their row weights, and what was measured so far."""
 
     batch_size: int
     batches: Batches | None
-    """None once it is over and its data are given back."""
+    """None once the epoch is over and its data are released."""
     batch_weights: HostArray
     measured: Accumulator
     is_over: bool = False
 
 
 class Workspace:
-    """The stages with buffers of their own, to train or only to predict."""
+    """The stages with their own buffers, for training or only for prediction."""
 
     def __init__(self, executable: "StagewiseExecutable", *, trains: bool) -> None:
         backend, layout, seed = executable._backend, executable._layout, executable.program.seed
@@ -65,7 +65,7 @@ class StagewiseExecutable(FlatExecutable):
     epoch: Epoch
     api_version = 2
     gives_up = True
-    """Whether a step may run in a thread of its own."""
+    """Whether a step may run in a separate thread."""
 
     def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         super().__init__(backend, program, plan)
@@ -74,12 +74,12 @@ class StagewiseExecutable(FlatExecutable):
         self._stop = self._is_given_up = False
 
     def _feed(self, data: Data, order: HostArray, batch_size: int, buffers: Buffers) -> Batches:
-        """The batches of the data in that order."""
+        """Return the batches of the data in this order."""
         return Batches(self._backend, buffers, self._rescale, self._dtype, data, order, batch_size)
 
     @contextmanager
     def _limited(self, rows: int) -> Iterator[Callable[[], None]]:
-        """The threads that batches of so many rows want; what is given lets others have theirs, between two batches."""
+        """Limit threads for batches of `rows` rows; yield a function that lets others run between batches."""
         with self._backend.thread_limit(self.program, rows) as let_others:
             yield let_others or (lambda: None)
 
@@ -181,7 +181,7 @@ class StagewiseExecutable(FlatExecutable):
                         return None
                     let_others()
                     loss, *_ = self._backpropagate(*feed.batch(step), whole, penalises=step == 0)
-                    copy = self._xp.asarray(self._gradient, copy=True)  # which the next writes over
+                    copy = self._xp.asarray(self._gradient, copy=True)  # the next chunk overwrites it
                     total, gradient = total + loss, copy if gradient is None else gradient + copy
         finally:
             self._parameters = kept
@@ -223,7 +223,7 @@ class StagewiseExecutable(FlatExecutable):
         *,
         penalises: bool = True,
     ) -> tuple[Array, Array, Array, list[Array]]:
-        """(loss sum, scores, gradient in x if asked for, each output's loss sum); the parameters' go to `_gradient`."""
+        """Return (loss sum, scores, gradient in x if requested, loss sum per output); parameters' go to `_gradient`."""
         buffers, stages = self._training.buffers, self._training.stages
         scores, saved = stages.forward(self._parameters, x, training=True, step=self.state.step)
         scale = 1.0 if self._reduction == "sum" else (1.0 / weight if weight else 0.0)
@@ -239,13 +239,13 @@ class StagewiseExecutable(FlatExecutable):
         return loss, scores, dx, losses
 
     def _penalty(self, parameters: Array, weight: float) -> Array | float:
-        """What penalties add to the loss of a batch of rows of that weight."""
+        """Return the penalty added to the loss of a batch of rows with this weight."""
         if not self.program.penalties:
             return 0.0
         return self._held.penalty(parameters) * (1.0 if self._reduction == "sum" else weight)
 
     def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
-        """One step of the optimizer with `_gradient`; of the hyperparameters, those of that step."""
+        """Apply one optimizer step with `_gradient`; the hyperparameters are those of the step."""
         assert self._rule is not None, "the network checks that it is compiled"
         gradient, together = self._gradient, self.program.accumulation
         place = self.state.step % together
@@ -262,26 +262,26 @@ class StagewiseExecutable(FlatExecutable):
             own = slice(first, first + len(rule.slots))
             slots[own] = self._apply_rule(rule, gradient, slots[own], learning_rate, hyperparameters)
             first = own.stop
-            if rule is self._rule:  # a running mean is of what holds
+            if rule is self._rule:  # a running mean is taken after the constraints
                 self._hold()
         self._slots = slots
 
     def _apply_rule(
         self, rule: Rule, gradient: Array, slots: list[Array], learning_rate: float, hyperparameters: Hyperparameters
     ) -> list[Array]:
-        """Its slots after a step of a rule, which changes what is trained."""
+        """Update the trained parameters by a rule; return its slots."""
         end, has_frozen = self._trained.size, bool(self.program.frozen_parameters)
         trained = self._parameters[:end] if has_frozen else self._parameters
         pieces = self._pieces if rule is self._rule else [(slice(0, end), 0)]
         updated, slots = self._update_by(rule, pieces, trained, gradient, slots, learning_rate, hyperparameters)
         if not has_frozen:
             self._parameters = updated
-        elif updated is not trained:  # else it was written in place
+        elif updated is not trained:  # otherwise it was written in place
             self._parameters = self._xp.concat([updated, self._parameters[end:]])
         return slots
 
     def _hold(self) -> None:
-        """Hold parameters to their bounds."""
+        """Enforce the constraints on parameters."""
         for bound in self._held.bounds:
             value = self._layout.view(self._parameters, bound.parameter, self._xp)
             if (held := self._held.hold(value, bound)) is not None:
@@ -289,11 +289,11 @@ class StagewiseExecutable(FlatExecutable):
 
     @property
     def _updates(self) -> int:
-        """How many there were, with the one that is being made."""
+        """Number of updates, including the current one."""
         return self.state.step // self.program.accumulation
 
     def _clipped(self, gradient: Array, hyperparameters: Hyperparameters) -> Array:
-        """The gradient within its bound, if there is one."""
+        """Return the gradient, clipped if there is a bound."""
         if hyperparameters.clip_norm is not None:
             return self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
         if hyperparameters.clip_value is not None:
@@ -314,7 +314,7 @@ class StagewiseExecutable(FlatExecutable):
         learning_rate: float,
         hyperparameters: Hyperparameters,
     ) -> tuple[Array, list[Array]]:
-        """What was trained and its slots after a step of a rule, piece by piece, each with the numbers of its group."""
+        """Return trained parameters and slots after a step of a rule, each piece with its group's hyperparameters."""
         if len(pieces) == 1:
             rate, numbers = self._numbers(rule, pieces[0][1], learning_rate, hyperparameters)
             return self._backend.update(rule, self._updates, parameters, gradient, slots, rate, *numbers)
@@ -325,7 +325,7 @@ class StagewiseExecutable(FlatExecutable):
             updated, own = self._backend.update(rule, self._updates, *given, rate, *numbers)
             before.append(given[0])
             after.append([updated, *own])
-        if all(now is given for (now, *_), given in zip(after, before, strict=True)):  # it was written in place
+        if all(now is given for (now, *_), given in zip(after, before, strict=True)):  # written in place
             return parameters, slots
         parameters, *slots = (self._xp.concat(list(parts)) for parts in zip(*after, strict=True))
         return parameters, slots
@@ -333,12 +333,12 @@ class StagewiseExecutable(FlatExecutable):
     def _numbers(
         self, rule: Rule, group: int, learning_rate: float, hyperparameters: Hyperparameters
     ) -> tuple[float, list[float]]:
-        """The learning rate of a group of parameters, and what the rule takes besides."""
+        """Return the learning rate of a parameter group, and the rule's other numbers."""
         own = hyperparameters.of_group(group)
         return float(own.learning_rates[0]) if group else learning_rate, own.numbers(rule)
 
     def _take_statistics(self, statistics: Mapping[str, Array]) -> None:
-        """What stages made of the batch of a training step becomes theirs."""
+        """Store the statistics that stages computed from the batch of a training step."""
         for name, value in statistics.items():
             self.write_parameter(name, value)
 
@@ -360,7 +360,7 @@ class StagewiseExecutable(FlatExecutable):
     # -- inference ---------------------------------------------------------------------------------------------------
 
     def _workspace(self) -> AbstractContextManager[Workspace]:
-        """One for this caller alone."""
+        """Borrow a workspace for this caller alone."""
         return self._idle.borrowed(None, lambda: Workspace(self, trains=False))
 
     def evaluate(  # noqa: D102
@@ -376,7 +376,7 @@ class StagewiseExecutable(FlatExecutable):
                 scores, _ = work.stages.forward(parameters, x, training=False, step=self.state.step)
                 out = work.buffers.get("dscores", tuple(scores.shape))
                 loss, losses, _ = self._measuring.loss(scores, y, weights, 0.0, out)
-                if step == 0 or self._reduction == "mean":  # of a sum over all rows it is a part once
+                if step == 0 or self._reduction == "mean":  # a penalty in a sum over all rows counts once
                     loss = loss + self._penalty(parameters, float(weight))
                 sums.add(loss, float(weight), self._measuring.metrics(scores, y, weights, losses))
                 if after_batch is not None:
@@ -394,7 +394,7 @@ class StagewiseExecutable(FlatExecutable):
         return result
 
     def _score(self, data: Data, batch_size: int, parameters: Array | None, keep: Callable[[int, Array], None]) -> None:
-        """Give each batch's number and scores, dropout off, to `keep`; the next batch's may be written over them."""
+        """Pass each batch's number and scores, without dropout, to `keep`; the next batch may overwrite them."""
         parameters = self._parameters if parameters is None else parameters
         with self._workspace() as work, self._limited(batch_size) as let_others:
             feed = self._feed(data, np.arange(len(data)), batch_size, work.buffers)

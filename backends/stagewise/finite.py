@@ -1,4 +1,4 @@
-"""Whether numbers are finite: the only thing about data that needs a look at every one of them."""
+"""Check that numbers are finite, the only check of data that reads every number."""
 
 from math import prod
 
@@ -8,15 +8,16 @@ from dnnkit.errors import DataError
 from dnnkit.kernels.array import Array, namespace
 
 CHUNK = 1 << 22
-"""Elements looked at together, so that a large data set needs little memory."""
+"""Elements checked at a time, which bounds memory for large datasets."""
 
 ALONE = 1 << 13
-"""Elements whose squares OpenBLAS adds up in one thread. Of 10,000 and more, it wakes others, which then spin for some
-0.1 s, and take a processor from the training that follows."""
+"""Elements whose squares OpenBLAS sums in one thread. For 10,000 and more it wakes other threads, which then spin for
+about 0.1 s and take a processor from the training that follows.
+"""
 
 
 def require_finite(name: str, array: Array, dtype: str) -> None:
-    """Raise `DataError`, with the row, if a number of the array is NaN or infinite, or would be in that dtype."""
+    """Raise `DataError`, with the row, if a number is NaN or infinite, or becomes infinite in this dtype."""
     xp = namespace(array)
     if not xp.isdtype(array.dtype, "real floating"):
         return
@@ -37,7 +38,7 @@ def require_finite(name: str, array: Array, dtype: str) -> None:
 
 
 def _has_finite_squares(array: Array) -> bool:
-    """Whether the sum of squares is finite: then all numbers are. A BLAS has it as fast as memory is read."""
+    """Whether the sum of squares is finite, so that all numbers are. A BLAS computes it at memory bandwidth."""
     xp = namespace(array)
     flat = xp.reshape(array, (-1,))
     whole = flat.shape[0] // ALONE * ALONE

@@ -1,7 +1,7 @@
-"""What executables with flat parameters share: data on the backend, and numbers in and out.
+"""Base of executables with flat parameters: data on the backend, and reading and writing of numbers.
 
-Parameters, gradient and each optimizer slot are one flat array each, in canonical order, but for frozen parameters:
-these come after all that are trained, so that what is trained is one piece, of which gradient and slots are as long.
+Parameters, gradient and each optimizer slot are one flat array each, in canonical order, except that frozen parameters
+follow all trained ones. So the trained part is contiguous, and gradient and slots cover exactly that part.
 """
 
 from collections.abc import Hashable, Mapping
@@ -25,9 +25,9 @@ from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
 @dataclass(frozen=True)
 class Data:
-    """Rows on the backend: inputs (N, F), targets, row weights; the weights on the host too, for their sums.
+    """Rows on the backend: inputs (N, F), targets, row weights; the weights also on the host, for their sums.
 
-    Weights of each output, (N, outputs), have a mean of 1, so sums of them are counts of rows, and not on the host.
+    Weights per output, (N, outputs), have a mean of 1, so their sums are row counts, and they are not on the host.
     """
 
     x: Array
@@ -35,7 +35,7 @@ class Data:
     weights: Array | None
     host_weights: HostArray | None
     bits: HostArray | None = field(default=None, kw_only=True)
-    """Which columns each row uses (kernels/nonzero_columns), where somebody asked."""
+    """The nonzero columns of each row (kernels/nonzero_columns), if requested."""
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -46,7 +46,7 @@ class FlatExecutable(Executable):
 
     reads_in_parallel = True
     cache_aligned = False
-    """Whether each parameter has cache lines of its own."""
+    """Whether each parameter starts at a cache line."""
 
     def __init__(self, backend: Operations, program: Program, plan: Plan) -> None:
         self.program, self.plan, self.state = program, plan, TrainingState()
@@ -60,18 +60,18 @@ class FlatExecutable(Executable):
         trained, frozen = program.trainable_parameters, program.frozen_parameters
         self._layout = FlatLayout((*trained, *frozen), cache_aligned=self.cache_aligned)
         self._trained = FlatLayout(trained, cache_aligned=self.cache_aligned)
-        """Of gradient and slots: the beginning of the other."""
+        """Layout of gradient and slots: the beginning of the other."""
         self._pieces = self._trained.runs(program.group_of)
-        """What is updated alike, and the number of its group."""
+        """Pieces that are updated alike, and their group numbers."""
         self._held = Held(backend, program, self._trained)
         self._class_columns = class_columns(program)
-        """Which columns of the data hold class numbers, and of how many classes."""
+        """Columns of the data with class numbers, and their numbers of classes."""
         self._new_memory()
         self.loads_in_parallel = isinstance(self._parameters, np.ndarray)
-        """Libraries of devices have a current device and stream for each thread."""
+        """Device libraries have a current device and stream per thread."""
 
     def _new_memory(self) -> None:
-        """Zeros for parameters, gradient and slots."""
+        """Allocate zeros for parameters, gradient and slots."""
         trained, zeros = self._trained.size, self._backend.zeros
         self._parameters, self._gradient = zeros(self._layout.size, self._dtype), zeros(trained, self._dtype)
         self._slots = [zeros(trained, self._dtype) for _ in self._slot_names]
@@ -81,8 +81,8 @@ class FlatExecutable(Executable):
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
         backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
         source = namespace(x)
-        kept = backend.keeps_dtype(source, x.dtype)  # converted while a batch is gathered: fewer bytes to read
-        with np.errstate(over="ignore"):  # what is infinite in the program's dtype is seen, and said, below
+        kept = backend.keeps_dtype(source, x.dtype)  # converted while a batch is gathered, which reads fewer bytes
+        with np.errstate(over="ignore"):  # overflow to infinity is detected and reported below
             x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
         if y is not None and loss is not None:
             is_floating = namespace(y).isdtype(y.dtype, "real floating")
@@ -115,13 +115,13 @@ class FlatExecutable(Executable):
         return (targets if labels else targets.reshape(len(targets), -1)), weights
 
     def _examined(self, data: Data) -> Data:
-        """The data, with what is known of them after each number was looked at; `DataError` if one is not finite."""
+        """Return the data with what a scan of all numbers revealed; raise `DataError` if one is not finite."""
         require_finite("x", data.x, self.program.dtype)
         require_classes(data.x, self._class_columns)
         return data
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
-        """The sum of the row weights of each batch, (steps,)."""
+        """Return the sum of the row weights of each batch, (steps,)."""
         if data.host_weights is not None:
             return np.add.reduceat(data.host_weights[order], np.arange(0, len(order), batch_size))
         whole, rest = divmod(len(order), batch_size)
@@ -138,7 +138,7 @@ class FlatExecutable(Executable):
         return self._backend.asarray(layout.flatten(values, self.program.dtype))
 
     def _pack(self, parts: list[Array], out: Array) -> Array:
-        """Arrays of all parameters, or of the trained ones, in the layout's order, as one flat array like `out`."""
+        """Concatenate arrays of all (or all trained) parameters, in layout order, into one flat array like `out`."""
         return self._backend.pack(parts, out)
 
     def settle(self) -> Array:  # noqa: D102
@@ -168,7 +168,7 @@ class FlatExecutable(Executable):
 
     def take_over(self, other: Executable) -> None:  # noqa: D102
         assert isinstance(other, FlatExecutable), "one backend builds programs with the same parts alike"
-        self.state, self._giant_step = other.state, other._giant_step  # a step that was left is waited for here, too
+        self.state, self._giant_step = other.state, other._giant_step  # an abandoned step is waited for here, too
         self._take_numbers(other)
 
     def _take_numbers(self, other: "FlatExecutable") -> None:
@@ -180,12 +180,12 @@ class FlatExecutable(Executable):
         self._parameters = self._backend.interpolate(self._parameters, source, share, out=self._parameters)
 
     def _lies_like(self, other: "FlatExecutable") -> bool:
-        """Whether the parameters of both lie alike in memory of the same library, in the same dtype."""
+        """Whether both have the same layout, library and dtype."""
         is_near = self._backend is other._backend and self.program.dtype == other.program.dtype
         return is_near and self._layout == other._layout
 
     def _flat_of(self, other: Executable) -> Array:
-        """The parameters of another, as this one has its own: where they are, if they lie like that."""
+        """Return the parameters of another in this layout: in place if it has the same."""
         if isinstance(other, FlatExecutable) and other._lies_like(self):
             return other._parameters
         values = {parameter.name: other.read_parameter(parameter.name) for parameter in self.program.parameters}
@@ -198,7 +198,7 @@ class FlatExecutable(Executable):
         self._parameters = self._with_frozen(numbers)
 
     def _with_frozen(self, numbers: Array) -> Array:
-        """Flat parameters of which these are the trained ones."""
+        """Return flat parameters with these trained ones."""
         frozen = self._parameters[self._trained.size :]
         return self._xp.concat([numbers, frozen]) if self.program.frozen_parameters else numbers
 
@@ -232,12 +232,13 @@ class FlatExecutable(Executable):
         self._parameters = self._write(snapshot.parameters, self._layout)
         self._slots = [self._write(_of_slot(snapshot, slot), self._trained) for slot in self._slot_names]
         self.state = replace(snapshot.state)
-        self.epoch = None  # whatever ran before, what was measured of this state is in it
+        self.epoch = None  # what was measured in this state is part of the snapshot
 
 
 def _of_slot(snapshot: Snapshot, slot: str) -> dict[str, HostArray]:
-    """Parameter -> the slot's numbers for it, of what a snapshot has by "slot/parameter"; running means that it lacks
-    begin with the parameters.
+    """Return parameter -> numbers of a slot, from a snapshot's "slot/parameter".
+
+    Missing running means start at the parameters.
     """
     start = f"{slot}/"
     found = {name.removeprefix(start): value for name, value in snapshot.slots.items() if name.startswith(start)}

@@ -1,33 +1,33 @@
-"""A step of seconds, which can be left: whoever does not wait for it has the parameters as they were before it."""
+"""A step of seconds that can be abandoned: callers that do not wait for it keep the parameters from before."""
 
 import threading
 from collections.abc import Callable
 
 GIANT = 1 << 33
-"""Rows times parameters of a step that takes half a second at 100 GFLOP per second."""
+"""Rows times parameters of a step that takes half a second at 100 GFLOPS."""
 
 LOOK = 0.05
-"""Seconds between two looks at whether the step is still wanted."""
+"""Seconds between two checks whether the step is still wanted."""
 
 
 def is_giant(parameters: int, rows: int) -> bool:
-    """Whether a step of so many rows takes longer than somebody who presses Ctrl-C waits."""
+    """Whether a step of this many rows takes longer than a user waits after Ctrl-C."""
     return rows * parameters > GIANT
 
 
 class GiantStep:
-    """One step at a time, in a thread of its own."""
+    """Runs one step at a time, in a separate thread."""
 
     def __init__(self) -> None:
         self._ended: threading.Event | None = None
-        """Of the last step. Not its thread: `join` interrupted once, Python 3.11 takes a thread for ended."""
+        """Event at the end of the last step; after an interrupted `join`, Python 3.11 takes a thread for ended."""
         self._lock = threading.Lock()
         self._is_left = self._changes = False
 
     def run(self, work: Callable[[], None], is_unwanted: Callable[[], bool]) -> bool:
-        """Run it; False if it was left, which it is as soon as it is unwanted or this thread is interrupted.
+        """Run the work; return False if it was abandoned: once it is unwanted, or this thread is interrupted.
 
-        The work asks `may_change` before it changes anything that others see. It ends by itself, later.
+        The work calls `may_change` before it changes anything visible. An abandoned thread ends later on its own.
         """
         while self._ended is not None and not self._ended.wait(LOOK):
             if is_unwanted():
@@ -41,7 +41,7 @@ class GiantStep:
                 return
             try:
                 work()
-            except BaseException as error:  # handed to the thread that waits
+            except BaseException as error:  # passed on to the waiting thread
                 failures.append(error)
             finally:
                 ended.set()
@@ -54,12 +54,12 @@ class GiantStep:
                 if is_unwanted() and self._leave():
                     return False
         except BaseException:
-            if begins.acquire(blocking=False):  # it could not be started, or only now begins: it does nothing
+            if begins.acquire(blocking=False):  # not started, or only starting now: it does nothing
                 ended.set()
             elif not self._leave():
                 self.wait()
             raise
-        thread.join()  # which has nothing left to do
+        thread.join()  # it has nothing left to do
         if failures:
             raise failures[0]
         return True
@@ -70,13 +70,13 @@ class GiantStep:
             return self._is_left
 
     def may_change(self) -> bool:
-        """Whether the step is still wanted; if so it is waited for from now on."""
+        """Return whether the step is still wanted; if so, it can no longer be abandoned."""
         with self._lock:
             self._changes = not self._is_left
             return self._changes
 
     def wait(self) -> None:
-        """Until a step that was left has ended: it uses the buffers of the next."""
+        """Wait until an abandoned step has ended, because it uses the buffers of the next."""
         if self._ended is not None:
             while not self._ended.wait(LOOK):
                 pass

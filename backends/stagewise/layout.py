@@ -1,4 +1,4 @@
-"""Parameters by name in one flat array: the simplest layout an executable can choose."""
+"""Parameters by name in one flat array: the simplest layout of an executable."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from dnnkit.kernels.array import Array, Namespace
 
 
 class FlatLayout:
-    """One parameter after the other, in row-major order; `cache_aligned`, each in cache lines of its own."""
+    """Parameters one after another, in row-major order; with `cache_aligned`, each starts at a cache line."""
 
     def __init__(self, parameters: tuple[Parameter, ...], *, cache_aligned: bool = False) -> None:
         self.size = 0
@@ -27,15 +27,15 @@ class FlatLayout:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FlatLayout) and (self.size, self._places) == (other.size, other._places)
 
-    __hash__ = None  # type: ignore[assignment] # nothing is kept by its layout
+    __hash__ = None  # type: ignore[assignment] # layouts are never used as keys
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parameters' names in order."""
+        """Names of the parameters, in order."""
         return tuple(self._places)
 
     def runs(self, group_of: Mapping[str, int]) -> list[tuple[slice, int]]:
-        """Pieces of the whole, each of parameters of one group, and the group's number; 0 for those that have none."""
+        """Return pieces of the whole, each with parameters of one group, and its group number; 0 for no group."""
         groups = [group_of.get(name, 0) for name in self._places]
         begins = [elements.start for elements, _ in self._places.values()]
         firsts = [place for place, group in enumerate(groups) if place == 0 or group != groups[place - 1]]
@@ -45,33 +45,33 @@ class FlatLayout:
         return [(slice(begins[first], end), groups[first]) for first, end in zip(firsts, ends, strict=True)]
 
     def part(self, flat: Array, name: str) -> Array:
-        """One parameter, flat."""
+        """Return one parameter, flat."""
         return flat[self._places[name][0]]
 
     def elements(self, name: str) -> slice:
-        """Where the parameter lies."""
+        """Return the range of a parameter's elements."""
         return self._places[name][0]
 
     def offset(self, name: str) -> int:
-        """Where the parameter begins."""
+        """Return the offset of a parameter."""
         return int(self._places[name][0].start)
 
     def view(self, flat: Array, name: str, xp: Namespace) -> Array:
-        """One parameter in its shape; shares memory with `flat` where the library's slices do."""
+        """Return one parameter in its shape; a view of `flat` if the library's slices are views."""
         elements, shape = self._places[name]
         part = flat[elements]
-        if isinstance(part, np.ndarray):  # whose method takes a third of what the function does
+        if isinstance(part, np.ndarray):  # NumPy's method takes a third of the function's time
             return part.reshape(shape)
         return xp.reshape(part, shape)
 
     def views(self, flat: Array, xp: Namespace) -> dict[str, Array]:
-        """Every parameter by name, as `view`."""
+        """Return all parameters by name, as `view`."""
         return {name: self.view(flat, name, xp) for name in self._places}
 
     def flat_address(self, arrays: Mapping[str, HostArray]) -> int | None:
-        """Where host arrays by name begin, if they lie in memory as the parameters do, as gradients of ours; or None.
+        """Return the address of host arrays by name, if together they have this layout in memory; otherwise None.
 
-        They are of one dtype.
+        They share one dtype. Gradients that dnnkit returned have this layout.
         """
         begin = None
         for name, (elements, _) in self._places.items():
@@ -83,16 +83,16 @@ class FlatLayout:
         return begin
 
     def empty(self, dtype: str) -> HostArray:
-        """A flat host array of any numbers, but for zeros between parameters."""
+        """Return an uninitialized flat host array, with zeros in the padding."""
         flat = empty((self.size,), dtype)
         for gap in self._gaps:
             flat[gap] = 0
         return flat
 
     def flatten(self, values: Mapping[str, HostArray], dtype: str, out: HostArray | None = None) -> HostArray:
-        """One flat host array of the values by name; a name that is missing counts as zeros.
+        """Return the values by name in one flat host array; missing names become zeros.
 
-        With `out` that array, which has zeros between parameters, and keeps what is missing.
+        With `out`, write to that array, whose padding is zero; missing names stay unchanged.
         """
         flat = zeros((self.size,), dtype) if out is None else out
         for name, (elements, _) in self._places.items():

@@ -1,7 +1,7 @@
-"""Which results of stages share memory: those of which one is not read any more when the other is written.
+"""Memory sharing between results of stages: two share a slot if one is dead before the other is written.
 
-Where a network is trained, what its stages give stays for the way back, and gradients of that share memory. Where it
-only predicts, what its stages give does.
+In training, outputs of stages are kept for the backward pass, and their gradients share memory. In prediction, outputs
+share memory.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from dnnkit.backends.stages import Activate, Dense, Rescale, Stage, is_trained
 from dnnkit.kernels import registry
 
 Places = dict[tuple[str, int], int]
-"""Of a name and a stage's or value's number, as `Buffers.get` is asked: the number of its slot."""
+"""Slot number by name and stage or value number, as in `Buffers.get`."""
 
 
 class Slots:
-    """Pieces of memory, so many numbers wide per row."""
+    """Memory slots, with their widths in numbers per row."""
 
     def __init__(self) -> None:
         self.widths: list[int] = []
@@ -23,7 +23,7 @@ class Slots:
         self._free: list[int] = []
 
     def take(self, width: int, *names: tuple[str, int]) -> int:
-        """A slot for what is asked for by these names; a free one that is wide enough, or is made so, or a new one."""
+        """Allocate a slot under these names: a free one that is wide enough, or is widened, or a new one."""
         free = sorted(self._free, key=lambda slot: (self.widths[slot], slot))
         slot = next((slot for slot in free if self.widths[slot] >= width), free[-1] if free else len(self.widths))
         if slot == len(self.widths):
@@ -35,12 +35,12 @@ class Slots:
         return slot
 
     def give_back(self, slot: int) -> None:
-        """Nobody reads it any more."""
+        """Free a slot that is no longer read."""
         self._free.append(slot)
 
 
 class Holder:
-    """What holds on to a slot, if to any, and to what it may be itself: a stage may hand on what it was given."""
+    """Reference to a slot, if any, and to values it may alias: a stage may return its input."""
 
     def __init__(self, slots: Slots, slot: int | None = None, handed_on: Sequence["Holder"] = ()) -> None:
         self._slots, self._slot, self._handed_on, self._readers = slots, slot, handed_on, 1
@@ -48,7 +48,7 @@ class Holder:
             other._readers += 1
 
     def release(self) -> None:
-        """One reader less."""
+        """Remove one reader."""
         self._readers -= 1
         if self._readers == 0:
             if self._slot is not None:
@@ -58,14 +58,14 @@ class Holder:
 
 
 def hands_on(stage: Stage) -> bool:
-    """Whether its output may be its input, and the gradient of that its own."""
+    """Whether its output may alias its input, and likewise their gradients."""
     return not isinstance(stage, Dense | Activate | Rescale)
 
 
 def of_outputs(stages: Sequence[Stage], sources: Sources, widths: Sequence[int]) -> Slots:
-    """Slots for what stages give where nothing is trained; `widths` are those of the values."""
+    """Return slots for outputs of stages in prediction; `widths` are those of the values."""
     slots, reads = Slots(), readers(sources)
-    values = [Holder(slots)]  # the input is its owner's
+    values = [Holder(slots)]  # the input belongs to the caller
     for index, stage in enumerate(stages):
         given, width = [values[value] for value in sources[index]], widths[index + 1]
         slot = slots.take(width, ("y", index))
@@ -79,15 +79,15 @@ def of_outputs(stages: Sequence[Stage], sources: Sources, widths: Sequence[int])
 
 
 def of_gradients(stages: Sequence[Stage], sources: Sources, widths: Sequence[int]) -> Slots:
-    """Slots for the gradients of values, from the last stage to the first, that of the input included."""
+    """Return slots for the gradients of values, including the input, from the last stage to the first."""
     slots = Slots()
     asked = wanted(sources, [is_trained(stage) for stage in stages], with_input=True)
-    slopes: list[Holder | None] = [*(None for _ in stages), Holder(slots)]  # that of the scores is its owner's
+    slopes: list[Holder | None] = [*(None for _ in stages), Holder(slots)]  # that of the scores belongs to the caller
     for index in range(len(stages) - 1, -1, -1):
         dy = slopes[index + 1]
         assert dy is not None, "each value has a reader"
         dxs = list[tuple[int, Holder]]()
-        for place, value in enumerate(sources[index]):  # all are there before any is added to another stage's
+        for place, value in enumerate(sources[index]):  # all exist before any is added to another's
             if asked[value]:
                 names = [(f"dx {place}", index)] + ([("dx", index)] if place == 0 else [])
                 slot = slots.take(widths[value], *names)
@@ -97,7 +97,7 @@ def of_gradients(stages: Sequence[Stage], sources: Sources, widths: Sequence[int
             if before is None:
                 slopes[value] = dx
                 continue
-            if ("slope", value) not in slots.places:  # else the sum is there already
+            if ("slope", value) not in slots.places:  # otherwise the sum is there already
                 slopes[value] = Holder(slots, slots.take(widths[value], ("slope", value)))
                 before.release()
             dx.release()

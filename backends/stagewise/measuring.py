@@ -1,4 +1,4 @@
-"""The loss and the metrics of a batch, on a backend's operations; of each output, where a program has several."""
+"""Loss and metrics of a batch, on a backend's operations; per output if a program has several."""
 
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.outputs import added_up, weights_of
@@ -8,7 +8,7 @@ from dnnkit.kernels.array import Array
 
 
 class Measuring:
-    """What a program measures."""
+    """Computes what a program measures."""
 
     def __init__(self, backend: Operations, program: Program) -> None:
         self._backend, self._program, self._xp = backend, program, backend.xp
@@ -17,7 +17,7 @@ class Measuring:
     def loss(
         self, scores: Array, targets: Array | None, weights: Array | None, scale: float, out: Array | None
     ) -> tuple[Array, list[Array], Array]:
-        """(sum of the loss, of each output's loss, `scale` times the gradient of the scores)."""
+        """Return (sum of the loss, of each output's loss, `scale` times the gradient of the scores)."""
         program, backend = self._program, self._backend
         assert program.loss is not None, "the network checks that it is compiled"
         if not program.outputs:
@@ -34,7 +34,7 @@ class Measuring:
         )
 
     def metrics(self, scores: Array, targets: Array | None, weights: Array | None, losses: list[Array]) -> list[Array]:
-        """The weighted sum of each metric, on predictions or on scores, as it wants; `losses` are of the outputs."""
+        """Return the weighted sum of each metric, on predictions or scores as required; `losses` are the outputs'."""
         program, backend = self._program, self._backend
         if program.outputs:
             return self._of_outputs(scores, targets, weights, losses)
@@ -69,7 +69,7 @@ class Measuring:
         return found
 
     def predictions(self, scores: Array, out: Array | None = None) -> Array:
-        """What the scores predict; `out` is memory that may be used for it."""
+        """Return the predictions from scores; `out` is memory that may be used for them."""
         if not self._program.outputs:
             return self._backend.activation(self._heads[0], scores, out=out)
         outputs = zip(self._program.outputs, self._heads, strict=True)

@@ -1,4 +1,4 @@
-"""Things that one thread at a time may use, such as the buffers of a prediction."""
+"""Pool of objects that one thread at a time may use, such as prediction buffers."""
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Pool:
-    """What callers have given back, by its key, for the next.
+    """Objects that callers have returned, by key, for reuse.
 
-    At most `keep` are kept: of other keys, the first that was given goes. There is no lock, only single operations of a
-    dictionary and of lists: a fork could leave a lock held for ever.
+    At most `keep` are kept; beyond that the oldest of another key is dropped. There is no lock, only atomic operations
+    on a dictionary and lists: a fork could leave a lock held forever.
     """
 
     def __init__(self, keep: int) -> None:
@@ -18,12 +18,12 @@ class Pool:
 
     @contextmanager
     def borrowed(self, key: Hashable, make: Callable[[], Any]) -> Iterator[Any]:
-        """A thing of that key for this caller alone: an idle one, else a new one."""
+        """Borrow an object with this key for this caller alone: an idle one, or a new one."""
         try:
             thing = self._idle[key].pop()
         except (KeyError, IndexError):
             thing = make()
-        yield thing  # not given back if this fails: nobody knows what state it is in
+        yield thing  # not returned on failure, when its state is unknown
         self._idle.setdefault(key, []).append(thing)
         kept = list(self._idle.items())
         if sum(len(things) for _, things in kept) > self._keep:
@@ -33,5 +33,5 @@ class Pool:
                 self._idle.pop(oldest, None)
 
     def release(self) -> None:
-        """Forget what is idle."""
+        """Drop all idle objects."""
         self._idle.clear()

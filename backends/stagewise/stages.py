@@ -1,4 +1,4 @@
-"""What each kind of stage does, forward and backward, on a backend's operations."""
+"""Forward and backward pass of each kind of stage, on a backend's operations."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -27,10 +27,10 @@ from dnnkit.kernels.dropout import Draw
 
 
 class Stages:
-    """Stages with their buffers, each of which reads one value or several; value 0 is x, i + 1 what stage i gives.
+    """Stages with their buffers, each reading one or several values; value 0 is x, value i + 1 the output of stage i.
 
-    Parameters and gradient come and go as one flat array each. What comes from several readers of a value, or from
-    several stages that share a parameter, is added up from the last stage to the first.
+    Parameters and gradient are passed as one flat array each. Gradients from several readers of a value, or from
+    several stages that share a parameter, are added from the last stage to the first.
     """
 
     def __init__(
@@ -48,16 +48,16 @@ class Stages:
         trained = [is_trained(stage) for stage in stages]
         self._wanted = {asked: wanted(self._sources, trained, with_input=asked) for asked in (False, True)}
         self._drawn = self._drawn_in_dense() if backend.draws_dropout else {}
-        """By the number of a dense layer, the dropout that is drawn in that layer's passes, as it is next."""
+        """Dropouts fused with the dense layer before them, by the number of that layer."""
         self.statistics: dict[str, Array] = {}
-        """What stages made of the last batch that they were trained with."""
+        """Statistics that stages computed from the last training batch."""
         self.rows_before = 0
-        """Rows of the batch that come before those that are given, where somebody else computes them."""
+        """Rows of the batch before the given ones, which are computed elsewhere."""
         self.mark: Callable[[Any], None] | None = None
-        """Told the number of each stage that was computed, forward or backward."""
+        """Called with the number of each computed stage, forward or backward."""
 
     def _drawn_in_dense(self) -> dict[int, Dropout]:
-        """Of dense layers whose only reader is the next stage, a dropout."""
+        """Return the dropouts that are the only reader of the dense layer before them, by the number of that layer."""
         read_by = readers(self._sources)
         return {
             index: after
@@ -66,7 +66,7 @@ class Stages:
         }
 
     def forward(self, parameters: Array, x: Array, *, training: bool, step: int) -> tuple[Array, list[Any]]:
-        """Scores (B, O) of x (B, I), and what each stage's backward pass needs; `step` selects dropout masks."""
+        """Return scores (B, O) of x (B, I), and what each stage's backward pass needs; `step` selects dropout masks."""
         values, saved = [x], []
         self.statistics = {}
         for index, stage in enumerate(self._stages):
@@ -81,9 +81,10 @@ class Stages:
     def backward(
         self, parameters: Array, dy: Array, saved: list[Any], needs_dx: bool, out: Array
     ) -> tuple[Array | None, list[Array]]:
-        """From the gradient in the scores: that in x, if asked for, and in each trained parameter, in canonical order.
+        """From the gradient in the scores, return that in x, if requested, and in each trained parameter in canonical
+        order.
 
-        The parameters' gradients are views of `out` where the backend writes into buffers.
+        The parameters' gradients are views of `out` if the backend writes to buffers.
         """
         wanted, gradients = self._wanted[needs_dx], dict[str, Array]()
         slopes: list[Array | None] = [*(None for _ in self._stages), dy]
@@ -108,24 +109,24 @@ class Stages:
         return slopes[0], [gradients[name] for name in self._layout.names if name in gradients]
 
     def _home(self, index: int, parameter: Parameter, out: Array, gradients: dict[str, Array]) -> Array | None:
-        """Where a stage writes the gradient of a parameter: where it belongs, unless another stage's is there."""
+        """Return where a stage writes the gradient of a parameter: its final place, unless another stage's is there."""
         if parameter.name in gradients:
             return self._buffers.get(parameter.name, parameter.shape, index)
         return self._layout.view(out, parameter.name, self._xp)
 
     def _added(self, name: str, place: int, before: Array, summand: Array) -> Array:
-        """The sum, in memory of that name and place: neither array may be written to."""
+        """Return the sum in separate memory, because neither array may be overwritten."""
         return self._backend.add(before, summand, out=self._buffers.get(name, tuple(before.shape), place))
 
     def _added_in(self, out: Array, parameter: Parameter, before: Array, summand: Array) -> Array:
-        """The sum, where the gradient of the parameter belongs."""
+        """Return the sum, in the final place of the parameter's gradient."""
         if self._buffers.get("shared", (1,)) is None:
             return self._backend.add(before, summand)
         total = self._layout.view(out, parameter.name, self._xp)
         return self._backend.add(before, self._xp.reshape(summand, total.shape), out=total)
 
     def _own(self, flat: Array, stage: Stage) -> list[Array]:
-        """The stage's parts of a flat array, in their shapes."""
+        """Return the stage's parts of a flat array, in their shapes."""
         return [self._layout.view(flat, parameter.name, self._xp) for parameter in stage_parameters(stage)]
 
     def _draw(self, stage: Dropout, step: int) -> Draw:
@@ -134,7 +135,7 @@ class Stages:
     def _forward(
         self, index: int, stage: Stage, owned: list[Array], xs: list[Array], training: bool, step: int
     ) -> tuple[Array, Any]:
-        """(output of the stage, what its backward pass needs)."""
+        """Return (output of the stage, what its backward pass needs)."""
         backend, x, shape = self._backend, xs[0], tuple(xs[0].shape)
         match stage:
             case Dense(kernel=kernel, activation=name):
@@ -161,7 +162,7 @@ class Stages:
                 if backend.draws_dropout and not self.rows_before:
                     drawn = self._draw(stage, step)
                     return backend.draw_dropout(x, drawn, out=self._buffers.get("y", shape, index)), drawn
-                whole = self.rows_before + shape[0], shape[1]  # masks begin with the first row of the batch
+                whole = self.rows_before + shape[0], shape[1]  # masks start with the first row of the batch
                 out = self._buffers.get("keep", whole, index, backend.dtype("bool"))
                 rate = stage.rate_at(step)
                 keep = backend.dropout_mask(whole, rate, self._seed, layer, step, out=out)[self.rows_before :, ...]
@@ -171,7 +172,7 @@ class Stages:
                 y, kept = function.forward(self._xp, inputs, *owned)
                 return self._xp.reshape(y, (shape[0], -1)), (kept, tuple(y.shape))
             case Op(kind=name, settings=settings, layer=layer):
-                from dnnkit.kernels.stages import Context, kind  # which a network without operations does not load
+                from dnnkit.kernels.stages import Context, kind  # imported only by networks with operations
 
                 context = Context(training, layer, self._seed, step)
                 y, kept = backend.stage(kind(name), xs, owned, dict(settings), context, self._memory(index))
@@ -185,7 +186,7 @@ class Stages:
         self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needed: list[bool],
         outs: list[Array | None],
     ) -> tuple[Sequence[Array | None], list[Array]]:  # fmt: skip
-        """(gradient in each value that it reads, gradients of its trained parameters in canonical order)."""
+        """Return (gradient in each value it reads, gradients of its trained parameters in canonical order)."""
         if isinstance(stage, Op):
             from dnnkit.kernels.stages import kind
 
@@ -198,7 +199,7 @@ class Stages:
         return [dx], parts
 
     def _memory(self, index: int) -> Memory:
-        """What a stage may ask for memory of its own."""
+        """Return the function by which a stage requests its own memory."""
 
         def memory(name: str, shape: tuple[int, ...], dtype: Any = None, fill: HostArray | None = None) -> Array | None:
             return self._buffers.get(name, shape, index, dtype, fill)
@@ -209,7 +210,7 @@ class Stages:
         self, index: int, stage: Stage, owned: list[Array], dy: Array, saved: Any, needs_dx: bool,
         outs: list[Array | None],
     ) -> tuple[Array, list[Array]]:  # fmt: skip
-        """(gradient in the stage's input, gradients of its parameters in canonical order, none where it is frozen)."""
+        """Return (gradient in the stage's input, gradients of its trained parameters in canonical order)."""
         backend, shape = self._backend, tuple(dy.shape)
         match stage:
             case Dense(kernel=kernel, activation=name) if not is_trained(stage):
@@ -234,7 +235,7 @@ class Stages:
                 return backend.activation_backward(registry.activation(name), dy, saved, out=out), []
             case Rescale(scale=scale):
                 return backend.affine(dy, scale, 0.0, out=self._buffers.get("dx", shape, index)), []
-            case Dropout() if saved is None:  # of the stage before
+            case Dropout() if saved is None:  # fused with the stage before
                 return dy, []
             case Dropout() if isinstance(saved, Draw):
                 return backend.draw_dropout(dy, saved, out=self._buffers.get("dx", shape, index)), []

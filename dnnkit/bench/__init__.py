@@ -1,6 +1,7 @@
-"""The laboratory: what an activation, a kernel, a backend costs. `dnnkit bench` is its command line.
+"""The laboratory: benchmarks of activations, kernels and backends. `dnnkit bench` is its command line.
 
-`selection` says what is compared, `timing` and `statistics` measure and judge; `activations`, `learning`, `kernels`,
-`steps` and `peer_results` are the benches; `peers` runs other libraries. `results` is the file that all benches write,
-`compare` compares two such files, `tables`, `plots` and `report` show one. docs/benchmarking.md explains the method.
+`selection` determines what is compared, `timing` and `statistics` measure and evaluate; `activations`, `learning`,
+`kernels`, `steps` and `peer_results` are the benchmarks; `peers` runs other libraries. `results` is the file format
+of all benchmarks, `compare` compares two such files, and `tables`, `plots` and `report` present one.
+docs/benchmarking.md explains the method.
 """

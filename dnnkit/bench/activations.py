@@ -1,4 +1,4 @@
-"""ns per element of every activation, forward and backward, warm and cold; and the time of a training step with it."""
+"""Time per element of every activation, forward and backward, warm and cold; and the time of a training step."""
 
 from collections.abc import Callable
 from itertools import cycle, product
@@ -22,19 +22,19 @@ ITEM = 4
 WARM = 1 << 16
 """Elements of an array that stays in a processor's own cache: 256 KiB, two or three of them per call."""
 PART = 1 << 18
-"""Elements per cold call: 1 MiB of a pool larger than every cache, another MiB each call."""
+"""Elements per cold call: 1 MiB from a pool larger than every cache, another MiB in each call."""
 PASSES = {"forward": 2, "backward": 3}
-"""Arrays read and written: x and y; dy, what was saved, and dx."""
+"""Number of arrays read and written: x and y; dy, the saved values, and dx."""
 STEPS = 44
 BATCH = 32
 
 
 class WrongResult(DnnkitError, ArithmeticError):
-    """The code to be timed computes something else than it should."""
+    """The code to be timed computes wrong results."""
 
 
 def measure(selection: Selection, results: Results, stage: Stage) -> None:
-    """Rows `elements` and `step`, and the curves of the functions."""
+    """Add the rows `elements` and `step`, and the curves of the functions."""
     results.curves += [_curve(name, selection.kernel(name)) for name in selection.activations]
     for cache in ("warm", "cold"):
         _elements(selection, results, stage, cache)
@@ -42,7 +42,7 @@ def measure(selection: Selection, results: Results, stage: Stage) -> None:
 
 
 def check(backend: Backend, name: str, activation: registry.Activation) -> float:
-    """The largest error, relative to 1 or to the value if that is larger, of forward and backward; raises if wrong."""
+    """Return the largest error of forward and backward, relative to max(1, |value|); raise if it is too large."""
     x = np.linspace(-8, 8, 4097)
     given = backend.asarray(x.astype(DTYPE))
     y = activation.forward(x)
@@ -61,7 +61,7 @@ def check(backend: Backend, name: str, activation: registry.Activation) -> float
     errors = [np.abs(a - b) / np.maximum(1, np.abs(b)) for a, b in ((found, y), (slopes, expected))]
     error = float(np.max(errors))
     if not error < 1e-5:
-        raise WrongResult(f"{name} on {backend.name} is wrong by {error:.2g} in float32: its time would say nothing")
+        raise WrongResult(f"{name} on {backend.name} is wrong by {error:.2g} in float32: it is not timed")
     return error
 
 
@@ -100,9 +100,9 @@ def _elements(selection: Selection, results: Results, stage: Stage, cache: str) 
 
 
 def _calls(backend: Backend, cache: str) -> Callable[[str, registry.Activation | None], Callable[[], Any]]:
-    """`make(direction, activation)`: a call on arrays that are in the cache (warm), or in memory alone (cold).
+    """Return `make(direction, activation)`, which returns a call on arrays in the cache (warm) or in memory (cold).
 
-    What was saved is random, too: no derivative's time depends on its values.
+    The saved values are random as well, because no derivative's time depends on its values.
     """
     size = WARM if cache == "warm" else PART
     parts = 1 if cache == "warm" else max(2, min(256 << 20, 2 * last_level_cache()) // (ITEM * PART))
@@ -135,13 +135,13 @@ def _calls(backend: Backend, cache: str) -> Callable[[str, registry.Activation |
 
 
 def copy_array(backend: Backend, x: Any, out: Any) -> Any:
-    """What bandwidth is measured with; an array library without `copyto` makes a new array."""
+    """Copy an array, to measure bandwidth; a library without `copyto` allocates a new array."""
     copyto = getattr(backend.xp, "copyto", None)
     return backend.xp.asarray(x, copy=True) if copyto is None else copyto(out, x)
 
 
 def _steps(selection: Selection, results: Results, stage: Stage) -> None:
-    """A step of 64-width-...-10 on digits, batch 32, Adam."""
+    """Time a training step of 64-width-...-10 on digits, batch 32, Adam."""
     cases, about = [], {}
     for backend, name in product(selection.backends, selection.activations):
         case: dict[str, str | int] = {"activation": name, "backend": backend.name}
@@ -157,7 +157,7 @@ def _steps(selection: Selection, results: Results, stage: Stage) -> None:
 
 
 def _curve(name: str, activation: registry.Activation) -> dict[str, Any]:
-    """The function and its slope, in float64."""
+    """Return the function and its derivative, in float64."""
     x = np.linspace(-5, 5, 401)
     y = activation.forward(x)
     slope = activation.backward(np.ones_like(x), y if activation.saves == "output" else x)

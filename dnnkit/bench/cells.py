@@ -1,4 +1,4 @@
-"""What tables are made of."""
+"""Cells and tables."""
 
 from math import isfinite
 
@@ -7,7 +7,7 @@ from dnnkit.deferred import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """What is read, and what is sorted by."""
+    """A cell: its text, and the value to sort by."""
 
     text: str
     value: float | str
@@ -15,9 +15,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A title, what to know about it, the head and the lines.
+    """A table: title, note, head and lines.
 
-    Columns `aside` are for pages wider than a terminal; where it is still too wide, columns `parts` divide it.
+    Columns `aside` are shown on pages only, not in a terminal; a table that is still too wide is split by the columns
+    `parts`.
     """
 
     title: str
@@ -28,17 +29,17 @@ class Table:
     parts: tuple[str, ...] = ()
 
     def is_numeric(self, place: int) -> bool:
-        """Whether a column has numbers."""
+        """Return whether a column has numbers."""
         return any(not isinstance(line[place].value, str) for line in self.lines)
 
 
 def text(text: str) -> Cell:
-    """A cell that is sorted by what is read."""
+    """Return a cell that is sorted by its text."""
     return Cell(text, text)
 
 
 def number(value: float) -> str:
-    """Three digits; `never` for what was not reached."""
+    """Format a number with three digits; `never` for infinity."""
     if not isfinite(value):
         return "never"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".") if value else "0"

@@ -1,4 +1,4 @@
-"""Two result files compared: faster, slower or indistinguishable, row by row, with the interval."""
+"""Comparison of two results files: faster, slower or indistinguishable, row by row, with intervals."""
 
 from collections.abc import Sequence
 from math import isfinite, log
@@ -14,13 +14,13 @@ TIMES = ("ns per element", "µs per step", "µs per call", "ms per epoch", "s")
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 SHORT: dict[Verdict, str] = {"faster": "faster", "slower": "slower", "indistinguishable": "≈"}
 DRIFT = 0.05
-"""What two runs of the same code may differ by: they have new processes, memory and neighbours. Rounds within a run do
-not show it, and it is most of the difference between identical runs."""
+"""Relative difference that two runs of the same code may have, because processes, memory and other load differ. Rounds
+within a run do not show it, and it is most of the difference between identical runs."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a row of A became in B."""
+    """A row of A and its change in B."""
 
     row: Row
     before: float
@@ -30,15 +30,15 @@ class Comparison:
 
 
 def compare(a: Results, b: Results) -> tuple[list[Comparison], list[str], float]:
-    """The rows of times that both have, notices, and the difference below which nothing is claimed.
+    """Return the common rows of times, notices, and the smallest difference that is reported.
 
-    That is the largest of: the noise of A, that of B, `drift`, and `DRIFT`. With many rows some differ by chance: the
-    intervals are widened so that all together are right in 95 of 100 comparisons.
+    The latter is the maximum of A's noise, B's noise, `drift`, and `DRIFT`. Because many rows are compared, intervals
+    are widened so that all of them hold together with 95 % confidence (Bonferroni).
     """
     others = {row.key: row for row in b.rows}
     pairs = [(row, others[row.key]) for row in a.rows if row.key in others and _are_times(row, others[row.key])]
     if not pairs:
-        raise DataError(f"the files have no row in common: they are of {a.kind} and {b.kind}")
+        raise DataError(f"the files have no rows in common: their kinds are {a.kind} and {b.kind}")
     noise = max(a.noise, b.noise, drift(a, b), DRIFT)
     level = 1 - 0.05 / len(pairs)
     found = []
@@ -49,7 +49,7 @@ def compare(a: Results, b: Results) -> tuple[list[Comparison], list[str], float]
 
 
 def drift(a: Results, b: Results) -> float:
-    """The largest relative change of what is no part of dnnkit: copies, products and NumPy's own arithmetic."""
+    """Return the largest relative change of work outside dnnkit: copies, products and NumPy arithmetic."""
     pairs = [(first[name], second[name]) for first, second in _outside(a, b) for name in first.keys() & second.keys()]
     return noise_of([((x,), (y,)) for x, y in pairs if x > 0 and y > 0])
 
@@ -59,7 +59,7 @@ def _outside(a: Results, b: Results) -> list[tuple[dict[str, float], dict[str, f
 
 
 def _are_times(a: Row, b: Row) -> bool:
-    """Seconds of something that was never learned cannot be compared."""
+    """Return whether rows are comparable times; tasks that were never learned have none."""
     return a.unit in TIMES and a.unit == b.unit and all(map(isfinite, (*a.samples, *b.samples))) and min(a.samples) > 0
 
 
@@ -77,26 +77,26 @@ def _notices(a: Results, b: Results, common: int) -> list[str]:
         notices.append(f"the settings differ in {', '.join(different)}")
     alone = len({row.key for row in a.rows} ^ {row.key for row in b.rows})
     if alone:
-        notices.append(f"{alone} rows are in one file only and are left out; {common} are compared")
+        notices.append(f"{alone} rows are in one file only and were skipped; {common} are compared")
     if (change := drift(a, b)) > DRIFT:
-        notices.append(f"the machine changed: work that is no part of dnnkit differs by {change:.1%} between A and B")
+        notices.append(f"the machine changed: work outside dnnkit differs by {change:.1%} between A and B")
     return notices
 
 
 def words(found: Sequence[Comparison], noise: float) -> str:
-    """How many of each."""
+    """Return a sentence with the number of rows by verdict."""
     counts = {verdict: sum(item.verdict == verdict for item in found) for verdict in VERDICTS}
     shares = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{len(found)} rows: {shares}; differences below {noise:.1%} are not claimed"
+    return f"{len(found)} rows: {shares}; differences below {noise:.1%} are not reported"
 
 
 def table(found: Sequence[Comparison], noise: float, full: bool) -> Table:
-    """The rows that differ, the largest change first; all of them where that is asked for.
+    """Return a table of the rows that differ, the largest change first.
 
     Arguments:
-        found: what `compare` found.
-        noise: the difference below which nothing is claimed.
-        full: whether rows that cannot be told apart are listed, too.
+        found: the comparisons.
+        noise: smallest difference that is reported.
+        full: whether to include rows that are indistinguishable.
     """
     shown = [item for item in found if full or item.verdict != "indistinguishable"]
     lines = []
@@ -116,11 +116,11 @@ def table(found: Sequence[Comparison], noise: float, full: bool) -> Table:
         )
     head = ("case", "A", "B", "unit", "B / A", "interval", "B is")
     title = "Every row" if full else "What differs"
-    return Table(title, f"Differences below {noise:.1%} are not claimed.", head, tuple(lines))
+    return Table(title, f"Differences below {noise:.1%} are not reported.", head, tuple(lines))
 
 
 def to_json(found: Sequence[Comparison], notices: list[str], noise: float) -> dict[str, Any]:
-    """As JSON values."""
+    """Return JSON values."""
     rows = [
         {
             "table": item.row.table,

@@ -1,4 +1,4 @@
-"""Results at a glance: one sentence, a ranking, and a line for each question that people ask."""
+"""Summaries of results: one sentence, a ranking, and a line for each common question."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
@@ -13,14 +13,14 @@ from dnnkit.bench.statistics import ratio
 from dnnkit.deferred import dataclass
 
 NAMED = 4
-"""Names that a sentence lists; further ones are counted."""
+"""Number of names listed in a sentence; further ones are counted."""
 FARTHEST = 8
-"""Kernels that are shown: those farthest from their floor."""
+"""Number of kernels shown, those farthest from their lower bound."""
 
 
 @dataclass(frozen=True)
 class Glance:
-    """What is read first: a sentence, a ranking where there is one, and lines on questions."""
+    """A summary: a sentence, a ranking if there is one, and answers to common questions."""
 
     sentence: str
     ranking: Table | None = None
@@ -29,28 +29,28 @@ class Glance:
 
 @dataclass
 class Rank:
-    """Cases from the fastest to the slowest, and those that the fastest cannot be told from."""
+    """Cases from fastest to slowest, and those that do not differ from the fastest."""
 
     rows: list[Row]
     same: list[str] = field(default_factory=list)
-    """Names within chance or noise of the first."""
+    """Names that do not differ significantly from the first."""
     never: list[str] = field(default_factory=list)
-    """Names of those whose median was never reached."""
+    """Names whose median was never reached."""
 
 
 def glance(results: Results) -> Glance | None:
-    """What the results say; None for kinds that nobody has written a sentence for, and for empty ones."""
+    """Summarize results; None for empty results and for kinds without a summary."""
     say = SENTENCES.get(results.kind)
     return None if say is None or not results.rows else say(results)
 
 
 def rank(rows: Sequence[Row], name: str, noise: float) -> Rank:
-    """Rows by their medians.
+    """Rank rows by their medians.
 
     Arguments:
-        rows: of one quantity, in which less is better.
-        name: the column that tells them apart.
-        noise: what identical code differed by, as a share.
+        rows: rows of one quantity; smaller is better.
+        name: the column with their names.
+        noise: relative difference between runs of identical code.
     """
     found = sorted((row for row in rows if isfinite(row.summary.median)), key=lambda row: row.summary.median)
     never = [str(row.case[name]) for row in rows if not isfinite(row.summary.median)]
@@ -59,14 +59,14 @@ def rank(rows: Sequence[Row], name: str, noise: float) -> Rank:
 
 
 def is_same(a: Row, b: Row, noise: float) -> bool:
-    """Whether neither chance nor noise allows to tell two rows apart; what was not reached counts as very late."""
+    """Return whether two rows do not differ beyond chance and noise; values never reached count as very large."""
     late = 10 * max(sample for sample in (*a.samples, *b.samples) if isfinite(sample))
     first, second = ([sample if isfinite(sample) else late for sample in row.samples] for row in (a, b))
     return ratio(first, second).verdict(noise) == "indistinguishable"
 
 
 def names_of(names: Sequence[str]) -> str:
-    """Names as a list in words: "tanh, elu and 3 others"."""
+    """Join names as text: "tanh, elu and 3 others"."""
     shown, others = list(names[:NAMED]), len(names) - NAMED
     if others == 1:
         shown, others = list(names), 0
@@ -76,7 +76,7 @@ def names_of(names: Sequence[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """With a suitable unit: "41 ms"."""
+    """Format seconds with a suitable unit: "41 ms"."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= size or unit == "µs":
             value = seconds / size
@@ -85,7 +85,7 @@ def duration(seconds: float) -> str:
 
 
 def times(value: float) -> str:
-    """A ratio: "5.2 ×"."""
+    """Format a ratio: "5.2 ×"."""
     return f"{value:,.0f} ×" if value >= 100 else f"{value:.2g} ×" if value >= 10 else f"{value:.1f} ×"
 
 
@@ -100,7 +100,7 @@ def _activations(results: Results) -> Glance:
     if not seconds.rows:
         reached = " or ".join(f"{accuracy:.0%}" for accuracy in ACCURACIES)
         return Glance(
-            f"no activation reaches {reached} within these epochs on {backend}: allow more by --epochs",
+            f"no activation reaches {reached} within these epochs on {backend}: increase --epochs",
             _activation_table(results, backend, goal, steps.rows),
             tuple(lines),
         )
@@ -117,7 +117,7 @@ def _activations(results: Results) -> Glance:
 
 
 def _goal(results: Results, backend: str) -> tuple[str, Rank]:
-    """The highest accuracy that any activation reached, as "97 %", and the ranking of the seconds until then."""
+    """Return the highest accuracy that any activation reached, as "97 %", and the ranking by time to reach it."""
     found = Rank([])
     for accuracy in sorted(ACCURACIES, reverse=True):
         found = rank(_of_digits(results, backend, accuracy, "seconds"), "activation", results.noise)
@@ -140,7 +140,7 @@ def _share(goal: str) -> float:
 
 
 def _activation_table(results: Results, backend: str, goal: str, ranked: Sequence[Row]) -> Table:
-    """Ranked ones first, then those that never got there."""
+    """Return the table: ranked activations first, then those that never reached the goal."""
     share = _share(goal)
     seconds, iterations = (
         _by_activation(_of_digits(results, backend, share, what)) for what in ("seconds", "iterations")
@@ -169,7 +169,7 @@ def _activation_table(results: Results, backend: str, goal: str, ranked: Sequenc
             )
         )
     head = ("activation", f"ms to {goal}", "quartiles", "× first", "iterations", "µs per step", "final accuracy")
-    note = f"Digits, {backend}: seconds of training until {goal} of the test images are read, median over the seeds."
+    note = f"Digits, {backend}: training time until the test accuracy is {goal}, median over the seeds."
     return Table(f"Which activation learns first: {backend}", note, head, tuple(lines))
 
 
@@ -194,7 +194,7 @@ def _iterations(results: Results, backend: str, goal: str) -> Iterator[str]:
 
 
 def _between(found: Rank, does: str, what: str) -> str:
-    """From the first to the last in words, as far as they can be told apart."""
+    """Describe the first and last of a ranking, as far as they differ."""
     first, last = found.rows[0], found.rows[-1]
     least, most = first.summary.median, last.summary.median
     if len(found.same) == len(found.rows) - 1:
@@ -208,7 +208,7 @@ def _between(found: Rank, does: str, what: str) -> str:
 
 
 def _growth(results: Results, backend: str, goal: str) -> Iterator[str]:
-    """Whether what an activation costs decides how long training takes."""
+    """Answer whether the cost of an activation determines the training time."""
     elements: dict[str, float] = {}
     for row in results.of("elements"):
         if row.case["backend"] == backend and row.case["cache"] == "warm":
@@ -239,7 +239,7 @@ def _growth(results: Results, backend: str, goal: str) -> Iterator[str]:
 
 
 def _rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Spearman's; equal values share their ranks."""
+    """Spearman's rank correlation; ties share their mean rank."""
     import numpy as np
 
     def ranks(values: Sequence[float]) -> list[float]:
@@ -260,7 +260,7 @@ def _kernels(results: Results) -> Glance:
     backends = list(dict.fromkeys(str(row.case["backend"]) for row in rows))
     own = [row for row in rows if row.case["backend"] == backends[0]]
     shares = sorted(row.facts["of floor"] for row in own)
-    sentence = f"half of {backends[0]}'s kernels reach {shares[len(shares) // 2]:.0%} of their limit or more"
+    sentence = f"half of {backends[0]}'s kernels reach at least {shares[len(shares) // 2]:.0%} of their upper bound"
     for other in backends[1:]:
         ratios = []
         for row in own:
@@ -270,7 +270,7 @@ def _kernels(results: Results) -> Glance:
         if ratios:
             slower = sum(value < 1 for value in ratios)
             mean = times(geometric_mean(ratios))
-            sentence += f"; {other} takes {mean} as long (geometric mean of {len(ratios)}), and less at {slower}"
+            sentence += f"; {other} takes {mean} as long (geometric mean of {len(ratios)}; less for {slower})"
     kinds = {name: {row.case[name] for row in own} for name in ("dtype", "size")}
     lines = []
     for row in sorted(own, key=lambda row: float(row.facts["of floor"]))[:FARTHEST]:
@@ -279,7 +279,7 @@ def _kernels(results: Results) -> Glance:
         cells = [text(str(row.case["kernel"])), text(about), _median(row), Cell(number(floor), floor)]
         lines.append((*cells, Cell(f"{share:.0%}", share), text(str(row.facts.get("bound by", "")))))
     head = ("kernel", "arrays", "µs per call", "floor, µs", "reached", "bound by")
-    note = f"The {len(lines)} kernels that are farthest from what the machine allows."
+    note = f"The {len(lines)} kernels that are farthest from their lower bounds."
     return Glance(sentence, Table(f"Farthest from the floor: {backends[0]}", note, head, tuple(lines)))
 
 
@@ -316,9 +316,7 @@ def _steps(results: Results) -> Glance:
     parts = [f"{other} takes {_range(values, times)} as long as {backends[0]}" for other, values in ratios.items()]
     if floors:
         parts.append(f"{backends[0]} takes {_range(floors, lambda value: f'{value:.1f}')} times the arithmetic floor")
-    note = (
-        "Medians. The floor: the matrix products alone, at the rate of the fastest product measured. ≈: within noise."
-    )
+    note = "Medians. Floor: the matrix products alone, at the rate of the fastest product measured. ≈: within noise."
     return Glance("; ".join(parts), Table("How fast each backend trains", note, head, tuple(lines)))
 
 
@@ -328,12 +326,12 @@ def _range(values: Sequence[float], words: Callable[[float], str]) -> str:
 
 
 def works(results: Results) -> list[Row]:
-    """The rows of peers but for products and copies, which are limits."""
+    """Return the rows of peers except for matrix products and copies, which are limits."""
     return [row for row in results.of("peers") if not str(row.case["work"]).startswith(("gemm", "copy"))]
 
 
 def _peers(results: Results) -> Glance:
-    """A line for each work: dnnkit, and the fastest of the others."""
+    """Summarize peers: a line for each workload, with dnnkit and the fastest other library."""
     rows = works(results)
     names = list(dict.fromkeys(str(row.case["work"]) for row in rows))
     lines, ratios = [], list[float]()
@@ -363,11 +361,11 @@ def _peers(results: Results) -> Glance:
         sentence = "no other library was measured: install one, such as torch or jax"
     else:
         sentence = (
-            f"dnnkit is faster than every other library at {won} of {len(ratios)} works, by {_range(ratios, times)}"
+            f"dnnkit is faster than every other library on {won} of {len(ratios)} workloads, by {_range(ratios, times)}"
         )
         sentence += "" if won == len(ratios) else " (below 1: slower)"
     single = any(len(row.samples) == 1 for row in rows)
-    cautions = ("One process each says nothing of the spread: more by --rounds 5.",) if single else ()
+    cautions = ("With one process each the spread is unknown: use --rounds 5.",) if single else ()
     return Glance(sentence, Table("dnnkit and the fastest other library", note, head, tuple(lines)), cautions)
 
 
@@ -379,10 +377,10 @@ def _random(results: Results) -> Glance:
     networks = measured(results)
     found = totals(networks, results.noise)
     if not found:
-        sentence = f"{len(networks)} networks by dnnkit alone: no other library was measured"
+        sentence = f"{len(networks)} networks in dnnkit alone: no other library was measured"
         return Glance(sentence, networks_table(networks, results.noise))
-    parts = [f"{total.peer} takes {times(total.mean)} as long, and less at {total.slower or 'none'}" for total in found]
-    sentence = f"beside dnnkit, over {found[0].count} networks, {'; '.join(parts)} (geometric means)"
+    parts = [f"{total.peer} takes {times(total.mean)} as long (less on {total.slower or 'none'})" for total in found]
+    sentence = f"compared with dnnkit, over {found[0].count} networks, {'; '.join(parts)}; geometric means"
     return Glance(sentence, totals_table(networks, results.noise))
 
 
@@ -393,4 +391,4 @@ SENTENCES: dict[str, Callable[[Results], Glance]] = {
     "peers": _peers,
     "random": _random,
 }
-"""What is said first of each kind of results."""
+"""Summaries by kind of results."""

@@ -1,4 +1,4 @@
-"""Results of many runs in their order of time: what changed from one to the next, and on which machine."""
+"""Results of many runs in chronological order: changes from one to the next, and the machines."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,14 +16,14 @@ from dnnkit.files import largest, read_regular
 from dnnkit.saves.schema import LARGEST_JSON
 
 MACHINE = ("processor", "processors")
-"""What makes a machine another one; both are compared where both files say it."""
+"""Properties that identify a machine; they are compared if both files have them."""
 LARGEST = 3
-"""Changes that are told of each pair of runs."""
+"""Number of changes listed for each pair of runs."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A file of results."""
+    """A results file."""
 
     name: str
     results: Results
@@ -31,17 +31,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Change:
-    """A run beside the latest one before it that measured the same."""
+    """A run compared with the latest earlier run of the same measurement."""
 
     run: Run
     before: Run | None
-    """None of the first of its kind."""
+    """None for the first of its kind."""
     found: tuple[compare.Comparison, ...] = ()
     noise: float = 0.0
 
     @property
     def is_same_machine(self) -> bool:
-        """Whether processor and number of processors are those of the run before."""
+        """Whether the processor and the number of processors are those of the earlier run."""
         if self.before is None:
             return True
         a, b = self.before.results.machine, self.run.results.machine
@@ -49,21 +49,21 @@ class Change:
 
     @property
     def ratio(self) -> float | None:
-        """Geometric mean of dnnkit's times over those of the run before."""
+        """Geometric mean of dnnkit's times divided by those of the earlier run."""
         return _mean([item for item in self.found if _is_own(item)])
 
     @property
     def others(self) -> float | None:
-        """The same of the other libraries, whose code did not change: it is the machine's, and their versions'."""
+        """The same for other libraries, whose changes come from the machine and from their versions."""
         return _mean([item for item in self.found if not _is_own(item)])
 
     def count(self, verdict: str) -> int:
-        """Rows of that verdict."""
+        """Return the number of rows with a verdict."""
         return sum(item.verdict == verdict for item in self.found)
 
     @property
     def versions(self) -> list[str]:
-        """Packages of which another version ran, in words."""
+        """Packages whose versions differ, as text."""
         if self.before is None:
             return []
         a, b = (run.results.machine.get("versions") or {} for run in (self.before, self.run))
@@ -79,18 +79,18 @@ def _mean(items: Sequence[compare.Comparison]) -> float | None:
 
 
 def find(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """The results in files and folders, the oldest first, and the names of JSON files that are something else.
+    """Return the results in files and folders, oldest first, and the names of JSON files that are not results.
 
     Arguments:
-        paths: files, or folders whose JSON files are looked through.
+        paths: files, or folders whose JSON files are read.
 
     Raises:
-        DataError: a path is not there, a file that was named is no result, or there is none at all.
+        DataError: a path does not exist, a named file is not a result, or there are no results.
     """
     runs, others = [], []
     for path in paths:
         if not path.exists():
-            raise DataError(f"there is no {path}: expected files that `dnnkit bench ... --json` wrote, or their folder")
+            raise DataError(f"no such path {path}: expected files written by `dnnkit bench ... --json`, or a folder")
         is_folder = path.is_dir()
         for file in sorted(path.glob("*.json")) if is_folder else [path]:
             results = _results(file, is_folder)
@@ -100,13 +100,13 @@ def find(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
                 runs.append(Run(file.stem, results))
     if not runs:
         raise DataError(
-            f"no results in {', '.join(map(str, paths))}: expected files that `dnnkit bench ... --json` wrote"
+            f"no results in {', '.join(map(str, paths))}: expected files written by `dnnkit bench ... --json`"
         )
     return sorted(runs, key=lambda run: run.results.date), others
 
 
 def _results(file: Path, may_be_other: bool) -> Results | None:
-    """Of this laboratory, or of `python -m dnnkit.bench.peers`; None for another file, where that is no error."""
+    """Read results of `dnnkit bench` or `python -m dnnkit.bench.peers`; None for other files if they may occur."""
     try:
         raw = json.loads(read_regular(file, largest(LARGEST_JSON)))
     except (OSError, ValueError, RecursionError):
@@ -116,7 +116,7 @@ def _results(file: Path, may_be_other: bool) -> Results | None:
             return _of_peers(raw, file)
         if "rows" in raw:
             return read(file)
-    return None if may_be_other else read(file)  # which says what is wrong
+    return None if may_be_other else read(file)  # raises the right error
 
 
 def _of_peers(raw: dict[str, Any], file: Path) -> Results:
@@ -136,12 +136,12 @@ def _of_peers(raw: dict[str, Any], file: Path) -> Results:
 
 
 def changes(runs: Sequence[Run]) -> list[Change]:
-    """Each run beside the latest one before it, of its kind, that has rows in common with it.
+    """Compare each run with the latest earlier run of its kind that has rows in common.
 
-    One of the same machine is preferred to a later one of another.
+    An earlier run on the same machine is preferred to a later one on another.
 
     Arguments:
-        runs: the oldest first.
+        runs: the runs, oldest first.
     """
     found = []
     for number, run in enumerate(runs):
@@ -163,7 +163,7 @@ def _have_common(a: Run, b: Run) -> bool:
 
 
 def table(found: Sequence[Change]) -> Table:
-    """A line for each run."""
+    """Return a table with a line for each run."""
     lines = []
     for change in found:
         machine = "first" if change.before is None else "same" if change.is_same_machine else "another"
@@ -180,9 +180,9 @@ def table(found: Sequence[Change]) -> Table:
         )
     head = ("bench", "date", "file", "machine", "time ÷", "others ÷", "faster", "slower")
     note = (
-        "Each run beside the latest one before it that measured the same, on the same machine where there is one. "
-        "time ÷: dnnkit's times over those before, others ÷: of other libraries (geometric means). faster, slower: "
-        "rows that differ beyond chance, noise and the change of the machine."
+        "Each run compared with the latest earlier one of the same measurement, on the same machine if possible. "
+        "time ÷: dnnkit's times divided by the earlier ones, others ÷: other libraries' (geometric means). faster, "
+        "slower: rows that differ beyond chance, noise and changes of the machine."
     )
     return Table("History", note, head, tuple(sorted(lines, key=lambda line: line[0].text)), parts=("bench",))
 
@@ -192,7 +192,7 @@ def _cell(value: float | None, form: str) -> Cell:
 
 
 def lines(found: Sequence[Change]) -> Iterator[str]:
-    """What changed most from run to run, in words."""
+    """Yield the largest changes from run to run as text."""
     for change in found:
         if change.before is None:
             continue
@@ -202,7 +202,7 @@ def lines(found: Sequence[Change]) -> Iterator[str]:
         differ = [item for item in change.found if item.verdict != "indistinguishable"]
         differ.sort(key=lambda item: -abs(log(item.ratio.value)))
         told = [f"{item.row.title} {item.ratio.value:.2f} ×" for item in differ[:LARGEST]]
-        words = "; ".join(told) or f"nothing that differs by more than {change.noise:.0%}"
+        words = "; ".join(told) or f"no difference above {change.noise:.0%}"
         more = f"; {len(differ) - LARGEST} more" if len(differ) > LARGEST else ""
         versions = f"; {', '.join(change.versions)}" if change.versions else ""
         yield f"{change.before.name} → {change.run.name}{place}: {words}{more}{versions}"
@@ -218,13 +218,13 @@ def _machine(run: Run) -> str:
 
 
 def _width(machine: dict[str, Any]) -> str:
-    """The kernels that its BLAS chose, which tell processors apart that call themselves alike."""
+    """Return the kernels that the BLAS chose, which distinguish processors with the same name."""
     blas = machine.get("BLAS") or ()
     return str(blas[0]).split(", ")[1] if blas and str(blas[0]).count(", ") >= 2 else ""
 
 
 def to_json(found: Sequence[Change]) -> list[dict[str, Any]]:
-    """As JSON values."""
+    """Return JSON values."""
     return [
         {
             "file": change.run.name,

@@ -1,4 +1,4 @@
-"""Every kernel on every backend, in both dtypes, in the cache and out of it, compared with its floor: a roofline."""
+"""Roofline of all kernels: every backend and dtype, in and out of cache, compared with their lower bounds."""
 
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -22,15 +22,15 @@ from dnnkit.kernels.optimizer_step.reference import RULES
 from dnnkit.registry import did_you_mean
 
 SIZES = {"small": 1 << 14, "large": 1 << 22}
-"""Elements of an array: within a processor's cache, and (16 MiB and more, several of them) beyond it."""
+"""Elements per array: within a processor's cache, and beyond it (several arrays of 16 MiB or more)."""
 COLUMNS = 128
 PRODUCT = 1024
-"""Width of the square product that the FLOP rate comes from."""
+"""Width of the square matrix product that determines the FLOP rate."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A call of a kernel, the bytes it moves and the operations it does."""
+    """A kernel call, the bytes it moves and its number of operations."""
 
     kernel: str
     moved: int
@@ -39,14 +39,14 @@ class Work:
 
 
 def names() -> tuple[str, ...]:
-    """The names of all kernels that can be measured."""
+    """Return the names of all kernels that can be measured."""
     return tuple(dict.fromkeys(work.kernel for work in works(Data(COLUMNS, "float32", None))))
 
 
 def measure(
     selection: Selection, chosen: tuple[str, ...], dtypes: tuple[str, ...], results: Results, stage: Stage
 ) -> None:
-    """Rows `kernels`, and the limits that their floors come from."""
+    """Add the rows `kernels`, and the limits on which their lower bounds are based."""
     unknown = [name for name in chosen if name not in names()]
     if unknown:
         hint = did_you_mean(unknown[0], names())
@@ -76,7 +76,7 @@ def _one_size(
     for title, (work, backend) in about.items():
         moved, _, copying = rates[f"copy {backend.name}"]
         bandwidth = moved / copying
-        # The best product of any backend on this kind of device: a floor that depended on the backend would flatter it.
+        # The fastest product of any backend on this device: a floor per backend would flatter slow ones.
         flop_rate = max(
             flops / seconds
             for name, (_, flops, seconds) in rates.items()
@@ -112,7 +112,7 @@ def _bound(work: Work, backend: Backend) -> Callable[[], Any]:
 
 
 def _check(backend: Backend, chosen: tuple[str, ...], dtype: str) -> None:
-    """Compare the results with NumPy's in float64, before anything is timed."""
+    """Check the results against NumPy in float64, before anything is timed."""
 
     def first(result: Any) -> Any:
         return result[0] if isinstance(result, tuple | list) else result
@@ -127,16 +127,14 @@ def _check(backend: Backend, chosen: tuple[str, ...], dtype: str) -> None:
         scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
         error = float(np.abs(found - expected).max(initial=0.0)) / scale
         if not error < (1e-4 if dtype == "float32" else 1e-10):
-            raise WrongResult(
-                f"{work.kernel} on {backend.name} is wrong by {error:.2g} in {dtype}: its time would say nothing"
-            )
+            raise WrongResult(f"{work.kernel} on {backend.name} is wrong by {error:.2g} in {dtype}: it is not timed")
 
 
 # -- the kernels ------------------------------------------------------------------------------------------------------
 
 
 class Data:
-    """Arrays to work on, with the same values on every backend; without a backend they are NumPy's."""
+    """Arrays with the same values on every backend; NumPy arrays if the backend is None."""
 
     def __init__(self, size: int, dtype: str, backend: Backend | None) -> None:
         self.size, self.dtype, self.item, self.backend = size, dtype, np.dtype(dtype).itemsize, backend
@@ -145,14 +143,14 @@ class Data:
         self.writes = backend is None or backend.buffer((0,), backend.dtype(dtype)) is not None
 
     def numbers(self, *shape: int, seed: int = 0) -> Any:
-        """Between 0.05 and 0.95: probabilities where a loss wants them."""
+        """Return numbers between 0.05 and 0.95, which are valid probabilities for losses."""
         if (shape, seed) not in self._made:
             some = np.random.default_rng(seed).uniform(0.05, 0.95, 4099).astype(np.float32)
             self._made[shape, seed] = self.given(np.resize(some, shape).astype(self.dtype))
         return self._made[shape, seed]
 
     def given(self, array: Any) -> Any:
-        """The array where the backend has its own."""
+        """Return the array as the backend's own."""
         array = aligned(array)
         if self.backend is None:
             return array
@@ -160,7 +158,7 @@ class Data:
             return self.backend.asarray(array)
 
     def out(self, *shape: int, dtype: str | None = None) -> Any:
-        """Where a result goes, for a backend that writes."""
+        """Return an output buffer, or None if the backend does not write in place."""
         return self.given(np.zeros(shape, dtype or self.dtype)) if self.writes else None
 
 
@@ -182,7 +180,7 @@ def _limits(data: Data) -> Iterator[Work]:
 
 
 def works(data: Data) -> Iterator[Work]:
-    """Every kernel, on those data."""
+    """Yield every kernel, applied to these data."""
     yield from _elementwise(data)
     yield from _dense(data)
     yield from _losses(data)
@@ -220,7 +218,7 @@ def _activation_calls(
 
 
 def _dense(data: Data) -> Iterator[Work]:
-    """A batch through a layer with as many units as inputs."""
+    """Yield the dense layer with as many units as inputs, on a batch."""
     batch, inputs = 128, max(COLUMNS, int((data.size / 2) ** 0.5) // COLUMNS * COLUMNS)
     x, w, b = data.numbers(batch, inputs), data.numbers(inputs, inputs, seed=1), data.numbers(inputs, seed=2)
     y, z, dx, dw, db = (data.out(*s) for s in ((batch, inputs), (batch, inputs), (batch, inputs), w.shape, b.shape))
@@ -230,7 +228,7 @@ def _dense(data: Data) -> Iterator[Work]:
     yield Work("dense forward", 2 * passed + weights, flops, lambda backend: backend.dense(x, w, b, relu, out=(y, z)))
 
     def backward(backend: Backend) -> Any:
-        given = dy * 1 if data.writes else dy  # it may be overwritten; the copy is small beside the products
+        given = dy * 1 if data.writes else dy  # may be overwritten; the copy is small compared with the products
         return backend.dense_backward(given, x, w, x, relu, True, out=(dx, dw, db))
 
     yield Work("dense backward", 4 * passed + 2 * weights, 2 * flops, backward)

@@ -1,4 +1,4 @@
-"""Iterations and seconds until something is learned, over several seeds: a truth table, and the digits."""
+"""Iterations and seconds until a task is learned, over several seeds: a truth table, and the digits."""
 
 import warnings
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ from dnnkit.network.sequential import Sequential
 from dnnkit.optimizers import SGD
 
 RATES = (1.0, 0.3)
-"""Learning rates: at the first many activations diverge, at the second most do not."""
+"""Learning rates: with the first many activations diverge, with the second most do not."""
 CONFIDENCE = 0.95
 ACCURACIES = (0.95, 0.97)
 BATCH = 32
 
 
 def measure(selection: Selection, results: Results, stage: Stage) -> None:
-    """Rows `truth table` and `digits`, and the curves of accuracy."""
-    with warnings.catch_warnings():  # divergence and zero slopes are measured here, not worth a warning
+    """Add the rows of the truth table and the digits, and the curves of accuracy."""
+    with warnings.catch_warnings():  # divergence and zero slopes are expected here
         warnings.simplefilter("ignore", UserWarning)
         _truth_tables(selection, results, stage)
         _digits(selection, results, stage)
@@ -74,7 +74,7 @@ def _neuron(activation: Any, rate: float, seed: int, backend: Backend) -> Sequen
 
 
 def _time_of(activation: Any, rate: float, seed: int, backend: Backend, count: int | None) -> float:
-    """Seconds of `count` iterations alone, in one call; infinite if the predictions are not accurate after them."""
+    """Return the seconds of `count` iterations in one call; infinity if the predictions are then inaccurate."""
     from time import perf_counter
 
     if not count:
@@ -84,7 +84,7 @@ def _time_of(activation: Any, rate: float, seed: int, backend: Backend, count: i
     run = trained.epoch(len(NEURON_X), count)
     start = perf_counter()
     run()
-    loss = trained.loss  # read back: the work is done, not only begun
+    loss = trained.loss  # reading it waits until the work is complete
     seconds = perf_counter() - start
     error = float(np.abs(net.predict(NEURON_X) - NEURON_Y).max())
     return seconds if np.isfinite(loss) and error <= 1 - CONFIDENCE + 1e-6 else inf
@@ -101,7 +101,7 @@ def _rows(case: dict[str, str | int], what: str, counts: list[float], seconds: l
 
 
 def _digits(selection: Selection, results: Results, stage: Stage) -> None:
-    """Seeds are the rounds: within one, activations and backends take turns."""
+    """Train on the digits; each seed is a round, within which activations and backends take turns."""
     pairs = [(name, backend) for name in selection.activations for backend in selection.backends]
     for pair in pairs:
         _train(selection, *pair, seed=0, epochs=1)  # compiles
@@ -155,7 +155,7 @@ def _first(values: list[float], bound: float) -> int | None:
 
 
 def _curve(name: str, backend: str, runs: list[dict[str, list[float]]]) -> dict[str, Any]:
-    """Median and range over the seeds, epoch by epoch."""
+    """Return median and range over the seeds, by epoch."""
     accuracies = np.array([run["accuracy"] for run in runs])
     return {
         "curve": "accuracy",

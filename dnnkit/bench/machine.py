@@ -1,4 +1,4 @@
-"""What a measurement ran on, without paths or host names."""
+"""Description of the machine, without paths or host names."""
 
 import os
 import platform
@@ -10,11 +10,11 @@ from typing import Any
 SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMBA_", "DNNKIT_BACKEND", "DNNKIT_PARTITION")
 PACKAGES = ("dnnkit", "numpy", "scipy", "numba", "llvmlite", "scipy-openblas32")
 USUAL_CACHE = 32 << 20
-"""Bytes of the last-level cache where the system does not say."""
+"""Size of the last-level cache in bytes if the system does not report it."""
 
 
 def describe() -> dict[str, Any]:
-    """Processor, its clock and caches, BLAS and threads, versions, and the load."""
+    """Return the processor, its clock and caches, BLAS and threads, versions, and the load."""
     from dnnkit.backends.processors import processors
 
     return {
@@ -33,12 +33,12 @@ def describe() -> dict[str, Any]:
 
 
 def load_average() -> float | None:
-    """Processes that wanted a processor in the last minute, on average."""
+    """Return the load average of the last minute, or None."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def command() -> str:
-    """How to run this again."""
+    """Return the command that repeats this run."""
     import shlex
 
     arguments = [argument if argument == "-" else shlex.quote(argument) for argument in sys.argv[1:]]
@@ -46,7 +46,7 @@ def command() -> str:
 
 
 def last_level_cache() -> int:
-    """Bytes."""
+    """Return the size of the last-level cache in bytes."""
     sizes = [USUAL_CACHE]
     for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = file.read_text().strip()
@@ -57,7 +57,7 @@ def last_level_cache() -> int:
 
 
 def _clock() -> str:
-    """Whether the clock may change under the measurement."""
+    """Describe whether the clock frequency may change during the measurement."""
     folder = Path("/sys/devices/system/cpu/cpu0/cpufreq")
     try:
         governor = (folder / "scaling_governor").read_text().strip()

@@ -1,4 +1,4 @@
-"""Results as Markdown: the machine, the command, warnings, every table in full, and plots as files beside it."""
+"""Results as Markdown: the machine, the command, warnings, every table in full, and plots as separate files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +11,15 @@ from dnnkit.bench.results import Results
 from dnnkit.bench.tables import noise_words, tables
 
 DOTS = 130
-"""Per inch of a plot."""
+"""Resolution of plots, dots per inch."""
 
 
 def page(results: Results, path: Path | None = None) -> str:
-    """The whole text.
+    """Return the Markdown text.
 
     Arguments:
-        results: what was measured.
-        path: where the text is going to be written; the plots are saved there as PNG, under its name. None: no plots.
+        results: the results.
+        path: file that the text will be written to; plots are saved next to it as PNG, with its name. None: no plots.
     """
     machine = results.machine
     lines = [f"# {TITLES.get(results.kind, results.kind)}", ""]

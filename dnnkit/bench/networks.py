@@ -1,4 +1,4 @@
-"""The networks that are timed, made alike for every activation and backend."""
+"""The networks that are timed, alike for every activation and backend."""
 
 import warnings
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from dnnkit.network.sequential import Sequential
 
 
 class Trainable:
-    """A compiled network and data for it."""
+    """A compiled network and its data."""
 
     def __init__(self, net: Sequential, x: Any, y: Any) -> None:
         self.net, self.x, self.y = net, x, y
-        with warnings.catch_warnings():  # activations without slope are measured, too
+        with warnings.catch_warnings():  # activations with zero slope are measured too
             warnings.simplefilter("ignore", UserWarning)
             net.build(x.shape[1:])
             self._executable = net.executable
         self._loaded = self._executable.load(x, y, None)
 
     def epoch(self, batch_size: int, steps: int) -> Callable[[], Any]:
-        """A call that trains for `steps` steps, in one call of the executable."""
+        """Return a function that trains for `steps` steps in one call of the executable."""
         order = np.arange(len(self.x))
         hyperparameters = self.net.optimizer.hyperparameters(0, steps, self._executable.program.groups)
 
@@ -37,21 +37,21 @@ class Trainable:
 
     @property
     def loss(self) -> float:
-        """The mean over the steps since the last epoch began."""
+        """Mean loss over the steps since the last epoch began."""
         totals = self._executable.totals()
         return totals.loss / totals.weight
 
 
 @cache
 def digits() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Training and test images with their classes."""
+    """Return training and test images with their classes."""
     from dnnkit.datasets import digits as module
 
     return module.load_data()
 
 
 def digits_network(selection: Selection, activation: str, backend: Backend, seed: int) -> Sequential:
-    """64-width-...-10, compiled with Adam."""
+    """Return the network 64-width-...-10, compiled with Adam."""
     hidden = [Dense(selection.width, activation=selection.layer(activation)) for _ in range(selection.depth)]
     net = Sequential(
         [Rescaling(1 / 16), Flatten(), *hidden, Dense(10, activation="softmax")], backend=backend.name, seed=seed
@@ -63,6 +63,6 @@ def digits_network(selection: Selection, activation: str, backend: Backend, seed
 
 
 def classifier(selection: Selection, activation: str, backend: Backend, seed: int) -> Trainable:
-    """The digits' network with the training images."""
+    """Return the digits network with the training images."""
     (x, y), _ = digits()
     return Trainable(digits_network(selection, activation, backend, seed), x, y)

@@ -1,6 +1,6 @@
-"""dnnkit compared with other libraries: `dnnkit/bench/peers` runs them, and its results are read here.
+"""Comparison of dnnkit with other libraries: runs `dnnkit/bench/peers` and reads its results.
 
-It is a program of its own, as a peer may live in another interpreter, without dnnkit.
+That is a separate program, because a peer may need another interpreter, without dnnkit.
 """
 
 import json
@@ -19,36 +19,36 @@ from dnnkit.errors import ConfigurationError, DnnkitError
 
 OWN = "dnnkit"
 AGAIN = "-again"
-"""Suffix of a peer that is measured a second time, as if it were another."""
+"""Suffix of a peer that is measured a second time, to estimate the noise."""
 FLOAT_BYTES = 4
 TOLERANCES = {"accuracy": 0.01, "check": 1e-3, "loss": 1e-3}
-"""How far a peer may differ from dnnkit in the first of these that a work has: absolute for the accuracy, which depends
-on the order of the samples; relative for the mean prediction and the loss."""
+"""Maximum difference from dnnkit in the first of these quantities that a workload has: absolute for the accuracy, which
+depends on the order of the samples; relative for the mean prediction and the loss."""
 
 
 class PeersFailed(DnnkitError, RuntimeError):
-    """The program that runs the peers could not."""
+    """The program that runs the peers failed."""
 
 
 def check(options: Sequence[str]) -> None:
-    """Raise `ConfigurationError` if there are no such peers or works."""
+    """Raise `ConfigurationError` for unknown peers or workloads."""
     done = _run("check", *options, errors=subprocess.PIPE)
     if done.returncode:
         raise ConfigurationError(done.stderr.strip().splitlines()[-1])
 
 
 def measure(options: Sequence[str], results: Results) -> None:
-    """Rows `peers`: seconds per epoch, or for the work; a warning for each library that is not installed."""
+    """Add the rows `peers`: seconds per epoch or workload; and a warning for each library that is not installed."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
-        # Its bar and its remarks go to standard error; what it prints about files that vanish is dropped.
+        # Its progress and messages go to standard error; what it prints about temporary files is dropped.
         done = _run(*options, "--out", str(file))
         if not file.exists():
             raise PeersFailed(f"the peers could not be measured (status {done.returncode}): see above")
         raw = json.loads(file.read_text())
     results.settings |= {"left out": sorted(raw["left_out"])}
-    results.warnings += [f"{name} is left out: {why}" for name, why in raw["left_out"].items()]
-    results.warnings += [f"{f['peer']} failed at {f['work']}: {f['error']}" for f in raw["failures"]]
+    results.warnings += [f"{name} was skipped: {why}" for name, why in raw["left_out"].items()]
+    results.warnings += [f"{f['peer']} failed on workload {f['work']}:  {f['error']}" for f in raw["failures"]]
     results.rows += rows(raw)
     results.warnings += disagreements(results.rows)
     results.identical += identical(raw)
@@ -56,13 +56,13 @@ def measure(options: Sequence[str], results: Results) -> None:
 
 
 def _run(*arguments: str, errors: int | None = None) -> subprocess.CompletedProcess[str]:
-    """What it prints is kept; `errors` says where its standard error goes."""
+    """Run the program and capture its standard output; `errors` redirects its standard error."""
     command, environment = interpreters.command(sys.executable, *arguments), interpreters.environment(sys.executable)
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
 def rows(raw: dict[str, Any]) -> list[Row]:
-    """Work by work, dnnkit first: of each process the median of its repetitions."""
+    """Return the rows, workload by workload, dnnkit first; a sample is the median of a process's repetitions."""
     found = []
     for work in raw["works"]:
         for peer in sorted(raw["peers"], key=lambda name: name != OWN):
@@ -79,7 +79,7 @@ def rows(raw: dict[str, Any]) -> list[Row]:
 
 
 def disagreements(rows: list[Row]) -> list[str]:
-    """Peers whose results differ from dnnkit's, in words: less work is not faster work."""
+    """Describe peers whose results differ from dnnkit's, which may have done different work."""
     found = []
     for row in rows:
         own = next((other for other in rows if other.case == {**row.case, "peer": OWN}), None)
@@ -93,7 +93,7 @@ def disagreements(rows: list[Row]) -> list[str]:
 
 
 def identical(raw: dict[str, Any]) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:
-    """Name and samples of what was measured twice, by work."""
+    """Return name and samples of what was measured twice, by workload."""
     found = []
     for work in raw["works"]:
         for again in (name for name in raw["peers"] if name.endswith(AGAIN)):
@@ -105,7 +105,7 @@ def identical(raw: dict[str, Any]) -> list[tuple[str, tuple[float, ...], tuple[f
 
 
 def limits(raw: dict[str, Any]) -> dict[str, float]:
-    """FLOPs and bytes per second of the fastest product and copy by any peer."""
+    """Return the FLOP and byte rates of the fastest product and copy of any peer."""
     found = {}
     for work in raw["works"]:
         seconds = [min(record["seconds"]) for record in raw["records"] if record["work"] == work["name"]]
@@ -121,5 +121,5 @@ def _records(raw: dict[str, Any], work: dict[str, Any], peer: str) -> list[dict[
 
 
 def _samples(records: list[dict[str, Any]]) -> tuple[float, ...]:
-    """Of each process the median of its repetitions."""
+    """Return the median of each process's repetitions."""
     return tuple(float(np.median(record["seconds"])) for record in records)

@@ -1,7 +1,7 @@
-"""The plots of a report: as SVG within a page, or as files beside a text.
+"""Plots of a report, as SVG within a page or as files.
 
-Panels that compare share their scale. Colours are those of Okabe and Ito, which colour-blind people tell apart; where
-lines are many, each has a panel in which the others are grey.
+Panels that are compared share their scale. Colors are Okabe and Ito's, which are safe for color-blind readers; if
+there are many lines, each has a panel in which the others are grey.
 """
 
 import io
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000")
-"""Of Okabe and Ito; their vermilion is kept for limits."""
+"""Okabe and Ito's colors; their vermilion is reserved for limits."""
 LIMIT = "#d55e00"
 MARKS = ("o", "D", "s", "^", "v", "P")
 QUIET = "#8a96a3"
 MUTED = "#d3d9df"
 COLUMNS = 5
-"""Panels side by side where there are many."""
+"""Maximum number of panels per row."""
 LABELLED = 3
-"""Kernels that a roofline names at either end, beside those that every run has."""
+"""Number of kernels labelled at either end of a roofline, in addition to `ALWAYS`."""
 ALWAYS = ("dense forward", "update adam", "gelu forward", "softmax forward")
 
 Plot = tuple[str, str, "Figure"]
-"""Title, what to know about it, the figure."""
+"""Title, note, figure."""
 
 
 def draw(results: Results) -> Iterator[Plot]:
-    """Those that the results have data for."""
+    """Yield the plots for which there are results."""
     if elements := [row for row in results.of("elements") if row.case["cache"] == "warm"]:
         yield (
             "Time per element, in the cache",
-            "Medians; lines span the quartiles; ticks in red: a copy of as many bytes.",
+            "Medians; lines span the quartiles; red ticks: a copy of the same number of bytes.",
             _dots(elements, "activation", "pass", "backend", "ns per element"),
         )
     if steps := results.of("step"):
@@ -51,21 +51,21 @@ def draw(results: Results) -> Iterator[Plot]:
         yield "Time of a training step", note, _dots(steps, "activation", None, "backend", "µs per step")
     if curves := [curve for curve in results.curves if curve["curve"] == "accuracy"]:
         note = (
-            "Digits, test accuracy by seconds of training: median over the seeds, bands from the least to the largest; "
+            "Digits, test accuracy by seconds of training: median over the seeds, bands from minimum to maximum; "
             "grey: the other activations. Dotted: 95 and 97 %."
         )
         yield "Accuracy against seconds", note, _accuracies(curves)
     if kernels := results.of("kernels"):
         note = (
             "Operations per second by operations per byte (an elementary function counts as one). Lines: the rates of "
-            "a copy and of the fastest product in this run; a point on a line is at its limit."
+            "a copy and of the fastest product in this run; a point on a line is at its upper bound."
         )
         yield "Roofline", note, _rooflines(kernels)
     if networks := results.of("steps"):
-        note = "Medians and quartiles; ticks in red are the arithmetic floor."
+        note = "Medians and quartiles; red ticks: the arithmetic floor."
         yield "Training steps", note, _dots(networks, "network", None, "backend", "µs per step")
     if peers := works(results):
-        note = "Medians over the processes and quartiles."
+        note = "Medians and quartiles over the processes."
         yield "Peers", note, _dots(peers, "peer", "work", None, "seconds")
     if others(drawn := measured(results)):
         yield "Random networks", "Medians and intervals of the ratios.", ratios(drawn)
@@ -80,7 +80,7 @@ def _figure(width: float, height: float) -> "Figure":
 
 
 def svg(figure: "Figure") -> str:
-    """Text stays text; ids are unique, as one page has several plots."""
+    """Return SVG with real text and unique ids, because one page has several plots."""
     import matplotlib as mpl
 
     text = io.StringIO()
@@ -92,7 +92,7 @@ def svg(figure: "Figure") -> str:
     drawn = re.sub(r'\bid="', f'id="{prefix}', drawn)
     drawn = re.sub(r'href="#', f'href="#{prefix}', drawn).replace("url(#", f"url(#{prefix}")
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
-    # As wide as the page, up to the width at which its text is as large as the page's.
+    # As wide as the page, up to the width at which the text has the size of the page's.
     width = f'style="max-width: {96 * figure.get_size_inches()[0] * 1.15:.0f}px"'
     return re.sub(r'width="[^"]*"', width, drawn, count=1)
 
@@ -101,12 +101,12 @@ def svg(figure: "Figure") -> str:
 
 
 def _dots(rows: Sequence[Row], along: str, panels: str | None, series: str | None, unit: str) -> "Figure":
-    """A line for each value of `along`, the fastest first; a panel for each value of `panels`, all of one scale.
+    """Plot a line for each value of `along`, the fastest first, in a panel for each value of `panels`.
 
     Arguments:
-        rows: with the columns named below.
-        along, panels, series: columns; the series are colours within a panel.
-        unit: of the samples.
+        rows: rows with the columns named below.
+        along, panels, series: names of columns; series are distinguished by color.
+        unit: unit of the samples.
     """
 
     def values(name: str | None) -> list[Any]:
@@ -163,13 +163,13 @@ def _points(axes: Any, rows: Sequence[tuple[int, Row]], number: int, kind: Any) 
 
 
 def _logarithmic(axes: Any, values: Sequence[float | None]) -> None:
-    """Ticks as plain numbers, as many as have room: Matplotlib's own overlap where values span less than a decade."""
+    """Set a logarithmic scale with plain, non-overlapping numbers; Matplotlib's overlap within one decade."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     known = [value for value in values if value is not None and isfinite(value) and value > 0]
     decades = log(max(known) / min(known), 10) if known else 1
     axes.set_xscale("log")
-    if known:  # of all panels
+    if known:  # shared by all panels
         axes.set_xlim(min(known) / 1.25, max(known) * 1.25)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
@@ -180,7 +180,7 @@ def _logarithmic(axes: Any, values: Sequence[float | None]) -> None:
 
 
 def _accuracies(curves: Sequence[dict[str, Any]]) -> "Figure":
-    """A panel per activation, a colour per backend, the others behind them in grey; all of one scale."""
+    """Plot a panel per activation with a color per backend, the others in grey; all with the same scale."""
     backends = list(dict.fromkeys(curve["backend"] for curve in curves))
     names = list(dict.fromkeys(curve["activation"] for curve in curves))
     columns = min(COLUMNS, len(names))
@@ -216,7 +216,7 @@ def _accuracies(curves: Sequence[dict[str, Any]]) -> "Figure":
 
 
 def _rooflines(rows: Sequence[Row]) -> "Figure":
-    """A panel for each dtype and size, all of one scale."""
+    """Plot a panel for each dtype and size, with the same scale."""
     panels = list(dict.fromkeys((row.case["dtype"], row.case["size"]) for row in rows))
     backends = list(dict.fromkeys(row.case["backend"] for row in rows))
     columns = min(2, len(panels))
@@ -243,7 +243,7 @@ def _rooflines(rows: Sequence[Row]) -> "Figure":
         if shown:
             axes.legend(frameon=False, fontsize=8, loc="lower right")
         _tidy(axes)
-    for axes, panel in zip(grid, panels, strict=False):  # once all points decide the scale
+    for axes, panel in zip(grid, panels, strict=False):  # after all points have determined the scale
         _name(
             axes, [r for r in rows if (*panel, backends[0]) == tuple(r.case[n] for n in ("dtype", "size", "backend"))]
         )
@@ -253,7 +253,7 @@ def _rooflines(rows: Sequence[Row]) -> "Figure":
 
 
 def _name(axes: Any, rows: Sequence[Row]) -> None:
-    """Names of some kernels at the left, in the order of their points, with lines to them; none over another."""
+    """Label some kernels at the left edge, with lines to their points and without overlap."""
     able = sorted((row for row in rows if row.facts["operations"]), key=lambda row: float(row.facts["of floor"]))
     chosen = {id(row): row for row in (*able[:LABELLED], *able[-LABELLED:])}
     chosen |= {id(row): row for row in able if row.case["kernel"] in ALWAYS}
@@ -268,13 +268,13 @@ def _name(axes: Any, rows: Sequence[Row]) -> None:
 
 
 def spread(values: Sequence[float], least: float) -> list[float]:
-    """Places in the same order, at least so far apart, and near their values.
+    """Return positions in the same order, at least `least` apart and close to their values.
 
     Arguments:
-        values: in rising order.
-        least: distance between neighbours.
+        values: the values, ascending.
+        least: minimum distance between neighbors.
     """
-    groups: list[tuple[float, int]] = []  # the mean of what its values would have the group begin with, and how many
+    groups: list[tuple[float, int]] = []  # mean preferred start of a group, and its size
     for value in values:
         begin, count = value, 1
         while groups and groups[-1][0] + least * groups[-1][1] > begin:

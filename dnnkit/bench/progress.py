@@ -1,20 +1,20 @@
-"""A bar on standard error while something is measured: standard output belongs to the results."""
+"""Progress bars on standard error; standard output is reserved for results."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Stage = Callable[[str, int], Callable[[], None]]
-"""`stage(title, total)` begins a stretch of work and returns what to call after each part of it."""
+"""`stage(title, total)` starts a stage and returns the function to call after each of its parts."""
 
 
 def silent(title: str, total: int) -> Callable[[], None]:
-    """No bar."""
+    """Show no bar."""
     return lambda: None
 
 
 @contextmanager
 def bar(quiet: bool = False) -> Iterator[Stage]:
-    """One bar per stage; it vanishes when a later stage or the end of the block finds it full."""
+    """Show one bar per stage; a full bar disappears when the next stage or the end of the block is reached."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -23,7 +23,7 @@ def bar(quiet: bool = False) -> Iterator[Stage]:
         return
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
-    # Two refreshes per second: drawing takes time from what is measured. A file would get an empty line for the bar.
+    # Two refreshes per second, because drawing disturbs the measurement. In a file the bar would be an empty line.
     shown = Progress(*columns, console=console, transient=True, refresh_per_second=2, disable=not console.is_terminal)
     with shown as progress:
 

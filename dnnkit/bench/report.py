@@ -1,4 +1,4 @@
-"""Results as one self-contained HTML page: sortable tables, plots, the machine, the command."""
+"""Results as a self-contained HTML page: sortable tables, plots, the machine, the command."""
 
 from collections.abc import Iterator
 from html import escape
@@ -24,7 +24,7 @@ TITLES = {
 
 
 def page(results: Results) -> str:
-    """The whole page."""
+    """Return the HTML page."""
     title = TITLES.get(results.kind, results.kind)
     parts = [
         "<!doctype html>",
@@ -34,7 +34,7 @@ def page(results: Results) -> str:
         f"<style>{_asset('page.css')}</style></head><body><header><h1>{escape(title)}</h1>",
         f"<p>{escape(results.date)} · {results.seconds:.0f} s · {escape(str(results.machine['processor']))}, "
         f"{results.machine['processors']} processors · {escape(noise_words(results))}</p>",
-        f'<p>To repeat it: <code id="command">{escape(results.command)}</code></p>',
+        f'<p>To repeat: <code id="command">{escape(results.command)}</code></p>',
         *(f'<p class="warning">{escape(warning)}</p>' for warning in results.warnings),
         "</header><main>",
         *_glance(results),
@@ -103,21 +103,21 @@ def _machine(results: Results) -> Iterator[str]:
         yield f"<tr><th>identical code: {escape(name)}</th><td>differed by {noise_of([(a, b)]):.1%}</td></tr>"
     yield "</tbody></table>"
     yield (
-        "<p>Cases take turns, in another order each round; a row has the median over the rounds and the quartiles. "
+        "<p>Cases take turns, in a different order each round; rows have the median over the rounds and the quartiles. "
         "Outliers (more than 1.5 interquartile ranges outside) are counted and kept. Compilation is not timed. "
-        "≈ marks differences that are within chance (95 %) or within the noise between identical code. "
-        f"Between two runs, differences below {DRIFT:.0%} are never claimed.</p></section>"
+        "≈ marks differences within chance (95 %) or within the noise between runs of identical code. "
+        f"Between two runs, differences below {DRIFT:.0%} are not reported.</p></section>"
     )
 
 
 def limit_words(results: Results) -> Iterator[tuple[str, str]]:
-    """What the machine reached: the name of each limit, and the rate."""
+    """Yield the name and rate of each limit measured on the machine."""
     for name, rate in results.limits.items():
         yield name.rsplit(", ", 1)[0], f"{rate / 1e9:,.1f} G{'FLOP/s' if 'FLOP' in name else 'B/s'}"
 
 
 def words(value: Any) -> str:
-    """A setting as it is read."""
+    """Format a setting."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {words(item)}" for name, item in value.items()) or "none set"
     if isinstance(value, list | tuple):

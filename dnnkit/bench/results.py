@@ -1,4 +1,4 @@
-"""The file that every bench writes, as JSON or CSV: the machine, the command, and rows of samples."""
+"""The file format of all benchmarks, JSON or CSV: the machine, the command, and rows of samples."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ from dnnkit.saves.serialization import without_nan
 
 SCHEMA = 1
 FORMER = {" a second": " per second", " a round": " per round", " a call": " per call"}
-"""How units, limits and settings ended in older files, and how they end now."""
+"""Old suffixes of units, limits and settings, and the current ones."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Samples of one quantity of one case, named by `table` and `case`; `facts` holds what else is known."""
+    """Samples of one quantity of one case, identified by `table` and `case`; `facts` has additional values."""
 
     table: str
     case: dict[str, str | int]
@@ -34,23 +34,23 @@ class Row:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What a row of the same case has in another file, too."""
+        """Identifies the row's case across files."""
         return (self.table, *sorted((name, str(value)) for name, value in self.case.items()))
 
     @property
     def summary(self) -> Summary:
-        """Of the samples."""
+        """Summary of the samples."""
         return summarize(self.samples)
 
     @property
     def title(self) -> str:
-        """The case in words."""
+        """The case as text."""
         return " ".join(str(value) for value in self.case.values())
 
 
 @dataclass
 class Results:
-    """What a bench found."""
+    """Results of a benchmark."""
 
     kind: str
     settings: dict[str, Any]
@@ -61,21 +61,21 @@ class Results:
     identical: list[tuple[str, tuple[float, ...], tuple[float, ...]]] = field(default_factory=list)
     """Name and two sets of samples of code that was measured twice."""
     curves: list[dict[str, Any]] = field(default_factory=list)
-    """For plots: accuracy by epoch and seconds; values and derivatives of functions."""
+    """Data for plots: accuracy by epoch and seconds; values and derivatives of functions."""
     controls: dict[str, float] = field(default_factory=dict)
-    """Seconds of work that is no part of dnnkit: if they change from run to run, the machine has changed."""
+    """Seconds of work outside dnnkit: if they change from run to run, the machine has changed."""
     limits: dict[str, float] = field(default_factory=dict)
-    """What the machine reached in this run: bytes and FLOPs per second."""
+    """Rates that the machine reached in this run: bytes and FLOPs per second."""
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def noise(self) -> float:
-        """The largest relative difference between identical code."""
+        """Largest relative difference between runs of identical code."""
         return noise_of((a, b) for _, a, b in self.identical)
 
     def judge(self, load: float | None) -> None:
-        """Warn of noise and of other work on the machine, once everything is measured."""
+        """Add warnings about noise and other load, after everything is measured."""
         self.machine["load after"] = load
         if self.noise > NOISY:
             name, _, _ = max(self.identical, key=lambda pair: noise_of([pair[1:]]))
@@ -88,11 +88,11 @@ class Results:
             self.warnings.append(f"other work was running: the load was {before} on {processors} processors")
 
     def of(self, table: str) -> list[Row]:
-        """The rows of a table."""
+        """Return the rows of a table."""
         return [row for row in self.rows if row.table == table]
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; null for what was never reached."""
+        """Return JSON values; null for values never reached."""
         rows = [
             {
                 "table": row.table,
@@ -126,7 +126,7 @@ class Results:
         )
 
     def to_csv(self) -> str:
-        """One line per row; the columns are those that any row has."""
+        """Return CSV, one line per row, with the columns of all rows."""
         lines = [_flat(row) for row in self.rows]
         columns = list(dict.fromkeys(name for line in lines for name in line))
         text = io.StringIO()
@@ -142,15 +142,15 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def read(path: Path) -> Results:
-    """A file that `--json` wrote; raises `DataError` for anything else."""
+    """Read a file written by `--json`; raise `DataError` for anything else."""
     try:
         raw = json.loads(read_regular(path, largest(LARGEST_JSON)))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: expected a file that `dnnkit bench ... --json` wrote") from error
+        raise DataError(f"{path} is not JSON: expected a file written by `dnnkit bench ... --json`") from error
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA or "rows" not in raw:
-        raise DataError(f"{path} does not hold results of schema {SCHEMA}: write it by `dnnkit bench ... --json`")
+        raise DataError(f"{path} has no results of schema {SCHEMA}: write it with `dnnkit bench ... --json`")
     try:
         return Results(
             kind=str(raw["kind"]),
@@ -183,5 +183,5 @@ def _renamed(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _current(name: str) -> str:
-    """The name that files have now for what older ones had under another."""
+    """Return the current name for a name in older files."""
     return next((name.removesuffix(old) + new for old, new in FORMER.items() if name.endswith(old)), name)

@@ -1,4 +1,4 @@
-"""What to measure: names that people type, checked before anything is timed."""
+"""Selection of what to measure, from names that are checked before anything is timed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -15,7 +15,7 @@ from dnnkit.kernels import registry
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure: rounds, and the seconds per round and case."""
+    """Effort of a measurement: rounds, and seconds per round and case."""
 
     rounds: int
     seconds: float
@@ -26,7 +26,7 @@ QUICK, USUAL = Effort(7, 0.001), Effort(15, 0.003)
 
 @dataclass(frozen=True)
 class Selection:
-    """What a bench compares; the first activation and the first backend are what the others are compared with."""
+    """What a benchmark compares; the first activation and the first backend are the baselines."""
 
     backends: tuple[Backend, ...]
     activations: tuple[str, ...] = ()
@@ -35,22 +35,22 @@ class Selection:
     depth: int = 1
     epochs: int = 60
     iterations: int = 2000
-    """The truth table is given up after this many."""
+    """Maximum number of iterations on the truth table."""
     effort: Effort = USUAL
     added: Mapping[str, Any] = field(default_factory=dict)
-    """The user's own activations, by their name in the results: what a layer takes for them."""
+    """Custom activations by their name in the results, as layers take them."""
 
     def layer(self, name: str) -> Any:
-        """What a layer takes for the activation of that name."""
+        """Return the activation with that name as a layer takes it."""
         return self.added.get(name, name)
 
     def kernel(self, name: str) -> registry.Activation:
-        """Its kernel."""
+        """Return the activation's kernel."""
         return registry.activation(key_of(self.added[name]) if name in self.added else name)
 
 
 def select_backends(names: Sequence[str] | None) -> tuple[Backend, ...]:
-    """Those named; without names all that work here, the default first."""
+    """Return the named backends; without names all that work here, the default first."""
     if names:
         return tuple(get_backend(name) for name in dict.fromkeys(names))
     chosen = get_backend()
@@ -59,7 +59,7 @@ def select_backends(names: Sequence[str] | None) -> tuple[Backend, ...]:
 
 
 def select_activations(names: Sequence[str] | None) -> tuple[str, ...]:
-    """Those named; without names all elementwise ones, ReLU first, as the others are compared with it."""
+    """Return the named activations; without names all elementwise ones, the baseline ReLU first."""
     if not names:
         found = [name for name in registry.names("activation") if registry.activation(name).elementwise]
         return tuple(sorted(found, key=lambda name: name != "relu"))
@@ -72,7 +72,7 @@ def select_activations(names: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def activations_from_text(texts: Sequence[str]) -> dict[str, Any]:
-    """Activations from `name=formula`; one named like a built-in is marked as a formula in the results."""
+    """Parse activations given as `name=formula`; those named like a built-in are marked in the results."""
     formulas = [formula.activation_from_text(text) for text in texts]
     built_in = registry.names("activation")
     return {f"{each} (formula)" if str(each) in built_in else str(each): each for each in formulas}

@@ -1,4 +1,4 @@
-"""What samples say: medians and quartiles, outliers shown and not dropped, and when two medians differ."""
+"""Statistics of samples: medians, quartiles and outliers, which are kept; and whether two medians differ."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -12,14 +12,14 @@ from dnnkit.deferred import dataclass
 LEVEL = 0.95
 DRAWS = 2000
 NOISY = 0.05
-"""Difference between identical code above which the machine is called noisy."""
+"""Relative difference between runs of identical code above which the machine is considered noisy."""
 
 Verdict = Literal["faster", "slower", "indistinguishable"]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Median, quartiles and extremes; an outlier is more than 1.5 interquartile ranges outside the quartiles."""
+    """Median, quartiles and extremes; outliers are more than 1.5 interquartile ranges outside the quartiles."""
 
     median: float
     low: float
@@ -30,12 +30,12 @@ class Summary:
     count: int
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return JSON values."""
         return asdict(self)
 
 
 def summarize(samples: Sequence[float]) -> Summary:
-    """Of at least one number; a median that lies between a number and infinity is infinite."""
+    """Summarize at least one number; a median between a finite value and infinity is infinite."""
     low, middle, high = (_quantile(samples, share) for share in (0.25, 0.5, 0.75))
     reach = 1.5 * (high - low) if isfinite(high) else inf
     outliers = sum(not low - reach <= sample <= high + reach for sample in samples) if isfinite(reach) else 0
@@ -43,7 +43,7 @@ def summarize(samples: Sequence[float]) -> Summary:
 
 
 def _quantile(samples: Sequence[float], share: float) -> float:
-    """As NumPy's, but infinities do not become NaN."""
+    """Return a quantile as NumPy does, but infinities do not become NaN."""
     ordered = sorted(samples)
     position = share * (len(ordered) - 1)
     below = int(position)
@@ -56,14 +56,14 @@ def _quantile(samples: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long b takes as a: the ratio of the medians, with its confidence interval."""
+    """Ratio of b's median to a's, with its confidence interval."""
 
     value: float
     low: float
     high: float
 
     def verdict(self, noise: float) -> Verdict:
-        """Whether b differs from a by more than chance and by more than identical code did (as a share, 0.03)."""
+        """Return whether b differs from a by more than chance and by more than the relative noise."""
         if self.low > 1 and self.value > 1 + noise:
             return "slower"
         if self.high < 1 and self.value < 1 / (1 + noise):
@@ -72,10 +72,10 @@ class Ratio:
 
 
 def ratio(a: Sequence[float], b: Sequence[float], level: float = LEVEL, paired: bool = True) -> Ratio:
-    """Bootstrap: rounds are drawn again and again, the same for both where they were measured in turn (`paired`).
+    """Return the ratio of medians with a bootstrap confidence interval; `paired` resamples rounds jointly.
 
-    Unpaired samples may be too few for the level: if even the most extreme order of all is likelier by chance, the
-    interval has no ends. Nor has it where one of them is a single sample, which says nothing of its spread.
+    The interval is unbounded for a single sample, and for unpaired samples that are too few for the level: those for
+    which even the most extreme order of all samples is more likely by chance.
     """
     first, second = np.asarray(a, float), np.asarray(b, float)
     value = float(np.median(second) / np.median(first))
@@ -92,6 +92,6 @@ def ratio(a: Sequence[float], b: Sequence[float], level: float = LEVEL, paired: 
 
 
 def noise_of(pairs: Iterable[tuple[Sequence[float], Sequence[float]]]) -> float:
-    """The largest difference between medians of identical code, as a share: 0.02 for 2 percent; 0 without any pair."""
+    """Return the largest relative difference between medians of identical code, 0.02 for 2 %; 0 without pairs."""
     differences = [abs(log(np.median(b) / np.median(a))) for a, b in pairs]
     return exp(max(differences, default=0.0)) - 1

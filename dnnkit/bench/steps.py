@@ -1,4 +1,4 @@
-"""Training steps of some networks on every backend, compared with the arithmetic floor."""
+"""Training steps of some networks on every backend, compared with the arithmetic lower bound."""
 
 from typing import Any
 
@@ -20,24 +20,24 @@ from dnnkit.registry import did_you_mean
 STEPS = 20
 PRODUCT = 1024
 TOLERANCE = 1e-3
-"""Relative, of the mean loss over the first steps: every backend follows the same trajectory."""
+"""Relative tolerance of the mean loss over the first steps: all backends follow the same trajectory."""
 
 
 def names(prefixes: list[str] | None) -> list[str]:
-    """The networks whose names have one of these prefixes; all without any."""
+    """Return the networks whose names have one of these prefixes; all of them without prefixes."""
     if not prefixes:
         return list(NETWORKS)
     unknown = [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in NETWORKS)]
     if unknown:
         hint = did_you_mean(unknown[0], [name[: len(unknown[0])] for name in NETWORKS])
         raise ConfigurationError(
-            f"unknown networks {', '.join(unknown)}: {hint}expected the beginning of one of {', '.join(NETWORKS)}"
+            f"unknown networks {', '.join(unknown)}: {hint}expected a prefix of {', '.join(NETWORKS)}"
         )
     return [name for name in NETWORKS if name.startswith(tuple(prefixes))]
 
 
 def measure(selection: Selection, networks: list[str], results: Results, stage: Stage) -> None:
-    """Rows `steps`."""
+    """Add the rows `steps`."""
     rate = _product_rate(selection, stage)
     results.limits["product, float32, NumPy's BLAS, FLOPs per second"] = rate
     cases: list[Case] = []
@@ -74,7 +74,7 @@ def measure(selection: Selection, networks: list[str], results: Results, stage: 
 
 
 def make(recipe: Recipe, backend: Backend, steps: int = STEPS) -> Trainable:
-    """The network, with random images for `steps` steps, as bytes."""
+    """Return the network with random byte images for `steps` steps."""
     widths = recipe.widths
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (steps * recipe.batch_size, widths[0]), dtype=np.uint8)
@@ -86,7 +86,7 @@ def make(recipe: Recipe, backend: Backend, steps: int = STEPS) -> Trainable:
 
 
 def _product_rate(selection: Selection, stage: Stage) -> float:
-    """FLOPs per second of the fastest product of large matrices in any round, with the threads of NumPy's BLAS."""
+    """Return the FLOP rate of the fastest large matrix product in any round, with the threads of NumPy's BLAS."""
     a: Any = np.random.default_rng(0).random((PRODUCT, PRODUCT), np.float32)
     out = np.empty_like(a)
     case = Case("product", lambda: np.matmul(a, a, out=out))

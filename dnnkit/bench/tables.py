@@ -1,4 +1,4 @@
-"""Results as tables, the same in the terminal and in the report; cells have a text and a value to sort by."""
+"""Results as tables, alike in terminal and report; each cell has a text and a value to sort by."""
 
 from collections.abc import Iterator
 from math import inf, isfinite
@@ -9,31 +9,31 @@ from dnnkit.bench.results import Results, Row
 from dnnkit.bench.statistics import LEVEL, NOISY, ratio
 
 VARIES = {"elements": "activation", "step": "activation", "kernels": "backend", "steps": "backend", "peers": "peer"}
-"""What varies within a table: rows are compared with its first value, all else being equal."""
+"""The column that varies within a table: rows are compared with its first value, all else being equal."""
 
 PARTS = {"elements": ("backend", "cache"), "kernels": ("dtype", "size"), "steps": ("backend",), "peers": ("work",)}
-"""What divides a table that is too wide."""
+"""Columns by which a wide table is split."""
 
 
 def tables(results: Results) -> list[Table]:
-    """Those that the results have rows for."""
+    """Return the tables for which there are results."""
     found = [
         _speeds(
             results,
             "elements",
             "One element",
-            "Forward and backward; warm: in the processor's own cache, cold: from memory. Of bandwidth: the share of "
-            "the bandwidth of a copy, as warm or as cold, that is reached.",
+            "Forward and backward; warm: in the processor's own cache, cold: from memory. Of bandwidth: share of the "
+            "bandwidth of a copy that is also warm or cold.",
         ),
-        _speeds(results, "step", "A training step", "Of the digits' network, batch 32, Adam."),
+        _speeds(results, "step", "A training step", "The digits network, batch 32, Adam."),
         _learning(results),
         _speeds(
             results,
             "kernels",
             "Kernels",
             "The floor is the larger of two times: the bytes moved at the rate of a copy of the same size, and the "
-            "operations at the rate of the fastest matrix product. More than 100 % is possible for kernels that write "
-            "less than a copy.",
+            "operations at the rate of the fastest matrix product. Kernels that write less than a copy may exceed "
+            "100 %.",
         ),
         _speeds(
             results,
@@ -41,7 +41,7 @@ def tables(results: Results) -> list[Table]:
             "Training steps",
             "The floor is the arithmetic of the matrix products at the rate of the fastest product measured.",
         ),
-        _speeds(results, "peers", "Peers", "One process each, in turn; ratios are to dnnkit's time."),
+        _speeds(results, "peers", "Peers", "One process each, in turn; ratios to dnnkit's time."),
         *random_networks(results),
     ]
     return [table for table in found if table is not None and table.lines]
@@ -82,13 +82,13 @@ def _spread(row: Row) -> Iterator[Cell]:
 
 
 def _baseline(rows: list[Row], row: Row, varies: str) -> Row | None:
-    """The row of the same case with the table's first value of what varies."""
+    """Return the row of the same case with the first value of the varying column."""
     case = {**row.case, varies: rows[0].case[varies]}
     return next((other for other in rows if other.case == case), None)
 
 
 def _against(row: Row, base: Row | None, noise: float) -> Cell:
-    """The ratio with its interval; ≈ where it is not more than chance and what identical code differed by."""
+    """Return the ratio with its interval; ≈ if it is within chance or the noise of identical code."""
     if row is base:
         return Cell("1", 1.0)
     if base is None:
@@ -104,7 +104,7 @@ def _against(row: Row, base: Row | None, noise: float) -> Cell:
 
 
 def _learning(results: Results) -> Table | None:
-    """A line per task, activation and backend: iterations, seconds, how many seeds got there."""
+    """Return a table with a line per task, activation and backend: iterations, seconds, successful seeds."""
     lines = []
     rows = {row.key: row for row in results.of("learning")}
     for row in rows.values():
@@ -133,13 +133,13 @@ def _learning(results: Results) -> Table | None:
     head = ("task", "activation", "backend", "quantity", "median", "quartiles", "seconds", "quartiles ", "seeds")
     note = (
         "Truth table: until every prediction of a neuron is within 0.05; digits: until the test accuracy is reached. "
-        "Seconds are of training alone. never: fewer than half of the seeds got there within the limits."
+        "Seconds are training time only. never: fewer than half of the seeds succeeded within the limits."
     )
     return Table("Learning", note, head, tuple(lines), parts=("task",)) if lines else None
 
 
 def noise_words(results: Results) -> str:
-    """What identical code differed by."""
+    """Describe the difference between runs of identical code."""
     if not results.identical:
         return "identical code was not compared"
     verdict = "too much for small differences" if results.noise > NOISY else "larger differences can be resolved"

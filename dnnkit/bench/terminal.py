@@ -1,7 +1,7 @@
-"""Results in a terminal: a sentence, a ranking, some lines; every table where all of it is wanted.
+"""Results in a terminal: a sentence, a ranking, some lines; with `full` every table.
 
-A table that is wider than the terminal gives up, in turn: its unity (a part for each value of some columns), the
-outliers, the quartiles, and the intervals of ratios. Numbers are never broken.
+A table wider than the terminal is first split into parts, by the values of some columns; then outliers, quartiles and
+the intervals of ratios are dropped, in this order. Numbers are never broken across lines.
 """
 
 import textwrap
@@ -15,18 +15,18 @@ from dnnkit.bench.results import Results
 from dnnkit.bench.tables import noise_words, tables
 
 LEFT_OUT = ("outliers", "quartiles", "quartiles ")
-"""Columns that a narrow terminal does without, in this order."""
+"""Columns that are dropped on a narrow terminal, in this order."""
 BETWEEN = 3
-"""Characters between two columns."""
+"""Characters between columns."""
 
 
 def show(results: Results, console: Any, full: bool) -> None:
-    """Print what was found.
+    """Print results.
 
     Arguments:
-        results: what was measured.
-        console: rich's.
-        full: every table, after what is read first.
+        results: the results.
+        console: rich's console.
+        full: whether to print every table after the summary.
     """
     first = glance(results)
     if first is not None:
@@ -47,17 +47,17 @@ def show(results: Results, console: Any, full: bool) -> None:
 
 
 def show_table(table: Table, console: Any) -> None:
-    """Print a table as wide as the terminal allows."""
+    """Print a table within the width of the terminal."""
     for part in fitted(table, console.width):
         console.print(_drawn(part, console.width))
 
 
 def fitted(table: Table, width: int) -> Iterator[Table]:
-    """The table, or what it has to become so that its lines fit.
+    """Yield the table, or parts of it whose lines fit.
 
     Arguments:
-        table: any.
-        width: characters of a line.
+        table: any table.
+        width: characters per line.
     """
     table = _without(table, table.aside)
     if width_of(table) <= width:
@@ -76,12 +76,12 @@ def fitted(table: Table, width: int) -> Iterator[Table]:
 
 
 def width_of(table: Table) -> int:
-    """Characters of a line."""
+    """Return the characters per line."""
     return sum(_width(table, place) + BETWEEN for place in range(len(table.head))) + 1
 
 
 def _width(table: Table, place: int) -> int:
-    """Of a column whose head may take several lines, broken between words."""
+    """Return the width of a column; its head may take several lines, broken between words."""
     words = table.head[place].split()
     return max(*(len(word) for word in words or [""]), *(len(line[place].text) for line in table.lines), 1)
 
@@ -97,7 +97,7 @@ def _of_places(table: Table, places: list[int]) -> Table:
 
 
 def _without_intervals(table: Table) -> Table:
-    """Ratios alone: their intervals are in brackets behind them."""
+    """Return the table with ratios but without their intervals, which follow in brackets."""
     lines = tuple(
         tuple(cell if isinstance(cell.value, str) else Cell(cell.text.partition(" (")[0], cell.value) for cell in line)
         for line in table.lines
@@ -106,7 +106,7 @@ def _without_intervals(table: Table) -> Table:
 
 
 def _parts(table: Table) -> list[Table]:
-    """One for each combination of values in the columns that divide it, which then stand in its title."""
+    """Split a table by the values of its `parts` columns, which then appear in the titles."""
     places = [place for place, column in enumerate(table.head) if column in table.parts]
     others = [place for place in range(len(table.head)) if place not in places]
     found: dict[tuple[str, ...], list[tuple[Cell, ...]]] = {}

@@ -1,4 +1,4 @@
-"""The stopwatch: cases take turns, round by round, so that other work on the machine affects all of them alike."""
+"""Timing: cases take turns, round by round, so that other load on the machine affects all of them alike."""
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +16,15 @@ from dnnkit.bench.selection import Effort, Selection
 from dnnkit.deferred import dataclass
 
 AGAIN = "again: "
-"""Prefix of a case that is measured a second time: it differs from the first by noise alone."""
+"""Prefix of a case that is measured a second time, to estimate the noise."""
 CONTROL = "NumPy's tanh"
 TWINS = 5
-"""Cases per group that are measured twice."""
+"""Number of cases per group that are measured twice."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A call to time. `finish` waits until the work of all calls before is done, not only begun."""
+    """A call to time. `finish` blocks until the work of all previous calls is complete."""
 
     name: str
     call: Callable[[], Any]
@@ -33,7 +33,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per call in each round, calls per round, and processors busy on average."""
+    """Seconds per call in each round, calls per round, and mean number of busy processors."""
 
     seconds: tuple[float, ...]
     calls: int
@@ -41,9 +41,9 @@ class Timing:
 
 
 def interleave(cases: Sequence[Case], effort: Effort, advance: Callable[[], None] = lambda: None) -> dict[str, Timing]:
-    """Time every case in every round, in another order each round; `advance` is called after each case and round.
+    """Time every case in every round, in a different order each round; call `advance` after each.
 
-    The first call of a case compiles, the next ones find the number of calls per round; none of these count.
+    The first call of a case compiles, the next ones determine the number of calls per round; these are not counted.
     Garbage collection is off within a round.
     """
     counts = [_calls(case, effort.seconds) for case in cases]
@@ -73,7 +73,7 @@ def interleave(cases: Sequence[Case], effort: Effort, advance: Callable[[], None
 
 
 def _run(case: Case, calls: int) -> tuple[float, float]:
-    """Wall-clock and CPU seconds, after one call that brings the data into the cache."""
+    """Return wall-clock and CPU seconds, after one call that warms the cache."""
     call = case.call
     call()
     case.finish()
@@ -85,7 +85,7 @@ def _run(case: Case, calls: int) -> tuple[float, float]:
 
 
 def _calls(case: Case, seconds: float) -> int:
-    """How many calls take about `seconds`."""
+    """Return the number of calls that take about `seconds`."""
     case.call()
     case.finish()
     calls = 1
@@ -99,9 +99,9 @@ def _calls(case: Case, seconds: float) -> int:
 def measure_group(
     cases: Sequence[Case], group: str, selection: Selection, results: Results, stage: Stage, title: str
 ) -> dict[str, Timing]:
-    """Time cases that are compared with one another, beside twins and the control, which go to the results.
+    """Time a group of cases together with twins and the control; add these to the results.
 
-    `group` names them in the results, `title` on the progress bar.
+    `group` is its name in the results, `title` on the progress bar.
     """
     cases = guarded(cases)
     advance = stage(title, len(cases) * selection.effort.rounds)
@@ -115,31 +115,31 @@ def measure_group(
 
 
 def guarded(cases: Sequence[Case]) -> list[Case]:
-    """The cases, some of them, from the first to the last, a second time, and work that is no part of dnnkit."""
+    """Return the cases, some of them a second time (twins, evenly spaced), and a control outside dnnkit."""
     places = sorted({place * (len(cases) - 1) // max(1, TWINS - 1) for place in range(TWINS)})
     return [*cases, *(replace(cases[place], name=AGAIN + cases[place].name) for place in places), _control()]
 
 
 def _control() -> Case:
-    """Arithmetic of NumPy alone, on one processor, in its cache: if its time changes, the machine has changed."""
+    """Return a single-threaded NumPy computation in cache: if its time changes, the machine has changed."""
     x = np.linspace(-4, 4, 1 << 14, dtype=np.float32)
     y = np.empty_like(x)
     return Case(CONTROL, lambda: np.tanh(x, out=y))
 
 
 def controls(timings: Mapping[str, Timing], group: str) -> dict[str, float]:
-    """Median seconds of the control, by group."""
+    """Return the median seconds of the control, by group."""
     return {f"{CONTROL}, {group}": float(np.median(timings[CONTROL].seconds))}
 
 
 def identical(timings: Mapping[str, Timing], group: str) -> list[tuple[str, tuple[float, ...], tuple[float, ...]]]:
-    """Name and samples of each case that was measured twice."""
+    """Return name and samples of each case that was measured twice."""
     names = [name.removeprefix(AGAIN) for name in timings if name.startswith(AGAIN)]
     return [(f"{name}, {group}", timings[name].seconds, timings[AGAIN + name].seconds) for name in names]
 
 
 def waits_for(backend: Backend) -> Callable[[], None]:
-    """A call that waits until a backend's work is done; only CUDA returns before that."""
+    """Return a function that blocks until a backend's work is complete; only CUDA is asynchronous."""
     cuda = getattr(backend.xp, "cuda", None)
     if cuda is None:
         return lambda: None

@@ -1,4 +1,4 @@
-"""Callbacks: what else happens while a network trains."""
+"""Callbacks: code that runs during training, evaluation and prediction."""
 
 from dnnkit.callbacks.base import CALLBACKS, Callback
 from dnnkit.callbacks.callback_list import CallbackList

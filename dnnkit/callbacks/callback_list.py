@@ -1,4 +1,4 @@
-"""Several callbacks as one, looked at when they are given."""
+"""Several callbacks combined into one, with checks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
@@ -13,30 +13,30 @@ from dnnkit.settings import several, shown
 Given: TypeAlias = Callback | str | Sequence["Given"] | None
 
 HOOKS = {name: method.__code__.co_argcount - 1 for name, method in vars(Callback).items() if name.startswith("on_")}
-"""The methods that are called, and with how many arguments."""
+"""Callback methods and their numbers of arguments."""
 
 OLDER = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
-"""Names that are called where the newer one, by which they stand here, is not overridden."""
+"""Newer name: older name, which is called if the newer is not overridden."""
 
 ELSEWHERE = {"start": "begin", "finish": "end", "validation": "test", "eval": "test", "step": "batch"}
-"""Words of other libraries for the same moments."""
+"""Words that other libraries use for the same events."""
 
 
 def check_hook(name: str, owner: str) -> None:
-    """Raise `UnknownName` for a method `on_...` that nobody would ever call."""
+    """Raise `UnknownName` for a method `on_...` that would never be called."""
     if name not in HOOKS:
         meant = "_".join(ELSEWHERE.get(word, word) for word in name.split("_"))
         raise UnknownName(
             f"{owner} has a method {name!r}, which would never be called: {did_you_mean(meant, HOOKS)}"
-            f"what is called: {', '.join(HOOKS)}. If it is for your own use, name it otherwise, such as _{name}"
+            f"the methods are {', '.join(HOOKS)}. If it is a method of your own, rename it, such as to _{name}"
         )
 
 
 class CallbackList(Callback):
-    """Several callbacks as one: each method calls those of the callbacks that override it, in their order.
+    """Several callbacks as one: each method calls those of the callbacks that override it, in order.
 
-    Raises `ConfigurationError` for what is no callback, for a method `on_...` that is never called, and for one that
-    does not take what it is called with.
+    Raises `ConfigurationError` for objects that are not callbacks and for methods with the wrong number of arguments,
+    and `UnknownName` for a method `on_...` that is never called.
     """
 
     def __init__(self, callbacks: Given = None) -> None:
@@ -45,21 +45,21 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             for name, method in _overridden(callback).items():
                 heard.setdefault(name, []).append(method)
-        for name in {*heard, *OLDER}:  # of batches also what nobody hears, which is one call then and not two
+        for name in {*heard, *OLDER}:  # overrides the batch methods even if unused, which saves a nested call
             setattr(self, name, _together(name, heard.get(name, [])))
         batches = {name.split("_")[1] for name in heard if "_batch_" in name}
         self.wants_epochs = bool({"on_epoch_begin", "on_epoch_end"} & heard.keys())
-        """Whether any of them hears of each epoch."""
+        """Whether any callback overrides an epoch method."""
         self.wants_batches = "train" in batches
-        """The same of each batch that is trained."""
+        """Whether any callback overrides a method for training batches."""
         self.wants_test_batches = "test" in batches
-        """The same of evaluations."""
+        """Whether any callback overrides a method for test batches."""
         self.wants_predict_batches = "predict" in batches
-        """The same of predictions."""
+        """Whether any callback overrides a method for predict batches."""
 
     @classmethod
     def of(cls, callbacks: Given) -> "CallbackList":
-        """Themselves, if they are one already."""
+        """Return the callbacks as a list, unchanged if they are one already."""
         if isinstance(callbacks, cls):
             return callbacks
         return _NOBODY if callbacks is None or (isinstance(callbacks, tuple) and not callbacks) else cls(callbacks)
@@ -73,18 +73,18 @@ class CallbackList(Callback):
             callback.set_params(params)
 
     def attach(self, model: Network, params: Mapping[str, Any]) -> None:
-        """Tell every callback whom it watches."""
+        """Give every callback its network and run."""
         self.set_model(model)
         self.set_params(params)
 
     def state_of_each(self) -> list[dict[str, Any]]:
-        """The states of all, with the names of their classes."""
+        """Return the states of all callbacks, with the names of their classes."""
         return [{"type": type(callback).__name__, "state": callback.state()} for callback in self.callbacks]
 
     def restore_each(self, states: Sequence[Mapping[str, Any]], place: str) -> None:
-        """Give each the state that was kept of one of its class; the first of a class that of the first.
+        """Restore each callback from the state of the same class, in order of occurrence.
 
-        Raises `CheckpointError`, which calls the states by `place`, where a callback cannot be in its state.
+        Raises `CheckpointError`, which refers to the states as `place`, if a callback fails to restore its state.
         """
         left = list(states)
         for callback in self.callbacks:
@@ -93,15 +93,15 @@ class CallbackList(Callback):
                 left.remove(own)
                 try:
                     callback.restore(own["state"])
-                except Exception as error:  # a callback of a user's own may fail in any way
+                except Exception as error:  # a custom callback may fail in any way
                     name = type(callback).__name__
                     raise CheckpointError(
-                        f"{place} holds a state of {name} that it cannot take: {type(error).__name__}: {error}"
+                        f"{place} holds a state of {name} that it cannot restore: {type(error).__name__}: {error}"
                     ) from error
 
 
 def _flat(given: Given) -> list[Callback]:
-    """The callbacks, those of lists within the list, too; made where they are given by name."""
+    """Flatten nested lists of callbacks, and instantiate those given by name."""
     if given is None:
         return []
     if isinstance(given, CallbackList):
@@ -115,17 +115,17 @@ def _flat(given: Given) -> list[Callback]:
             continue
         cure = ""
         if isinstance(callback, type) and issubclass(callback, Callback):
-            cure = f": make one, {callback.__name__}()"
+            cure = f": instantiate it, {callback.__name__}()"
         elif callable(callback) and not isinstance(callback, type):
-            cure = ": give a function to LambdaCallback, as LambdaCallback(on_epoch_end=function)"
+            cure = ": wrap a function in LambdaCallback, as LambdaCallback(on_epoch_end=function)"
         elif any(hasattr(callback, name) for name in HOOKS):
-            cure = ": derive its class from dnnkit.Callback, whose methods have the names that Keras gives them"
+            cure = ": derive its class from dnnkit.Callback, whose methods have the same names as in Keras"
         raise ConfigurationError(f"callbacks must be objects of class Callback, or names; got {shown(callback)}{cure}")
     return found
 
 
 def _overridden(callback: Callback) -> dict[str, Callable[..., None]]:
-    """Its methods that do something, by the newer of two names; raises an error for one that cannot be called."""
+    """Return the callback's own methods by their newer names; raise an error for one that cannot be called."""
     owner, found = type(callback).__name__, {}
     homes = [vars(home) for home in type(callback).__mro__ if home not in (Callback, object)]
     for name in [name for home in (vars(callback), *homes) for name in home if name[:3] == "on_"]:
@@ -139,7 +139,7 @@ def _overridden(callback: Callback) -> dict[str, Callable[..., None]]:
 
 
 def _is_inherited(name: str, method: Callable[..., None], owner: str) -> bool:
-    """Whether it is that of `Callback`, which does nothing; raises an error for one that cannot be called."""
+    """Whether it is the no-op of `Callback`; raise an error for a method that cannot be called."""
     check_hook(name, owner)
     if getattr(method, "__func__", None) is getattr(Callback, name):
         return True
@@ -151,7 +151,7 @@ def _is_inherited(name: str, method: Callable[..., None], owner: str) -> bool:
 
 
 def _together(name: str, methods: list[Callable[..., None]]) -> Callable[..., None]:
-    """One function that calls them all, with the arguments of that method."""
+    """Return a function that calls all of them."""
     if len(methods) == 1:
         return methods[0]
 

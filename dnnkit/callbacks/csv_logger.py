@@ -1,4 +1,4 @@
-"""One line an epoch, in a file that other programs read."""
+"""A callback that writes a line per epoch to a CSV file."""
 
 import os
 from collections.abc import Mapping
@@ -17,19 +17,19 @@ from dnnkit.settings import shown
 
 @CALLBACKS.named("CSVLogger")
 class CSVLogger(Callback):
-    """Write epoch (from 0), loss and metrics to a CSV file; every line is on disk as soon as its epoch ends.
+    """Write epoch (from 0), loss and metrics to a CSV file; each line is on disk as soon as its epoch ends.
 
-    What is first measured in a later epoch gets a column of its own; where something was not measured, nothing stands.
-    Where a fit goes on from a checkpoint, the file does, too: lines of epochs that are trained again are dropped.
+    A quantity first measured in a later epoch gets a new column; cells without a value are empty. When a fit resumes
+    from a checkpoint, lines of epochs that are trained again are dropped.
 
     Arguments:
-        filename: of the file.
-        separator: one character between two numbers.
-        append: add to what is there; else the file begins anew with each fit.
+        filename: path of the file.
+        separator: one character between values.
+        append: append to an existing file; by default, each fit starts a new one.
 
     Raises:
-        ConfigurationError: an argument cannot work; in `fit`, the file cannot be written. Where only a line cannot, on
-            a full disk, the log says so, and training goes on.
+        ConfigurationError: an argument is invalid; in `fit`, the file cannot be written. If only a later line cannot,
+            such as on a full disk, this is logged and training continues.
 
     Source: Keras.
     """
@@ -68,18 +68,18 @@ class CSVLogger(Callback):
             if self._columns and columns != self._columns and self.filename.is_file():
                 self._write_anew([columns, *self._rows(self._lines)[1:], row])
             else:
-                if self.filename.stat().st_size > self._size:  # another run's, or half a line
+                if self.filename.stat().st_size > self._size:  # lines of an earlier run, or a partial line
                     os.truncate(self.filename, self._size)
                 with self.filename.open("a", newline="", encoding="utf-8") as file:
                     file.write(self._text([row] if self._columns else [columns, row]))
             self._size = self.filename.stat().st_size
         except OSError as error:
-            remark(f"CSVLogger cannot write {self.filename}, training goes on: {error.strerror}")
+            remark(f"CSVLogger cannot write {self.filename}, training continues: {error.strerror}")
             return
         self._columns, self._lines = columns, self._lines + 1
 
     def _take(self, lines: int | None) -> None:
-        """Go on with the file as it is, or with so many lines of it."""
+        """Continue the existing file, or its first `lines` lines."""
         if not self.filename.is_file() or not (rows := self._rows(lines)):
             return
         self._columns, self._lines = rows[0], len(rows) - 1
@@ -88,14 +88,14 @@ class CSVLogger(Callback):
         self._size = len(text)
 
     def _rows(self, lines: int | None) -> list[list[str]]:
-        """The heading, and at most so many lines."""
-        import csv  # only who logs needs it
+        """Read the header and at most `lines` lines."""
+        import csv  # only this callback needs it
 
         try:
             with self.filename.open(newline="", encoding="utf-8") as file:
                 return list(islice(csv.reader(file, delimiter=self.separator), lines and lines + 1))
         except (UnicodeDecodeError, csv.Error) as error:
-            raise ConfigurationError(f"{self.filename} is no table that CSVLogger can add to: {error}") from error
+            raise ConfigurationError(f"{self.filename} is not a table that CSVLogger can append to: {error}") from error
 
     def _write_anew(self, rows: list[list[Any]]) -> None:
         width = len(rows[0])

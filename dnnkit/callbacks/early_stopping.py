@@ -1,4 +1,4 @@
-"""Stop when it no longer gets better."""
+"""Early stopping."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,21 +24,21 @@ STATE = record(
 class EarlyStopping(Callback):
     """End training after `patience` epochs without improvement of `monitor`.
 
-    `best`, `best_epoch` and `stopped_epoch` (None if it ran to the end) tell what happened.
+    `best`, `best_epoch` and `stopped_epoch` (None if training was not stopped) hold the outcome.
 
     Arguments:
-        monitor: the name in the logs of what is watched.
-        min_delta: an improvement of no more than this counts as none.
-        patience: epochs without improvement after which training ends.
-        verbose: 1 prints a line when it stops, and which weights come back.
-        mode: "min" or "max", of which less or more is better; "auto" as the metric says.
-        baseline: also a value that must be beaten: until it is, no improvement counts as one.
-        restore_best_weights: put the parameters of the best epoch back at the end, also when training ran to its last
-            epoch. True unless you say otherwise, unlike Keras.
-        start_from_epoch: epochs before this one are not looked at.
+        monitor: name in the logs of the monitored quantity, default "val_loss".
+        min_delta: improvements of at most this much do not count; default 0.
+        patience: number of epochs without improvement after which training ends; default 0.
+        verbose: 1 prints a line on stopping, and which weights are restored.
+        mode: "min" or "max", whether lower or higher is better; "auto" (default) asks the metric.
+        baseline: value to beat as well: until it is beaten, improvements do not reset the count.
+        restore_best_weights: restore the parameters of the best epoch at the end, also if training ran to its last
+            epoch. Default True, unlike in Keras.
+        start_from_epoch: ignore earlier epochs; default 0.
 
     Raises:
-        ConfigurationError: an argument cannot work; in `fit`, nothing of that name is measured.
+        ConfigurationError: an argument is invalid; in `fit`, nothing of that name is measured.
 
     Source: L. Prechelt, Early stopping - but when?, 1998; arguments as in Keras.
     """
@@ -65,7 +65,7 @@ class EarlyStopping(Callback):
 
     @property
     def best(self) -> float | None:
-        """The best value seen."""
+        """The best value so far."""
         return self._best.value
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
@@ -82,11 +82,11 @@ class EarlyStopping(Callback):
         if self._best.improves(value):
             self.best_epoch = epoch
             if self.restore_best_weights:
-                self._weights = dict(self.model.predicting_parameters)  # those that were measured
+                self._weights = dict(self.model.predicting_parameters)  # those that validation used
             if self.baseline is None or self._best.is_better(value, self.baseline):
                 self._waited = 0
                 return
-        if self._waited >= self.patience and epoch > 0:  # the first has nothing to be better than
+        if self._waited >= self.patience and epoch > 0:  # the first epoch has no predecessor to improve on
             self.stopped_epoch = epoch
             self.model.stop_training = True
 

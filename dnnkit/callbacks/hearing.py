@@ -1,4 +1,4 @@
-"""Evaluations and predictions that callbacks hear of; without any they are one call of the executable."""
+"""Evaluations and predictions with callbacks; without any, each is a single call of the executable."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,17 +19,17 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-_NUMBER = Expected("a number, as all logs are", _number)
+_NUMBER = Expected("a number, like all logs", _number)
 
 
 def params(samples: int, batch_size: int) -> dict[str, int]:
-    """What callbacks know of an evaluation or a prediction."""
+    """Return `Callback.params` of an evaluation or prediction."""
     steps = -(-samples // batch_size)
     return {"epochs": 1, "steps": steps, "samples": samples, "batch_size": batch_size, "verbose": 0}
 
 
 def after_callbacks(tell: Callable[[dict[str, Any]], None], logs: Mapping[str, float]) -> dict[str, float]:
-    """The logs after callbacks were told: what they put there is measured, too."""
+    """Call the callbacks and return the logs with their additions, checked to be numbers."""
     told: dict[str, Any] = dict(logs)
     tell(told)
     if told != logs:
@@ -41,7 +41,7 @@ def after_callbacks(tell: Callable[[dict[str, Any]], None], logs: Mapping[str, f
 def evaluate(
     net: Network, executable: Executable, data: Any, batch_size: int, callbacks: CallbackList
 ) -> dict[str, float]:
-    """Loss and metrics of data that the executable has loaded."""
+    """Evaluate loss and metrics of data loaded by the executable."""
     metrics, wants_batches = executable.program.metrics, callbacks.wants_test_batches
     rows = data.rows if isinstance(data, InParts) else len(data)
     batches = -(-rows // batch_size)
@@ -73,7 +73,7 @@ def predict(
     callbacks: CallbackList,
     arranged: Callable[[HostArray], Any],
 ) -> HostArray:
-    """Outputs (N, O) for checked samples; callbacks get those of each batch as `arranged` gives them."""
+    """Predict outputs (N, O) of checked samples; callbacks get each batch in the form of `arranged`."""
     callbacks.on_predict_begin({})
     if callbacks.wants_predict_batches:
         found = net.turns.read_once(

@@ -1,4 +1,4 @@
-"""A callback of functions."""
+"""A callback made of functions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,15 +11,14 @@ from dnnkit.settings import shown
 
 @CALLBACKS.named("LambdaCallback")
 class LambdaCallback(Callback):
-    """A callback of functions: `LambdaCallback(on_epoch_end=lambda epoch, logs: print(logs["loss"]))`.
+    """Callback made of functions: `LambdaCallback(on_epoch_end=lambda epoch, logs: print(logs["loss"]))`.
 
     Arguments:
-        functions: by the name of the method that each stands for, any of those of `Callback`, with its arguments and
-            without `self`; None for none.
+        functions: functions by the name of a method of `Callback`, with its arguments except `self`; None is ignored.
 
     Raises:
-        ConfigurationError: there is no such method, or what is given is no function; in `fit`, the function does not
-            take what it is called with.
+        UnknownName: there is no such method.
+        ConfigurationError: an argument is not a function; in `fit`, a function takes other arguments.
 
     Source: Keras.
     """

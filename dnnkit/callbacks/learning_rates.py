@@ -13,21 +13,21 @@ from dnnkit.settings import NOT_NEGATIVE, SHARE, or_none, shown
 
 
 class _OfLearningRate(Callback):
-    """Base of both: the rate is a number, and the logs of an epoch hold the one that it was trained with."""
+    """Base of both: requires a numeric rate, and logs the rate that an epoch was trained with."""
 
     @property
     def _rate(self) -> float:
         optimizer = self.model.optimizer
         if isinstance(optimizer.learning_rate, Schedule):
             raise ConfigurationError(
-                f"{type(self).__name__} sets the learning rate, and {shown(optimizer.learning_rate)} sets it for every "
-                f"update: give the optimizer a number, as {type(optimizer).__name__}(learning_rate=1e-3), or leave the "
-                "callback out"
+                f"{type(self).__name__} sets the learning rate, but {shown(optimizer.learning_rate)} sets it for every "
+                f"update: give the optimizer a number, as {type(optimizer).__name__}(learning_rate=1e-3), or leave out "
+                "the callback"
             )
         return float(optimizer.learning_rate)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._rate  # noqa: B018 - a schedule is refused before anything is trained
+        self._rate  # noqa: B018 - refuses a schedule before training
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
@@ -38,23 +38,23 @@ class _OfLearningRate(Callback):
 class ReduceLROnPlateau(_OfLearningRate):
     """Multiply the learning rate by `factor` after `patience` epochs without improvement of `monitor`.
 
-    It adds "learning_rate" to the logs: that with which the epoch was trained.
+    Adds "learning_rate" to the logs: the rate that the epoch was trained with.
 
     Arguments:
-        monitor: the name in the logs of what is watched.
-        factor: by which the rate is multiplied, at least 0 and below 1.
-        patience: epochs without improvement after which that is done.
-        verbose: 1 prints a line when it is.
-        mode: "min" or "max", of which less or more is better; "auto" as the metric says.
-        min_delta: an improvement of no more than this counts as none.
-        cooldown: epochs after a reduction in which none are counted.
-        min_lr: the rate goes no lower.
+        monitor: name in the logs of the monitored quantity, default "val_loss".
+        factor: factor of the reduction, in [0, 1); default 0.1.
+        patience: number of epochs without improvement before a reduction; default 10.
+        verbose: 1 prints a line per reduction.
+        mode: "min" or "max", whether lower or higher is better; "auto" (default) asks the metric.
+        min_delta: improvements of at most this much do not count; default 1e-4.
+        cooldown: number of epochs after a reduction that are not counted; default 0.
+        min_lr: lower bound of the rate; default 0.
 
     Raises:
-        ConfigurationError: an argument cannot work; in `fit`, nothing of that name is measured, or the optimizer's
+        ConfigurationError: an argument is invalid; in `fit`, nothing of that name is measured, or the optimizer's
             learning rate is a schedule.
 
-    Source: Keras, whose arguments and counting these are.
+    Source: Keras, for the arguments and the way of counting.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ReduceLROnPlateau(_OfLearningRate):
 
     @property
     def best(self) -> float | None:
-        """The best value seen."""
+        """The best value so far."""
         return self._best.value
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
@@ -116,19 +116,19 @@ class ReduceLROnPlateau(_OfLearningRate):
 
 @CALLBACKS.named("LearningRateScheduler")
 class LearningRateScheduler(_OfLearningRate):
-    """Set the learning rate before each epoch, by a function.
+    """Set the learning rate before each epoch by a function.
 
-    It adds "learning_rate" to the logs. For a rate of each update, which costs nothing, give the optimizer one of
+    Adds "learning_rate" to the logs. To set the rate for each update, at no cost, give the optimizer a schedule of
     `dnnkit.schedules`.
 
     Arguments:
-        schedule: `schedule(epoch, rate)`, or `schedule(epoch)`, gives the rate; epochs count from 0, `rate` is the one
-            in force.
-        verbose: 1 prints the rate of every epoch.
+        schedule: `schedule(epoch, rate)` or `schedule(epoch)` returns the rate; epochs are counted from 0, `rate` is
+            the current rate.
+        verbose: 1 prints the rate of each epoch.
 
     Raises:
-        ConfigurationError: the schedule takes something else; in `fit`, it gives no finite number of 0 or more, or the
-            optimizer's learning rate is a schedule.
+        ConfigurationError: the function takes other arguments; in `fit`, it does not return a finite number of at least
+            0, or the optimizer's learning rate is a schedule.
 
     Source: Keras.
     """
@@ -136,15 +136,15 @@ class LearningRateScheduler(_OfLearningRate):
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         if isinstance(schedule, Schedule):
             raise ConfigurationError(
-                f"LearningRateScheduler(schedule={shown(schedule)}): such a schedule counts updates, not epochs: give "
-                "it to the optimizer as learning_rate"
+                f"LearningRateScheduler(schedule={shown(schedule)}): this schedule counts updates, not epochs: give it "
+                "to the optimizer as learning_rate"
             )
         self.schedule = schedule
         self._takes_rate = takes(schedule, 2, if_unknown=False)
         if not self._takes_rate and not takes(schedule, 1):
             raise ConfigurationError(
-                f"LearningRateScheduler(schedule={shown(schedule)}): expected a function of the epoch and the rate, "
-                "schedule(epoch, rate), or of the epoch alone"
+                f"LearningRateScheduler(schedule={shown(schedule)}): expected a function of epoch and rate, "
+                "schedule(epoch, rate), or of the epoch only"
             )
         self.verbose = check_count("verbose", verbose, 0)
 
@@ -153,10 +153,10 @@ class LearningRateScheduler(_OfLearningRate):
         self._set_for: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102
-        if self._set_for == epoch:  # a fit that goes on within an epoch; the rate may follow from the one before
+        if self._set_for == epoch:  # resuming within an epoch must not apply the function twice
             return
         given = self.schedule(epoch, self._rate) if self._takes_rate else self.schedule(epoch)
-        rate = NOT_NEGATIVE.check(f"schedule({epoch}) gives {shown(given)}", given)
+        rate = NOT_NEGATIVE.check(f"schedule({epoch}) returns {shown(given)}", given)
         self.model.optimizer.learning_rate = rate
         self._set_for = epoch
         if self.verbose:

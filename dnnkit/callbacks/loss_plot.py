@@ -1,4 +1,4 @@
-"""A picture of the loss that grows while training goes on."""
+"""A plot of the loss, updated during training."""
 
 from collections.abc import Mapping
 from math import nan
@@ -14,11 +14,15 @@ from dnnkit.training.notebook import Cell, in_notebook
 
 @CALLBACKS.named("LossPlot")
 class LossPlot(Callback):
-    """Training and validation loss by epoch: live in a notebook, and as a file if `path` is given.
+    """Plot training and validation loss by epoch, live in a notebook, and to a file if `path` is given.
 
-    As a callback it does everything by itself. With your own training loop call `init()`, then `add(epoch, loss,
-    val_loss)` as often as you like, then `finish()`; the file is written every `every` epochs and at the end.
-    `label` says what is counted, if not epochs.
+    As a callback, it needs no further calls. In a custom training loop, call `init()`, then `add(epoch, loss,
+    val_loss)` any number of times, then `finish()`.
+
+    Arguments:
+        path: image file to write; None writes none.
+        every: update the plot every this many epochs, and at the end.
+        label: label of the horizontal axis, if it does not count epochs.
     """
 
     def __init__(self, path: str | Path | None = None, *, every: int = 1, label: str = "epoch") -> None:
@@ -34,7 +38,13 @@ class LossPlot(Callback):
         self._cell = Cell() if in_notebook() else None
 
     def add(self, epoch: int, loss: float, val_loss: float | None = None) -> None:
-        """Append a point to the curves."""
+        """Append a point to the curves.
+
+        Arguments:
+            epoch: horizontal position.
+            loss: training loss.
+            val_loss: validation loss, or None if it was not measured.
+        """
         self._epochs.append(epoch)
         self._losses.setdefault("training", []).append(float(loss))
         if val_loss is not None:
@@ -45,7 +55,7 @@ class LossPlot(Callback):
             self._draw()
 
     def finish(self) -> None:
-        """Draw the whole plot a last time."""
+        """Draw the complete plot."""
         if self._epochs:
             self._draw()
 

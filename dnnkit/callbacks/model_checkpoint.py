@@ -1,4 +1,4 @@
-"""Save while training."""
+"""A callback that saves the network during training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,24 +17,24 @@ from dnnkit.settings import FINITE, or_none, shown
 class ModelCheckpoint(Callback):
     """Save the network after every epoch, or only after the best so far.
 
-    A save is whole at any moment; the same path is replaced by each new one. To go on with a fit exactly where it
-    stopped, give `fit` a `checkpoint`.
+    Saves are atomic: a save at the same path is replaced only once the new one is complete. To resume a fit exactly,
+    pass `checkpoint` to `fit` instead.
 
     Arguments:
-        filepath: of the save, a folder; it may name the epoch (from 1) and the logs:
+        filepath: folder of the save; may contain the epoch (from 1) and logs as format fields:
             `"runs/{epoch:02d}-{val_loss:.2f}"`.
-        monitor: the name in the logs of what is watched, with `save_best_only`.
-        verbose: 1 prints a line for every save.
-        save_best_only: save only what is better than all before.
-        save_weights_only: write the parameters alone, as one safetensors file, by `save_weights`.
-        mode: "min" or "max", of which less or more is better; "auto" as the metric says.
-        save_freq: "epoch", or after so many batches; then training goes step by step, and the path may name the
-            `batch`, too.
-        initial_value_threshold: a value that the first save must beat, with `save_best_only`.
+        monitor: name in the logs of the monitored quantity, used with `save_best_only`.
+        verbose: 1 prints a line per save.
+        save_best_only: save only on improvement.
+        save_weights_only: write only the parameters, as a safetensors file (`save_weights`).
+        mode: "min" or "max", whether lower or higher is better; "auto" (default) asks the metric.
+        save_freq: "epoch" (default), or a number of batches; training then runs step by step, and the path may contain
+            `{batch}`.
+        initial_value_threshold: value that the first save must beat, used with `save_best_only`.
 
     Raises:
-        ConfigurationError: an argument cannot work; in `fit`, the path names what is not in the logs, or nothing of
-            the monitor's name is measured.
+        ConfigurationError: an argument is invalid; in `fit`, the path contains an unknown field, or nothing of the
+            monitor's name is measured.
         CheckpointError: the save cannot be written.
 
     Source: Keras.
@@ -61,7 +61,7 @@ class ModelCheckpoint(Callback):
         self._best = Best(monitor, mode, value=or_none(FINITE).of("initial_value_threshold", initial_value_threshold))
         self._epoch = self._batches = 0
         if self.save_freq != "epoch":
-            self.on_train_batch_end = self._count  # type: ignore[method-assign] # overridden only where it is wanted
+            self.on_train_batch_end = self._count  # type: ignore[method-assign] # overridden only if needed
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: D102
         self._batches = 0
@@ -80,7 +80,7 @@ class ModelCheckpoint(Callback):
             self._save({"epoch": self._epoch + 1, "batch": batch + 1}, logs or {})
 
     def _save(self, numbers: dict[str, int], logs: Logs) -> None:
-        """Save, unless only what is best is wanted and this is not."""
+        """Save, unless `save_best_only` is set and this is not an improvement."""
         when, what = f"Epoch {numbers['epoch']}", ""
         if self.save_best_only:
             value, best = self._best.seen(self, logs), self._best.value
@@ -95,8 +95,8 @@ class ModelCheckpoint(Callback):
             path = self.filepath.format(**{**logs, **numbers})
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise ConfigurationError(
-                f"ModelCheckpoint filepath {self.filepath!r} cannot be filled in ({error!r}); it may name "
-                f"{', '.join([*numbers, *logs])}"
+                f"ModelCheckpoint filepath {self.filepath!r} cannot be formatted ({error!r}); it may contain the "
+                f"fields {', '.join([*numbers, *logs])}"
             ) from error
         if self.save_weights_only:
             self.model.save_weights(path)

@@ -1,4 +1,4 @@
-"""What TensorBoard shows: files of events, written by its own package."""
+"""A callback that writes TensorBoard event files, using the tensorboard package."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from dnnkit.saves.schema import COUNT, record, taken, text
 from dnnkit.settings import shown
 
 _NUMBERS = count()
-"""Of event files, so that no two of a process have one name."""
+"""Counter that makes the names of a process's event files unique."""
 
 _FILE = record(
     {"file": text(r"events\.out\.tfevents\.[0-9A-Za-z_.-]{1,200}", "the name of an event file"), "size": COUNT}
@@ -30,25 +30,25 @@ STATE = record({"train": _FILE, "validation": _FILE})
 
 @CALLBACKS.named("TensorBoard")
 class TensorBoard(Callback):
-    """Write loss, metrics and learning rate for TensorBoard: `tensorboard --logdir logs` shows them while it trains.
+    """Write loss, metrics and learning rate for TensorBoard; `tensorboard --logdir logs` shows them during training.
 
-    The names are those of Keras: `train` and `validation` in the folder have `epoch_loss`, `epoch_accuracy`, ..., by
-    epoch, `train` also `epoch_learning_rate`; `validation` has `evaluation_loss_vs_iterations`, ..., by update.
+    Names are those of Keras: the folders `train` and `validation` have `epoch_loss`, `epoch_accuracy`, ... by epoch,
+    `train` also `epoch_learning_rate`; `validation` has `evaluation_loss_vs_iterations`, ... by update.
 
     Arguments:
         log_dir: the folder.
-        histogram_freq: after so many epochs, again and again, also histograms of all parameters; 0 for none.
-        update_freq: "epoch"; or after so many batches, again and again, `batch_loss`, ... by update, too, "batch" for
-            each: then training goes step by step.
-        others: arguments of Keras that ask for what is not written are an error, unless they are off.
+        histogram_freq: number of epochs between histograms of all parameters; 0 (default) for none.
+        update_freq: "epoch" (default); "batch" or a number of batches also writes `batch_loss`, ... by update, and
+            makes training run step by step.
+        others: Keras's arguments for what is not supported; an error unless they are off.
 
     Raises:
-        UnknownArgument: for those, with what there is instead.
-        ConfigurationError: an argument cannot work, or the package `tensorboard` is not installed.
-        CheckpointError: in `fit`, the folder cannot be written. Where only later numbers cannot, the log says so, and
-            training goes on.
+        UnknownArgument: an argument asks for something unsupported; the message says what to use instead.
+        ConfigurationError: an argument is invalid, or the package `tensorboard` is not installed.
+        CheckpointError: in `fit`, the folder cannot be written. If only later writes fail, this is logged and training
+            continues.
 
-    Source: Keras; the files are those of https://github.com/tensorflow/tensorboard.
+    Source: Keras; file format of https://github.com/tensorflow/tensorboard.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TensorBoard(Callback):
         freq = {"epoch": None, "batch": 1}[update_freq] if isinstance(update_freq, str) else update_freq
         self._every = 0 if freq is None else check_count("update_freq", freq)
         if self._every:
-            self.on_train_batch_end = self._write_batch  # type: ignore[method-assign] # only where it is wanted
+            self.on_train_batch_end = self._write_batch  # type: ignore[method-assign] # overridden only if needed
         _protocol()
         self._files = self._new_files()
 
@@ -116,22 +116,22 @@ class TensorBoard(Callback):
         try:
             self._files[name].write(step, numbers, histograms or {})
         except OSError as error:
-            remark(f"TensorBoard cannot write to {self.log_dir}, training goes on: {error.strerror}")
+            remark(f"TensorBoard cannot write to {self.log_dir}, training continues: {error.strerror}")
 
 
 class _EventFile:
-    """A file of events, made when it is first written to, and open only meanwhile."""
+    """An event file, created on the first write, and open only while writing."""
 
     def __init__(self, folder: Path, name: str = "", size: int = 0) -> None:
-        """A new one, or one that is there, of which so many bytes count."""
-        import socket  # `import dnnkit` should not take longer
+        """A new file, or the first `size` bytes of an existing one."""
+        import socket  # imported late to keep `import dnnkit` fast
 
         host = re.sub("[^0-9A-Za-z-]", "_", socket.gethostname())
         self.path = folder / (name or f"events.out.tfevents.{time.time():.0f}.{host}.{os.getpid()}.{next(_NUMBERS)}")
         self.size = min(size, self.path.stat().st_size) if self.path.exists() else 0
 
     def write(self, step: int, scalars: Mapping[str, float], histograms: Mapping[str, Any]) -> None:
-        """Add numbers and the distributions of arrays, by their names in TensorBoard."""
+        """Append numbers, and histograms of arrays, by their names in TensorBoard."""
         protocol, values = _protocol(), []
         for tag, number in scalars.items():
             values.append(protocol.Summary.Value(tag=tag, simple_value=number))
@@ -145,13 +145,13 @@ class _EventFile:
             protocol.RecordWriter(records).write(event.SerializeToString())
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
-            file.truncate(self.size)  # of half a record, or of what came after a checkpoint
+            file.truncate(self.size)  # drops a partial record, or what followed a checkpoint
             file.write(records.getvalue())
         self.size += len(records.getvalue())
 
 
 def _protocol() -> Any:
-    """What the package `tensorboard` has for who writes; `ConfigurationError` where it is not there."""
+    """Return the writer's parts of the package `tensorboard`; raise `ConfigurationError` if it is not installed."""
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary

@@ -1,4 +1,4 @@
-"""Stop when the loss is no longer a number."""
+"""A callback that stops training on a non-finite loss."""
 
 from math import isfinite
 
@@ -9,8 +9,8 @@ from dnnkit.callbacks.base import CALLBACKS, Callback, Logs
 class TerminateOnNaN(Callback):
     """End training at the end of the epoch in which the loss became NaN or infinite.
 
-    It looks once per epoch, where Keras looks after every batch, so that it costs nothing; the warning that `fit` gives
-    names the very step.
+    The check runs once per epoch, so it costs nothing; Keras checks after every batch. The warning that `fit` issues
+    names the step.
     """
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: D102

@@ -1,4 +1,4 @@
-"""The command line: one file a command."""
+"""The command line, one file per command."""
 
 import gc
 import io
@@ -47,21 +47,21 @@ def _print_version(asked: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Train dense neural networks at the speed of the machine."""
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line on standard error and exit status 2.
+    """Run the command line. Errors that the user can fix are one line on standard error, with exit status 2.
 
-    Ctrl-C ends it with 130, SIGTERM with 143. All of them are in docs/cli.md.
+    Ctrl-C exits with 130, SIGTERM with 143. docs/cli.md lists all exit statuses.
     """
     warnings.formatwarning = lambda message, *_, **__: f"dnnkit: warning: {message}\n"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a letter that it has not is a question mark, not a traceback
+            stream.reconfigure(errors="replace")  # print "?" for characters that the encoding lacks
     try:
         with _ending_on_signals(), _standard_output():
             if status := app(prog_name="dnnkit", standalone_mode=False):
@@ -83,7 +83,7 @@ def main() -> None:
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Exit status 130 for Ctrl-C, 143 for SIGTERM, and no other if a key is held or a shell sends it, too."""
+    """Exit with 130 on Ctrl-C and 143 on SIGTERM, also when the signal is sent repeatedly."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -93,8 +93,8 @@ def _ending_on_signals() -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit) as error:
         status = 130 if isinstance(error, KeyboardInterrupt) else error.code
         if status in (130, 143):
-            before = dict.fromkeys(before, signal.SIG_IGN)  # of Python's, while it ends, the first would be in force
-            gc.freeze()  # its last collection takes up to seconds of what a compiler has made
+            before = dict.fromkeys(before, signal.SIG_IGN)  # Python's own handlers would act on a repeated signal
+            gc.freeze()  # the collection at exit takes up to seconds on what a compiler has allocated
         sys.exit(status)
     finally:
         for number, handler in before.items():
@@ -103,7 +103,7 @@ def _ending_on_signals() -> Iterator[None]:
 
 @contextmanager
 def _standard_output() -> Iterator[None]:
-    """One line where it cannot be written to, be it at the end, when Python writes what it held back."""
+    """Report a standard output that cannot be written in one line, also when the final flush fails."""
     try:
         try:
             yield
@@ -115,6 +115,6 @@ def _standard_output() -> Iterator[None]:
             raise
         send_to_nowhere()
         if isinstance(error, BrokenPipeError):
-            sys.exit(141)  # as of a program that the signal ends
+            sys.exit(141)  # the status of a program killed by SIGPIPE
         typer.echo(f"dnnkit: cannot write to standard output: {error.strerror}", err=True)
         sys.exit(2)

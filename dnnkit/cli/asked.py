@@ -1,4 +1,4 @@
-"""What options of `dnnkit train` stand for, and whether they were given."""
+"""Options of `dnnkit train`: their values, and whether they were given."""
 
 from itertools import count
 from pathlib import Path
@@ -9,24 +9,24 @@ from dnnkit.errors import ConfigurationError
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether a parameter was given, and not left at its default."""
+    """Return whether a parameter was given explicitly."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
 
 def require_free(folder: Path, overwrite: bool, *, can_resume: bool = True) -> None:
-    """Raise `ConfigurationError` where the folder holds a run that is not to be replaced."""
+    """Raise `ConfigurationError` if the folder holds a run and `overwrite` is False."""
     from dnnkit.saves.folder import is_save
 
     if is_save(folder) and not overwrite:
-        go_on = f"go on with it by --resume {folder}, " if can_resume else ""
+        go_on = f"continue it with --resume {folder}, " if can_resume else ""
         raise ConfigurationError(
-            f"{folder} holds a run already: {go_on}replace it by --overwrite, or choose another folder"
+            f"{folder} holds a run already: {go_on}replace it with --overwrite, or choose another folder"
         )
 
 
 def units(hidden: list[str] | None) -> tuple[int, ...]:
-    """The sizes of hidden layers."""
+    """Return the sizes of the hidden layers: `["64,32"]` is (64, 32); the default is (128,)."""
     numbers = [number for item in hidden or ["128"] for number in item.split(",")]
     if any(not number.strip().isdecimal() or len(number) > 400 or int(number) == 0 for number in numbers):
         raise ConfigurationError(
@@ -36,6 +36,6 @@ def units(hidden: list[str] | None) -> tuple[int, ...]:
 
 
 def new_folder(name: str) -> Path:
-    """runs/digits, or the first of runs/digits-2, runs/digits-3, ... that is not there yet."""
+    """Return runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that does not exist."""
     candidates = (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in count(1))
     return next(folder for folder in candidates if not folder.exists())

@@ -1,4 +1,4 @@
-"""`dnnkit backends`: which backends work here, which is chosen, and why."""
+"""`dnnkit backends`: the usable backends, the chosen one, and the reason."""
 
 import os
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from typing import Any
 import typer
 
 EXAMPLES = ((784, 128, 10), 32), ((784, 4096, 4096, 10), 512)
-"""Widths and rows of a batch: one that trains faster on a processor, and one that does on any GPU."""
+"""Widths and batch rows of two examples: one that trains faster on a CPU, and one that trains faster on any GPU."""
 
 
 def backends() -> None:
-    """List the backends, say which one a network gets here, and why, and where compiled kernels are kept."""
+    """List the backends, the one that a network gets here and why, and the folder of compiled kernels."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -45,7 +45,7 @@ def backends() -> None:
 
 
 def _of_networks() -> Iterator[str]:
-    """What "auto" decides for some networks, and why: classifiers with ReLU and Adam."""
+    """Describe what "auto" decides for the examples: classifiers with ReLU and Adam."""
     from dnnkit.backends.choosing import choose
     from dnnkit.layers import Dense
     from dnnkit.losses import SparseCategoricalCrossentropy

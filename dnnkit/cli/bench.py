@@ -1,4 +1,4 @@
-"""`dnnkit bench`: measure activations, kernels, training steps, other libraries and random networks; compare two."""
+"""`dnnkit bench`: benchmarks of activations, kernels, training steps, other libraries and random networks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from dnnkit.bench.selection import Selection
 
 app = typer.Typer(
-    help="Measure what activations, kernels, training steps and other libraries cost.", no_args_is_help=True
+    help="Benchmark activations, kernels, training steps and other libraries; compare results.", no_args_is_help=True
 )
 
-Names = Annotated[list[str] | None, typer.Option(help="Repeat, or separate by commas.", show_default="all")]
+Names = Annotated[list[str] | None, typer.Option(help="Names; repeat, or separate by commas.", show_default="all")]
 Backends = Annotated[
     list[str] | None,
-    typer.Option("--backend", help="Repeat, or separate by commas.", show_default="all available"),
+    typer.Option("--backend", help="Backends; repeat, or separate by commas.", show_default="all available"),
 ]
-Quick = Annotated[bool, typer.Option("--quick", help="Fewer rounds and shorter training, within a minute.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer rounds and shorter training: under a minute.")]
 Json = Annotated[str | None, typer.Option(help="Write the results as JSON to this file; - is standard output.")]
 Csv = Annotated[str | None, typer.Option(help="Write the rows as CSV to this file; - is standard output.")]
 Report = Annotated[
-    Path | None, typer.Option(help="Write an HTML report to this file: sortable tables, plots, the machine.")
+    Path | None, typer.Option(help="Write an HTML report to this file: sortable tables, plots, machine description.")
 ]
-Full = Annotated[bool, typer.Option("--full", help="Print every table, not only what is read first.")]
+Full = Annotated[bool, typer.Option("--full", help="Print every table, not only the most important.")]
 Rounds = Annotated[int | None, typer.Option(help="Measurement rounds per case.", show_default="15, quick 7")]
 
 
@@ -34,12 +34,12 @@ Rounds = Annotated[int | None, typer.Option(help="Measurement rounds per case.",
 def activations(
     activation: Names = None,
     add: Annotated[
-        list[str] | None, typer.Option(help='Your own activation, "swish=x/(1+exp(-x))"; repeat for more.')
+        list[str] | None, typer.Option(help='A custom activation, "swish=x/(1+exp(-x))"; repeat for more.')
     ] = None,
     backend: Backends = None,
-    seeds: Annotated[int, typer.Option(help="Training runs per activation, to see the spread.")] = 5,
-    width: Annotated[int, typer.Option(help="Units per hidden layer of the network for the digits.")] = 128,
-    depth: Annotated[int, typer.Option(help="Hidden layers of the network for the digits.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Training runs per activation, to measure the spread.")] = 5,
+    width: Annotated[int, typer.Option(help="Units per hidden layer of the digits network.")] = 128,
+    depth: Annotated[int, typer.Option(help="Hidden layers of the digits network.")] = 1,
     epochs: Annotated[int | None, typer.Option(help="Epochs on the digits.", show_default="60, quick 25")] = None,
     rounds: Rounds = None,
     quick: Quick = False,
@@ -48,7 +48,7 @@ def activations(
     report: Report = None,
     full: Full = False,
 ) -> None:
-    """Measure activations on every backend: time per element, per training step, and until a task is learned.
+    """Measure activations on every backend: time per element, time per training step, and time to learn a task.
 
     Examples:
 
@@ -101,7 +101,7 @@ def kernels(
     report: Report = None,
     full: Full = False,
 ) -> None:
-    """Measure kernels as a share of the memory bandwidth and of the FLOP rate measured in the same run."""
+    """Measure kernels as fractions of the memory bandwidth and FLOP rate measured in the same run."""
     from dnnkit.bench import kernels as measured
     from dnnkit.errors import ConfigurationError
 
@@ -131,7 +131,7 @@ def step(
     report: Report = None,
     full: Full = False,
 ) -> None:
-    """Measure training steps of several networks on every backend, compared with the arithmetic floor."""
+    """Measure training steps of several networks on every backend, compared with their arithmetic lower bounds."""
     from dnnkit.bench import steps
 
     names, selection = steps.names(network), _selection(backend, quick, rounds)
@@ -142,20 +142,20 @@ def step(
 @app.command()
 def peers(
     peer: Names = None,
-    work: Annotated[list[str] | None, typer.Option(help="Workloads by name, 1 or 7a; see docs/speed.md.")] = None,
+    work: Annotated[list[str] | None, typer.Option(help="Workloads, such as 1 or 7a; see docs/speed.md.")] = None,
     rounds: Annotated[
         int | None, typer.Option(help="Processes per peer and workload.", show_default="5, quick 1")
     ] = None,
     data: Annotated[str, typer.Option(help="Training data: mnist or random.")] = "random",
     quick: Annotated[
-        bool, typer.Option("--quick", help="One process each, few samples, no variants: one to two minutes.")
+        bool, typer.Option("--quick", help="One process each, few samples, no variants: 1 to 2 minutes.")
     ] = False,
     json: Json = None,
     csv: Csv = None,
     report: Report = None,
     full: Full = False,
 ) -> None:
-    """Measure dnnkit and the other libraries that are installed (PyTorch, JAX, Keras, tinygrad, Thinc, ...)."""
+    """Measure dnnkit and other installed libraries: PyTorch, JAX, Keras, tinygrad, Thinc, ..."""
     from dnnkit.bench import peer_results as measured
     from dnnkit.network.checks import check_count
 
@@ -176,11 +176,11 @@ def peers(
 
 @app.command()
 def random(
-    count: Annotated[int, typer.Option(help="Networks.")] = 20,
-    seed: Annotated[int, typer.Option(help="Which networks: the same seed draws the same ones.")] = 0,
+    count: Annotated[int, typer.Option(help="Number of networks.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the networks: the same seed draws the same ones.")] = 0,
     peer: Annotated[
         list[str] | None,
-        typer.Option(help="Beside dnnkit; repeat, or separate by commas.", show_default="jax,torch"),
+        typer.Option(help="Libraries to compare with; repeat, or separate by commas.", show_default="jax,torch"),
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="Measurement rounds.", show_default="3, quick 1")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One round of shorter training.")] = False,
@@ -189,10 +189,10 @@ def random(
     report: Report = None,
     full: Full = False,
     markdown: Annotated[
-        str | None, typer.Option(help="Write Markdown with every column to this file, and a plot beside it.")
+        str | None, typer.Option(help="Write Markdown with every column to this file, and a plot next to it.")
     ] = None,
 ) -> None:
-    """Measure random dense networks beside JAX and PyTorch, where they are installed: the same steps by all.
+    """Measure random dense networks in dnnkit, JAX and PyTorch, where installed; all run the same training steps.
 
     Examples:
 
@@ -217,11 +217,11 @@ def random(
 @app.command()
 def compare(
     a: Annotated[Path, typer.Argument(help="Results written by `--json`.")],
-    b: Annotated[Path, typer.Argument(help="Later results of the same bench.")],
+    b: Annotated[Path, typer.Argument(help="Later results of the same benchmark.")],
     json: Json = None,
     full: Full = False,
 ) -> None:
-    """Compare two result files row by row: is B faster than A, slower, or indistinguishable?"""
+    """Compare two result files row by row: is B faster than A, slower, or within noise?"""
     from dnnkit.bench import compare, results
     from dnnkit.bench.terminal import show_table
 
@@ -248,7 +248,7 @@ def history(
     ] = None,
     json: Json = None,
 ) -> None:
-    """Show what changed from run to run: each result beside the one before it, and whether the machine is the same.
+    """Show changes from run to run: each result, the previous one, and whether the machine is the same.
 
     Examples:
 
@@ -268,7 +268,7 @@ def history(
         for line in runs.lines(changes):
             screen.print(line, highlight=False)
         if others:
-            typer.echo(f"{len(others)} JSON files are no results of `dnnkit bench` and are left out")
+            typer.echo(f"{len(others)} JSON files are not results of `dnnkit bench` and were skipped")
 
 
 def _selection(backend: list[str] | None, quick: bool, rounds: int | None) -> "Selection":

@@ -1,4 +1,4 @@
-"""`dnnkit compile`: compile ahead, for containers, CI images and clusters."""
+"""`dnnkit compile`: ahead-of-time compilation for containers, CI images and clusters."""
 
 from typing import Annotated
 
@@ -10,13 +10,13 @@ from dnnkit.cli.output import Speaker
 def compile_ahead(
     dtype: Annotated[str | None, typer.Option(help="float32 or float64.", show_default="both")] = None,
     backend: Annotated[
-        str | None, typer.Option(help="Which backend; see `dnnkit backends`.", show_default="DNNKIT_BACKEND or auto")
+        str | None, typer.Option(help="Backend; see `dnnkit backends`.", show_default="DNNKIT_BACKEND or auto")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Fill the cache of compiled kernels, so that no training on this kind of processor compiles any more.
+    """Fill the cache of compiled kernels, so that later training on this kind of processor compiles nothing.
 
-    The cache is in `$DNNKIT_CACHE_DIR`, else in the user's cache folder. It serves processors of the same kind.
+    The cache is in `$DNNKIT_CACHE_DIR`, or else in the user's cache folder. It serves processors of the same kind.
 
     Examples:
 
@@ -35,7 +35,7 @@ def compile_ahead(
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
     if os.environ.get("DNNKIT_CACHE_DIR"):
-        check_writable(cache_folder())  # elsewhere, nobody would find it
+        check_writable(cache_folder())  # a fallback folder would not be found by later runs
     say, chosen = Speaker(quiet), get_backend(backend)
     checked = None if dtype is None else check_dtype(dtype)
 
@@ -44,4 +44,4 @@ def compile_ahead(
             say(f"{part.dtype}: {part.what}, {part.seconds:.1f} s")
 
     seconds = sum(part.seconds for part in warm_up(checked, backend=chosen, say=tell))
-    say(f"backend {chosen.name}: all is compiled, after {seconds:.1f} s")
+    say(f"backend {chosen.name}: everything is compiled, after {seconds:.1f} s")

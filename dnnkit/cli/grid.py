@@ -1,4 +1,4 @@
-"""What `--grid` takes: settings of a network and of its optimizer, each with the values that are tried."""
+"""`--grid`: settings of a network and its optimizer, with the values to try."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -23,11 +23,11 @@ OF_ALL = {
     "dtype": "--dtype, the same for all networks",
     "backend": "--backend, the same for all networks",
 }
-"""What is no setting of a grid, and what to say instead."""
+"""Names that are not settings of a grid, and the options to use instead."""
 
 
 def hidden(text: str) -> tuple[int, ...]:
-    """The sizes of hidden layers: 128, or 256x128 for two."""
+    """Parse the sizes of hidden layers: 128, or 256x128 for two."""
     try:
         return units([text.replace("x", ",")])
     except DnnkitError:
@@ -35,7 +35,7 @@ def hidden(text: str) -> tuple[int, ...]:
 
 
 def number(text: str) -> Any:
-    """A number, a flag or none."""
+    """Parse a number, true, false or none."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -68,7 +68,7 @@ OF_NETWORK: Mapping[str, Callable[[str], Any]] = {
     "dropout": _dropout,
     "optimizer": _optimizer,
 }
-"""Settings of the network, and what makes a value of each from its text."""
+"""Settings of the network, and the function that parses a value of each."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ class Choice:
     """One combination of a grid.
 
     Attributes:
-        texts: what was typed of each setting, by name.
+        texts: the text of each setting, by name.
         hidden: sizes of hidden layers.
-        activation: of the hidden layers.
-        dropout: the share of each hidden layer's outputs that is dropped; 0 for no such layers.
-        optimizer: its name.
-        numbers: of the optimizer, by the names of its fields.
+        activation: activation of the hidden layers.
+        dropout: dropout rate after each hidden layer; 0 for no dropout layers.
+        optimizer: name of the optimizer.
+        numbers: settings of the optimizer, by field name.
     """
 
     texts: Mapping[str, str]
@@ -93,39 +93,39 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """As people read it."""
+        """The combination, as printed."""
         return " ".join(f"{name}={text}" for name, text in self.texts.items()) or "as given"
 
     def made_optimizer(self) -> Optimizer:
-        """The optimizer; raises `ConfigurationError` for what it does not have or cannot take."""
+        """Return the optimizer; raise `ConfigurationError` for settings that it does not have or accept."""
         kind = OPTIMIZERS.find(self.optimizer)
         own = settings_of(kind)
         for name in self.numbers:
             if name not in own:
                 raise ConfigurationError(
-                    f"--grid {name}: {self.optimizer} has no such setting, it has {', '.join(own)}; leave out the one "
-                    "or the other"
+                    f"--grid {name}: {self.optimizer} has no such setting; it has {', '.join(own)}; remove the setting "
+                    "or the optimizer from the grid"
                 )
         return kind(**self.numbers)
 
 
 def settings_of(kind: type[Optimizer]) -> list[str]:
-    """The settings of an optimizer that are numbers or flags."""
+    """Return the names of an optimizer's settings that are numbers or flags."""
     return [
         field.name for field in fields(kind) if field.init and field.name not in ("groups", "no_decay", "predict_with")
     ]
 
 
 def choices(given: Sequence[str], basis: Mapping[str, str]) -> list[Choice]:
-    """Every combination of what `--grid` names, in order, the last one varying fastest.
+    """Return every combination of a grid, in order, the last setting varying fastest.
 
     Arguments:
-        given: as typed, each "name=value,value".
+        given: the `--grid` options, each "name=value,value".
         basis: the text of each setting that the grid does not name.
 
     Raises:
-        UnknownName: a setting or a name that is a value is unknown.
-        ConfigurationError: no value, one that cannot be, a setting or a value that is there twice.
+        UnknownName: for an unknown setting, or an unknown name among its values.
+        ConfigurationError: for a missing or invalid value, or a setting or value given twice.
     """
     grid = parsed(given, basis)
     found = []
@@ -141,7 +141,7 @@ def choices(given: Sequence[str], basis: Mapping[str, str]) -> list[Choice]:
 
 
 def parsed(given: Sequence[str], basis: Mapping[str, str]) -> dict[str, list[str]]:
-    """The texts of each setting's values, all of which can be."""
+    """Return the texts of each setting's values, after checking them."""
     grid: dict[str, list[str]] = {}
     optimizers = [basis["optimizer"]]
     for item in given:
@@ -156,7 +156,7 @@ def parsed(given: Sequence[str], basis: Mapping[str, str]) -> dict[str, list[str
         typed, _, listed = item.partition("=")
         name = _setting(typed.strip(), settings, optimizers)
         if name in grid:
-            raise ConfigurationError(f"--grid {name} is there twice: give all its values at once, {name}=VALUE,VALUE")
+            raise ConfigurationError(f"--grid {name} is given twice: give all its values at once, {name}=VALUE,VALUE")
         tried = [text.strip() for text in listed.split(",")]
         if not all(tried):
             raise ConfigurationError(f"--grid {item!r} has an empty value: {FORM}")
@@ -169,13 +169,13 @@ def parsed(given: Sequence[str], basis: Mapping[str, str]) -> dict[str, list[str
 
 
 def _setting(given: str, settings: Iterable[str], optimizers: Iterable[str]) -> str:
-    """The name of a setting, in any spelling."""
+    """Return the canonical name of a setting; spelling variants are accepted."""
     for name in settings:
         if folded(name) == folded(given):
             return name
     for name, instead in OF_ALL.items():
         if folded(name) == folded(given):
-            raise ConfigurationError(f"--grid {given}: no setting of a grid; say {instead}")
+            raise ConfigurationError(f"--grid {given}: not a setting of a grid; use {instead}")
     if others := [name for name in OPTIMIZERS if given in settings_of(OPTIMIZERS[name])]:
         raise UnknownName(f"--grid {given}: {', '.join(optimizers)} has no such setting; {', '.join(others)} has")
     raise UnknownName(f"--grid: {unknown('setting', given, settings)}")

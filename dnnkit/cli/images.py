@@ -1,4 +1,4 @@
-"""Data sets of images in classes, and networks for them."""
+"""Data sets of images with class labels, and networks for them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def images_of(dataset: str) -> Any:
-    """The module of a data set of images in classes."""
+    """Return the module of an image data set; raise `ConfigurationError` for other data sets."""
     from dnnkit.datasets import DATASETS
 
     images = DATASETS.find(dataset)
     if not hasattr(images, "LARGEST_VALUE") or not hasattr(images, "CLASS_NAMES"):
-        raise ConfigurationError(f"data set {dataset!r} has no images in classes: train on it in Python instead")
+        raise ConfigurationError(f"data set {dataset!r} has no images with class labels: train on it in Python instead")
     return images
 
 
 def epochs_of(images: Any) -> int:
-    """Passes over the data unless anybody says otherwise."""
+    """Return the default number of epochs."""
     return int(getattr(images, "EPOCHS", 10))
 
 
@@ -38,19 +38,19 @@ def network_of(
     name: str | None = None,
     num_threads: int | None = None,
 ) -> "Sequential":
-    """A classifier of the images, compiled.
+    """Return a compiled classifier of the images.
 
     Arguments:
         images: the module of a data set.
-        hidden: units of each hidden layer.
-        activation: of the hidden layers.
-        optimizer: with its numbers.
-        seed: decides the first weights and the order of samples.
+        hidden: units per hidden layer.
+        activation: activation of the hidden layers.
+        optimizer: the optimizer with its settings.
+        seed: seed of the initial weights and the order of samples.
         dtype: "float32" or "float64".
-        backend: by name; None for the one in force.
-        dropout: the share of each hidden layer's outputs that is dropped; 0 for no such layers.
-        name: of the network, if it shall have one.
-        num_threads: that it may have; None for the backend's choice.
+        backend: name of the backend; None for the current one.
+        dropout: dropout rate after each hidden layer; 0 for no dropout layers.
+        name: name of the network, or None.
+        num_threads: maximum number of threads; None for the backend's choice.
     """
     from dnnkit.layers import Dense, Dropout, Flatten, Rescaling
     from dnnkit.network.sequential import Sequential

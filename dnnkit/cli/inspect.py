@@ -1,4 +1,4 @@
-"""`dnnkit inspect`: what a saved network is, and how a training step of it runs here."""
+"""`dnnkit inspect`: the layers of a saved network, and how a training step runs here."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,18 +10,14 @@ from dnnkit.cli.output import json_output
 
 def inspect(
     run: Annotated[Path, typer.Argument(help="A run folder, as `dnnkit train` or `net.save` writes it.")],
-    batch_size: Annotated[
-        int | None, typer.Option(help="Rows of a step.", show_default="that of the run, else 32")
-    ] = None,
-    backend: Annotated[str | None, typer.Option(help="Where to compute; see `dnnkit backends`.")] = None,
-    schedule: Annotated[
-        bool, typer.Option("--schedule", help="Also tell what each worker does, instruction by instruction.")
-    ] = False,
-    json: Annotated[str | None, typer.Option(help="Write all as JSON to this file; - is standard output.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows per step.", show_default="the run's, else 32")] = None,
+    backend: Annotated[str | None, typer.Option(help="Backend; see `dnnkit backends`.")] = None,
+    schedule: Annotated[bool, typer.Option("--schedule", help="Also print each worker's instructions.")] = False,
+    json: Annotated[str | None, typer.Option(help="Also write as JSON to this file; - is standard output.")] = None,
 ) -> None:
-    """Show the layers of a saved network, how a step of its training is partitioned, and how long each part takes.
+    """Show the layers of a saved network, the partition of a training step, and the time of each part.
 
-    A copy trains some steps on random numbers, at learning rates of 0; the run stays as it is.
+    A copy trains some steps on random numbers with learning rates of 0; the run is not changed.
 
     Examples:
 
@@ -40,10 +36,10 @@ def inspect(
         result.update(asdict(found))
         typer.echo(str(found))
         if schedule:
-            typer.echo("\n" + (found.step.schedule or "There is no schedule: the backend goes stage by stage."))
+            typer.echo("\n" + (found.step.schedule or "No schedule: the backend runs stage by stage."))
 
 
 def _recorded(execution: str) -> int | None:
-    """The batch size that the run was trained with, where it says so."""
+    """Return the batch size recorded in the run, or None."""
     size = execution.rpartition("@")[2]
     return int(size) if size.isdecimal() else None

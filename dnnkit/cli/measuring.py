@@ -1,4 +1,4 @@
-"""What the commands of `dnnkit bench` have in common: the files that are written, the tables that are shown."""
+"""Shared parts of the `dnnkit bench` commands: output files and tables."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def listed(names: list[str] | None) -> list[str] | None:
-    """The names of an option that may be repeated, each a list separated by commas."""
+    """Return the names of a repeatable option, each of which may be a comma-separated list."""
     return [name.strip() for item in names for name in item.split(",")] if names else None
 
 
@@ -34,14 +34,14 @@ def measuring(
     *,
     full: bool = False,
 ) -> Iterator[tuple["Results", "Stage"]]:
-    """The block measures; then the tables are shown and the files written, which are opened before it.
+    """Measure in the block, then show the tables and write the files. The files are opened before measuring.
 
     Arguments:
-        kind: which bench.
-        selection: its backends and effort, where it has any.
-        settings: what else was chosen, by name.
-        json, csv, report, markdown: where to write; "-" is standard output.
-        full: whether every table is shown, and not only what is read first.
+        kind: name of the bench.
+        selection: its backends and effort, if it has any.
+        settings: other settings, by name.
+        json, csv, report, markdown: files to write; "-" is standard output.
+        full: whether to show every table, or only the most important ones.
     """
     from time import perf_counter
 
@@ -59,7 +59,7 @@ def measuring(
     ]
     if len(targets) > 1:
         raise ConfigurationError(f"{' and '.join(targets)}: only one of them can be standard output")
-    if report is not None:  # said before hours of measuring
+    if report is not None:  # fail before hours of measuring
         require("plot", f"the report {report}")
     described = dict(settings)
     if selection is not None:
@@ -92,7 +92,7 @@ def measuring(
 
 
 def console() -> "Console":
-    """Without a terminal, lines are wide enough for the tables."""
+    """Return a console; without a terminal, lines are wide enough for the tables."""
     from rich.console import Console
 
     console = Console()

@@ -1,4 +1,4 @@
-"""Options of networks that several commands have, as typer takes them."""
+"""Options of networks that several commands share, as Typer annotations."""
 
 from typing import Annotated
 
@@ -8,9 +8,7 @@ from dnnkit.cli import completion
 
 Optimizer = Annotated[
     str,
-    typer.Option(help="Optimizer, by name: sgd, rmsprop, adam, adamw, ...", autocompletion=completion.optimizers),
+    typer.Option(help="Optimizer: sgd, rmsprop, adam, adamw, ...", autocompletion=completion.optimizers),
 ]
-LearningRate = Annotated[float | None, typer.Option(help="Step of the optimizer.", show_default="the optimizer's own")]
-BatchSize = Annotated[
-    int | None, typer.Option(help="Samples between two updates.", show_default="32, or all for lbfgs")
-]
+LearningRate = Annotated[float | None, typer.Option(help="Learning rate.", show_default="the optimizer's default")]
+BatchSize = Annotated[int | None, typer.Option(help="Samples per update.", show_default="32, or all for lbfgs")]

@@ -1,4 +1,4 @@
-"""What commands write besides their messages: JSON or other text, to a file or to standard output."""
+"""What commands write: messages, and JSON or other text, to a file or to standard output."""
 
 import json
 import logging
@@ -17,13 +17,13 @@ log = logging.getLogger("dnnkit")
 
 
 class Speaker:
-    """Says what a command does, until nobody can hear it any more: the work goes on."""
+    """Print progress messages; if standard output breaks, stop printing and let the work continue."""
 
     def __init__(self, is_quiet: bool) -> None:
         self._is_silent = is_quiet
 
     def __call__(self, text: str) -> None:
-        """A line on standard output."""
+        """Print a line on standard output."""
         if self._is_silent:
             return
         try:
@@ -31,11 +31,11 @@ class Speaker:
         except OSError as error:
             self._is_silent = True
             send_to_nowhere()
-            log.warning("dnnkit: nothing more is said, the work goes on: %s", error)
+            log.warning("dnnkit: cannot write to standard output (%s): the work continues without messages", error)
 
 
 def send_to_nowhere() -> None:
-    """Let standard output lose what is written to it from now on, and what Python still holds back."""
+    """Redirect standard output to the null device, including what Python has buffered."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
@@ -43,22 +43,22 @@ def send_to_nowhere() -> None:
 
 @contextmanager
 def json_output(target: str | None) -> Iterator[dict[str, Any]]:
-    """A dictionary to fill in; it is written when the block ends well. `-` stands for standard output.
+    """Yield a dictionary to fill in, and write it as JSON if the block succeeds. `-` is standard output.
 
-    The target is tried before the block runs, so that no work is done in vain; while `-` is the target, all else that
+    The target is checked before the block runs, so that no work is lost to a bad path. With `-`, everything else that
     is printed goes to standard error.
     """
     result: dict[str, Any] = {}
     with text_output(target) as parts:
         yield result
-        from dnnkit.saves.serialization import without_nan  # `dnnkit --help` does without NumPy
+        from dnnkit.saves.serialization import without_nan  # `dnnkit --help` does not import NumPy
 
         parts.append(json.dumps(without_nan(result), indent=1, allow_nan=False))
 
 
 @contextmanager
 def text_output(target: str | None) -> Iterator[list[str]]:
-    """A list of texts to fill in, written like `json_output`'s dictionary, a line end after them."""
+    """Yield a list of texts to fill in; it is written as in `json_output`, followed by a line end."""
     parts: list[str] = []
     if target is None:
         yield parts
@@ -68,7 +68,7 @@ def text_output(target: str | None) -> Iterator[list[str]]:
         print("".join(parts))
     else:
         path = as_path(target)
-        if os.path.isdir(path) or not os.path.isdir(path.absolute().parent):  # which raise nothing for long names
+        if os.path.isdir(path) or not os.path.isdir(path.absolute().parent):  # unlike Path.is_dir, never raises
             raise ConfigurationError(f"cannot write {path}: expected a file in a folder that exists")
         check_writable(path.absolute().parent)
         yield parts

@@ -1,4 +1,4 @@
-"""`dnnkit predict`: ask a trained network."""
+"""`dnnkit predict`: predictions of a trained network or estimator."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,29 +13,28 @@ def predict(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Samples: .npy, .npz with one array, or .csv of numbers, one per line. For a run on a table: a table, "
-            "whose columns are found by name."
+            help="Samples: .npy, .npz with one array, or .csv of numbers, one sample per line. For a run on a table: a "
+            "table, whose columns are matched by name."
         ),
     ],
-    backend: Annotated[str | None, typer.Option(help="Where to compute; see `dnnkit backends`.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Backend; see `dnnkit backends`.")] = None,
     json: Annotated[
         str | None, typer.Option(help="Write predictions as JSON to this file; - is standard output.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write predictions to this file, .csv or .npz.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write predictions to this .csv or .npz file.")] = None,
     delimiter: Annotated[
-        str | None, typer.Option(help="What stands between cells of a table.", show_default="found out")
+        str | None, typer.Option(help="Separator of cells in a table.", show_default="detected")
     ] = None,
-    decimal: Annotated[
-        str | None, typer.Option(help="What stands before fractions in a table.", show_default="found out")
-    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark in a table.", show_default="detected")] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Of a table, such as latin-1.", show_default="its mark, or utf-8")
+        str | None, typer.Option(help="Text encoding of a table, such as latin-1.", show_default="its BOM, or utf-8")
     ] = None,
     missing: Annotated[
-        list[str] | None, typer.Option(help="A cell of a table that stands for no value, beside empty ones, NA, ....")
+        list[str] | None,
+        typer.Option(help="Text of a missing value in a table, in addition to empty cells, NA, ...; repeat for more."),
     ] = None,
 ) -> None:
-    """Print what a network predicts for each sample of a file: class and probability, or its outputs.
+    """Print the prediction for each sample of a file: class and probability, or the outputs.
 
     Examples:
 

@@ -1,4 +1,4 @@
-"""What a network of a save folder predicts for the numbers of a file."""
+"""`dnnkit predict` for a network: samples are read from a file of numbers."""
 
 import warnings
 import zlib
@@ -19,11 +19,11 @@ from dnnkit.saves.loading import load_network
 from dnnkit.tables.numpy_files import read_arrays
 
 LARGEST_CSV, LARGEST_ARRAY = 64 << 20, 512 << 20
-"""Bytes of a file of samples, unless DNNKIT_LARGEST_FILE says otherwise; two letters of CSV become eight bytes."""
+"""Largest file of samples in bytes, unless DNNKIT_LARGEST_FILE is set; two characters of CSV become eight bytes."""
 
 
 def predictions_of_samples(run: Path, file: Path, backend: str | None) -> Predictions:
-    """What the network of a save folder predicts for the numbers of a file."""
+    """Return the predictions of a saved network for the samples of a file."""
     net = load_network(run, backend, None)
     assert net.input_shape is not None
     outputs = net.predict(_fit_shape(read_samples(file), net.input_shape))
@@ -34,7 +34,7 @@ def predictions_of_samples(run: Path, file: Path, backend: str | None) -> Predic
 
 
 def read_samples(file: Path) -> NDArray[Any]:
-    """The array of numbers in a file; raises `DataError` if there is none."""
+    """Read the array of numbers in a file; raise `DataError` if there is none."""
     if file.suffix not in (".npy", ".npz", ".csv"):
         raise DataError(f"{file} ends in {file.suffix or 'nothing'}: expected .npy, .npz or .csv")
     try:
@@ -56,12 +56,12 @@ def _read_csv(file: Path) -> NDArray[Any]:
         TextIOWrapper(opened, encoding="utf-8-sig") as lines,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore", UserWarning)  # that it is empty is said better by the caller
+        warnings.simplefilter("ignore", UserWarning)  # the caller reports an empty file
         return np.loadtxt(lines, delimiter=",", ndmin=2)
 
 
 def _read_numpy(file: Path) -> NDArray[Any]:
-    """Of .npy and .npz; NumPy knows one from the other by its content."""
+    """Read .npy or .npz; NumPy distinguishes them by their content."""
     arrays = read_arrays(file, largest(LARGEST_ARRAY), "biuf")
     if len(arrays) != 1:
         names = ", ".join(name[:40] for name in islice(arrays, 5))
@@ -70,7 +70,7 @@ def _read_numpy(file: Path) -> NDArray[Any]:
 
 
 def _fit_shape(samples: NDArray[Any], input_shape: tuple[int, ...]) -> NDArray[Any]:
-    """One sample alone, and samples written as flat rows, are understood."""
+    """Reshape a single sample, or samples given as flat rows, to a batch of the input shape."""
     if samples.shape in (input_shape, (prod(input_shape),)):
         return samples.reshape(1, *input_shape)
     if samples.ndim == 2 and samples.shape[1] == prod(input_shape):

@@ -1,4 +1,4 @@
-"""`dnnkit predict RUN table.csv`: what an estimator says of the rows of a table, whose columns are found by name."""
+"""`dnnkit predict RUN table.csv`: predictions of an estimator for the rows of a table; columns are matched by name."""
 
 from pathlib import Path
 from typing import Any
@@ -18,39 +18,39 @@ from dnnkit.tables.table import Table
 
 
 def is_run_on_table(run: Path) -> bool:
-    """Whether a run folder has an estimator, and not a network alone; raises `CheckpointError` if it is no save."""
+    """Return whether a run folder holds an estimator; raise `CheckpointError` if it is not a save."""
     return NAME in read_files(as_path(run))
 
 
 def predictions_of_table(run: Path, file: Path, backend: str | None, options: TextOptions) -> Predictions:
-    """What the estimator of a run folder predicts for a table; what is odd about that is said on standard error."""
+    """Return the estimator's predictions for a table; print notes about the table on standard error."""
     estimator = load_estimator(run, backend=backend)
     table = read_table(file, options)
     if estimator.encoder_ is None or not hasattr(estimator.encoder_, "transform_and_tell"):
-        raise CheckpointError(f"{run} has no encoder of tables: predict in Python, by dk.load_estimator({str(run)!r})")
+        raise CheckpointError(f"{run} has no encoder of tables: predict in Python with dk.load_estimator({str(run)!r})")
     return predict(estimator, _arranged(estimator, table), run)
 
 
 def _arranged(estimator: Any, table: Table) -> Table:
-    """The columns that the estimator was trained on, in their order; says what else there is."""
+    """Return the columns that the estimator was trained on, in their order; report the other ones."""
     encoder = estimator.encoder_
     arranged: Table = encoder.arranged(table)
     known = set(arranged.names)
     others = [name for name in table.names if name not in known]
     if others:
-        typer.echo(f"ignored, for training had no such columns: {listed(others)}", err=True)
+        typer.echo(f"ignored, not among the columns of the training: {listed(others)}", err=True)
     for note in encoder.transform_and_tell(arranged)[1]:
         typer.echo(str(note), err=True)
     return arranged
 
 
 def predict(estimator: Any, table: Table, run: Path) -> Predictions:
-    """Classes with their probabilities, or values."""
+    """Return classes with their probabilities, or values."""
     if not hasattr(estimator, "classes_"):
         values = np.asarray(estimator.predict(table))
         values = values[:, None] if values.ndim == 1 else values
         return Predictions(tuple(targets_of(run, values.shape[1])), values)
     probabilities = np.asarray(estimator.predict_proba(table))
-    if estimator.predict(table.take([0])).ndim == 2:  # several labels per row, each with a probability of its own
+    if estimator.predict(table.take([0])).ndim == 2:  # several labels per row, each with its probability
         return Predictions(tuple(targets_of(run, probabilities.shape[1])), probabilities)
     return Predictions(tuple(targets_of(run, 1)), probabilities, estimator.classes_)

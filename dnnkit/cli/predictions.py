@@ -1,4 +1,4 @@
-"""What was predicted, as people read it and as files hold it."""
+"""Predictions, as printed and as written to files."""
 
 import csv
 import io
@@ -16,18 +16,18 @@ from dnnkit.files import check_writable, replace_all
 from dnnkit.tables.summary import printable
 
 WIDEST = 40
-"""Letters of a class in the table of predictions."""
+"""Maximum width of a class name in the printed predictions."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What was predicted for some rows.
+    """Predictions for some rows.
 
     Attributes:
-        names: what was predicted; of classes, one name.
+        names: names of the targets; a single one for classes.
         outputs: (N, K) probabilities or values.
-        classes: that of each column of outputs; None of values.
-        is_titled: whether the names are the user's own, and head what is printed.
+        classes: the class of each column of outputs; None for values.
+        is_titled: whether the names are the user's and are printed as headings.
     """
 
     names: tuple[str, ...]
@@ -37,11 +37,11 @@ class Predictions:
 
     @property
     def chosen(self) -> NDArray[Any] | None:
-        """The most probable class of each row; None of values."""
+        """The most probable class of each row; None for values."""
         return None if self.classes is None else self.classes[self.outputs.argmax(axis=1)]
 
     def lines(self) -> Iterator[str]:
-        """For people, one line a row."""
+        """Yield the printed text, one line per row."""
         if (chosen := self.chosen) is not None:
             words = [printable(str(each)[:WIDEST]) for each in chosen.tolist()]
             title = printable(self.names[0][:WIDEST])
@@ -56,7 +56,7 @@ class Predictions:
             yield f"{number:6d}  " + "  ".join(f"{value:.6g}" for value in row)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return JSON values."""
         found: dict[str, Any] = {"predictions": self.outputs.tolist()}
         if (chosen := self.chosen) is not None and self.classes is not None:
             found["classes"] = chosen.tolist()
@@ -67,7 +67,7 @@ class Predictions:
         return found
 
     def to_csv(self) -> bytes:
-        """As CSV, with a line of names: the class and the probability of each, or the values."""
+        """Return CSV with a header: the class and each class's probability, or the values."""
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         chosen, classes = self.chosen, self.classes
@@ -81,7 +81,7 @@ class Predictions:
         return text.getvalue().encode()
 
     def to_npz(self) -> bytes:
-        """As an archive of arrays."""
+        """Return the content of an .npz file."""
         arrays = {"predictions": self.outputs}
         if (chosen := self.chosen) is not None and self.classes is not None:
             arrays |= {"classes": _plain(chosen), "class_names": _plain(self.classes)}
@@ -91,16 +91,16 @@ class Predictions:
 
 
 def _plain(classes: NDArray[Any]) -> NDArray[Any]:
-    """Classes as NumPy writes them without pickle: objects as text."""
+    """Convert classes to a dtype that NumPy writes without pickle: objects become text."""
     return classes.astype(str) if classes.dtype.kind == "O" else classes
 
 
 FORMATS = {".csv": Predictions.to_csv, ".npz": Predictions.to_npz}
-"""Of --out, by the end of the file's name."""
+"""Writers for --out, by file suffix."""
 
 
 def check_out(out: Path | None) -> None:
-    """Raise `ConfigurationError` for a file that predictions cannot be written to, before there are any."""
+    """Raise `ConfigurationError`, before anything is computed, if predictions cannot be written to a file."""
     if out is None:
         return
     if out.suffix.lower() not in FORMATS:
@@ -111,7 +111,7 @@ def check_out(out: Path | None) -> None:
 
 
 def tell(predictions: Predictions, result: dict[str, Any], out: Path | None) -> None:
-    """Print predictions, and hand them to the JSON and the file that were asked for."""
+    """Print predictions; add them to the JSON result and write the requested file."""
     result |= predictions.to_json()
     if out is not None:
         replace_all({out: FORMATS[out.suffix.lower()](predictions)})

@@ -1,4 +1,4 @@
-"""What `dnnkit train` was asked for, kept in the run folder: `--resume` takes it from there."""
+"""The options of a `dnnkit train` run, saved in its folder so that `--resume` can read them."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +30,7 @@ RUN = record(
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Everything that decides the numbers of a run; of one that was kept, `backend` is the one that ran."""
+    """Everything that determines a run's results. In a saved run, `backend` is the one that computed it."""
 
     dataset: str
     hidden: tuple[int, ...]
@@ -44,19 +44,19 @@ class RunOptions:
     backend: str | None
 
     def to_files(self) -> dict[str, bytes]:
-        """What a checkpoint keeps besides."""
+        """Return the file that checkpoints keep in addition to their own."""
         return {FILE: to_json(asdict(self))}
 
     @classmethod
     def of_run(cls, folder: Path) -> "RunOptions":
-        """Those of the run in a folder; raises `CheckpointError` where there is none."""
+        """Read the options of the run in a folder; raise `CheckpointError` if it holds none."""
         files = read_files(folder)
         if "estimator.json" in files:
-            raise CheckpointError(f"{folder} is a run on a table, whose training is not resumed: train again")
+            raise CheckpointError(f"{folder} is a run on a table, and these cannot be resumed: train again")
         if FILE not in files:
             raise CheckpointError(
-                f"{folder} is a save, but no run of `dnnkit train` that can be resumed: load it in Python, by "
-                f"dk.load({str(folder)!r}), and call fit"
+                f"{folder} is a save, but not a run of `dnnkit train` that can be resumed: load it in Python with "
+                f"dk.load({str(folder)!r}) and call fit"
             )
         values = read(files, FILE, RUN, str(folder))
         state = read(files, "state.json", STATE, str(folder))
@@ -64,7 +64,7 @@ class RunOptions:
 
 
 def place_of_run(folder: Path) -> str:
-    """Where the run in a folder stands, in words."""
+    """Describe how far the run in a folder has come."""
     files = read_files(folder)
     fit, state = (read(files, f"{name}.json", kind, str(folder)) for name, kind in (("fit", FIT), ("state", STATE)))
     within = f"in epoch {fit['epoch'] + 1}, after step {state['position']:,} of {state['steps']:,}"

@@ -1,4 +1,4 @@
-"""`dnnkit sweep`: many networks on one data set, trained together and ranked."""
+"""`dnnkit sweep`: train many networks on one data set together, and rank them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dnnkit.cli.sweep_options import SweepOptions
 
 WHILE_RESUMED = ("resume", "workers", "quiet", "json")
-"""Options that may be given beside --resume."""
+"""Options that may be given together with --resume."""
 
 
 def sweep(
@@ -33,75 +33,76 @@ def sweep(
     grid: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=VALUE,VALUE: a setting and what is tried of it; repeat for more. NAME is hidden (two layers: "
+            help="NAME=VALUE,VALUE: a setting and the values to try; repeat for more. NAME is hidden (two layers: "
             "256x128), activation, dropout, optimizer, or a setting of the optimizer, such as learning_rate.",
             show_default="none",
         ),
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(help="Train each network once for each fold.", show_default="one part of five is held out"),
+        typer.Option(help="Train each network once per fold.", show_default="one fifth of the data is held out"),
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Divide the data so often, with other seeds.")] = 1,
-    hidden: Annotated[str, typer.Option(help="Units of the hidden layers, where the grid does not say.")] = "128",
+    repeats: Annotated[int, typer.Option(help="Repetitions with other divisions of the data and seeds.")] = 1,
+    hidden: Annotated[str, typer.Option(help="Units of the hidden layers, unless in the grid.")] = "128",
     activation: Annotated[
-        str, typer.Option(help="Activation of the hidden layers.", autocompletion=completion.activations)
+        str,
+        typer.Option(
+            help="Activation of the hidden layers, unless in the grid.", autocompletion=completion.activations
+        ),
     ] = "relu",
     optimizer: Optimizer = "adam",
     learning_rate: LearningRate = None,
     batch_size: BatchSize = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data, at most.", show_default="60 for digits, else 10")
+        int | None, typer.Option(help="Maximum number of epochs.", show_default="60 for digits, else 10")
     ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
-            help="End a network after so many epochs without a better loss on what it holds out.", show_default="never"
+            help="Stop a network after this many epochs without a better held-out loss.", show_default="never"
         ),
     ] = None,
     halving: Annotated[
         int | None,
         typer.Option(
             metavar="FACTOR",
-            help="Stop all but the best of so many after 1 epoch, after FACTOR, FACTOR² ...: successive halving.",
-            show_default="all are trained to the end",
+            help="Successive halving: after 1, FACTOR, FACTOR², ... epochs keep only the best of each FACTOR networks.",
+            show_default="off: all train to the end",
         ),
     ] = None,
     metric: Annotated[
         str,
-        typer.Option(
-            help="What the ranking is by: loss or accuracy.", autocompletion=completion.one_of("loss", "accuracy")
-        ),
+        typer.Option(help="Rank by loss or accuracy.", autocompletion=completion.one_of("loss", "accuracy")),
     ] = "loss",
-    seed: Annotated[int, typer.Option(help="Decides the parts of the data and initial weights.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the division of the data and the initial weights.")] = 0,
     dtype: Annotated[
         str, typer.Option(help="float32 or float64.", autocompletion=completion.one_of("float32", "float64"))
     ] = "float32",
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Where to compute; see `dnnkit backends`.",
+            help="Backend; see `dnnkit backends`.",
             show_default="DNNKIT_BACKEND or auto",
             autocompletion=completion.backends,
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Networks trained at the same time.", show_default="processors")
+        int | None, typer.Option(help="Networks trained at the same time.", show_default="number of processors")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder, which holds no run yet.", show_default="a new one in runs/"),
+        typer.Option(help="Run folder; it may not hold a run yet.", show_default="a new one in runs/"),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the sweep in this folder, as it was begun.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the sweep in this folder with its options.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
 ) -> None:
-    """Train a network for each combination of the grid, rank them, and leave the best in a run folder.
+    """Train a network for each combination of a grid, rank them, and write the best to a run folder.
 
-    Networks are ranked by rows that they have not learned from, with the 95 % interval of the mean over folds and
-    repeats. The test images are looked at once: by the best, trained again on all training images.
+    Networks are ranked on held-out rows, with the 95 % confidence interval of the mean over folds and repeats. The test
+    images are used once: for the best network, trained again on all training images.
 
-    However it ends, `--resume` continues it.
+    However the sweep ends, `--resume` continues it.
 
     Examples:
 
@@ -129,7 +130,7 @@ def sweep(
         folder = out or new_folder(f"{dataset}-sweep")
         if is_sweep(folder):
             raise ConfigurationError(
-                f"{folder} holds a sweep already: go on with it by --resume {folder}, or choose another folder"
+                f"{folder} holds a sweep already: continue it with --resume {folder}, or choose another folder"
             )
         require_free(folder, False, can_resume=False)
         run = SweepRun(_asked(context), folder)
@@ -140,7 +141,7 @@ def sweep(
 
 
 def _asked(context: typer.Context) -> "SweepOptions":
-    """What the options ask for, each looked at by itself."""
+    """Return what the options ask for, each checked separately."""
     given = context.params
     from dnnkit.cli.images import epochs_of, images_of
     from dnnkit.cli.sweep_options import METRICS, SweepOptions
@@ -150,7 +151,7 @@ def _asked(context: typer.Context) -> "SweepOptions":
 
     if Path(given["dataset"]).suffix:
         raise ConfigurationError(
-            f"{given['dataset']} is a table: sweep the parameters of an estimator in Python, by scikit-learn's "
+            f"{given['dataset']} is a table: sweep the parameters of an estimator in Python, with scikit-learn's "
             "GridSearchCV"
         )
     if given["metric"] not in METRICS:
@@ -160,7 +161,7 @@ def _asked(context: typer.Context) -> "SweepOptions":
             folded(item.partition("=")[0]) == folded(name) for item in given["grid"] or ()
         ):
             raise ConfigurationError(
-                f"--{name.replace('_', '-')} is in the grid, too: leave it out, or give it to --grid"
+                f"--{name.replace('_', '-')} is also in the grid: leave it out, or add its value to --grid"
             )
     epochs = given["epochs"]
     names = ("dataset", "hidden", "activation", "optimizer", "learning_rate", "metric", "dtype", "backend")
@@ -181,5 +182,6 @@ def _refuse_beside_resume(context: typer.Context) -> None:
     for parameter in context.command.params:
         if is_given(context, str(parameter.name)) and parameter.name not in WHILE_RESUMED:
             raise ConfigurationError(
-                f"{parameter.opts[0]} beside --resume: a sweep goes on as it was begun; only --workers may be changed"
+                f"{parameter.opts[0]} cannot be combined with --resume: a sweep continues with its own options; only "
+                "--workers may be changed"
             )

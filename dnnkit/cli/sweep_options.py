@@ -1,4 +1,4 @@
-"""What `dnnkit sweep` was asked for, kept in the run folder: `--resume` takes it from there."""
+"""The options of a `dnnkit sweep` run, saved in its folder so that `--resume` can read them."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +11,10 @@ from dnnkit.saves.schema import list_of, one_of, read, record, text
 from dnnkit.settings import FINITE, or_none, whole
 
 FILE, NETWORKS, RANKING, OUT_OF_FOLD = "sweep.json", "networks", "ranking.json", "out_of_fold.npy"
-"""In the run folder: what was asked for, the checkpoint of all networks, what came out."""
+"""Files of the run folder: options, checkpoint of all networks, results, out-of-fold predictions."""
 METRICS = {"loss": "val_loss", "accuracy": "val_accuracy"}
 LARGEST = 1 << 20
-"""Bytes of the file that is read."""
+"""Largest size of the options file in bytes."""
 
 SWEEP = record(
     {
@@ -40,7 +40,7 @@ SWEEP = record(
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """Everything that decides the numbers of a sweep."""
+    """Everything that determines the results of a sweep."""
 
     dataset: str
     grid: tuple[str, ...]
@@ -61,7 +61,7 @@ class SweepOptions:
 
     @property
     def basis(self) -> dict[str, str]:
-        """The text of each setting, where the grid does not say otherwise."""
+        """The text of each setting that the grid does not vary."""
         rate = {} if self.learning_rate is None else {"learning_rate": repr(self.learning_rate)}
         return {
             "hidden": self.hidden,
@@ -72,28 +72,26 @@ class SweepOptions:
         }
 
     def keep(self, folder: Path) -> None:
-        """Write them to the run folder, which is made."""
+        """Write the options to the run folder, which is created."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             replace(folder / FILE, to_json(asdict(self)))
         except OSError as error:
-            raise CheckpointError(
-                f"cannot write to {folder}: {error.strerror}; choose a folder you may write to"
-            ) from error
+            raise CheckpointError(f"cannot write to {folder}: {error.strerror}; choose a writable folder") from error
 
     @classmethod
     def of_run(cls, folder: Path) -> "SweepOptions":
-        """Those of the sweep in a folder; raises `CheckpointError` where there is none."""
+        """Read the options of the sweep in a folder; raise `CheckpointError` if it holds none."""
         try:
             content = read_regular(folder / FILE, LARGEST)
         except OSError as error:
             raise CheckpointError(
-                f"{folder} is no run of `dnnkit sweep` that can be resumed: {error.strerror}"
+                f"{folder} is not a run of `dnnkit sweep` that can be resumed: {error.strerror}"
             ) from None
         values = read({FILE: content}, FILE, SWEEP, str(folder))
         return cls(**{**values, "grid": tuple(values["grid"])})
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a sweep was begun there."""
+    """Return whether the folder holds a sweep."""
     return (folder / FILE).exists()

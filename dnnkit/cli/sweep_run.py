@@ -1,4 +1,4 @@
-"""A sweep from its options to the run folder: networks, their training, the ranking, the best of them."""
+"""Running a sweep: networks, training, ranking, and the best network saved in the run folder."""
 
 import logging
 import shlex
@@ -28,17 +28,17 @@ from dnnkit.models import load
 from dnnkit.saves.folder import is_save, to_json
 
 PARTS = 5
-"""Without --folds, one part of so many is held out."""
+"""Without --folds, one of this many parts of the data is held out."""
 SHOWN = 12
-"""Places of the ranking that are printed; all are in the run folder."""
+"""Places of the ranking that are printed; the run folder has all of them."""
 WIDTH = 80
 
 
 class SweepRun:
-    """What is to be trained; raises the errors of the grid and of the data set.
+    """A sweep; raises the errors of the grid and of the data set.
 
     Arguments:
-        options: what was asked for.
+        options: the options of the sweep.
         folder: the run folder.
     """
 
@@ -57,7 +57,7 @@ class SweepRun:
         self.division: Division = parts if options.folds else parts[::PARTS]
 
     def run(self, result: dict[str, Any], say: Speaker, quiet: bool, workers: int | None) -> int:
-        """Train, rank and leave the run folder; the exit status. `result` is filled with what came out."""
+        """Train, rank and write the run folder; fill `result`; return the exit status."""
         options, metric = self.options, METRICS[self.options.metric]
         networks = [
             self._network(choice, seed, name=choice.name)
@@ -69,7 +69,7 @@ class SweepRun:
         try:
             many = self._train(networks, metric, quiet, workers)
         except (KeyboardInterrupt, SystemExit) as error:
-            say(f"interrupted, and saved: go on with  dnnkit sweep --resume {shlex.quote(str(self.folder))}")
+            say(f"interrupted and saved; continue with  dnnkit sweep --resume {shlex.quote(str(self.folder))}")
             return 130 if isinstance(error, KeyboardInterrupt) else int(str(error.code))
         ranking = ranking_of(many, metric, share=share_of(self.division))
         result |= {
@@ -82,14 +82,14 @@ class SweepRun:
         for line in self._table(ranking, many):
             say(line)
         if isnan(ranking[0].mean):
-            raise ConfigurationError("no network has a loss that is a number: try smaller learning rates")
+            raise ConfigurationError("every network's loss is NaN: try smaller learning rates")
         self._leave_best(result, ranking, many, say)
         return 0
 
     def _train(self, networks: list[Any], metric: str, quiet: bool, workers: int | None) -> ManyHistory:
         options = self.options
         with warnings.catch_warnings(), _without_hint():
-            warnings.simplefilter("ignore", TrainingWarning)  # values that are too large are tried on purpose
+            warnings.simplefilter("ignore", TrainingWarning)  # a grid may contain learning rates that diverge
             return fit_many(
                 networks,
                 self.x,
@@ -106,7 +106,7 @@ class SweepRun:
             )
 
     def _network(self, choice: Choice, seed: int, **others: Any) -> Any:
-        """A network of that choice; of the seeds, which are counted from 0, the same for all choices."""
+        """Return the network of a choice; seeds are counted from 0 and are the same for all choices."""
         return network_of(
             self.images,
             choice.hidden,
@@ -132,14 +132,14 @@ class SweepRun:
         return f"{count} folds" if self.options.folds else f"{count} divisions"
 
     def _leave_best(self, result: dict[str, Any], ranking: Ranking, many: ManyHistory, say: Speaker) -> None:
-        """Train the best choice on all training images, look at the test images once, and save it."""
+        """Train the best choice on all training images, evaluate it on the test images, and save it."""
         best = next(choice for choice in self.choices if choice.name == ranking[0].name)
         numbers = ranking[0].networks
         if self.options.folds:
             said = out_of_fold([many.networks[number] for number in numbers], self.division, self.x)
             with (self.folder / OUT_OF_FOLD).open("wb") as file:
                 np.save(file, said)
-        if is_save(self.folder):  # resumed after its end
+        if is_save(self.folder):  # resumed after it was complete
             net: Any = load(self.folder, backend=self.options.backend)
         else:
             epochs = round(np.mean([kept_epoch(many, number) + 1 for number in numbers]))
@@ -156,7 +156,7 @@ class SweepRun:
         replace(self.folder / RANKING, to_json(result))
 
     def _table(self, ranking: Ranking, many: ManyHistory) -> list[str]:
-        """The first places, and what the marks mean."""
+        """Return the lines of the printed ranking, with a legend of its marks."""
         settings = list(self.choices[0].texts)
         texts = {choice.name: choice.texts for choice in self.choices}
         metrics = sorted(METRICS.values(), key=lambda name: name != ranking.metric)
@@ -179,15 +179,15 @@ class SweepRun:
         if len(ranking) > SHOWN:
             lines.append(f"... {len(ranking) - SHOWN} more in {self.folder / RANKING}")
         if any(place.is_close for place in ranking[1:]):
-            lines.append(f"= may be as good as the first: the difference is within chance (95 %, {self._told_by()})")
+            lines.append(f"= not significantly worse than the first (95 %, {self._told_by()})")
         elif len(self.division) == 1 and len(ranking) > 1:
-            lines.append("one network each: how much is chance, --folds 5 or --repeats 5 would say")
+            lines.append("one network each: add --folds 5 or --repeats 5 to measure how much is chance")
         return [*lines, ""]
 
 
 @contextmanager
 def _without_hint() -> Iterator[None]:
-    """Within, the log does not say how a call of `fit_many` goes on: the command says how it does itself."""
+    """Suppress `fit_many`'s hint about resuming: the command prints its own."""
     log = logging.getLogger("dnnkit")
 
     def is_other(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""What commands say of tables and keep of them in a run folder."""
+"""Tables on the command line: options, reports, and the names of targets in a run folder."""
 
 import shlex
 from collections.abc import Collection, Mapping
@@ -23,17 +23,17 @@ RUN = record({"targets": list_of(text(most=10_000), 10_000)})
 
 
 def text_options(given: Mapping[str, Any]) -> TextOptions:
-    """How a text file is read, by the options of a command."""
+    """Return how to read a text file, from the options of a command."""
     return TextOptions(given["delimiter"], given["decimal"], given["encoding"], tuple(given["missing"] or ()))
 
 
 def keep_targets(folder: Path, names: tuple[str, ...]) -> None:
-    """Write what the targets of a run are called, beside its save."""
+    """Write the names of a run's targets next to its save."""
     replace(folder / FILE, to_json({"targets": list(names)}))
 
 
 def targets_of(folder: Path, count: int) -> list[str]:
-    """What the targets of a run are called, of which there are so many; an estimator that Python saved says nothing."""
+    """Return the `count` names of a run's targets; estimators saved from Python have generic names."""
     names: list[str] = []
     with suppress(OSError):
         names = read({FILE: read_regular(folder / FILE, LARGEST_JSON, folder)}, FILE, RUN, str(folder))["targets"]
@@ -45,31 +45,31 @@ def targets_of(folder: Path, count: int) -> list[str]:
 
 
 def describe(table: Table, file: str, categories: tuple[str, ...]) -> list[str]:
-    """The lines that say what was found in the columns of a table; raises `DataError` for those that cannot be used."""
+    """Return lines that describe the columns of a table; raise `DataError` for unusable columns."""
     options = Options("robust", rare=1, indicates_missing=True, embeds_above=None, most_categories=len(table))
     found = find_columns(table, options, categories)
     if found.refused:
         names = option_of(found.refused)
         raise DataError(
-            f"{file}: {listed_words(found.refused.values())}: free text, it seems; leave it out by --ignore "
-            f"{names}, or, if the same values come again, say --categories {names}"
+            f"{file}: {listed_words(found.refused.values())}: looks like free text; leave it out with --ignore "
+            f"{names}, or, if its values repeat, use --categories {names}"
         )
     empty = [column.name for column in found.columns if column.kind == "empty"]
     if empty:
-        raise DataError(f"{file}: no row has a value in {listed(empty)}: leave that out by --ignore {option_of(empty)}")
+        raise DataError(f"{file}: no row has a value in {listed(empty)}: leave it out with --ignore {option_of(empty)}")
     lines = list(report(found.columns, len(table)))
     for name in found.numbered:
-        lines.append(f"column {name!r} numbers the rows: --ignore {option_of([name])} leaves it out")
+        lines.append(f"column {name!r} numbers the rows: leave it out with --ignore {option_of([name])}")
     return lines
 
 
 def option_of(names: Collection[str], most: int = 12) -> str:
-    """Names of columns as an option takes them, written for a shell; of many, the first."""
+    """Return names of columns as an option's value, quoted for a shell; at most `most` of them."""
     return shlex.quote(",".join(islice(names, most))) + (",..." if len(names) > most else "")
 
 
 def names_of(given: list[str] | None, names: tuple[str, ...], option: str) -> tuple[str, ...]:
-    """The columns that an option names, repeated or separated by commas; raises `DataError` for others."""
+    """Return the columns that an option names, repeated or comma-separated; raise `DataError` for unknown ones."""
     from dnnkit.registry import did_you_mean
 
     found: list[str] = []
@@ -83,7 +83,7 @@ def names_of(given: list[str] | None, names: tuple[str, ...], option: str) -> tu
 
 
 def scores_of(estimator: Any, x: Table, y: Any, is_classes: bool) -> dict[str, float]:
-    """How good predictions are, beside always the most frequent class, or the mean."""
+    """Score predictions: accuracy for classes; R², RMSE and MAE, averaged over targets, for numbers."""
     import numpy as np
 
     if is_classes:

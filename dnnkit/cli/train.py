@@ -1,4 +1,4 @@
-"""`dnnkit train`: the main job."""
+"""`dnnkit train`: train a network on a data set or a table."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dnnkit.network.sequential import Sequential
 
 CHANGEABLE = "resume", "epochs", "backend", "checkpoint_every", "quiet", "json", "distributed", "average_every"
-"""Options that a run may be given anew when it is resumed."""
+"""Options that may be given together with --resume."""
 
 GRID = 32
 """Test images shown in predictions.png."""
@@ -33,7 +33,7 @@ OF_TABLES = (
     "target", "task", "ignore", "categories", "held_out", "ensemble", "time_budget", "delimiter", "decimal", "encoding",
     "missing",
 )  # fmt: skip
-"""Options that are for tables alone."""
+"""Options that apply to tables only."""
 
 
 def train(
@@ -50,66 +50,64 @@ def train(
     ] = "digits",
     hidden: Annotated[
         list[str] | None,
-        typer.Option(help="Units of a hidden layer; repeat, or separate by commas, for more.", show_default="128"),
+        typer.Option(help="Units per hidden layer; repeat, or separate by commas.", show_default="128"),
     ] = None,
     activation: Annotated[
         str,
         typer.Option(
-            help='Activation of the hidden layers: a name, or a formula in x, "x*sigmoid(x)".',
+            help='Activation of the hidden layers: a name or a formula in x, such as "x*sigmoid(x)".',
             autocompletion=completion.activations,
         ),
     ] = "relu",
     optimizer: Optimizer = "adam",
     learning_rate: LearningRate = None,
     batch_size: BatchSize = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data.", show_default="60 for digits, else 10")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Decides initial weights and order of samples.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.", show_default="60 for digits, else 10")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights and the order of samples.")] = 0,
     dtype: Annotated[
         str, typer.Option(help="float32 or float64.", autocompletion=completion.one_of("float32", "float64"))
     ] = "float32",
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Where to compute; see `dnnkit backends`.",
+            help="Backend; see `dnnkit backends`.",
             show_default="DNNKIT_BACKEND or auto",
             autocompletion=completion.backends,
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder, which holds no run yet.", show_default="a new one in runs/"),
+        typer.Option(help="Run folder; it may not hold a run yet.", show_default="a new one in runs/"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run in the folder.")] = False,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Go on with the run in this folder, as it was begun; --epochs may raise its goal."),
+        typer.Option(help="Continue the run in this folder with its options; --epochs may extend it."),
     ] = None,
     checkpoint_every: Annotated[
-        str, typer.Option(help="How often the run is saved: a time, steps or epochs, as '500 steps'.")
+        str, typer.Option(help="Interval between saves: '30 s', '500 steps' or '1 epoch'.")
     ] = "30 s",
     distributed: Annotated[
         str | None,
-        typer.Option(help="Train with all processes that mpirun has started: mpi.", show_default="this process alone"),
+        typer.Option(help="mpi: train with all processes that mpirun started.", show_default="this process alone"),
     ] = None,
     average_every: Annotated[
         int,
-        typer.Option(help="Steps between two averages of processes that train alone meanwhile; 1: one update of all."),
+        typer.Option(help="Steps that each process trains alone before averaging; 1: common updates."),
     ] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column to predict; repeat, or separate by commas, for several of numbers.", rich_help_panel=TABLES
+            help="Column to predict; for several numbers, repeat or separate by commas.", rich_help_panel=TABLES
         ),
     ] = None,
     task: Annotated[
         str | None,
         typer.Option(
             help="What to predict: classes or numbers.",
-            show_default="classes for text, booleans and few whole numbers",
+            show_default="classes for text, booleans, few distinct integers",
             rich_help_panel=TABLES,
         ),
     ] = None,
@@ -120,44 +118,46 @@ def train(
     categories: Annotated[
         list[str] | None,
         typer.Option(
-            help="Columns that are categories, whatever they look like, such as post codes.", rich_help_panel=TABLES
+            help="Columns to treat as categories whatever their values, such as post codes.", rich_help_panel=TABLES
         ),
     ] = None,
     held_out: Annotated[
-        float, typer.Option(help="Share of rows to score, not to train on.", rich_help_panel=TABLES)
+        float, typer.Option(help="Share of the rows held out for scoring.", rich_help_panel=TABLES)
     ] = 0.2,
     ensemble: Annotated[
-        int | None, typer.Option(help="Networks to average.", show_default="the estimator's", rich_help_panel=TABLES)
+        int | None,
+        typer.Option(help="Number of networks to average.", show_default="the estimator's", rich_help_panel=TABLES),
     ] = None,
     time_budget: Annotated[
         float | None,
-        typer.Option(help="Seconds after which training ends.", show_default="none", rich_help_panel=TABLES),
+        typer.Option(help="Time limit for training, in seconds.", show_default="none", rich_help_panel=TABLES),
     ] = None,
     delimiter: Annotated[
-        str | None, typer.Option(help="What stands between cells.", show_default="found out", rich_help_panel=TABLES)
+        str | None, typer.Option(help="Separator of cells.", show_default="detected", rich_help_panel=TABLES)
     ] = None,
     decimal: Annotated[
-        str | None, typer.Option(help="What stands before fractions.", show_default="found out", rich_help_panel=TABLES)
+        str | None, typer.Option(help="Decimal mark.", show_default="detected", rich_help_panel=TABLES)
     ] = None,
     encoding: Annotated[
         str | None,
         typer.Option(
-            help="Of a text file, such as latin-1.", show_default="its mark, or utf-8", rich_help_panel=TABLES
+            help="Encoding of a text file, such as latin-1.", show_default="its BOM, or utf-8", rich_help_panel=TABLES
         ),
     ] = None,
     missing: Annotated[
         list[str] | None,
         typer.Option(
-            help="A cell that stands for no value, beside empty ones, NA, NaN, null, ....", rich_help_panel=TABLES
+            help="Text of a missing value, in addition to empty cells, NA, NaN, null, ...; repeat for more.",
+            rich_help_panel=TABLES,
         ),
     ] = None,
 ) -> None:
-    """Train a network and leave a run folder: weights, history, curves.png, predictions.png.
+    """Train a network and write a run folder: weights, history, curves.png, predictions.png.
 
     The run is saved while it trains. However it ends, `--resume` continues it.
 
-    On a table, it first reports what it found, then trains, and scores the rows that it held out. The run folder holds
-    the encoder, the target and the network. Options that are not given keep the defaults of the estimators.
+    On a table: report the columns, train, and score the held-out rows. The run folder holds the encoder, the target
+    and the network. Options that are not given have the defaults of the estimators.
 
     Examples:
 
@@ -179,7 +179,7 @@ def train(
 
         DNNKIT_BACKEND=numpy dnnkit train digits --seed 3 --out runs/third --json -
 
-    A run folder can be read again: `dnnkit predict runs/digits FILE`, or `dk.load("runs/digits")` in Python.
+    Use a run folder with `dnnkit predict runs/digits FILE`, or `dk.load("runs/digits")` in Python.
     """
     import logging
 
@@ -203,7 +203,7 @@ def train(
         return
     for name in OF_TABLES:
         if is_given(context, name):
-            raise ConfigurationError(f"--{name.replace('_', '-')} is for tables, and {dataset} is none")
+            raise ConfigurationError(f"--{name.replace('_', '-')} is for tables, and {dataset} is not a table")
     with _ranks(distributed, average_every) as ranks:
         leads = ranks is None or ranks.leads
         with Interrupts(hears_sigterm=True):
@@ -226,7 +226,7 @@ def train(
                 folder = out or new_folder(dataset)
                 require_free(folder, overwrite)
             if ranks is not None:
-                options = cast("RunOptions", ranks.meet(options)[0])  # a folder is the first's alone
+                options = cast("RunOptions", ranks.meet(options)[0])  # only the first rank has a folder
             assert options is not None
             images = images_of(options.dataset)
             net = _network(options, images)
@@ -244,7 +244,7 @@ def train(
             say(f"network {shape}, {options.activation}, seed {options.seed}")
             say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {options.dtype}")
             if ranks is not None:
-                say(f"{ranks.size} ranks, each of which computes its part of every batch")
+                say(f"{ranks.size} ranks, each computing its part of every batch")
             if folder is not None and resume is not None:
                 say(f"resumed {place_of_run(folder)}")
             status = 0
@@ -263,23 +263,23 @@ def train(
                 if checkpoints is not None and not checkpoints.is_there:
                     raise
                 status = 130 if isinstance(error, KeyboardInterrupt) else int(str(error.code))
-                say(f"interrupted, and saved: go on with  dnnkit train --resume {shlex.quote(str(folder))}")
+                say(f"interrupted and saved; continue with  dnnkit train --resume {shlex.quote(str(folder))}")
             if checkpoints is not None and checkpoints.were_final:
-                say(f"nothing left to train: all {options.epochs} epochs are done, and --epochs may raise their number")
+                say(f"nothing left to train: all {options.epochs} epochs are done; extend the run with --epochs")
             if folder is not None:
                 result |= _report(net, folder, images, x_test, y_test, say, options.dataset, status)
             if ranks is not None and not status:
-                ranks.meet(None)  # until the first has written its files
+                ranks.meet(None)  # wait until the first rank has written its files
     if status:
         raise typer.Exit(status)
 
 
 @contextmanager
 def _ranks(distributed: str | None, average_every: int) -> "Iterator[Ranks | None]":
-    """The processes that train together; None where this one trains alone."""
+    """Yield the processes that train together, or None if this one trains alone."""
     if distributed is None:
         if average_every != 1:
-            raise ConfigurationError("--average-every is for ranks: expected --distributed mpi beside it")
+            raise ConfigurationError("--average-every is for ranks: also give --distributed mpi")
         yield None
         return
     from dnnkit.distributed.data_parallel import DataParallel
@@ -300,7 +300,7 @@ def _report(
     dataset: str,
     status: int,
 ) -> dict[str, Any]:
-    """What is written and said of a training, with the scores on test images x; as JSON values."""
+    """Write the pictures and report the scores on the test images x; return the results as JSON values."""
     seconds = sum(net.history.seconds)
     result = {
         "dataset": dataset,
@@ -309,7 +309,7 @@ def _report(
         "interrupted": status != 0,
         **net.history.to_json(),
     }
-    if status > 130:  # whoever ends it does not wait
+    if status > 130:  # after SIGTERM, exit promptly
         return result
     scores = net.evaluate(x, y)
     drawn = _draw(net, folder, x[:GRID], y[:GRID], images.CLASS_NAMES)
@@ -319,7 +319,7 @@ def _report(
 
 
 def _draw(net: "Sequential", folder: Path, x: Any, y: Any, class_names: Sequence[str]) -> str:
-    """The pictures of a run folder; in words which, or what draws them."""
+    """Draw the pictures of a run folder; return their names, or how to install what draws them."""
     from dnnkit import extras, plots
 
     if not extras.is_installed("plot"):
@@ -333,7 +333,7 @@ def _draw(net: "Sequential", folder: Path, x: Any, y: Any, class_names: Sequence
 
 
 def _network(options: "RunOptions", images: Any) -> "Sequential":
-    """The network that was asked for, compiled."""
+    """Return the requested network, compiled."""
     from dnnkit.cli.images import network_of
     from dnnkit.optimizers import OPTIMIZERS, Optimizer
 
@@ -345,7 +345,7 @@ def _network(options: "RunOptions", images: Any) -> "Sequential":
 
 
 def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> "RunOptions":
-    """The options of the run in a folder, with its goal raised and its backend changed where that was asked for."""
+    """Return the options of the run in a folder, with more epochs or another backend if requested."""
     from dnnkit.backends.registry import choice
     from dnnkit.cli.run_options import RunOptions
     from dnnkit.network.checks import check_count
@@ -354,8 +354,8 @@ def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: 
         name = str(parameter.name)
         if is_given(context, name) and name not in CHANGEABLE:
             raise ConfigurationError(
-                f"{parameter.opts[0]} beside --resume: a run goes on as it was begun; only --epochs, --backend and "
-                "--checkpoint-every may be changed"
+                f"{parameter.opts[0]} cannot be combined with --resume: a run continues with its own options; only "
+                "--epochs, --backend and --checkpoint-every may be changed"
             )
     options = RunOptions.of_run(folder)
     if epochs is not None:

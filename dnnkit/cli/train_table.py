@@ -1,4 +1,4 @@
-"""`dnnkit train table.csv --target price`: an estimator on a table."""
+"""`dnnkit train table.csv --target price`: train an estimator on a table."""
 
 import shlex
 import time
@@ -28,17 +28,17 @@ FEWEST_ROWS = 10
 
 @dataclass(frozen=True)
 class TableRun:
-    """What `dnnkit train` was asked for of a table.
+    """The options of a `dnnkit train` run on a table.
 
     Attributes:
         file: the table.
-        targets: names of columns.
-        task: None where values decide.
-        ignored: columns that are left out.
-        categories: columns that are categories, whatever they look like.
+        targets: names of the target columns.
+        task: "classes" or "numbers"; None to infer it from the values.
+        ignored: columns to leave out.
+        categories: columns to treat as categories whatever their values.
         held_out: the share of rows that are scored and not trained on.
-        text: how a text file is read.
-        parameters: of the estimator, those that were given.
+        text: how to read a text file.
+        parameters: the estimator's parameters that were given.
         out: the run folder.
     """
 
@@ -64,18 +64,18 @@ OF_ESTIMATOR = {
     "ensemble": "n_ensemble",
     "time_budget": "time_budget",
 }
-"""Options, and the parameters of the estimator that they are; one that is not given is the estimator's business."""
+"""Options and the estimator's parameters that they set; options not given keep the estimator's defaults."""
 
 
 def asked_of(context: typer.Context) -> TableRun:
-    """What the options of `dnnkit train` ask for."""
+    """Return what the options of `dnnkit train` ask for."""
     given = context.params
     for name in ("resume", "checkpoint_every"):
         if is_given(context, name):
             option = f"--{name.replace('_', '-')}"
-            raise ConfigurationError(f"{option} is for networks on images: the training of a table is not resumed")
+            raise ConfigurationError(f"{option} is for networks on images: training on a table cannot be resumed")
     file = as_path(given["dataset"])
-    folder = Path(given["out"]) if given["out"] else new_folder(file.stem)  # text, with some versions of Typer
+    folder = Path(given["out"]) if given["out"] else new_folder(file.stem)  # a str in some versions of Typer
     require_free(folder, given["overwrite"], can_resume=False)
     if given["task"] not in (None, "classes", "numbers"):
         raise ConfigurationError(f"--task is {shown(given['task'])}: expected classes or numbers")
@@ -97,7 +97,7 @@ def asked_of(context: typer.Context) -> TableRun:
 
 
 def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
-    """Say what is in the table, train, score the rows that were held out, and leave a run folder."""
+    """Report the columns, train, score the held-out rows, and write a run folder."""
     from dnnkit.tables.encoder import TabularEncoder
 
     with json_output(json) as result:
@@ -109,7 +109,7 @@ def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
         ignored = names_of(run.ignored, table.names, "--ignore")
         x = table.drop((*targets, *ignored))
         if not x.names:
-            raise DataError(f"{file} has no columns beside {listed(targets)}: there is nothing to predict from")
+            raise DataError(f"{file} has no columns other than {listed(targets)}: there is nothing to predict from")
         categories = names_of(run.categories, x.names, "--categories")
         if len(table) < FEWEST_ROWS:
             raise DataError(f"{file} has {len(table)} rows: expected at least {FEWEST_ROWS}")
@@ -122,7 +122,7 @@ def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
         estimator = _estimator(target.task)(encoder=encoder, verbose=not quiet, **run.parameters)
         began = time.monotonic()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "column .* numbers the rows", TrainingWarning)  # which was said above
+            warnings.filterwarnings("ignore", "column .* numbers the rows", TrainingWarning)  # `describe` reported it
             estimator.fit(x.take(train), target.y[train])
         seconds = time.monotonic() - began
         scores = scores_of(estimator, x.take(test), target.y[test], target.task == "classes")
@@ -131,7 +131,7 @@ def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
         estimator.save(run.out)
         keep_targets(run.out, target.names)
         say(f"run folder {run.out}: encoder, target, network")
-        say(f"for other rows: dnnkit predict {shlex.quote(str(run.out))} TABLE")
+        say(f"predict other rows with  dnnkit predict {shlex.quote(str(run.out))} TABLE")
         result |= {
             "table": str(run.file),
             "task": target.task,
@@ -145,14 +145,14 @@ def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
 
 
 def names_of_targets(given: list[str] | None, table: Table, file: str) -> tuple[str, ...]:
-    """The columns to predict."""
+    """Return the columns to predict."""
     if not given:
-        raise ConfigurationError(f"{file} is a table: say what to predict by --target, one of {listed(table.names)}")
+        raise ConfigurationError(f"{file} is a table: give the column to predict by --target: {listed(table.names)}")
     return tuple(name for item in given for name in ([item] if item in table.names else item.split(",")))
 
 
 def split(target: TargetColumn, held_out: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to train on and rows that are held out, in their order; of each class a share, and one at least of both."""
+    """Return rows to train on and held-out rows, in order: of each class a share, and at least one row of both."""
     rng = np.random.default_rng(seed)
     groups = np.unique(target.y, return_inverse=True)[1] if target.task == "classes" else np.zeros(len(target.y), int)
     chosen = []
@@ -164,7 +164,7 @@ def split(target: TargetColumn, held_out: float, seed: int) -> tuple[NDArray[np.
 
 
 def said(scores: dict[str, float], target: TargetColumn, test: NDArray[np.int64]) -> str:
-    """Scores in words, beside those of always the same prediction."""
+    """Format scores, compared with those of a constant prediction."""
     if target.task == "classes":
         classes, counts = np.unique(target.y[test], return_counts=True)
         always, share = classes[counts.argmax()], counts.max() / len(test)

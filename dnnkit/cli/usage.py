@@ -1,4 +1,4 @@
-"""Usage errors as one line: what was given, what was expected, what to do."""
+"""Usage errors in one line: what was given, what was expected, what to do."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,42 +9,42 @@ import typer
 from dnnkit.registry import did_you_mean
 
 UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-"""What Typer raises for a command line that it cannot read; its parser, and so the class, is not public."""
+"""What Typer raises for a command line that it cannot parse; the parser and its exception class are not public."""
 
 EXPECTED = {"int": "a whole number", "integer": "a whole number", "float": "a number"}
-"""What an option takes, by the name of its type, of Python or of the parser."""
+"""What an option expects, by the name of its type in Python or in the parser."""
 
 EXIT_STATUS = (
-    "Exit status: 0 done, 1 `dnnkit doctor` found something that cannot work (elsewhere: a fault of dnnkit's own), "
-    "2 something that you can mend, said in one line, 130 Ctrl-C, 141 nobody reads the output any more, 143 SIGTERM."
+    "Exit status: 0 success, 1 `dnnkit doctor` found something that cannot work (other commands: an internal error), "
+    "2 an error that you can fix, reported in one line, 130 Ctrl-C, 141 the reader of the output is gone, 143 SIGTERM."
 )
 
 
 def explain(error: Any) -> str:
-    """One line for a usage error.
+    """Return one line for a usage error.
 
     Arguments:
         error: a `UsageError`.
     """
     context, message = getattr(error, "ctx", None), str(error.format_message()).strip().rstrip(".")
     parameter, option = getattr(error, "param", None), getattr(error, "option_name", None)
-    if context is None:  # as where the parser misses a value
+    if context is None:  # for example if a value is missing
         what = "no value: expected one after it" if "requires" in message else f"a value: expected {option} alone"
         return message if option is None else f"{option} was given {what}"
     command, see = context.command_path, f"`{context.command_path} --help`"
     kind = type(error).__name__
     if kind == "NoSuchOption":
         hint = did_you_mean(option, options_of(context))
-        return f"`{command}` has no option {option}: {hint}{see} lists all"
+        return f"`{command}` has no option {option}: {hint}{see} lists all options"
     if kind == "MissingParameter" and parameter is not None:
         needed = " ".join(map(shown, arguments_of(context)))
-        return f"`{command}` needs {shown(parameter)}: expected `{command} {needed}`; {see} says more"
+        return f"`{command}` needs {shown(parameter)}: expected `{command} {needed}`; see {see}"
     if parameter is not None:
         said = [name for name in parameter.opts if name in options_of(context)] or [shown(parameter)]
         given = [repr(value) for place, value, _ in _given(context) if options_of(context)[place] is parameter]
         wanted = expected(parameter)
         cure = str(error.message).rstrip(".") if wanted is None else f"expected {wanted}"
-        return f"{said[0]} is {', '.join(given) or 'wrong'}: {cure}; {see} says more"
+        return f"{said[0]} is {', '.join(given) or 'wrong'}: {cure}; see {see}"
     if message.startswith("No such command"):
         commands = getattr(context.command, "commands", {})
         wrong = next((word for word in typed(context) if not word.startswith("-")), "")
@@ -55,18 +55,18 @@ def explain(error: Any) -> str:
             return with_commas
         needed = " ".join(map(shown, arguments_of(context))) or "no argument"
         extra = message.rpartition("(")[2].rstrip(")")
-        return f"`{command}` was also given {extra!r}: expected {needed} and options; {see} says more"
+        return f"`{command}` was also given {extra!r}: expected {needed} and options; see {see}"
     return f"{message[:1].lower()}{message[1:]}: see {see}"
 
 
 def commas_instead(context: Any) -> str | None:
-    """The cure where several values were given to a list after one another: `--hidden 64 32` is `--hidden 64,32`.
+    """Return the fix if a list option was given several words: `--hidden 64 32` should be `--hidden 64,32`.
 
     Arguments:
-        context: of the command, Typer's.
+        context: Typer's context of the command.
 
     Returns:
-        One line; None where no list is followed by what could be further values of it.
+        One line; None if no list option is followed by words that could be more of its values.
     """
     options, places = options_of(context), len(arguments_of(context))
     stray = sum(len(rest) for _, _, rest in _given(context, with_first=True))
@@ -84,9 +84,9 @@ def commas_instead(context: Any) -> str | None:
 
 
 def _given(context: Any, *, with_first: bool = False) -> Iterator[tuple[str, str, list[str]]]:
-    """Each option with a value: its name, the value, and what stands between it and the next option.
+    """Yield each option with a value: its name, the value, and the words between it and the next option.
 
-    With `with_first` also what stands before the first option and after flags, with an empty name.
+    With `with_first` also the words before the first option and after flags, under an empty name.
     """
     options, words = options_of(context), typed(context)
     place, name, value = 0, "", ""
@@ -109,7 +109,7 @@ def _given(context: Any, *, with_first: bool = False) -> Iterator[tuple[str, str
 
 
 def typed(context: Any) -> list[str]:
-    """What was typed after the name of the command."""
+    """Return the words that were typed after the name of the command."""
     depth, parent = 0, context.parent
     while parent is not None:
         depth, parent = depth + 1, parent.parent
@@ -117,7 +117,7 @@ def typed(context: Any) -> list[str]:
 
 
 def options_of(context: Any) -> dict[str, Any]:
-    """The options of a command, by each of their names."""
+    """Return the options of a command, keyed by each of their names."""
     return {
         name: parameter
         for parameter in context.command.get_params(context)
@@ -127,22 +127,22 @@ def options_of(context: Any) -> dict[str, Any]:
 
 
 def arguments_of(context: Any) -> Sequence[Any]:
-    """What a command takes beside options, in order."""
+    """Return the positional arguments of a command, in order."""
     return [parameter for parameter in context.command.get_params(context) if parameter.param_type_name == "argument"]
 
 
 def is_flag(parameter: Any) -> bool:
-    """Whether an option takes no value."""
+    """Return whether an option takes no value."""
     return bool(getattr(parameter, "is_flag", False))
 
 
 def shown(parameter: Any) -> str:
-    """An argument as help writes it."""
+    """Return the name of an argument as the help shows it."""
     return str(parameter.metavar or parameter.name).upper()
 
 
 def expected(parameter: Any) -> str | None:
-    """What an option or argument takes, in words; None where only the error knows."""
-    descriptor = getattr(parameter, "type_descriptor", None)  # since Typer has its own parser
+    """Describe what an option or argument expects; None if only the error knows."""
+    descriptor = getattr(parameter, "type_descriptor", None)  # in versions of Typer that have their own parser
     kind = getattr(descriptor.annotation, "__name__", "") if descriptor else getattr(parameter.type, "name", "")
     return EXPECTED.get(kind)

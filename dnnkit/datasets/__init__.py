@@ -1,7 +1,7 @@
-"""Data to train on: each has `load_data()`, which gives `(x_train, y_train), (x_test, y_test)` as NumPy arrays.
+"""Data sets: each has `load_data()`, which returns `(x_train, y_train), (x_test, y_test)` as NumPy arrays.
 
-An image data set also has `LARGEST_VALUE` of its pixels and `CLASS_NAMES`, and, where that differs from 10, `EPOCHS`
-after which a small network has levelled off: `dnnkit train` takes it by its name.
+An image data set also has `LARGEST_VALUE` of its pixels and `CLASS_NAMES`, and, if it differs from 10, `EPOCHS`, after
+which the loss of a small network has levelled off; `dnnkit train` accepts it by name.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Two rings of points, one in the other: two classes that no straight line separates."""
+"""Two concentric rings of points: two classes that are not linearly separable."""
 
 from math import inf
 from typing import TypeAlias
@@ -19,10 +19,19 @@ CLASS_NAMES = ("outside", "inside")
 def load_data(
     samples: int = 1000, *, noise: float = 0.1, factor: float = 0.5, seed: int = 0
 ) -> tuple[tuple[Points, Labels], tuple[Points, Labels]]:
-    """Points (N, 2) and labels (N, 1): so many to train on, and a quarter as many to validate with.
+    """Draw points on two concentric circles: class 0 on radius 1, class 1 on radius `factor`, half of the points each.
 
-    Class 0 lies on a circle of radius 1, class 1 on one of radius `factor`, at random angles; each coordinate then
-    gets normal noise of standard deviation `noise`. Half of the points are of each class.
+    Arguments:
+        samples: number of training points, at least 4; there are a quarter as many validation points.
+        noise: standard deviation of the normal noise added to each coordinate; default 0.1.
+        factor: radius of the inner circle, between 0 and 1; default 0.5.
+        seed: seed of angles and noise.
+
+    Returns:
+        (x, y), (x_validation, y_validation): points (N, 2) and labels (N, 1).
+
+    Raises:
+        ConfigurationError: an argument is out of range.
     """
     check_count("samples", samples, 4)
     if not 0 <= noise < inf:

@@ -1,6 +1,6 @@
-"""Downloads of data files: mirrors in turn, and a file gets its name only after every byte of it was checked.
+"""Downloads of data files: mirrors are tried in turn; a file gets its name only once all of its bytes are verified.
 
-Everything is bounded: the wait for the next bytes, the tries, what is written to the disk and what is unpacked.
+Everything is bounded: the time without data, the attempts, and the number of bytes written and decompressed.
 """
 
 import math
@@ -18,30 +18,32 @@ from dnnkit.errors import DataError
 from dnnkit.files import cache_folder, make_private, replacing
 
 TIMEOUT = 30.0
-"""Seconds without an answer or a byte after which a try has failed; `DNNKIT_DOWNLOAD_TIMEOUT` changes it."""
+"""Timeout in seconds without an answer or data; `DNNKIT_DOWNLOAD_TIMEOUT` overrides it."""
 
 PAUSES = (0.5, 1.0)
-"""Seconds between the tries of a mirror; there is one try more than pauses."""
+"""Pauses in seconds between attempts at a mirror; there is one more attempt than pauses."""
 
 
 def download_missing(name: str, folder: Path, files: Sequence[IdxFile], mirrors: Sequence[str]) -> None:
-    """Download the files that the folder lacks, as `<file>.gz`; of several processes one does it, the others wait."""
+    """Download missing files as `<file>.gz`; of several processes, one downloads while the others wait."""
     mirrors, timeout = _chosen_mirrors(name, mirrors), _timeout()
     try:
         if folder.parent == cache_folder():
-            make_private(folder.parent)  # else compiled kernels beside it would not be trusted
+            make_private(folder.parent)  # otherwise compiled kernels in it would not be trusted
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(name, folder):
-            for leftover in folder.glob(".*.part"):  # of a process that was killed: nobody else is here now
+            for leftover in folder.glob(".*.part"):  # of a killed process: this one holds the lock
                 leftover.unlink()
             for file in files:
-                if find_file(folder, file.name) is None:  # else another process has just downloaded it
+                if find_file(folder, file.name) is None:  # another process may have downloaded it meanwhile
                     good = _download(name, folder, files, file, mirrors, timeout)
-                    mirrors = sorted(mirrors, key=lambda mirror: mirror != good)  # do not wait for a dead one again
-    except (OSError, NotImplementedError) as error:  # the latter from filelock, where the file system has no locks
+                    mirrors = sorted(
+                        mirrors, key=lambda mirror: mirror != good
+                    )  # try the working one first from now on
+    except (OSError, NotImplementedError) as error:  # the latter from filelock, if the file system has no locks
         reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"cannot write {name} to {folder}: {reason}; make room or give the right to write there, or set "
+            f"cannot write {name} to {folder}: {reason}; free some space or change its permissions, or set "
             "DNNKIT_DATA_DIR to another folder"
         ) from error
 
@@ -52,7 +54,7 @@ def _chosen_mirrors(name: str, mirrors: Sequence[str]) -> Sequence[str]:
         return mirrors
     if urlsplit(own).scheme not in ("http", "https"):
         raise DataError(
-            f"DNNKIT_MIRROR is {own!r}: expected a URL that begins with http:// or https://; for a folder set "
+            f"DNNKIT_MIRROR is {own!r}: expected a URL beginning with http:// or https://; for a folder set "
             "DNNKIT_DATA_DIR"
         )
     return [f"{own.rstrip('/')}/{name}"]
@@ -79,7 +81,7 @@ def _lock(name: str, folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"waiting for another process that downloads {name} to {folder}", file=sys.stderr, flush=True)
+        print(f"waiting for another process to download {name} to {folder}", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         yield
@@ -90,7 +92,7 @@ def _lock(name: str, folder: Path) -> Iterator[None]:
 def _download(
     name: str, folder: Path, files: Sequence[IdxFile], file: IdxFile, mirrors: Sequence[str], timeout: float
 ) -> str:
-    """The mirror that gave the file."""
+    """Download a file from the first mirror that works; return that mirror."""
     failures = []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{file.name}.gz"
@@ -110,7 +112,7 @@ def _download(
 
 
 def _store(url: str, folder: Path, file: IdxFile, timeout: float, report: Report) -> None:
-    """Give the file its name if the mirror sent the published bytes; else leave nothing."""
+    """Store the file under its name if the mirror sends the published bytes; otherwise leave nothing behind."""
     content = Content(file)
     most = int(1.2 * file.bytes) + (1 << 20)
     with (
@@ -124,6 +126,6 @@ def _store(url: str, folder: Path, file: IdxFile, timeout: float, report: Report
 
 
 def _advice(name: str, folder: Path, files: Sequence[IdxFile]) -> str:
-    """What to do by hand about the files that are missing."""
+    """Return what to do manually about the missing files."""
     missing = [f"{file.name}.gz" for file in files if find_file(folder, file.name) is None]
     return f"Put {', '.join(missing)} there, or set DNNKIT_DATA_DIR to the folder that holds {name}/"

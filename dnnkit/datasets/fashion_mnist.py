@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 pictures of clothes, 28 × 28, in MNIST's layout.
+"""Fashion-MNIST: 70,000 images of clothing, 28 × 28, in MNIST's format.
 
 Source: H. Xiao, K. Rasul, R. Vollgraf, arXiv:1708.07747.
 """
@@ -31,9 +31,16 @@ FILES = (
 )
 
 MIRRORS = ("https://storage.googleapis.com/tensorflow/tf-keras-datasets/",)
-"""The authors' own has no https, and these sums are MD5: there, others could send other pictures."""
+"""The authors' own mirror has no https, and with MD5 sums, altered files could go unnoticed there."""
 
 
 def load_data() -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """60,000 and 10,000 images (N, 28, 28) uint8 with values 0–255, and their labels; downloaded where missing."""
+    """Load 60,000 training and 10,000 test images, downloading them if necessary.
+
+    Returns:
+        (x, y), (x_test, y_test): images (N, 28, 28) uint8 with values 0–255, and labels (N,) uint8.
+
+    Raises:
+        DataError: the files are damaged, or cannot be downloaded or written.
+    """
     return load_pairs("fashion_mnist", FILES, MIRRORS, len(CLASS_NAMES))

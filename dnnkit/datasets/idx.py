@@ -1,7 +1,7 @@
-"""IDX files, gzipped or not: the layout of MNIST and its relatives.
+"""IDX files, gzipped or not: the format of MNIST and related data sets.
 
-An IDX file is: two zero bytes, one for the type (8 for unsigned bytes), one for the number of axes, each axis's size
-as four bytes, the most significant first, then the numbers in row-major order.
+An IDX file consists of two zero bytes, a byte for the type (8: unsigned byte), a byte for the number of axes, the size
+of each axis as a big-endian 32-bit integer, and the numbers in row-major order.
 """
 
 import gzip
@@ -21,16 +21,16 @@ from dnnkit.files import largest, open_regular, too_large
 
 UNSIGNED_BYTE = 8
 LARGEST = 128 << 20
-"""Numbers in a file at most, unless DNNKIT_LARGEST_FILE says otherwise; MNIST has 47 million. What a header announces
-may be any size, and a megabyte of gzip unpacks to a gigabyte."""
+"""Maximum number of elements in a file, unless DNNKIT_LARGEST_FILE overrides it; MNIST has 47 million. A header may
+declare any size, and a megabyte of gzip may decompress to a gigabyte."""
 
 
 @dataclass(frozen=True)
 class IdxFile:
-    """A file of a data set: its name without `.gz`, and size and sum of the published uncompressed bytes.
+    """A file of a data set: its name without `.gz`, and size and checksum of the published uncompressed bytes.
 
-    The sum is SHA-256 where somebody had those bytes at hand, else the published MD5: that is against damage alone, for
-    other bytes with the same MD5 can be made.
+    The checksum is SHA-256 if those bytes were available, otherwise the published MD5, which protects against damage
+    only, because MD5 collisions can be constructed.
     """
 
     name: str
@@ -40,18 +40,18 @@ class IdxFile:
 
     @property
     def algorithm(self) -> str:
-        """Of the sum, in words."""
+        """Name of the checksum's algorithm."""
         return "SHA-256" if len(self.digest) == 64 else "MD5"
 
     def new_sum(self) -> Any:
-        """To be updated with bytes, and compared by `hexdigest`."""
+        """Return a hash object to update with bytes and compare by `hexdigest`."""
         if self.algorithm == "SHA-256":
             return hashlib.sha256()
         return hashlib.md5(usedforsecurity=False)
 
 
 def read_idx(folder: Path, file: IdxFile) -> NDArray[np.uint8]:
-    """The numbers of a file, checked: its layout always, its sum if it has the published size."""
+    """Read and check a file: always its format, and its checksum if it has the published size."""
     path = find_file(folder, file.name)
     if path is None:
         raise DataError(f"{folder / file.name} is missing, with or without .gz")
@@ -75,12 +75,12 @@ def read_idx(folder: Path, file: IdxFile) -> NDArray[np.uint8]:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """The file, plain or gzipped, or None where it is not, or where this user may not look."""
+    """Return the path of the file, plain or gzipped; None if it is missing or not accessible."""
     return next((path for path in (folder / name, folder / f"{name}.gz") if os.path.exists(path)), None)
 
 
 def magic(axes: int) -> bytes:
-    """The first four bytes of a file of unsigned bytes with so many axes."""
+    """Return the first four bytes of an IDX file of unsigned bytes with `axes` axes."""
     return bytes([0, 0, UNSIGNED_BYTE, axes])
 
 
@@ -97,11 +97,11 @@ def _parse(stream: Any, path: Path, axes: int) -> tuple[NDArray[np.uint8], bytes
     shape = tuple(int.from_bytes(header[4 * axis : 4 * axis + 4], "big") for axis in range(1, axes + 1))
     size = prod(shape)
     if size > (most := largest(LARGEST)):
-        raise DataError(f"{path} announces {size:,} numbers, {shape}: {too_large(size, most)}, or replace it")
+        raise DataError(f"{path} declares {size:,} numbers, {shape}: {too_large(size, most)}, or replace it")
     if size == 0:
-        raise DataError(f"{path} announces no numbers, {shape}; replace it")
-    body = stream.read(size + 1)  # one more than announced: a file that goes on, or unpacks to gigabytes, is refused
+        raise DataError(f"{path} declares no numbers, {shape}; replace it")
+    body = stream.read(size + 1)  # one more than declared, to detect files that continue or decompress to gigabytes
     if len(body) != size:
         more = "more" if len(body) > size else f"only {len(body)}"
-        raise DataError(f"{path} announces {size} numbers, {shape}, but holds {more}; replace it")
+        raise DataError(f"{path} declares {size} numbers, {shape}, but holds {more}; replace it")
     return np.frombuffer(body, np.uint8).reshape(shape), header

@@ -1,4 +1,4 @@
-"""One file from one mirror: its bytes as they come, whether they are the published ones, and how far they are."""
+"""Download of one file from one mirror: chunks, verification and progress."""
 
 import sys
 import zlib
@@ -25,21 +25,21 @@ from dnnkit.datasets.idx import IdxFile, magic
 CHUNK = 1 << 16
 
 Report: TypeAlias = Callable[[int, int | None], None]
-"""Told how many bytes came, and how many will come if the server says so."""
+"""Called with the number of bytes received and, if the server reports it, the total."""
 
 
 class MirrorFailure(Exception):
-    """A mirror did not give the file; with `again`, it might at the next try."""
+    """A mirror failed to provide the file; with `again`, another attempt may succeed."""
 
     def __init__(self, reason: str, again: bool = False) -> None:
-        super().__init__(" ".join(reason.split()))  # one line, whatever a server put into its answer
+        super().__init__(" ".join(reason.split()))  # one line, whatever the server's answer contains
         self.again = again
 
 
 def receive(url: str, most: int, timeout: float, report: Report) -> Generator[bytes, None, None]:
-    """What the URL holds, in chunks, not more than `most` bytes; all that can go wrong is a `MirrorFailure`."""
+    """Yield the contents of the URL in chunks, at most `most` bytes; every failure is a `MirrorFailure`."""
     try:
-        request = Request(url, headers={"User-Agent": "dnnkit"})  # noqa: S310 - the opener knows http and https alone
+        request = Request(url, headers={"User-Agent": "dnnkit"})  # noqa: S310 - the opener allows only http and https
         with _opener(url).open(request, timeout=timeout) as response:
             total, received = response.length, 0
             report(received, total)
@@ -49,7 +49,7 @@ def receive(url: str, most: int, timeout: float, report: Report) -> Generator[by
                     break
                 received += len(chunk)
                 if max(received, total or 0) > most:
-                    raise MirrorFailure(f"sends more than the {most:,} bytes that this file can have")
+                    raise MirrorFailure(f"sends more than {most:,} bytes, the maximum for this file")
                 report(received, total)
                 yield chunk
             if total is not None and received < total:
@@ -61,14 +61,14 @@ def receive(url: str, most: int, timeout: float, report: Report) -> Generator[by
         cause = error.reason if isinstance(error, URLError) else error
         reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         if isinstance(cause, TimeoutError):
-            reason = f"nothing came for {timeout:g} s"
+            reason = f"no data for {timeout:g} s"
         raise MirrorFailure(reason, again=True) from error
 
 
 def _opener(url: str) -> OpenerDirector:
-    """HTTPS with redirects and the user's proxies; HTTP only if the URL says so.
+    """Return an opener for HTTPS with redirects and the user's proxies, and for HTTP only if the URL uses it.
 
-    Unlike urlopen, no mirror can lead it to ftp: or file:, nor from https: to http:.
+    Unlike urlopen, it cannot be redirected to ftp: or file:, or from https: to http:.
     """
     opener = OpenerDirector()
     plain = () if url.startswith("https:") else (HTTPHandler(),)
@@ -79,17 +79,17 @@ def _opener(url: str) -> OpenerDirector:
 
 
 class Content:
-    """Checks compressed bytes as they come; never unpacks more than one byte above the published size."""
+    """Verifies compressed bytes as they arrive; never decompresses more than one byte beyond the published size."""
 
     def __init__(self, file: IdxFile) -> None:
         self._file, self._size, self._start = file, 0, b""
         self._unpacker, self._sum = zlib.decompressobj(wbits=31), file.new_sum()
 
     def add(self, chunk: bytes) -> None:
-        """Raise `MirrorFailure` as soon as these can no longer be the published bytes."""
+        """Process a chunk; raise `MirrorFailure` as soon as it cannot be the published file."""
         while chunk:
             if self._unpacker.eof:
-                raise MirrorFailure("goes on after the end of its gzip data")
+                raise MirrorFailure("continues after the end of its gzip data")
             most = min(CHUNK, self._file.bytes + 1 - self._size)
             try:
                 unpacked = self._unpacker.decompress(chunk, most)
@@ -99,27 +99,27 @@ class Content:
             self._start = (self._start + unpacked)[:4]
             self._sum.update(unpacked)
             if self._size > self._file.bytes:
-                raise MirrorFailure(f"unpacks to more than the published {self._file.bytes:,} bytes")
+                raise MirrorFailure(f"decompresses to more than the published {self._file.bytes:,} bytes")
             chunk = self._unpacker.unconsumed_tail or self._unpacker.unused_data
 
     def finish(self) -> None:
-        """Raise `MirrorFailure` if what came is not the published bytes, all of them."""
+        """Raise `MirrorFailure` unless exactly the published bytes were received."""
         expected = magic(self._file.axes)
         if not self._unpacker.eof:
             raise MirrorFailure("ended before the end of its gzip data", again=True)
         if self._start != expected:
-            raise MirrorFailure(f"unpacked, it begins with {self._start.hex()}: expected {expected.hex()}")
+            raise MirrorFailure(f"decompressed, it begins with {self._start.hex()}: expected {expected.hex()}")
         if self._size != self._file.bytes:
-            raise MirrorFailure(f"unpacks to {self._size:,} bytes: expected {self._file.bytes:,}")
+            raise MirrorFailure(f"decompresses to {self._size:,} bytes: expected {self._file.bytes:,}")
         if self._sum.hexdigest() != self._file.digest:
             raise MirrorFailure(
-                f"unpacked, its {self._file.algorithm} sum is {self._sum.hexdigest()}: expected {self._file.digest}"
+                f"decompressed, its {self._file.algorithm} sum is {self._sum.hexdigest()}: expected {self._file.digest}"
             )
 
 
 @contextmanager
 def show_progress(url: str) -> Iterator[Report]:
-    """One line once the mirror answers; on a terminal also a bar."""
+    """Print a line once the mirror answers; on a terminal, also show a progress bar."""
 
     def announce(received: int, total: int | None) -> None:
         if received == 0:

@@ -18,7 +18,7 @@ SUMS = (
     "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 )
-"""SHA-256 of the files, in the order of:"""
+"""SHA-256 checksums in the order of the files."""
 
 FILES = (
     IdxFile("train-images-idx3-ubyte", 3, 47_040_016, SUMS[0]),
@@ -34,5 +34,12 @@ MIRRORS = (
 
 
 def load_data() -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """60,000 and 10,000 images (N, 28, 28) uint8 with values 0–255, and their labels; downloaded where missing."""
+    """Load 60,000 training and 10,000 test images, downloading them if necessary.
+
+    Returns:
+        (x, y), (x_test, y_test): images (N, 28, 28) uint8 with values 0–255, and labels (N,) uint8.
+
+    Raises:
+        DataError: the files are damaged, or cannot be downloaded or written.
+    """
     return load_pairs("mnist", FILES, MIRRORS, len(CLASS_NAMES))

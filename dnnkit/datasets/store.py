@@ -1,4 +1,4 @@
-"""The data folder, and image data sets in it: four IDX files each, downloaded where they are missing."""
+"""The data folder, and image data sets of four IDX files each, downloaded on demand."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dnnkit.files import cache_folder
 
 
 def data_folder() -> Path:
-    """`$DNNKIT_DATA_DIR`, else the cache: `$DNNKIT_CACHE_DIR`, `$XDG_CACHE_HOME/dnnkit` or `~/.cache/dnnkit`."""
+    """Return `$DNNKIT_DATA_DIR` or the cache: `$DNNKIT_CACHE_DIR`, `$XDG_CACHE_HOME/dnnkit` or `~/.cache/dnnkit`."""
     folder = os.environ.get("DNNKIT_DATA_DIR")
     return Path(folder) if folder else cache_folder()
 
@@ -21,14 +21,14 @@ def data_folder() -> Path:
 def load_pairs(
     name: str, files: tuple[IdxFile, IdxFile, IdxFile, IdxFile], mirrors: Sequence[str], classes: int = 256
 ) -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Training and test images (N, H, W) and labels (N,) below `classes`, both uint8, from the data folder.
+    """Load training and test images (N, H, W) and labels (N,) below `classes`, both uint8, from the data folder.
 
-    Missing files are downloaded first, from the mirrors: URLs that hold `<file>.gz`. Files that do not fit together are
-    a `DataError`.
+    Missing files are first downloaded from the mirrors, URLs at which `<file>.gz` is found. Inconsistent files raise
+    `DataError`.
     """
     folder = data_folder() / name
     if any(find_file(folder, file.name) is None for file in files):
-        from dnnkit.datasets.download import download_missing  # not at the top: urllib is slow to import
+        from dnnkit.datasets.download import download_missing  # imported late: urllib is slow to import
 
         download_missing(name, folder, files, mirrors)
     x, y, x_test, y_test = (read_idx(folder, file) for file in files)

@@ -1,1 +1,1 @@
-"""What is wrong with a training, in words and with the cure: warnings, `fit(diagnose=True)`, `net.trace`."""
+"""Diagnosis of training problems, with suggested fixes: warnings, `fit(diagnose=True)`, `net.trace`."""

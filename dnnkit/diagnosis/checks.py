@@ -1,7 +1,7 @@
-"""What dnnkit warns of: a registry of checks, each one function of what can be seen at its moment.
+"""A registry of checks that issue warnings; each is a function of what is known at its moment.
 
-A check yields a text for each thing that it finds: what was seen, with numbers, why it matters, and the cure. The user
-gets a `TrainingWarning` that begins with the check's name, so that a filter of the standard library silences it:
+A check yields a text per problem: what was observed, with numbers, why it matters, and what to do. Users get a
+`TrainingWarning` that begins with the check's name, by which a filter of the standard library can silence it:
 
     warnings.filterwarnings("ignore", "unscaled inputs")
 """
@@ -21,15 +21,16 @@ from dnnkit.errors import TrainingWarning
 from dnnkit.registry import Registry
 
 Moment: TypeAlias = Literal["compile", "fit", "epoch", "diagnose"]
-"""When a check looks, and at what: `compile` at a `network.agreement.Parts`, `fit` at a `first_look.FirstLook`, the end
-of an epoch at a `course.Course`, the end of a `fit(diagnose=True)` at a `layers.Diagnosis`."""
+"""When a check runs, and its argument: `compile` with a `network.agreement.Parts`, `fit` with a `first_look.FirstLook`,
+`epoch` (the end of one) with a `course.Course`, `diagnose` (the end of `fit(diagnose=True)`) with a
+`layers.Diagnosis`."""
 
 PACKAGE = f"{Path(__file__).parents[1]}/"
 
 
 @dataclass(frozen=True)
 class Check:
-    """A function of what can be seen at a moment, which yields a text for each thing that it finds."""
+    """A function of what is known at a moment, which yields a text per problem."""
 
     name: str
     moment: Moment
@@ -37,7 +38,7 @@ class Check:
 
     @property
     def about(self) -> str:
-        """What it looks for, in a line."""
+        """Summary of what it looks for, on one line."""
         return (self.look.__doc__ or "").partition("\n")[0]
 
 
@@ -47,7 +48,7 @@ Look: TypeAlias = Callable[[Any], Iterable[str]]
 
 
 def check(name: str, moment: Moment) -> Callable[[Look], Look]:
-    """Make the function below a check of that name."""
+    """Return a decorator that registers a function as a check."""
 
     def add(look: Look) -> Look:
         CHECKS.add(name, Check(name, moment, look))
@@ -60,7 +61,7 @@ _KEPT: dict[Moment, tuple[tuple[Any, ...], list[Check]]] = {}
 
 
 def checks_at(moment: Moment) -> list[Check]:
-    """The checks of a moment, kept as long as none is added: to go through the registry takes some 10 µs."""
+    """Return the checks of a moment; cached until one is added, because a registry look-up takes about 10 µs."""
     added, kept = CHECKS.added(), _KEPT.get(moment)
     if kept is None or kept[0] != added:
         found = [each for each in CHECKS.usable() if each.moment == moment]
@@ -69,7 +70,7 @@ def checks_at(moment: Moment) -> list[Check]:
 
 
 def found(checks: Iterable[Check], seen: Any) -> Iterator[tuple[str, str]]:
-    """What the checks find: the name of each, and its text."""
+    """Yield (name, text) for each problem that the checks find."""
     for each in checks:
         for text in each.look(seen):
             yield each.name, text
@@ -80,7 +81,7 @@ _IS_UNSAID: ContextVar[bool] = ContextVar("nothing is said", default=False)
 
 @contextmanager
 def unsaid() -> Iterator[None]:
-    """Within, in this thread, nothing is looked for: whoever handed out the work looks, and can be heard."""
+    """Suppress all checks in this thread; used where the code that distributed the work runs them itself."""
     token = _IS_UNSAID.set(True)
     try:
         yield
@@ -89,13 +90,13 @@ def unsaid() -> Iterator[None]:
 
 
 def warn(checks: Iterable[Check], seen: Any, said: set[str] | None = None, whose: str = "") -> None:
-    """Warn of what the checks find, in a network that is called `whose` where it is one of several.
+    """Issue warnings for what the checks find; `whose` names the network if it is one of several.
 
-    Of those whose names were `said`, which grows, nothing is said again.
+    Checks whose names are in `said` are not repeated; the names of new ones are added to it.
     """
     if _IS_UNSAID.get():
         return
-    with np.errstate(all="ignore"):  # numbers of any size are looked at
+    with np.errstate(all="ignore"):  # checks may encounter numbers of any size
         texts = list(found(checks, seen))
     of = f" ({whose})" if whose else ""
     for name, text in texts:
@@ -106,7 +107,7 @@ def warn(checks: Iterable[Check], seen: Any, said: set[str] | None = None, whose
 
 
 def _frames_of_ours() -> int:
-    """The `stacklevel` for `warn` at which the user's line is told, not one of dnnkit's."""
+    """Return the `stacklevel` at which `warn` reports the user's line rather than one of dnnkit."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         level, frame = level + 1, frame.f_back

@@ -1,4 +1,4 @@
-"""How the loss goes, epoch by epoch: one that is lost, and one that grows from the start."""
+"""Checks of the loss from epoch to epoch: a loss that became NaN, and a loss that grows from the start."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,32 +18,32 @@ from dnnkit.kernels import registry
 from dnnkit.network.protocol import Network
 
 FIRST = 3
-"""Epochs after which nothing is said of a loss that grows: it did not from the start."""
+"""Number of epochs after which a growing loss is no longer reported, because it did not grow from the start."""
 
 GROWN = 1.5
-"""An epoch's loss over the first's from which it has grown."""
+"""Ratio of an epoch's loss to the first's from which the loss has grown."""
 
 STEPS, WORK = 24, 1e9
-"""Updates of a rehearsal, and the products of rows and parameters in all of them together that it may cost."""
+"""Number of updates of a rehearsal, and the maximum cost of all updates in rows times parameters."""
 
 FACTORS = (1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4)
-"""Of the learning rate, in the order in which they are rehearsed."""
+"""Factors of the learning rate, in the order in which they are tried."""
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What some updates on a sample of rows did to its loss, from the network's first parameters on."""
+    """Effect of some updates on the loss of a sample of rows, starting at the network's initial parameters."""
 
     before: float
     after: float
     rate: float
-    """The learning rate that was used."""
+    """The learning rate of the fit."""
     lower: float | None
-    """The highest learning rate that was tried with which the loss falls; None where there is none."""
+    """The highest tried learning rate with which the loss falls; None if there is none."""
 
     @property
     def fails(self) -> bool:
-        """Whether the loss does not fall with the learning rate that was used."""
+        """Whether the loss does not fall with the learning rate of the fit."""
         return not _falls(self.before, self.after)
 
 
@@ -52,19 +52,19 @@ class Course:
     """What the epochs of a fit have measured so far."""
 
     epoch: int
-    """Of the network, counted from 1."""
+    """Number of the network's epoch, counted from 1."""
     losses: list[float]
-    """Of this fit, epoch by epoch."""
+    """Losses of the epochs of this fit."""
     nan_step: int
-    """The first step of the epoch whose loss was not a number, or -1."""
+    """The first step of the epoch with a NaN loss, or -1."""
     is_start: bool
-    """Whether the network was untrained when the fit began."""
+    """Whether the network was untrained at the beginning of the fit."""
     rows: int
-    """Samples of an epoch."""
+    """Samples per epoch."""
     usual: float | None
-    """The loss of outputs that are all 0, which knows nothing; None where that is not known."""
+    """The loss if all outputs are 0, as a baseline; None if unknown."""
     rehearse: Callable[[], Rehearsal | None]
-    """Try lower learning rates, from the start; None where that would take long."""
+    """Tries lower learning rates from the start; returns None if that would take too long."""
 
 
 @check("lost parameters", "epoch")
@@ -76,15 +76,15 @@ def lost_parameters(course: Course) -> Iterator[str]:
         if tried is not None and tried.fails:
             cure = _cure(tried)
         since = f"epoch {course.epoch}, step {course.nan_step + 1}"
-        yield f"the loss is not a number since {since}: the parameters are lost. {cure}"
+        yield f"the loss has been NaN since {since}: the parameters are lost. {cure}"
 
 
 @check("growing loss", "epoch")
 def growing_loss(course: Course) -> Iterator[str]:
-    """A loss that grows from the start: the learning rate is too high."""
+    """A loss that grows from the start, because the learning rate is too high."""
     losses = course.losses
     if not course.is_start or len(losses) > FIRST or course.rows < ENOUGH:
-        return  # later, and on few rows, a loss may grow for other reasons
+        return  # later, or on few rows, a loss may grow for other reasons
     if course.nan_step >= 0 or not all(map(isfinite, losses)):
         return
     first, last = losses[0], losses[-1]
@@ -94,24 +94,24 @@ def growing_loss(course: Course) -> Iterator[str]:
         return
     tried = course.rehearse()
     if not grows and (tried is None or not tried.fails or not first > GROWN * tried.before):
-        return  # it began as high
-    went = f"from {first:.4g} in the first epoch to {last:.4g} in number {len(losses)}"
+        return  # it was as high at the beginning
+    went = f"from {first:.4g} in the first epoch to {last:.4g} in epoch {len(losses)}"
     if not grows and tried is not None:
         went = f"from {tried.before:.4g} at the start to {first:.4g} in the first epoch"
-    cure = "Lower the learning rate to a tenth" if tried is None or not tried.fails else _cure(tried)
-    yield f"it goes {went}, as where steps are too large. {cure}"
+    cure = "Divide the learning rate by ten" if tried is None or not tried.fails else _cure(tried)
+    yield f"the loss goes {went}, which suggests that the steps are too large. {cure}"
 
 
 def _cure(tried: Rehearsal) -> str:
     if tried.lower is None:
-        return f"Lower learning rates, down to {tried.rate * FACTORS[-1]:.1g}, are no better: look at x and y"
+        return f"Lower learning rates, down to {tried.rate * FACTORS[-1]:.1g}, are no better: check x and y"
     return (
         f"The learning rate, {tried.rate:.3g}, is too high: on a sample of rows the loss falls with {tried.lower:.3g}"
     )
 
 
 def usual_loss(program: Program, look: FirstLook) -> float | None:
-    """The mean loss of a network whose outputs are all 0, or, of probabilities, all the same."""
+    """Return the mean loss if all outputs are 0, or, for probabilities, all equal."""
     loss, outputs = program.loss, program.output_features
     if loss is None or not isinstance(loss.kernel, str):
         return None
@@ -128,9 +128,9 @@ def usual_loss(program: Program, look: FirstLook) -> float | None:
 
 
 def rehearse(net: Network, parameters: dict[str, Any], look: FirstLook, batch_size: int) -> Rehearsal | None:
-    """A few updates from these parameters, on the sample, at ever lower learning rates, on NumPy."""
+    """Run a few updates from these parameters, on the sample, with decreasing learning rates, on NumPy."""
     program = replace(net.executable.program, metrics=())
-    if program.custom_parts:  # the user's own code is called when the user trains
+    if program.custom_parts:  # custom code runs only in the user's own training
         return None
     rows = len(look.x)
     batch = min(batch_size, rows)

@@ -1,4 +1,4 @@
-"""What is wrong with a network's layers, found in the records of a diagnosis."""
+"""Checks of a network's layers, from the records of a diagnosis."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,13 +8,13 @@ from dnnkit.diagnosis.layers import Diagnosis, LayerCourse
 
 
 def with_findings(diagnosis: Diagnosis) -> Diagnosis:
-    """The diagnosis, with what the checks find in it."""
+    """Return the diagnosis with the problems that the checks find."""
     return replace(diagnosis, findings=tuple(text for _, text in found(checks_at("diagnose"), diagnosis)))
 
 
 @check("dead units", "diagnose")
 def dead_units(diagnosis: Diagnosis) -> Iterator[str]:
-    """Units whose slope is 0 for every sample, so that they do not learn any more."""
+    """Units with slope 0 for every sample, which no longer learn."""
     for layer in diagnosis.layers:
         if layer.last.dead > 0.2:
             since = " from the start" if layer.first.dead > 0.2 else ""
@@ -27,7 +27,7 @@ def dead_units(diagnosis: Diagnosis) -> Iterator[str]:
 
 @check("saturation", "diagnose")
 def saturation(diagnosis: Diagnosis) -> Iterator[str]:
-    """Outputs at the ends of their activation's range, where it has no slope; in the last layer, before training."""
+    """Outputs at the limits of their activation, where its slope vanishes; of the last layer, before training."""
     for layer in diagnosis.layers:
         at_limits = layer.first.at_limits if layer.is_last else layer.last.at_limits
         if at_limits > 0.5 and not layer.last.dead > 0.2:
@@ -37,35 +37,35 @@ def saturation(diagnosis: Diagnosis) -> Iterator[str]:
                 cure = "scale the inputs, lower the learning rate, or use activation='relu'"
             yield (
                 f"layer {layer.name}: {at_limits:.0%} of its {layer.activation} outputs are at their limits{when}, "
-                f"where they hardly learn: {cure}"
+                f"where they can hardly learn: {cure}"
             )
 
 
 @check("vanishing gradients", "diagnose")
 def vanishing_gradients(diagnosis: Diagnosis) -> Iterator[str]:
-    """Gradients that are a thousandth, in an early layer, of those in the last."""
+    """Gradients of an early layer below a thousandth of those of the last layer."""
     first, last = _ends(diagnosis)
     if first is not None and last is not None and 0 <= first.last.signal < 1e-3 * last.last.signal:
         yield (
             f"layer {first.name}: its gradient is {first.last.signal:.2g}, that of {last.name} {last.last.signal:.2g}: "
-            "it vanishes on the way back. Use 'relu' with kernel_initializer='he_uniform', or fewer layers"
+            "it vanishes in the backward pass. Use 'relu' with kernel_initializer='he_uniform', or fewer layers"
         )
 
 
 @check("exploding gradients", "diagnose")
 def exploding_gradients(diagnosis: Diagnosis) -> Iterator[str]:
-    """Gradients that are a thousandfold, in an early layer, of those in the last, or not finite."""
+    """Gradients of an early layer above a thousand times those of the last layer, or not finite."""
     first, last = _ends(diagnosis)
     if first is not None and last is not None and not first.last.signal <= 1e3 * last.last.signal:
         yield (
             f"layer {first.name}: its gradient is {first.last.signal:.2g}, that of {last.name} {last.last.signal:.2g}: "
-            "it explodes on the way back. Use smaller initial weights, or an optimizer with global_clipnorm=1"
+            "it explodes in the backward pass. Use smaller initial weights, or an optimizer with global_clipnorm=1"
         )
 
 
 @check("large updates", "diagnose")
 def large_updates(diagnosis: Diagnosis) -> Iterator[str]:
-    """Steps that change more than a tenth of a layer's weights; a thousandth is usual."""
+    """Updates above a tenth of a layer's weights, where a thousandth is usual."""
     large = [layer for layer in diagnosis.layers if layer.last.update > 0.1]
     if large:
         most = max(layer.last.update for layer in large)
@@ -74,7 +74,7 @@ def large_updates(diagnosis: Diagnosis) -> Iterator[str]:
 
 @check("small updates", "diagnose")
 def small_updates(diagnosis: Diagnosis) -> Iterator[str]:
-    """Steps that change less than a hundred-thousandth of any layer's weights, from the start."""
+    """Updates below a hundred-thousandth of the weights in every layer, from the start."""
     updates = [max(layer.first.update, layer.last.update) for layer in diagnosis.layers]
     if updates and max(updates) < 1e-5:
         yield (
@@ -91,6 +91,6 @@ def _named(layers: Sequence[LayerCourse]) -> str:
 
 
 def _ends(diagnosis: Diagnosis) -> tuple[LayerCourse | None, LayerCourse | None]:
-    """The first and the last layer, if there are at least three."""
+    """Return the first and last layer if there are at least three."""
     layers = diagnosis.layers
     return (layers[0], layers[-1]) if len(layers) > 2 else (None, None)

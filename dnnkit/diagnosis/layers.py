@@ -1,7 +1,7 @@
-"""What becomes of each layer in a training: dead units, outputs at their limits, gradients, updates.
+"""Records of layers during training: dead units, outputs at their limits, gradients, updates.
 
-On a sample of rows that stays the same, before the first epoch and after epochs, on NumPy from copies of the
-parameters: the training is bit for bit the one that nobody watches.
+They are computed on a fixed sample of rows, before the first epoch and after epochs, on NumPy from copies of the
+parameters. The training itself is bitwise identical to one without diagnosis.
 """
 
 from collections.abc import Callable
@@ -22,15 +22,15 @@ HEADS = "layer", "units", "activation", "dead", "at limits", "gradient", "update
 
 @dataclass(frozen=True)
 class Record:
-    """A layer at one time; NaN for what it has not.
+    """State of a layer at one time; NaN for what does not apply.
 
     Attributes:
-        dead: the share of units whose slope is 0 for every row, so that they do not learn.
-        at_limits: the share of outputs within 1 % of an end of the activation's range, where that has two; of a softmax
-            that of rows with a class of 99 %.
-        signal: root mean square of the loss's gradient in the layer's output before its activation.
-        gradient: root mean square of its gradient in the parameters.
-        update: root mean square of what the next update would change, over that of the weights.
+        dead: fraction of units with slope 0 for every row, which do not learn.
+        at_limits: fraction of outputs within 1% of a limit of the activation's range, if it has two; for softmax,
+            fraction of rows with a class of 99%.
+        signal: root mean square of the loss's gradient with respect to the layer's output before its activation.
+        gradient: root mean square of the gradient with respect to the parameters.
+        update: root mean square of the next update, relative to that of the weights.
     """
 
     dead: float
@@ -42,7 +42,7 @@ class Record:
 
 @dataclass(frozen=True)
 class LayerCourse:
-    """A layer, and its records one by one."""
+    """A layer with its records."""
 
     name: str
     units: int
@@ -52,24 +52,24 @@ class LayerCourse:
 
     @property
     def first(self) -> Record:
-        """Before training."""
+        """The record before training."""
         return self.records[0]
 
     @property
     def last(self) -> Record:
-        """After it."""
+        """The record after training."""
         return self.records[-1]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What became of the layers in one fit: `history.diagnosis`. Printing it shows a table and the findings.
+    """State of the layers during one fit: `history.diagnosis`. Printing it shows a table and the findings.
 
     Attributes:
-        epochs: how many epochs of the fit had ended at each record; 0 is before the first.
-        samples: rows that were looked at.
-        layers: those with parameters, in order.
-        findings: what is wrong, in words, with the cure.
+        epochs: number of completed epochs at each record; 0 is before the first.
+        samples: number of rows that records are computed on.
+        layers: layers with parameters, in order.
+        findings: descriptions of problems, with suggested fixes.
     """
 
     epochs: tuple[int, ...]
@@ -78,14 +78,14 @@ class Diagnosis:
     findings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> LayerCourse:
-        """The layer of that name."""
+        """Return the layer of that name."""
         layers = {layer.name: layer for layer in self.layers}
         if name not in layers:
             raise UnknownName(unknown("layer with parameters", name, layers))
         return layers[name]
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table's rows, as text: before → after."""
+        """Rows of the table, as text: before → after."""
         return [
             (
                 layer.name,
@@ -101,7 +101,7 @@ class Diagnosis:
 
     @property
     def title(self) -> str:
-        """What was looked at."""
+        """Number of samples and epochs."""
         epochs = f"{self.epochs[-1]} epoch{'s' * (self.epochs[-1] != 1)}"
         return f"diagnosis on {self.samples} samples: before training → after {epochs}"
 
@@ -109,7 +109,7 @@ class Diagnosis:
         lines = _table([HEADS, *self.rows()], 14, "  ")
         if max(map(len, lines)) > WIDTH:
             lines = _table([HEADS, *self.rows()], 8, " ")
-        said = [f"- {text}" for text in self.findings] or ["nothing to find fault with"]
+        said = [f"- {text}" for text in self.findings] or ["no problems found"]
         return "\n".join([self.title, "", lines[0], "-" * max(map(len, lines)), *lines[1:], "", *_wrapped(said)])
 
     def _repr_html_(self) -> str:
@@ -120,14 +120,21 @@ class Diagnosis:
         return f"<p>{escape(self.title)}</p>{table}<ul>{said}</ul>"
 
     def plot(self, path: str | Path | None = None) -> "Figure":
-        """Dead units, outputs at their limits, gradients and updates by epoch, a curve per layer; written to `path`."""
+        """Plot dead units, outputs at their limits, gradients and updates by epoch, with a curve per layer.
+
+        Arguments:
+            path: image file to write; None writes none.
+
+        Returns:
+            A matplotlib `Figure`.
+        """
         from dnnkit.diagnosis.picture import plot_diagnosis
 
         return plot_diagnosis(self, path)
 
 
 def _table(rows: list[tuple[str, ...]], longest: int, between: str) -> list[str]:
-    """The rows in columns; names longer than so many letters are cut."""
+    """Align rows in columns, shortening names to `longest` letters."""
 
     def cut(name: str) -> str:
         return name if len(name) <= longest else f"{name[: longest - 1]}…"
@@ -144,7 +151,7 @@ def _wrapped(lines: list[str]) -> list[str]:
 
 
 def _change(before: float, after: float, text: Callable[[float], str]) -> str:
-    """Before → after; once where they read the same."""
+    """Format as before → after, or once if both read the same."""
     one, other = text(before), text(after)
     return one if one == other else f"{one} → {other}"
 

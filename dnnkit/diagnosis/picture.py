@@ -1,4 +1,4 @@
-"""The picture of a diagnosis: four panels by epoch, a curve for each layer."""
+"""The plot of a diagnosis: four panels by epoch, with a curve per layer."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -17,7 +17,7 @@ PANELS = {
     "update": ("update ÷ weights", "root mean squares"),
 }
 USUAL = 1e-3
-"""An update over its weights that trains well, roughly."""
+"""Ratio of update to weights that usually trains well, roughly."""
 
 
 class Layer(Protocol):
@@ -25,23 +25,23 @@ class Layer(Protocol):
 
     @property
     def name(self) -> str:
-        """The layer's name."""
+        """Name of the layer."""
 
     @property
     def records(self) -> Sequence[Any]:
-        """A record for each of the epochs, with the attributes that `PANELS` names."""
+        """Records per epoch, with the attributes in `PANELS`."""
 
 
 class Diagnosed(Protocol):
-    """What was recorded; `Diagnosis` has it."""
+    """The interface of `Diagnosis` that the plot needs."""
 
     @property
     def title(self) -> str:
-        """What was looked at."""
+        """Number of samples and epochs."""
 
     @property
     def epochs(self) -> Sequence[int]:
-        """Epochs that had ended at each record."""
+        """Number of completed epochs at each record."""
 
     @property
     def layers(self) -> Sequence[Layer]:
@@ -49,7 +49,7 @@ class Diagnosed(Protocol):
 
 
 def plot_diagnosis(diagnosis: Diagnosed, path: str | Path | None) -> "Figure":
-    """The first layer dark, the last light; shares from 0 to 1, sizes by their logarithm."""
+    """Plot the diagnosis, from dark (first layer) to light; fractions on linear axes, sizes on logarithmic ones."""
     from matplotlib import colormaps
 
     from dnnkit.figures import Figure

@@ -1,4 +1,4 @@
-"""Records of what becomes of the layers, from copies of the parameters, on NumPy."""
+"""Recording the state of layers during training, from copies of the parameters, on NumPy."""
 
 from collections.abc import Mapping
 from math import inf, nan
@@ -16,20 +16,20 @@ from dnnkit.kernels.clip_norm.reference import clip_norm
 from dnnkit.network.protocol import Network
 
 WORK = 2e9
-"""Products of rows and parameters of a record, at most, as far as ENOUGH rows allow."""
+"""Maximum cost of a record in rows times parameters, subject to ENOUGH."""
 
 ENOUGH = 32
-"""Rows of a record, at least, where there are as many."""
+"""Minimum number of rows of a record, if there are that many."""
 
 EVERY = 20
-"""Epochs after each of which there is a record; then after those with two digits and zeros: ... 99, 100, 110, 120."""
+"""Number of first epochs that are all recorded; later, those with two significant digits: ... 99, 100, 110, 120."""
 
 AT_LIMIT = 0.01
-"""Distance from an end of an activation's range, in parts of the range, from which an output is at its limit."""
+"""Distance from a limit of the activation's range, as a fraction of it, within which an output is at its limit."""
 
 
 class Recorder:
-    """Makes records of a network's layers, always on the same rows."""
+    """Records the state of a network's layers, always on the same rows."""
 
     def __init__(self, net: Network, look: FirstLook) -> None:
         rows = int(WORK // max(1, net.executable.program.size))
@@ -40,11 +40,11 @@ class Recorder:
         self._about: dict[str, tuple[int, str]] = {}
 
     def wants(self, epochs: int) -> bool:
-        """Whether to record after so many epochs: of all first ones, then of ever fewer."""
+        """Whether to record after that many epochs: all of the first ones, then increasingly few."""
         return epochs <= EVERY or epochs % 10 ** (len(str(epochs)) - 2) == 0
 
     def record(self, net: Network, epochs: int) -> None:
-        """Look at the network as it is now."""
+        """Record the network's current state."""
         executable, program = net.executable, net.executable.program
         with net.turns:
             snapshot = executable.snapshot()
@@ -66,7 +66,7 @@ class Recorder:
             self._about[name] = int(operations[-1].y.shape[1]), next(filter(None, names), "linear")
 
     def diagnosis(self) -> Diagnosis:
-        """All records so far."""
+        """Return all records so far, with the problems found in them."""
         names = list(self._records)
         layers = tuple(
             LayerCourse(name, *self._about[name], name == names[-1], tuple(self._records[name])) for name in names
@@ -78,7 +78,7 @@ class Recorder:
 
 
 def _by_layer(operations: tuple[Operation, ...]) -> dict[str, list[Operation]]:
-    """The operations of each layer with parameters, and of the activation layers that come right after it."""
+    """Group the operations by layer with parameters, each with the activation layers that directly follow it."""
     layers: dict[str, list[Operation]] = {}
     current = None
     for operation in operations:
@@ -97,7 +97,7 @@ def _record(
     parameters: Mapping[str, Values],
     updates: Mapping[str, Values],
 ) -> Record:
-    """Of an operation with parameters, and the activations after it: name, input and output of each."""
+    """Compute the record of an operation with parameters and its activations (name, input, output)."""
     dead = at_limits = nan
     for name, x, y in activated:
         activation = registry.activation(name)
@@ -120,7 +120,7 @@ def _record(
 
 
 def _updates(net: Network, snapshot: Snapshot, gradients: Mapping[str, Values]) -> dict[str, Values]:
-    """What the optimizer's next step would change, with these gradients."""
+    """Return the changes that the optimizer's next step would make, given these gradients."""
     rule = net.executable.program.optimizer_rule
     if rule is None:
         return {}

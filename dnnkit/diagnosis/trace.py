@@ -1,4 +1,4 @@
-"""A training step, seen through: every array by its name, with its shape, its formula and its kernel."""
+"""`net.trace`: every array of a training step by name, with its shape, formula and kernel."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -21,7 +21,7 @@ WIDTH = 80
 
 @dataclass(frozen=True)
 class Entry:
-    """An array of a step: what it is called, how it is computed, and where that is written."""
+    """An array of a step: its name, formula, and the location of its kernel."""
 
     name: str
     array: Values
@@ -30,10 +30,11 @@ class Entry:
 
 
 class Trace(Mapping[str, Values]):
-    """What `net.trace` gives: arrays by name, in the order in which a step computes them.
+    """Result of `net.trace`: arrays by name, in the order in which a step computes them.
 
-    `dense/output` is what a layer gives, `dense/z` its sum before the activation, `dense/kernel` a parameter;
-    `.../gradient` is the loss's gradient in any of them. `input`, `predictions` and `loss` are the network's.
+    `dense/output` is the output of a layer, `dense/z` its value before the activation, `dense/kernel` a parameter;
+    `.../gradient` is the loss's gradient with respect to any of them. `input`, `predictions` and `loss` belong to the
+    network.
     """
 
     def __init__(self, entries: Sequence[Entry], title: str) -> None:
@@ -53,7 +54,7 @@ class Trace(Mapping[str, Values]):
         step: int,
         backend: Backend,
     ) -> "Trace":
-        """The trace of a step of a network with these parameters."""
+        """Return the trace of a step of a network with these parameters."""
         done = unroll(program, net.graph, net.goals, parameters, x, y, weights, step=step)
         entries = list(_entries(done, program, parameters, backend))
         title = f"a training step on {len(x)} samples in {program.dtype}; kernels are those of backend {backend.name}"
@@ -96,7 +97,7 @@ class Trace(Mapping[str, Values]):
 
 
 def _entries(done: Step, program: Program, parameters: Mapping[str, Values], backend: Backend) -> Iterator[Entry]:
-    """Forward, the loss, and backward."""
+    """Yield the entries of the forward pass, the loss and the backward pass."""
     assert program.loss is not None
     names, kernel = _output_names(done), _Kernels(backend)
     seen = set[str]()
@@ -137,7 +138,7 @@ def _entries(done: Step, program: Program, parameters: Mapping[str, Values], bac
 
 
 def _output_names(done: Step) -> list[str]:
-    """The name of each value: the last of a layer is its output, what comes before an activation is z."""
+    """Return the name of each value: a layer's last one is its output, one before an activation is z."""
     names = ["input"]
     for index, operation in enumerate(done.operations):
         after = done.operations[index + 1].layer if index + 1 < len(done.operations) else ""
@@ -165,7 +166,7 @@ def _forward(operation: Operation, x: str) -> str:
 
 
 def _kept(stage: Dropout) -> str:
-    """The share that a dropout keeps."""
+    """Format the fraction that a dropout keeps."""
     return "(1 - rate)" if callable(stage.rate) else f"{1 - stage.rate:.6g}"
 
 
@@ -210,12 +211,12 @@ def _activation(operation: Operation) -> str:
 
 @dataclass(frozen=True)
 class _Kernels:
-    """Where the kernels are that a backend runs."""
+    """Locations of the kernels that a backend runs."""
 
     backend: Backend
 
     def of(self, operation: Operation) -> str:
-        """The kernel of an operation."""
+        """Return the kernel of an operation."""
         match operation.stage:
             case Dense():
                 return self.path("dense")
@@ -231,7 +232,7 @@ class _Kernels:
                 return self.path("gather")
 
     def path(self, name: str) -> str:
-        """The file of a kernel's version."""
+        """Return the file of the backend's version of a kernel."""
         if registry.runtime_versions(name) is not None:
             return f"formula {name}"
         return f"kernels/{registry.folder(name)}/{self.backend.kernel_file(name)}"

@@ -1,4 +1,4 @@
-"""`net.trace`."""
+"""`net.trace` as a method of networks."""
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,22 @@ if TYPE_CHECKING:
 
 
 class Traceable(Network):
-    """One step of a network, seen through."""
+    """Adds `trace` to a network."""
 
     def trace(self, x: Any, y: Any, sample_weight: Any = None) -> "Trace":
-        """Every intermediate and gradient of one training step on all of x and y as one batch; changes nothing.
+        """Return all intermediate values and gradients of a training step on x and y as one batch; changes nothing.
 
-        Computed operation by operation on NumPy by the kernels' formulas, in the network's dtype: the numbers are those
-        of `get_gradients` up to rounding, dropout with the mask of the next update. `print` the result, or take arrays
-        from it: `trace["dense/output"]`, `trace["dense/kernel/gradient"]`.
+        They are computed operation by operation with the kernels' reference formulas on NumPy, in the network's dtype,
+        and agree with `get_gradients` up to rounding; dropout uses the mask of the next update. Print the result, or
+        access arrays by name: `trace["dense/output"]`, `trace["dense/kernel/gradient"]`.
+
+        Arguments:
+            x: samples (N, ...).
+            y: targets, one row per sample.
+            sample_weight: (N,), weight of each row.
+
+        Returns:
+            A `Trace`, a mapping of names to arrays.
 
         Raises:
             NotReady: the network is not compiled.
@@ -37,4 +45,4 @@ class Traceable(Network):
 
     @abstractmethod
     def _check(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
-        """Samples, targets and row weights as the executable loads them; builds the network if need be."""
+        """Convert samples, targets and row weights for the executable; build the network if necessary."""

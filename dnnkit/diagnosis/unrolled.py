@@ -1,6 +1,6 @@
-"""One training step of a network, operation by operation, on NumPy by the kernels' formulas, every array kept.
+"""One training step, operation by operation, with the kernels' reference formulas on NumPy, keeping every array.
 
-Of a dense layer with an activation, the sum and the activation are two operations: z = x · kernel + bias, f(z).
+A dense layer with an activation becomes two operations: z = x · kernel + bias, and f(z).
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ Values = NDArray[Any]
 
 
 class Formulas(Operations):
-    """NumPy by the kernels' reference formulas: new arrays each time, so that all of them can be kept."""
+    """Operations by the kernels' reference formulas on NumPy; results are new arrays, so that all can be kept."""
 
     @property
     def xp(self) -> Namespace:
@@ -41,18 +41,18 @@ class Formulas(Operations):
 
 @dataclass(frozen=True)
 class Operation:
-    """What one operation of a layer has computed, forward and backward.
+    """Inputs and results of one operation, forward and backward.
 
     Attributes:
-        layer: the layer's name, with "#2" for its second call; "inputs" and "outputs" of what takes several apart, or
-            puts them side by side.
-        layer_given: the layer as its user made it; None for these.
-        stage: what was computed; of a dense layer, its activation apart.
-        reads: which values it is computed from: 0 is the batch, i + 1 what operation i gives.
+        layer: name of the layer, with "#2" for its second call; "inputs" or "outputs" for operations that split several
+            inputs or concatenate several outputs.
+        layer_given: the layer as the user made it; None for those.
+        stage: the operation, without the activation of a dense layer.
+        reads: numbers of the values it reads: 0 is the batch, i + 1 the output of operation i.
         x: the first of these values.
         y: its output.
-        dy: the loss's gradient in y.
-        gradients: of its parameters, by canonical name, as far as they come of this operation; none of frozen ones.
+        dy: the loss's gradient with respect to y.
+        gradients: contributions of this operation to gradients of trainable parameters, by canonical name.
     """
 
     layer: str
@@ -67,26 +67,26 @@ class Operation:
 
 @dataclass(frozen=True)
 class Step:
-    """A training step before its update: operations in their order, and the loss of the batch."""
+    """A training step before its update: operations in order, and the loss of the batch."""
 
     x: Values
     """The batch, in the network's dtype, before the first operation."""
     dx: Values
-    """The loss's gradient in it; empty where it was not asked for."""
+    """The loss's gradient with respect to the batch; empty if not requested."""
     operations: tuple[Operation, ...]
     predictions: Values
     loss: float
     scores_gradient: Values
-    """The loss's gradient in what it takes: the output, or what comes before a softmax or sigmoid that it has taken
-    over."""
+    """The loss's gradient with respect to its input: the output, or the logits if the loss is fused with a softmax or
+    sigmoid."""
     head: str
-    """The activation that the loss has taken over; "linear" for none, and for several outputs."""
+    """The activation fused with the loss; "linear" if none, and for several outputs."""
     head_layer: str
-    """The layer that it belonged to."""
+    """The layer of that activation."""
 
     @property
     def gradients(self) -> dict[str, Values]:
-        """The gradient of each trained parameter, of all operations that have it."""
+        """Gradient of each trainable parameter, summed over the operations that use it."""
         found: dict[str, Values] = {}
         for operation in reversed(self.operations):
             for name, gradient in operation.gradients.items():
@@ -116,12 +116,12 @@ def unroll(
     step: int = 0,
     with_input: bool = True,
 ) -> Step:
-    """Forward and backward on all rows of x as one batch; `step` selects dropout masks, if it is a training step.
+    """Run a forward and backward pass on all rows of x as one batch; `step` selects dropout masks if `training`.
 
-    Without `with_input` nothing goes back beyond what comes before all that is trained, as in training: gradients there
-    are empty.
+    Without `with_input`, the backward pass stops below the lowest trainable parameter, as in training; gradients before
+    it are empty.
     """
-    assert program.loss is not None, "whoever calls has checked that the network is compiled"
+    assert program.loss is not None, "callers have checked that the network is compiled"
     operations, dtype = Formulas(), np.dtype(program.dtype)
     layout = FlatLayout(program.parameters)
     flat = layout.flatten(parameters, program.dtype)
@@ -162,7 +162,7 @@ def unroll(
 
 
 def _predictions(operations: Operations, program: Program, scores: Values) -> Values:
-    """What the activations that losses have taken over make of the scores."""
+    """Apply the activations fused with the losses to the scores."""
     if not program.outputs:
         return np.asarray(operations.activation(registry.activation(program.head), scores))
     parts = [
@@ -172,7 +172,7 @@ def _predictions(operations: Operations, program: Program, scores: Values) -> Va
 
 
 class _Run:
-    """A stage by itself, forward and backward."""
+    """A single stage, forward and backward."""
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class _Run:
         self._saved: Any = None
 
     def forward(self, flat: Values, xs: list[Values]) -> Values:
-        """What it gives; it keeps what `backward` needs."""
+        """Return the output; keep what `backward` needs."""
         if isinstance(self._stage, Op):
             y, self._saved = kind(self._stage.kind).forward(xs, self._owned(flat), self._settings, self._context, np)
         else:
@@ -198,7 +198,7 @@ class _Run:
         return np.asarray(y)
 
     def backward(self, flat: Values, dy: Values, needs_dx: list[bool]) -> tuple[list[Values | None], dict[str, Values]]:
-        """(gradient in each value that it reads, gradients of its trained parameters by name)."""
+        """Return the gradient of each value that the stage reads, and gradients of its trainable parameters by name."""
         trained = [each for each in stage_parameters(self._stage) if each.trainable]
         if isinstance(self._stage, Op):
             found = kind(self._stage.kind).backward(dy, self._saved, self._owned(flat), self._settings, needs_dx, np)
@@ -220,7 +220,7 @@ class _Run:
 
 
 def _parts(program: Program, graph: Graph, goals: Sequence[Goal], training: bool) -> list[_Part]:
-    """The stages with the layers that they come from, and what they read; without dropout where it does nothing."""
+    """Return the stages with their layers and inputs, without dropout unless `training`."""
     origins, found = stages_of(graph, goals)[0].origins, list[_Part]()
     places, calls = [0], Counter[str]()
     for stage, reads, origin in zip(program.stages, program.edges, origins, strict=True):
@@ -242,7 +242,7 @@ def _parts(program: Program, graph: Graph, goals: Sequence[Goal], training: bool
 
 
 def _single(stage: Stage) -> Iterator[Stage]:
-    """A dense stage as two operations, where it has an activation; any other as it is."""
+    """Split a dense stage with an activation into two; yield other stages unchanged."""
     if isinstance(stage, Dense) and stage.activation != "linear":
         yield replace(stage, activation="linear")
         yield Activate(stage.activation)

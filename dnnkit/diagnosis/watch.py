@@ -1,4 +1,4 @@
-"""Who watches a fit from the inside: warns of how the loss goes, and records what `diagnose=True` asks for."""
+"""Monitoring of a fit: warnings about the loss, and the records of `diagnose=True`."""
 
 import sys
 from contextlib import suppress
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Watches one fit of a network.
+    """Monitors one fit of a network.
 
     Arguments:
         net: the network, built.
-        look: at the data; None where nobody has looked.
-        batch_size: rows of a batch.
-        recorder: of what becomes of the layers; None where nobody asked.
-        whose: what warnings call the network, where it is one of several.
+        look: a sample of the data; None if there is none.
+        batch_size: rows per batch.
+        recorder: records the state of layers; None without `diagnose`.
+        whose: how warnings refer to the network if it is one of several.
     """
 
     def __init__(
@@ -43,22 +43,22 @@ class Watch:
         self._begins = net.executable.state.step == 0
 
     def begin(self) -> None:
-        """Before the first epoch."""
+        """Called before the first epoch."""
         if self._recorder is not None:
             self._recorder.record(self._net, 0)
 
     @property
     def records(self) -> bool:
-        """Whether it wants to see each epoch."""
+        """Whether each epoch has to be reported."""
         return self._recorder is not None
 
     def epochs_ended(self, losses: list[float], totals: Totals) -> None:
-        """After some that nobody else saw, of these mean losses; the totals are those of the last."""
+        """Called after several epochs with these mean losses; the totals are those of the last."""
         self._losses += losses[:-1]
         self.epoch_ended(totals)
 
     def epoch_ended(self, totals: Totals) -> None:
-        """After an epoch's steps, before the network's epoch counts on."""
+        """Called after the steps of an epoch, before the network's epoch counter advances."""
         net = self._net
         self._losses.append(totals.mean_loss)
         usual = None
@@ -71,9 +71,9 @@ class Watch:
             self._recorder.record(net, len(self._losses))
 
     def end(self, history: "History", is_shown: bool) -> None:
-        """After the last epoch."""
+        """Called after the last epoch."""
         if self._recorder is not None:
-            if not self._recorder.wants(len(self._losses)):  # else it was recorded then
+            if not self._recorder.wants(len(self._losses)):  # otherwise it has been recorded
                 self._recorder.record(self._net, len(self._losses))
             history.diagnosis = self._recorder.diagnosis()
             if is_shown:
@@ -88,7 +88,7 @@ class Watch:
 
 
 def _print(text: str) -> None:
-    """On standard output, if that can be written to, in the letters that it has."""
+    """Print to standard output if possible, replacing characters that its encoding lacks."""
     with suppress(OSError, ValueError, LookupError):
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         print(text.encode(encoding, "replace").decode(encoding))
@@ -105,12 +105,12 @@ def watching(
     *,
     is_all: bool = True,
 ) -> Watch:
-    """Look at a fit's checked data, which warns, and watch the fit from now on; of a part of them nothing is said."""
+    """Check a fit's data, issuing warnings, and return the fit's monitor; without `is_all`, the data is not checked."""
     program, backend = net.executable.program, net.backend
     with backend.on_device():
         look, recorder = looked.at(program, backend, x, y) if is_all else None, None
         if diagnose:
-            from dnnkit.diagnosis.recorder import Recorder  # which most fits do without, and imports, too
+            from dnnkit.diagnosis.recorder import Recorder  # imported late: most fits do not need it
 
             recorder = Recorder(net, look or FirstLook(program, backend, x, y))
     return Watch(net, look, batch_size, recorder, whose)

@@ -1,4 +1,4 @@
-"""What ranks need of whatever connects them: a few messages."""
+"""Interface of whatever connects the ranks: a few messages."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -8,24 +8,24 @@ from dnnkit.registry import Lazy, Registry
 
 
 class Communicator(ABC):
-    """Connects ranks 0 ... size - 1, each of which has one.
+    """Connection between ranks 0 ... size - 1; each rank has one.
 
-    All ranks call `meet` and `spread` together, in the same order. `exchange`, `send` and `receive` are between two.
-    Arrays are contiguous, and of the same dtype and length at both ends.
+    All ranks call `meet` and `spread` together, in the same order. `exchange`, `send` and `receive` are between two
+    ranks. Arrays are contiguous, with the same dtype and length at both ends.
     """
 
     name: str
-    """Such as "mpi"; the plan of a training says it."""
+    """Such as "mpi"; part of the training's plan."""
     rank: int
     size: int
 
     @abstractmethod
     def meet(self, said: Any) -> list[Any]:
-        """What every rank says, in their order. Who comes first waits, without work for the processor if it is long."""
+        """Return the objects of all ranks in order (all-gather). Ranks that wait long do not spin."""
 
     @abstractmethod
     def exchange(self, given: HostArray, other: int, out: HostArray) -> None:
-        """Send `given` to another rank, which exchanges with this one, and receive what it gives."""
+        """Send `given` to another rank, which calls this too, and receive its array in `out`."""
 
     @abstractmethod
     def send(self, given: HostArray, to: int) -> None:
@@ -37,11 +37,11 @@ class Communicator(ABC):
 
     @abstractmethod
     def spread(self, array: HostArray) -> None:
-        """Make the array that of rank 0."""
+        """Broadcast rank 0's array in place."""
 
     @abstractmethod
     def abort(self, status: int) -> None:
-        """End all ranks at once: this one cannot go on, and cannot tell them."""
+        """Terminate all ranks at once, if this one can neither continue nor report its error."""
 
 
 COMMUNICATORS: Registry[type[Communicator]] = Registry(

@@ -1,4 +1,4 @@
-"""What is asked for: who the ranks are, how batches are cut, and how often ranks agree."""
+"""Options of data-parallel training: communicator, blocks of a batch, and averaging."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.settings import Expected, Settings, or_none, shown, whole
 
 BLOCKS = 4
-"""Of a batch, unless somebody asks for more, or there are more ranks."""
+"""Default number of blocks per batch, unless there are more ranks."""
 
 
 def _block_count(value: Any) -> int:
@@ -20,18 +20,21 @@ def _block_count(value: Any) -> int:
 
 @dataclass(frozen=True)
 class DataParallel(Settings):
-    """How ranks share the training of a network: `fit(..., distributed=dk.DataParallel("mpi", blocks=8))`.
+    """Data-parallel training options: `fit(..., distributed=dk.DataParallel("mpi", blocks=8))`.
 
-    Each batch is cut into blocks. A rank computes the gradient of its blocks, and these are added up in an order that
-    depends on the blocks alone: with as many blocks, results are the same bit for bit on any number of ranks.
+    Each batch is cut into blocks. A rank computes the gradients of its blocks, and these are summed in an order that
+    depends only on the blocks: with the same number of blocks, results are bitwise identical on any number of ranks.
 
     Arguments:
-        communicator: what connects the ranks: "mpi", another registered name, or a `Communicator`.
-        blocks: of a batch, a power of two and at least the number of ranks. None: 4, or for more ranks the next power
-            of two.
-        average_every: 1 for one update of all ranks in each step. From 2 on ranks train alone, on their own parts of
-            the batches, and average their parameters every so many steps and at the end of each epoch (local SGD;
-            S. U. Stich, arXiv:1805.09767).
+        communicator: the connection between ranks: "mpi" (default), another registered name, or a `Communicator`.
+        blocks: number of blocks per batch, a power of two not below the number of ranks. None (default): 4, or for
+            more ranks the next power of two.
+        average_every: 1 (default) for a common update in each step. From 2 on, ranks train alone on their parts of
+            the batches, and average their parameters every `average_every` steps and at the end of each epoch (local
+            SGD; S. U. Stich, arXiv:1805.09767).
+
+    Raises:
+        ConfigurationError: an argument is invalid.
     """
 
     communicator: str | Communicator = "mpi"
@@ -45,7 +48,7 @@ class DataParallel(Settings):
 
     @classmethod
     def of(cls, given: Any) -> "DataParallel":
-        """From what `fit` was given."""
+        """Return the options for what `fit` was given."""
         if isinstance(given, DataParallel):
             return given
         if isinstance(given, str):
@@ -56,17 +59,17 @@ class DataParallel(Settings):
         )
 
     def connect(self) -> Communicator:
-        """To the other ranks."""
+        """Connect to the other ranks."""
         if isinstance(self.communicator, Communicator):
             return self.communicator
         return COMMUNICATORS.find(self.communicator)()
 
     def blocks_for(self, ranks: int) -> int:
-        """How many a batch has; raises `ConfigurationError` where some ranks would have none."""
+        """Return the number of blocks; raise `ConfigurationError` if some ranks would have none."""
         blocks = self.blocks or max(BLOCKS, 1 << (ranks - 1).bit_length())
         if blocks < ranks:
             raise ConfigurationError(
-                f"blocks={blocks} for {ranks} ranks, so that some would have nothing to do: expected a power of two "
-                f"from {ranks} on, or None"
+                f"blocks={blocks} for {ranks} ranks leaves some without work: expected a power of two of at least "
+                f"{ranks}, or None"
             )
         return blocks

@@ -1,8 +1,8 @@
-"""An executable whose steps all ranks make together; each rank has one around its own network's.
+"""Base of the executables whose steps all ranks run together; each rank wraps its own network's executable.
 
-Rank 0 leads: it trains as a process alone does, and what its loop asks of the executable it first tells the others,
-who do the same (`ranks.py`). All that a step must know of others goes with the sum that is made in it: whether rank 0
-wants to stop, and whether somebody failed.
+Rank 0 leads: it runs the usual training loop, and forwards what the loop asks of the executable to the others, which
+do the same (`ranks.py`). Everything that a step needs to know about other ranks travels with the sum in that step:
+whether rank 0 wants to stop, and whether a rank failed.
 """
 
 from abc import abstractmethod
@@ -21,10 +21,10 @@ from dnnkit.kernels.array import Array
 
 TAIL = 2
 STOP, FAILED = -2, -1
-"""Places of two numbers behind those that are added up: how many ranks want to stop, and how many failed."""
+"""Positions of two numbers after the summed ones: the number of ranks that want to stop, and that failed."""
 
 Meet = Callable[[Any], list[Any]]
-"""What every rank says; raises if one of them says that it failed."""
+"""All-gather of objects; raises if a rank reports a failure."""
 
 
 class Begin(NamedTuple):
@@ -35,14 +35,14 @@ class Begin(NamedTuple):
 
 
 class GoOn(NamedTuple):
-    """It goes on with sums of an epoch that began elsewhere."""
+    """Rank 0 continues an epoch that began elsewhere, with its sums."""
 
     sums: EpochSums
     position: int
 
 
 class Run(NamedTuple):
-    """It runs steps; `numbers` are those of rank 0 if they have changed otherwise than by steps."""
+    """Rank 0 runs steps; `numbers` are its parameters and state if they changed other than by steps."""
 
     first: int
     last: int
@@ -51,12 +51,12 @@ class Run(NamedTuple):
 
 
 class SharedExecutable(Around):
-    """Steps of all ranks.
+    """Steps that all ranks run together.
 
     Arguments:
-        inner: what computes here.
-        communicator: of the ranks.
-        meet: what every rank says, or an error.
+        inner: this rank's executable.
+        communicator: connection to the other ranks.
+        meet: all-gather of objects, which raises on failures.
         leads: whether this is rank 0.
     """
 
@@ -66,13 +66,13 @@ class SharedExecutable(Around):
         super().__init__(inner)
         self._communicator, self._meet, self.leads = communicator, meet, leads
         self.data: Any = None
-        """What all ranks train on."""
+        """The data that all ranks train on."""
         self.is_within_step = False
-        """Whether others wait for this rank's part of a sum."""
+        """Whether other ranks wait for this rank's part of a sum."""
         self._order, self._batch_size = np.empty(0, np.int64), 1
         self._first = self._last = 0
         self._before: list[list[float]] = []
-        """Rows of sums of steps that were run before this epoch was gone on with."""
+        """Rows of sums of the steps before this epoch was resumed."""
         self._rows: list[list[float]] = []
         self._nan_step = -1
         self._wants_stop = self.is_changed = False
@@ -80,7 +80,7 @@ class SharedExecutable(Around):
         self._reduction = inner.program.loss.reduction if inner.program.loss is not None else "mean"
 
     def obey(self, told: Any) -> None:
-        """Do what rank 0 has told."""
+        """Do what rank 0 asks."""
         match told:
             case Begin(order, batch_size):
                 self._begin(order, batch_size)
@@ -92,7 +92,7 @@ class SharedExecutable(Around):
                     self._take(numbers)
                 self.state.position = self._run(first, last, hyperparameters)
 
-    # -- what rank 0 is asked for ------------------------------------------------------------------------------------
+    # -- called on rank 0 --------------------------------------------------------------------------------------------
 
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
         """Begin an epoch on every rank."""
@@ -116,11 +116,11 @@ class SharedExecutable(Around):
     def _require_shared(self, data: Any) -> None:
         if data is not self.data:
             raise ConfigurationError(
-                "a callback trains the network on other data, while its ranks train it together: leave that out, or "
-                "train without distributed="
+                "a callback trains the network on other data during distributed training: remove the callback, or "
+                "leave out distributed="
             )
 
-    # -- what every rank does ----------------------------------------------------------------------------------------
+    # -- on every rank -----------------------------------------------------------------------------------------------
 
     def _begin(self, order: HostArray, batch_size: int) -> None:
         self._order, self._batch_size = np.ascontiguousarray(order, np.int64), min(batch_size, len(order))
@@ -133,7 +133,7 @@ class SharedExecutable(Around):
         self._before, self._rows = ([], list(map(list, sums.sums))) if self._takes(sums) else ([list(sums.total)], [])
 
     def _run(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
-        """Run steps until one after which rank 0 wants to stop; then all know what was measured."""
+        """Run steps until rank 0 wants to stop; then share the sums of all ranks."""
         if self._last == 0:
             self._first = first
         self._wants_stop = self._wants_stop and self.leads
@@ -143,7 +143,7 @@ class SharedExecutable(Around):
         self._last, self._wants_stop = done, False
         if self._failure is not None:
             failure, self._failure = self._failure, None
-            raise failure  # which the others wait to hear
+            raise failure  # the others are waiting for it
         told = self._meet(self._measured())
         self._rows = [row for rows, _ in told for row in rows]
         found = [step for _, step in told if step >= 0]
@@ -152,15 +152,15 @@ class SharedExecutable(Around):
         return done
 
     def _tell(self, summand: HostArray) -> None:
-        """Write what others must know behind a summand of this rank."""
+        """Append the flags for other ranks to a summand of this rank."""
         summand[STOP], summand[FAILED] = self._wants_stop and self.leads, self._failure is not None
 
     def _batch(self, step: int) -> HostArray:
-        """The rows of a step."""
+        """Return the rows of a step."""
         return self._order[step * self._batch_size : (step + 1) * self._batch_size]
 
     def _take(self, numbers: Snapshot) -> None:
-        """Go on with the numbers of rank 0."""
+        """Continue with rank 0's parameters and state."""
         self._inner.restore(numbers)
 
     @abstractmethod
@@ -168,18 +168,18 @@ class SharedExecutable(Around):
         """Begin an epoch."""
 
     def _takes(self, sums: EpochSums) -> bool:
-        """Go on from this rank's own of these rows of sums; False if work was divided otherwise."""
+        """Continue from this rank's rows of these sums; return False if the work was divided differently."""
         return False
 
     @abstractmethod
     def _run_own(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
-        """Run steps, and return the one after the last; an exception goes to `_failure` and to the others first."""
+        """Run steps and return the next one; an exception is stored in `_failure` and reported to the others first."""
 
     @abstractmethod
     def _measured(self) -> tuple[list[list[float]], int]:
-        """(rows of sums of this rank's in this epoch, the first step whose loss was not a number or -1)."""
+        """Return (this rank's rows of sums in this epoch, the first step with a NaN loss or -1)."""
 
-    # -- what is told of it ------------------------------------------------------------------------------------------
+    # -- sums --------------------------------------------------------------------------------------------------------
 
     def sums(self) -> EpochSums | None:  # noqa: D102
         rows = [*self._before, *self._rows]
@@ -195,11 +195,11 @@ class SharedExecutable(Around):
         return Totals(loss, sums.weight, tuple(metrics), self._reduction, sums.nan_step)
 
     def _weight(self) -> float:
-        """The sum of the row weights of the steps that were run."""
+        """Return the sum of the row weights of the steps that were run."""
         rows = self._order[self._first * self._batch_size : self._last * self._batch_size]
         return self._inner.weight(self.data, rows) if len(rows) else 0.0
 
-    # -- numbers in and out ------------------------------------------------------------------------------------------
+    # -- parameters and state ----------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:  # noqa: D102
         found = self._inner.snapshot()

@@ -1,4 +1,4 @@
-"""Local SGD: each rank trains on its own part of every batch, and every so many steps the parameters are averaged."""
+"""Local SGD: each rank trains on its own part of every batch, and parameters are averaged every k steps."""
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from dnnkit.distributed.reduction import Reduction
 
 
 class LocalSteps(SharedExecutable):
-    """Each rank runs its steps as a process alone does; between two averages no rank hears of another.
+    """Steps that each rank runs alone; ranks communicate only to average their parameters.
 
-    Averages are made after steps whose number, counted from the network's first, is a multiple of `every`, and at the
-    end of an epoch: who looks at the network meanwhile has no part in it.
+    Averages are taken after steps whose number, counted from the network's first, is a multiple of `every`, and at
+    the end of an epoch, independent of when callbacks look at the network.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class LocalSteps(SharedExecutable):
             self._run_alone(step, end, hyperparameters.of_steps(np.arange(step - first, end - first)))
             step = end
             if self.state.step % self._every and step < self._steps:
-                continue  # the end of a stretch, of which rank 0 knows
+                continue  # only the end of the requested steps
             total = self._sum.add_up(self._write_parameters)
             if total[FAILED]:
                 return step
@@ -74,7 +74,7 @@ class LocalSteps(SharedExecutable):
         return last
 
     def _run_alone(self, first: int, last: int, hyperparameters: Hyperparameters) -> None:
-        """Run steps on this rank's rows, of which the last batch of an epoch may have none."""
+        """Run steps on this rank's rows; the last batch of an epoch may have none."""
         before, count = self.state.step, last - first
         own = max(first, min(last, self._own_steps))
         try:

@@ -1,6 +1,6 @@
-"""Ranks that MPI connects: `mpirun -n 4 python train.py`, in which `fit(..., distributed="mpi")` is called.
+"""Ranks connected by MPI: `mpirun -n 4 python train.py`, where the script calls `fit(..., distributed="mpi")`.
 
-Only mpi4py is used, with whatever MPI it was built for.
+It uses mpi4py, with whatever MPI that was built for.
 """
 
 import sys
@@ -15,12 +15,12 @@ from dnnkit.distributed.communicator import Communicator
 from dnnkit.errors import BackendUnavailable
 
 SPIN, LONGEST, CROWDED = 1e-3, 2e-3, 2e-5
-"""Seconds for which a rank that waits for others asks all the time, and then between two questions at most; and within
-a step where ranks share processors, which one that asks all the time would keep from the others."""
+"""Seconds for which a waiting rank spins, and its longest pause between polls afterwards; and its pause within a step
+if ranks share processors, because a spinning rank would keep a processor from the others."""
 
 
 class Mpi(Communicator):
-    """The ranks of one `mpirun`; in a process that was started without, a single one."""
+    """The ranks of one `mpirun`; a single one if the process was started without."""
 
     name = "mpi"
 
@@ -29,30 +29,30 @@ class Mpi(Communicator):
             from mpi4py import MPI
         except ImportError as error:
             raise BackendUnavailable(
-                f"distributed='mpi' needs mpi4py and an MPI, which cannot be imported here ({error}): "
+                f"distributed='mpi' needs mpi4py and an MPI library, which cannot be imported ({error}): "
                 "pip install 'dnnkit[mpi]', and start with mpirun -n 4"
             ) from None
         self._mpi = MPI
-        self._world = MPI.COMM_WORLD.Dup()  # whatever else the program sends, it is not received here
+        self._world = MPI.COMM_WORLD.Dup()  # isolates these messages from the program's own
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
         near = self._world.Split_type(MPI.COMM_TYPE_SHARED)
         self._is_crowded = near.Get_size() > processors()
-        """Whether ranks share processors: who waits must let others have theirs."""
+        """Whether ranks share processors, so that waiting ranks have to yield them."""
         near.Free()
         if self.size > 1:
             _end_all_on_errors(self)
 
     def meet(self, said: Any) -> list[Any]:
-        """What every rank says."""
+        """Return the objects of all ranks."""
         if self.size == 1:
             return [said]
         everybody, began, pause = self._world.Ibarrier(), time.perf_counter(), 1e-5
         try:
-            while not everybody.Test():  # MPI itself would ask all the time, and not hear Ctrl-C
+            while not everybody.Test():  # MPI's own wait would spin, and ignore Ctrl-C
                 if time.perf_counter() - began > SPIN:
                     time.sleep(pause)
                     pause = min(2 * pause, LONGEST)
-        except KeyboardInterrupt:  # the others wait for what this rank was to say: nothing else can be said now
+        except KeyboardInterrupt:  # the others wait in this call, so they cannot be told
             self.abort(130)
             raise
         return list(self._world.allgather(said))
@@ -70,7 +70,7 @@ class Mpi(Communicator):
         self._wait_for(self._world.Irecv(out, of, 1))
 
     def spread(self, array: HostArray) -> None:
-        """Make the array that of rank 0."""
+        """Broadcast rank 0's array in place."""
         self._wait_for(self._world.Ibcast(array, 0))
 
     def _wait_for(self, *requests: Any) -> None:
@@ -81,16 +81,16 @@ class Mpi(Communicator):
             time.sleep(CROWDED)
 
     def abort(self, status: int) -> None:
-        """End all ranks."""
+        """Terminate all ranks."""
         self._mpi.COMM_WORLD.Abort(status)
 
 
 def _end_all_on_errors(communicator: Communicator) -> None:
-    """From now on an error that nobody handles ends all ranks: the others would wait for this one for ever."""
+    """Make unhandled errors terminate all ranks, because the others would wait for this one forever."""
     before = sys.excepthook
 
     def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if getattr(error, "told_elsewhere", False):  # another rank says it, and all end
+        if getattr(error, "told_elsewhere", False):  # another rank reports it, and all end
             return
         if getattr(error, "all_know", False) or not issubclass(kind, Exception):
             before(kind, error, trace)

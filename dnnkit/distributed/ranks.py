@@ -1,8 +1,8 @@
-"""Who decides, and what becomes of errors: rank 0 trains as a process alone does, the others do what it tells them.
+"""Coordination of the ranks and their errors: rank 0 runs the training loop, the others do what it asks.
 
-Ranks meet at a few moments: before they begin, whenever rank 0 begins an epoch or runs steps, when these are over, and
-at the end. At each, every rank says something, or that it failed; then all of them raise. So callbacks, progress,
-checkpoints and Ctrl-C are those of rank 0, and an error on any rank ends all with one.
+Ranks synchronize before training, whenever rank 0 begins an epoch or runs steps, after these steps, and at the end.
+Each time every rank sends an object or reports that it failed, in which case all of them raise. Callbacks, progress,
+checkpoints and Ctrl-C are therefore those of rank 0, and an error on any rank ends all with one error.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ from dnnkit.training.run import Run
 
 
 class Failure(NamedTuple):
-    """What a rank says in place of what it wanted to: that it failed."""
+    """A rank's report that it failed, sent in place of its object."""
 
     text: str
     kind: str
@@ -42,30 +42,30 @@ class Failure(NamedTuple):
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """Of what was raised."""
+        """Return the report of an exception."""
         status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
         return cls(f"{type(error).__name__}: {error}".rstrip(": "), type(error).__name__, status)
 
     def error(self, rank: int, size: int) -> BaseException:
-        """What it is on other ranks."""
-        error: BaseException = DistributedError(f"rank {rank} of {size} failed, so all end: {self.text}")
+        """Return the exception to raise on other ranks."""
+        error: BaseException = DistributedError(f"rank {rank} of {size} failed, which ends all ranks: {self.text}")
         if self.kind == "KeyboardInterrupt":
             error = KeyboardInterrupt()
         elif self.kind == "SystemExit":
             error = SystemExit(self.status)
-        error.all_know = error.told_elsewhere = True  # type: ignore[attr-defined] # that rank has the traceback
+        error.all_know = error.told_elsewhere = True  # type: ignore[attr-defined] # that rank prints the traceback
         return error
 
 
 class Start(NamedTuple):
-    """What rank 0 begins with."""
+    """Rank 0's network and state at the start."""
 
     described: Mapping[str, Any]
     numbers: Snapshot | None
 
 
 class End(NamedTuple):
-    """The training is over."""
+    """Rank 0's results at the end of the training."""
 
     history: Mapping[str, Any]
     whole_history: Mapping[str, Any]
@@ -74,18 +74,18 @@ class End(NamedTuple):
 
 
 class Ranks:
-    """The ranks of one fit, as one of them sees them: a `with` block, in which an error of any ends all."""
+    """The ranks of one fit, seen from one of them: a context manager in which an error on any rank ends all."""
 
     def __init__(self, asked: DataParallel) -> None:
         self._communicator: Communicator = asked.connect()
         self.asked = replace(asked, communicator=self._communicator)
-        """The same once more, of the ranks that are connected now."""
+        """The options, with the connected communicator."""
         self._executable: SharedExecutable | None = None
         self._stack = ExitStack()
 
     @classmethod
     def of(cls, given: Any) -> "Ranks":
-        """From what `fit` was given."""
+        """Return the ranks for what `fit` was given."""
         return cls(DataParallel.of(given))
 
     @property
@@ -95,7 +95,7 @@ class Ranks:
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """Number of ranks."""
         return self._communicator.size
 
     def __enter__(self) -> Self:
@@ -118,18 +118,18 @@ class Ranks:
         return {rank: failure for rank, (_, failure) in enumerate(told) if failure is not None}
 
     def meet(self, said: Any) -> list[Any]:
-        """What every rank says; raises where one says that it failed."""
+        """Return the objects of all ranks; raise if a rank reports a failure."""
         told = self._communicator.meet((said, None))
         for rank, failure in self._failed(told).items():
             raise failure.error(rank, self._communicator.size)
         return [each for each, _ in told]
 
     def seed(self, own: int) -> int:
-        """That of rank 0."""
+        """Return rank 0's seed."""
         return int(self.meet(own)[0])
 
     def begin(self, net: Network) -> None:
-        """Let the network train by steps of all ranks, until the `with` block ends."""
+        """Make the network train with the steps of all ranks, until the `with` block ends."""
         executable, ranks = net.executable, self._communicator.size
         _require_parts(net.optimizer.full_batch, executable.program, self.asked.average_every > 1)
         program = replace(executable.program, num_threads=net.num_threads or 1)
@@ -155,7 +155,7 @@ class Ranks:
         interrupts: Interrupts,
         checkpoints: Checkpoints | None,
     ) -> History:
-        """`loop.train` on rank 0; on the others what that makes of the network and of its history."""
+        """Run `loop.train` on rank 0, and follow it on the others; return the same history on all ranks."""
         shared = self._executable
         assert shared is not None
         shared.data = run.data
@@ -165,7 +165,7 @@ class Ranks:
             if found := list(differences("", told[0].described, start.described)):
                 raise ConfigurationError(
                     f"rank {rank} (here) trains something else than rank 0 (there): {'; '.join(found[:4])}. Give every "
-                    "rank the same network, the same batches and all of the data: each takes its part of every batch"
+                    "rank the same network, batches and complete data: each computes its part of every batch"
                 )
         if not self.leads:
             return self._follow(net, shared, told[0].numbers, interrupts)
@@ -175,7 +175,7 @@ class Ranks:
         return history
 
     def _follow(self, net: Network, shared: SharedExecutable, numbers: Snapshot, interrupts: Interrupts) -> History:
-        """Do what rank 0 tells, which also decides what becomes of Ctrl-C."""
+        """Do what rank 0 asks until the end; rank 0 also handles Ctrl-C."""
         with interrupts.between_steps(lambda: None):
             shared.restore(numbers)
             while not isinstance(told := self.meet(None)[0], End):
@@ -196,27 +196,27 @@ def _read(shared: SharedExecutable, told: Mapping[str, Any]) -> History:
 
 
 def _require_parts(full_batch: bool, program: Program, is_local: bool) -> None:
-    """Raise `ConfigurationError` where a batch is not the sum of its parts."""
+    """Raise `ConfigurationError` if the gradient of a batch is not the sum over its parts."""
     if full_batch:
         raise ConfigurationError(
-            "distributed= with an optimizer of full batches, which makes no steps of batches: leave it out, or compile "
-            "with another optimizer, such as dk.Adam()"
+            "distributed= needs an optimizer with steps of batches, and this one uses full batches: leave it out, or "
+            "compile with another optimizer, such as dk.Adam()"
         )
     for stage in program.stages:
         if isinstance(stage, Op) and has_statistics(stage):
             raise ConfigurationError(
-                f"{stage.kind} looks at the whole batch, of which each rank has a part only: use "
-                "dk.LayerNormalization(), freeze the layer, or leave out distributed="
+                f"{stage.kind} needs the whole batch, but each rank has only a part: use dk.LayerNormalization(), "
+                "freeze the layer, or leave out distributed="
             )
         if not is_local and not isinstance(stage, Dropout) and (name := drawing(stage)) is not None:
             raise ConfigurationError(
-                f"{name} draws random numbers for a whole batch, of which each rank has a part only: use dk.Dropout(), "
+                f"{name} draws random numbers for a whole batch, but each rank has only a part: use dk.Dropout(), "
                 "average_every= of 2 or more, or leave out distributed="
             )
 
 
 def _described(net: Network, run: Run) -> dict[str, Any]:
-    """What all ranks must have alike."""
+    """Return the properties that all ranks need to share."""
     program = net.executable.program
     return {
         "seed": net.seed,

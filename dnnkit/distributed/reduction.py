@@ -1,12 +1,12 @@
-"""Sums over all ranks, added in an order that the number of ranks has no part in.
+"""Sums over all ranks in an order that does not depend on the number of ranks.
 
-What is added are leaves, one after the other the same for any number of ranks: the blocks of a batch. They are added in
-pairs, then pairs of pairs (a binary tree). Each rank has some leaves in a row. Where these are whole branches, it adds
-them up alone, and ranks add theirs by recursive doubling: in round k with the rank whose number differs in bit k. Long
-arrays are halved in each round, and gathered again on the way back (Rabenseifner's algorithm; R. Thakur,
-R. Rabenseifner, W. Gropp, Optimization of collective communication operations in MPICH, 2005), which sends twice the
-array in all, not once in each round. Element by element that is the same tree: floating-point sums depend on the order,
-and in MPI's own `Allreduce` the order depends on the number of ranks and on the length.
+The summands are leaves, in the same order for any number of ranks: the blocks of a batch. They are added in pairs,
+then pairs of pairs (a binary tree). Each rank has consecutive leaves. If these are whole branches, it adds them
+alone, and the ranks combine their sums by recursive doubling: in round k with the rank whose number differs in bit k.
+Long arrays are halved in each round and gathered again on the way back (Rabenseifner's algorithm; R. Thakur, R.
+Rabenseifner, W. Gropp, Optimization of collective communication operations in MPICH, 2005), which sends twice the
+array in total instead of once per round. Element by element this is the same tree. Floating-point sums depend on the
+order, and in MPI's `Allreduce` the order depends on the number of ranks and on the length.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from dnnkit.backends.state import HostArray
 from dnnkit.distributed.communicator import Communicator
 
 HALVED = 1 << 14
-"""Bytes from which arrays are halved: rounds of so many take as long to begin as to send."""
+"""Number of bytes from which arrays are halved: at this size a message's latency equals its transfer time."""
 
 Leaf = Callable[[int, HostArray], None]
-"""Writes the array of a leaf, by its number."""
+"""Writes the array of a leaf, given its index."""
 
 
 def is_power_of_two(number: int) -> bool:
-    """Whether it is 1, 2, 4, 8, ..."""
+    """Return whether a number is a power of two."""
     return number > 0 and number & (number - 1) == 0
 
 
@@ -30,9 +30,9 @@ class Reduction:
     """Sums of arrays of one length over the leaves of all ranks.
 
     Arguments:
-        communicator: of the ranks.
-        leaves: how many there are, at least one for each rank.
-        make: gives memory for an array.
+        communicator: connection of the ranks.
+        leaves: number of leaves, at least one per rank.
+        make: allocates an array.
     """
 
     def __init__(self, communicator: Communicator, leaves: int, make: Callable[[], HostArray]) -> None:
@@ -47,7 +47,7 @@ class Reduction:
         self._received: HostArray | None = None
 
     def add_up(self, leaf: Leaf) -> HostArray:
-        """The sum, in memory that the next one writes over; on every rank the same bits."""
+        """Return the sum, bitwise identical on every rank, in memory that the next call overwrites."""
         if not self._has_branches:
             total = self._add(0, self._leaves, 0, leaf)
             total = self._array(0) if total is None else total
@@ -72,9 +72,9 @@ class Reduction:
         return self._received
 
     def _add(self, start: int, stop: int, depth: int, leaf: Leaf) -> HostArray | None:
-        """The sum of these leaves, at the rank that has the first of them; None elsewhere.
+        """Return the sum of these leaves on the rank that has the first of them, and None elsewhere.
 
-        All ranks follow the tree in the same order, and send to those before them only: nobody waits in a circle.
+        All ranks traverse the tree in the same order and send only to lower ranks, so there is no deadlock.
         """
         if self.own.stop <= start or stop <= self.own.start:
             return None

@@ -1,4 +1,4 @@
-"""One update of all ranks in each step: its gradient is the sum of those of the batch's blocks."""
+"""A common update of all ranks in each step, with the sum of the gradients of the batch's blocks."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from dnnkit.distributed.reduction import Reduction
 
 
 class SharedBatches(SharedExecutable):
-    """Gradient by blocks, added up by all, applied by each: the parameters of all ranks stay equal bit for bit."""
+    """Gradients by blocks, summed over all ranks and applied by each: parameters stay bitwise identical."""
 
     def __init__(self, inner: Executable, communicator: Communicator, meet: Meet, leads: bool, blocks: int) -> None:
         super().__init__(inner, communicator, meet, leads)
@@ -44,13 +44,13 @@ class SharedBatches(SharedExecutable):
             try:
                 self._inner.update_flat(total[: self._size], hyperparameters.at(step - first))
             except Exception as error:
-                self._failure = self._failure or error  # the others hear of it in the next step
+                self._failure = self._failure or error  # reported to the others in the next step
             if total[STOP]:
                 return step + 1
         return last
 
     def _write_block(self, step: int, batch: HostArray, block: int, out: HostArray) -> None:
-        """The gradient of a block's rows, which may be none, and what others must know."""
+        """Write the gradient of a block's rows, which may be none, and the flags for other ranks."""
         count = len(batch)
         first, last = count * block // self._blocks, count * (block + 1) // self._blocks
         place, gradient = block - self._sum.own.start, out[: self._size]

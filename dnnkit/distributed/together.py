@@ -1,4 +1,4 @@
-"""The beginning of a fit of several ranks; a fit of a single process loads nothing more of them."""
+"""Entry of a distributed fit; a fit of a single process imports nothing else of this package."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,7 +8,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def together(fit: Method) -> Method:
-    """Decorate what takes `distributed`: it is given the `Ranks` that this asks for, within their block, or None."""
+    """Decorate a method with a `distributed` argument: within the context of `Ranks`, it receives these, or None."""
 
     @wraps(fit)
     def run(self: Any, *arguments: Any, distributed: Any = None, **named: Any) -> Any:

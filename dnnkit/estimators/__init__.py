@@ -1,1 +1,1 @@
-"""Estimators as scikit-learn has them; imported when they are first asked for, for scikit-learn is not small."""
+"""scikit-learn estimators, imported on first use because importing scikit-learn is slow."""

@@ -1,8 +1,8 @@
-"""What members minimise, by task: the loss, what the network ends with, targets as the loss takes them, the score.
+"""Objectives of members, by task: the loss, the last activation, encoded targets, the score.
 
-scikit-learn minimises half of Σ(y - t)² over outputs, and the sum of the cross-entropies of labels; dnnkit's losses are
-means over outputs. The minimum is the same, the gradient is a number times the other's: so learning rates are
-multiplied by that number, penalties and what is compared with gradients divided.
+scikit-learn minimizes ½ Σ(y - t)² over outputs, and the sum of the labels' cross-entropies; dnnkit's losses are means
+over outputs. The minimum is the same and the gradients are proportional, so learning rates are multiplied by the
+factor, and penalties and tolerances on gradients are divided by it.
 """
 
 from dataclasses import replace
@@ -24,12 +24,12 @@ from dnnkit.losses import BinaryCrossentropy, MeanSquaredError, SparseCategorica
 
 @dataclass(frozen=True)
 class Aim:
-    """What is minimised.
+    """An objective.
 
     Attributes:
-        loss: dnnkit's.
-        objective: scikit-learn's objective, in multiples of it.
-        reported: the loss that scikit-learn reports, in multiples of it.
+        loss: dnnkit's loss.
+        objective: scikit-learn's objective divided by it.
+        reported: the loss that scikit-learn reports, divided by it.
     """
 
     loss: Loss
@@ -38,7 +38,7 @@ class Aim:
 
 
 def aim_of(settings: Settings, data: EncodedData) -> Aim:
-    """Of a loss by name and a task; raises `ConfigurationError` where the loss is none of the task's."""
+    """Return the objective for a loss and a task; raise `ConfigurationError` if the loss does not fit the task."""
     given, task, outputs = settings.loss, data.task, data.outputs
     if given == "log_loss":
         if task == "multiclass":
@@ -51,7 +51,7 @@ def aim_of(settings: Settings, data: EncodedData) -> Aim:
     gives = None if kernel is None else kernel.outputs
     if task != "regression" and kernel is not None and gives != ("categorical" if task == "multiclass" else "binary"):
         raise ConfigurationError(
-            f"loss is {given!r}, which is none of the probabilities of a {task} target: expected 'log_loss', or "
+            f"loss is {given!r}, which is not a loss of the probabilities of a {task} target: expected 'log_loss', or "
             f"{'categorical' if task == 'multiclass' else 'binary'}_focal_crossentropy"
         )
     if isinstance(loss, MeanSquaredError):
@@ -60,7 +60,7 @@ def aim_of(settings: Settings, data: EncodedData) -> Aim:
 
 
 def output_activation(loss: Loss, data: EncodedData) -> str | Formula:
-    """The last activation: probabilities of classes, numbers, or numbers above 0 where the loss wants such."""
+    """Return the last activation: probabilities, numbers, or positive numbers if the loss requires them."""
     if data.task != "regression":
         return "softmax" if data.task == "multiclass" else "sigmoid"
     if loss.kernel in ("poisson", "gamma"):
@@ -69,7 +69,7 @@ def output_activation(loss: Loss, data: EncodedData) -> str | Formula:
 
 
 def targets_of(loss: Loss, part: Part, data: EncodedData, dtype: str) -> NDArray[Any]:
-    """As the loss takes them."""
+    """Return targets in the form that the loss expects."""
     if data.task == "multiclass" and loss.targets != "labels":
         return np.eye(data.outputs, dtype=dtype)[part.y]  # type: ignore[no-any-return]
     values: NDArray[Any] = part.y.astype(dtype)
@@ -77,7 +77,7 @@ def targets_of(loss: Loss, part: Part, data: EncodedData, dtype: str) -> NDArray
 
 
 def exact_match(y_true: Any, y_pred: Any) -> Any:
-    """Whether all labels of a row are right, as scikit-learn's accuracy of several labels has it."""
+    """Return whether all labels of a row are correct, as scikit-learn's multilabel accuracy does."""
     xp = namespace(y_pred)
     return xp.astype(xp.all((y_pred > 0.5) == (y_true > 0.5), axis=1), y_pred.dtype)
 
@@ -88,4 +88,4 @@ SCORES: dict[str, Any] = {
     "multilabel": exact_match,
     "regression": "r2_score",
 }
-"""What the score of rows that are held out is, by task."""
+"""The score of held-out rows, by task."""

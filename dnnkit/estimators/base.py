@@ -1,4 +1,4 @@
-"""What both estimators are: parameters, data as users have them, members that are trained on them."""
+"""Base of both estimators: parameters, checks of data, training and saving of members."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -26,10 +26,10 @@ from sklearn.utils.validation import check_is_fitted, check_random_state  # noqa
 from dnnkit.estimators.inputs import as_rows, as_weights, data_errors, distinct  # noqa: E402
 
 FEW = 128
-"""Rows that are one batch with every preset."""
+"""Number of rows up to which every preset uses a single batch."""
 
 LITTLE = 1 << 20
-"""Numbers that are compared in no time."""
+"""Number of values up to which comparing rows takes negligible time."""
 
 
 class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without types
@@ -130,18 +130,21 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Self:
-        """Train on rows X and their targets y.
+        """Train on rows X and targets y.
 
         Arguments:
-            X: numbers (N, F).
+            X: table (N, F): an array, a DataFrame or other table, or a sparse matrix.
             y: targets (N,) or (N, K).
-            sample_weight: (N,), how much each row counts; None for all alike.
-            validation_data: (X, y) or (X, y, sample_weight), rows of your own by which the training is watched, in
-                place of a part of X.
-            X_val, y_val, sample_weight_val: the same, one by one, as scikit-learn's metadata routing hands them over.
+            sample_weight: weight of each row (N,); None for equal weights.
+            validation_data: (X, y) or (X, y, sample_weight), rows that replace those held out of X.
+            X_val, y_val, sample_weight_val: the same as separate arguments, for scikit-learn's metadata routing.
+
+        Returns:
+            The estimator.
 
         Raises:
-            DataError, ConfigurationError: data or a parameter cannot work.
+            DataError: the data cannot be used.
+            ConfigurationError: a parameter cannot be used.
         """
         held_out = _validation(validation_data, X_val, y_val, sample_weight_val)
         start = self._members if self.warm_start and self.__sklearn_is_fitted__() else None
@@ -175,7 +178,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             self._check_warm_start(all_of_it)
         self.encoder_ = encoder.fit(X, y) if encoder is not None and is_first else encoder
         if is_first and encoder is not None and hasattr(encoder, "feature_names_in_"):
-            self.feature_names_in_ = encoder.feature_names_in_  # also of tables whose names scikit-learn does not see
+            self.feature_names_in_ = encoder.feature_names_in_  # also for tables whose names scikit-learn does not read
         train = self._part(X, y, weights, dtype)
         validation = None
         if held_out is not None:
@@ -207,65 +210,66 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         return Part(self._features(X, dtype), encoded, self._weights(y, weights))
 
     def _features(self, X: Any, dtype: str) -> Any:
-        """Rows as the networks take them."""
+        """Return rows as the networks take them."""
         x = X if self.encoder_ is None else self.encoder_.transform(X)
         return x.astype(dtype, copy=False)
 
-    # -- what is asked of the two ------------------------------------------------------------------------------------
+    # -- implemented by the estimators -------------------------------------------------------------------------------
 
     n_outputs_: int
     target_: Target
     targets: ClassVar[tuple[type[Target], ...]]
-    """The kinds of them that there are."""
+    """Kinds of targets that the estimator has."""
 
     @property
     @abstractmethod
     def _task(self) -> Task:
-        """What is learned."""
+        """The task."""
 
     @abstractmethod
     def _checked_targets(self, X: Any, y: Any) -> NDArray[Any]:
-        """Targets of rows X, (N,) or (N, K)."""
+        """Return the checked targets of rows X, (N,) or (N, K)."""
 
     @abstractmethod
     def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
-        """What targets are.
+        """Return the encoding of targets.
 
         Arguments:
-            y: those of the rows that are trained on.
-            all_of_it: those of all rows that were given.
-            weights: of the rows, or None.
-            classes: which there are, where somebody said so.
+            y: targets of the distinct rows that are trained on.
+            all_of_it: targets of all given rows.
+            weights: weights of the rows, or None.
+            classes: all classes, if they were given.
         """
 
     @abstractmethod
     def _take_target(self, target: Target) -> None:
-        """Be an estimator of such targets."""
+        """Set the attributes that depend on the encoding of targets."""
 
     def _check_parameters(self) -> None:
-        """Raise `ConfigurationError` for parameters that are of the other kind of estimator."""
+        """Raise `ConfigurationError` for parameters that only the other estimator has."""
 
     def _check_warm_start(self, y: NDArray[Any]) -> None:
-        """Raise `DataError` where targets are others than in the fit before."""
+        """Raise `DataError` if targets differ from those of the previous fit."""
 
     def _weights(self, y: NDArray[Any], weights: NDArray[Any] | None) -> NDArray[Any] | None:
-        """The weights of rows, with those of their classes."""
+        """Return weights of rows, multiplied by those of their classes."""
         return weights
 
-    # -- keeping ----------------------------------------------------------------------------------------------------
+    # -- saving ------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to a folder, as JSON and safetensors; `dk.load_estimator` reads it.
+        """Write the fitted estimator to a folder as JSON and safetensors; `dk.load_estimator` reads it.
 
-        A `RandomState` as `random_state`, and callbacks, are not saved.
+        A `RandomState` in `random_state`, and callbacks, are not saved.
 
         Arguments:
-            path: the folder.
+            path: the folder; an existing save is replaced.
 
         Raises:
-            NotFittedError: it is not fitted.
-            ConfigurationError: a parameter cannot be saved, such as an encoder of another library; pickle can do that.
-            CheckpointError: it cannot be written there.
+            NotFittedError: the estimator is not fitted.
+            ConfigurationError: a parameter cannot be saved, such as an encoder of another library; use pickle
+                instead.
+            CheckpointError: the folder cannot be written.
         """
         from dnnkit.estimators.saving import save
 
@@ -288,10 +292,10 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             state["_members"] = members_of_state(state["_members"])
         super().__setstate__(state)
 
-    # -- what was learned --------------------------------------------------------------------------------------------
+    # -- fitted state ------------------------------------------------------------------------------------------------
 
     def _scores(self, X: Any) -> NDArray[Any]:
-        """What the members say of rows, (N, outputs)."""
+        """Return the members' combined predictions, (N, outputs)."""
         check_is_fitted(self)
         X = as_rows(self, X, is_first=False, is_table=self.encoder_ is not None)
         members = self._members
@@ -319,7 +323,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
 
 
 def _validation(given: Any, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any] | None:
-    """(X, y, sample_weight or None) of rows to validate with, said in one of two ways; None without any."""
+    """Return (X, y, sample_weight or None) of the validation rows, given in one of two ways, or None."""
     if given is None and x is None:
         return None
     if given is None:
@@ -335,7 +339,7 @@ def _validation(given: Any, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any
 
 
 def _is_one_batch(X: Any, parameters: dict[str, Any]) -> bool:
-    """Whether rows are numbers of which each batch has all."""
+    """Return whether X is numeric and every batch holds all its rows."""
     if not hasattr(X, "dtype") or X.dtype.kind != "f" or X.shape[0] > FEW or X.shape[0] * X.shape[1] > LITTLE:
         return False
     batch = parameters["batch_size"]
@@ -348,7 +352,7 @@ def _of_dense_layers(members: Members, own: str) -> list[NDArray[Any]]:
 
 
 def _output(net: WholeNetwork) -> str:
-    """What scikit-learn calls the last activation."""
+    """Return scikit-learn's name of the last activation."""
     name = str(getattr(net.descriptions[-1], "activation", None) or "linear")
     return {"linear": "identity", "sigmoid": "logistic", "exponential": "exp"}.get(name, name)
 
@@ -368,4 +372,4 @@ LEARNED: dict[str, Callable[[Members], Any]] = {
     "validation_scores_": lambda members: members.curves[0].scores,
     "best_validation_score_": lambda members: members.curves[0].best_score,
 }
-"""Attributes of a fitted estimator, as scikit-learn's MLP has them: of the first member where there are several."""
+"""Attributes of a fitted estimator, as in scikit-learn's MLP; those of the first member if there are several."""

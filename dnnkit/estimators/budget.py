@@ -1,4 +1,4 @@
-"""A time budget: how much of it each member has, and how fast its schedule has to run to end in time."""
+"""Time budgets: each member's share, and schedules that speed up to finish in time."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -8,17 +8,17 @@ from dnnkit.deferred import dataclass
 from dnnkit.schedules import Schedule
 
 Clock: TypeAlias = Callable[[], float]
-"""Gives seconds, from any beginning."""
+"""Returns seconds since an arbitrary start."""
 
 
 class Budget:
-    """Seconds for all members together; members that begin late share what is left.
+    """A time budget shared by all members; members that start later share the remaining time.
 
     Arguments:
-        seconds: in all; None for no limit.
-        members: how many there are.
-        workers: how many are trained at once.
-        clock: what tells the time.
+        seconds: total time; None for no limit.
+        members: number of members.
+        workers: number of members that train at the same time.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, seconds: float | None, members: int, workers: int, clock: Clock) -> None:
@@ -27,14 +27,14 @@ class Budget:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return self.clock() - self._start
 
     def deadline(self) -> float | None:
-        """When, by the clock, the member that begins now is to end; None for no limit.
+        """Return the time at which the member that starts now has to end; None for no limit.
 
         Raises:
-            Spent: nothing is left, and there is a member already.
+            Spent: no time remains, and at least one member has started.
         """
         with self._lock:
             rounds = -(-self._left // self._workers)
@@ -50,18 +50,18 @@ class Budget:
 
 
 class Spent(Exception):
-    """Nothing is left of a time budget."""
+    """The time budget is spent."""
 
 
 @dataclass(frozen=True)
 class Hurried(Schedule):
-    """A schedule that runs faster from some step on.
+    """A schedule that runs faster from a given step on.
 
     Arguments:
-        schedule: what it follows.
-        since: the step from which on it is faster.
-        at: where in the schedule that step is.
-        pace: steps of the schedule per step.
+        schedule: the underlying schedule.
+        since: the step at which the pace changes.
+        at: the position in the schedule at that step.
+        pace: steps of the schedule per training step.
     """
 
     schedule: Schedule
@@ -70,8 +70,8 @@ class Hurried(Schedule):
     pace: float
 
     def __call__(self, step: int) -> float:  # noqa: D102
-        return self.schedule(self.at + (step - self.since) * self.pace)  # type: ignore[arg-type] # a place between two
+        return self.schedule(self.place(step))  # type: ignore[arg-type] # a position between two steps
 
     def place(self, step: int) -> float:
-        """Where in the schedule a step is."""
+        """Return the position in the schedule of a step."""
         return self.at + (step - self.since) * self.pace

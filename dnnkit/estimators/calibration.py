@@ -1,4 +1,4 @@
-"""Calibration: one temperature for all probabilities, found on rows that members were not trained on."""
+"""Temperature scaling: calibrate probabilities on held-out rows."""
 
 from math import exp, log
 
@@ -6,24 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 LIMITS = 1 / 20, 20.0
-"""Between which a temperature is sought."""
+"""Range in which the temperature is searched."""
 
 
 def temperature_of(
     probabilities: NDArray[np.floating], y: NDArray[np.integer], weights: NDArray[np.floating] | None = None
 ) -> float:
-    """The temperature T at which softmax(log p / T) has the smallest mean -log of the true class's probability.
+    """Return the temperature T for which softmax(log p / T) has the smallest mean cross-entropy.
 
-    One row more is counted, of which each class is equally true: so there is a smallest value even where every row is
-    right. The objective is convex in 1 / T; its derivative's zero is found by bisection.
+    A pseudo-row in which every class is equally likely is added, so that a minimum exists even if every row is
+    predicted correctly. The objective is convex in 1 / T; the zero of its derivative is found by bisection.
 
     Arguments:
-        probabilities: (N, C), as the members give them; their sum over a row may be anything above 0.
+        probabilities: (N, C), the members' predictions; a row's sum may be any number above 0.
         y: true classes (N,), from 0 to C - 1.
-        weights: (N,), how much each row counts; None for all alike.
+        weights: weight of each row (N,); None for equal weights.
 
     Returns:
-        T, from 1/20 to 20; above 1 where the probabilities are too sure, 1 without any rows.
+        T, from 1/20 to 20; above 1 where the probabilities are overconfident, 1 without any rows.
 
     Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On calibration of modern neural networks, ICML 2017.
     """
@@ -35,7 +35,7 @@ def temperature_of(
     tiny = np.finfo(probabilities.dtype).tiny
     logits = np.log(np.maximum(probabilities, tiny).astype(np.float64))
     logits -= logits.max(axis=1, keepdims=True)
-    share = 1 / (total / counts.mean() + 1)  # of the row more, spread over all
+    share = 1 / (total / counts.mean() + 1)  # weight of the pseudo-row, spread over all rows
     wanted = (1 - share) * logits[np.arange(rows), y] + share * logits.mean(axis=1)
 
     def slope(sharpness: float) -> float:
@@ -55,6 +55,6 @@ def temperature_of(
 
 
 def as_classes(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(M, 2) of independent yes and no from probabilities of a yes, of any shape with M of them."""
+    """Convert M probabilities of "yes", of any shape, to (M, 2) probabilities of "no" and "yes"."""
     yes = probabilities.reshape(-1, 1)
     return np.concatenate([1 - yes, yes], axis=1)

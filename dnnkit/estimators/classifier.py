@@ -1,4 +1,4 @@
-"""`dk.DNNClassifier`: a classifier as scikit-learn has them, of dense networks."""
+"""`dk.DNNClassifier`: a scikit-learn classifier of dense networks."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -18,62 +18,68 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 
 class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-learn comes without types
-    """A classifier of dense networks, for tables of any kind.
+    """Classifier of dense networks for tables of any kind.
 
-    Every parameter that is "auto" takes its value from the preset. Those of scikit-learn's `MLPClassifier` keep their
-    names and meaning.
+    A parameter that is "auto" has the value of the preset, given below as tabular / mlp where they differ. Parameters
+    of scikit-learn's `MLPClassifier` keep their names and meaning.
 
     Arguments:
-        hidden_layer_sizes: units of the hidden layers, such as (128, 128).
-        activation: of the hidden layers: a name, scikit-learn's "identity" and "logistic" among them, or a formula.
-        preset: "tabular", an ensemble that needs no tuning; "mlp", what `MLPClassifier` does; or one of your own.
-        solver: "adam", "sgd", "lbfgs", another optimizer's name, or an optimizer, such as `dk.AdamW(1e-3)`, whose
-            numbers count then in place of the parameters below.
-        alpha: penalty ½ α Σw² of kernels, over the rows of a batch.
-        batch_size: rows of a batch, all of them at most.
-        learning_rate: of "sgd": "constant", "invscaling" (`power_t`), or "adaptive", a fifth where it no longer helps.
-        learning_rate_init: the first learning rate.
-        power_t: exponent of "invscaling".
-        max_iter: epochs at most.
-        shuffle: whether each epoch has the rows in another order.
-        random_state: a number, a `RandomState`, or None for another seed each time.
-        tol: by how much loss or score must improve.
-        verbose: whether lines about the training are printed.
-        warm_start: whether `fit` goes on from the networks of the fit before.
-        momentum, nesterovs_momentum: of "sgd".
-        early_stopping: whether rows are held out, by which training ends and the best epoch is chosen.
-        validation_fraction: the share of rows that is held out then.
-        beta_1, beta_2, epsilon: of "adam".
-        n_iter_no_change: epochs without improvement after which training ends.
-        max_fun: evaluations of the loss at most, of "lbfgs".
-        dropout: share of hidden units that are dropped.
-        loss: "log_loss", or the name of a loss of probabilities, such as "categorical_focal_crossentropy", or one.
+        hidden_layer_sizes: units of the hidden layers. Default (128, 128) / (100,).
+        activation: activation of the hidden layers: a name, including scikit-learn's "identity" and "logistic", or a
+            formula. Default "mish" / "relu".
+        preset: "tabular", an ensemble that needs no tuning; "mlp", which behaves like `MLPClassifier`; or a `Preset`.
+        solver: "adam" (default), "sgd", "lbfgs", another optimizer's name, or an optimizer object, such as
+            `dk.AdamW(1e-3)`, whose settings replace the parameters below.
+        alpha: L2 penalty ½ α Σw² of kernels, divided by the rows of a batch. Default 0 / 1e-4.
+        batch_size: rows per batch, at most all of them. Default 32 to 256, growing with the number of rows / 200.
+        learning_rate: schedule of "sgd": "constant" (default), "invscaling" (see `power_t`), or "adaptive", which
+            divides the rate by 5 when training stalls.
+        learning_rate_init: the initial learning rate. Default 0.04 / 1e-3.
+        power_t: exponent of "invscaling". Default 0.5.
+        max_iter: maximum number of epochs. Default 32, fewer for more than 160,000 rows / 200.
+        shuffle: whether rows are reordered in each epoch. Default True.
+        random_state: seed, a `RandomState`, or None for a different seed each time.
+        tol: minimum improvement of loss or score. Default 0 / 1e-4.
+        verbose: whether to print lines about the training.
+        warm_start: whether `fit` continues with the networks of the previous fit.
+        momentum, nesterovs_momentum: for "sgd". Default 0.9, True.
+        early_stopping: whether to hold rows out, which decide when training ends and which epoch is kept. Default
+            True / False.
+        validation_fraction: the share of rows that is held out. Default 0.125 / 0.1.
+        beta_1, beta_2, epsilon: for "adam". Default 0.9, 0.95 / 0.999, 1e-8.
+        n_iter_no_change: epochs without improvement after which training ends. Default 16 / 10.
+        max_fun: maximum number of loss evaluations of "lbfgs". Default 15000.
+        dropout: rate of dropout after each hidden layer. Default 0.
+        loss: "log_loss" (default), the name of another loss of probabilities, such as
+            "categorical_focal_crossentropy", or a loss object.
         class_weight: "balanced", a dictionary of weights by class, or None.
-        schedule: of the learning rate: the name of one that takes the first rate and a number of steps, such as
-            "CosineDecay"; one that is made; or None.
-        normalization: before activations: "batch", "layer", "rms", or None.
-        label_smoothing: what targets give up of their certainty.
-        encoder: "tabular", which is `dk.TabularEncoder`; any transformer; or None for numbers as they are.
-        n_ensemble: networks, whose probabilities are averaged.
-        calibration: "temperature", by which logits are divided so that probabilities are right on rows held out; None.
-        time_budget: seconds that `fit` may take, about; None for any.
-        dtype: "float32" or "float64".
-        backend: the name of a backend, or None for the default.
-        n_jobs: networks that are trained at once, at most; None for as many as there are processors. It changes no bit.
-        callbacks: what hears of epochs, as of `net.fit`.
+        schedule: learning-rate schedule: the name of one that takes an initial rate and a number of steps, such as
+            "CosineDecay"; a schedule object; or None. Default "CosLog4" / None.
+        normalization: before activations: "batch", "layer", "rms", or None (default).
+        label_smoothing: share of the probability that targets spread over all classes. Default 0.1 / 0.
+        encoder: "tabular", which is `dk.TabularEncoder`; any transformer; or None for numbers unchanged. Default
+            "tabular" / None.
+        n_ensemble: number of networks whose probabilities are averaged. Default 8 / 1.
+        calibration: "temperature" to calibrate probabilities on held-out rows, or None. Default "temperature" / None.
+        time_budget: approximate time limit of `fit` in seconds; None (default) for no limit.
+        dtype: "float32" (default; "mlp" with "lbfgs": "float64") or "float64".
+        backend: name of a backend, or None for the current one.
+        n_jobs: maximum number of networks that train at the same time; None for one per available thread. Results do
+            not depend on it.
+        callbacks: callbacks for each network's training, as in `net.fit`.
 
     Attributes:
-        classes_: the classes, sorted, or the numbers of the labels.
-        networks_: the networks, each a `dk.Sequential`.
+        classes_: the sorted classes, or the indices of the labels.
+        networks_: the networks, usually `dk.Sequential`.
         encoder_: the fitted encoder, or None.
-        target_: how targets are encoded.
-        temperature_: what logits are divided by.
-        n_features_in_, feature_names_in_: columns of the table, and their names if it has any.
+        target_: the encoding of targets.
+        temperature_: divisor of the logits.
+        n_features_in_, feature_names_in_: number of columns of the table, and their names if it has any.
         coefs_, intercepts_, n_layers_, n_outputs_, out_activation_, loss_, best_loss_, loss_curve_,
-        validation_scores_, best_validation_score_, n_iter_, t_: as of `MLPClassifier`, of the first network.
+        validation_scores_, best_validation_score_, n_iter_, t_: as in `MLPClassifier`, for the first network.
 
     Source:
-        scikit-learn's `MLPClassifier`; of "tabular", docs/default.md.
+        scikit-learn's `MLPClassifier`; for "tabular" see docs/default.md.
     """
 
     classes_: NDArray[Any]
@@ -166,11 +172,15 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
     # -- fitting -----------------------------------------------------------------------------------------------------
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train one epoch on these rows; the optimizer goes on from where it is.
+        """Train one epoch on these rows, continuing with the current optimizer state.
 
         Arguments:
             X, y, sample_weight: as for `fit`.
-            classes: all classes that will ever come, in the first call; None later.
+            classes: all classes that can occur; required in the first call.
+
+        Raises:
+            ConfigurationError: `classes` is missing in the first call, or differs from an earlier call.
+            DataError: the data cannot be used.
         """
         is_first = not self.__sklearn_is_fitted__()
         if is_first and classes is None and not type_of_target(y).startswith("multilabel"):
@@ -180,7 +190,7 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
                 classes = unique_labels(classes)
             if not is_first and not np.array_equal(classes, self.classes_):
                 raise ConfigurationError(
-                    f"classes is {shown(classes.tolist())}, but in the call of partial_fit before it was "
+                    f"classes is {shown(classes.tolist())}, but in an earlier call of partial_fit it was "
                     f"{shown(self.classes_.tolist())}"
                 )
         start = None if is_first else self._members
@@ -198,7 +208,7 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
             check_classification_targets(checked)
         if type_of_target(checked).startswith("multiclass-multioutput"):
             raise DataError(
-                "y has several columns of several classes: expected one column, or one of 0 and 1 for each label"
+                "y has several columns with more than two classes: expected one column, or a 0/1 column per label"
             )
         return checked
 
@@ -246,7 +256,7 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
     # -- predictions -------------------------------------------------------------------------------------------------
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class of each row, or for several labels rows of 0 and 1."""
+        """Return the predicted classes (N,), or (N, labels) rows of 0 and 1 for multilabel targets."""
         scores = self._scores(X)
         if self._task == "multiclass":
             return self.target_.decode(scores.argmax(axis=1))
@@ -256,7 +266,7 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
         return self.target_.decode(said if self._task == "multilabel" else said[:, 0])
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """The probability of each class, in the order of `classes_`, or of each label."""
+        """Return probabilities (N, classes), in the order of `classes_`, or (N, labels)."""
         scores = self._scores(X).astype(np.float64)
         if self._task == "multilabel":
             return scores
@@ -267,7 +277,7 @@ class DNNClassifier(ClassifierMixin, BaseDNN):  # type: ignore[misc] # scikit-le
         return np.hstack([1 - scores, scores])
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """The logarithm of `predict_proba`."""
+        """Return the logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))  # type: ignore[no-any-return]
 

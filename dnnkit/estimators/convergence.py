@@ -1,4 +1,4 @@
-"""When scikit-learn's MLP ends its training: no better loss, or score of held-out rows, for some epochs."""
+"""scikit-learn's stopping rule for MLPs: no better loss, or held-out score, for some epochs."""
 
 from math import inf
 from time import perf_counter
@@ -9,22 +9,22 @@ from dnnkit.estimators.data import Curve, Progress
 from dnnkit.estimators.settings import Settings
 
 SMALLEST_RATE = 1e-6
-"""Below which "adaptive" makes the rate no smaller."""
+"""Learning rate below which "adaptive" no longer reduces it."""
 
 
 class Convergence(Callback):
-    """Keeps a member's curve, and ends its training by `tol` and `n_iter_no_change` as scikit-learn does.
+    """Callback that records a member's curve and stops its training by `tol` and `n_iter_no_change`.
 
     Arguments:
-        settings: of the estimator.
-        curve: goes on from where it is.
-        rows: in an epoch.
-        reported: what a loss is multiplied by to be the one that scikit-learn reports.
-        rate: what its learning rate is multiplied by for the optimizer.
-        score: the name in the logs of the score of rows that were held out; None without any.
-        stops: whether it may end the training.
-        progress: takes a line for each epoch.
-        deadline: when training ends, by the clock, after the epoch; None for no limit.
+        settings: settings of the estimator.
+        curve: the curve to extend.
+        rows: rows per epoch.
+        reported: factor from dnnkit's loss to the one that scikit-learn reports.
+        rate: factor from scikit-learn's learning rate to the optimizer's.
+        score: name of the held-out score in the logs; None without one.
+        stops: whether it may stop the training.
+        progress: accepts a line per epoch, or None.
+        deadline: time at which training ends, after the current epoch; None for no limit.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Convergence(Callback):
                 if self.progress is not None:
                     self.progress(f"{why}: learning rate {optimizer.learning_rate / self.rate:g}")
                 return
-            why = f"{why}, and the learning rate is too small to go on"
+            why = f"{why}, and the learning rate is too small to continue"
         curve.ended, self.model.stop_training = why, True
         if self.progress is not None:
             self.progress(f"{why}: stopping")

@@ -1,4 +1,4 @@
-"""What the networks of an estimator are trained on, and what their training looked like."""
+"""Encoded data that the networks of an estimator are trained on, and curves of their training."""
 
 from collections.abc import Callable
 from dataclasses import field
@@ -11,7 +11,7 @@ from dnnkit.deferred import dataclass
 
 Task: TypeAlias = Literal["binary", "multiclass", "multilabel", "regression"]
 Progress: TypeAlias = Callable[[str], None]
-"""What takes a line of text for the user."""
+"""Accepts lines of text for the user."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Part:
 
     Attributes:
         x: (N, F) numbers in the network's dtype, or a CSR matrix of them.
-        y: class numbers (N,) int64 of the tasks "binary" and "multiclass"; rows (N, K) in the network's dtype, of
+        y: class numbers (N,) int64 for the tasks "binary" and "multiclass"; rows (N, K) in the network's dtype, of
             zeros and ones for "multilabel", of numbers for "regression".
-        weights: (N,), or None where all rows count alike.
+        weights: weight of each row (N,); None for equal weights.
     """
 
     x: Any
@@ -31,22 +31,22 @@ class Part:
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """Number of rows."""
         return int(self.x.shape[0])
 
     def only(self, which: NDArray[np.intp]) -> "Part":
-        """These rows, by their numbers."""
+        """Return the rows with the given indices."""
         return Part(self.x[which], self.y[which], None if self.weights is None else self.weights[which])
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of x were made of.
+    """The origin of the columns of x.
 
     Attributes:
         numbers: columns that are numbers.
-        one_hot: columns that are zeros and ones of a category, ±1 of one with two, or whether a value is missing.
-        embedded: columns of integer codes, with how many codes each has, for an Embedding layer.
+        one_hot: indicator columns: zeros and ones of a category, ±1 of a category with two values, missing values.
+        embedded: columns of integer codes for an Embedding layer, as (column, number of codes).
     """
 
     numbers: tuple[int, ...] = ()
@@ -56,30 +56,30 @@ class Columns:
 
 @dataclass(frozen=True)
 class EncodedData:
-    """What members are trained on."""
+    """The data that members are trained on."""
 
     train: Part
     validation: Part | None
-    """What the user gave to `fit`; what is held out of `train` is the recipe's business."""
+    """Validation data given to `fit`; what is held out of `train` is decided by the preset."""
     columns: Columns
     task: Task
     outputs: int
-    """Classes of "multiclass", labels of "multilabel", numbers of "regression"; 1 of "binary"."""
+    """Number of classes for "multiclass", labels for "multilabel", targets for "regression"; 1 for "binary"."""
 
 
 @dataclass
 class Curve:
-    """How the training of one member went, epoch by epoch."""
+    """History of the training of one member."""
 
     losses: list[float] = field(default_factory=list)
     scores: list[float] | None = None
-    """Accuracy or R² on the rows that were held out, where that is what stops the training."""
+    """Accuracy or R² on the held-out rows, if the preset computes it."""
     best_loss: float | None = None
     best_score: float | None = None
     epochs: int = 0
-    """Of the last call of `fit` or `partial_fit`."""
+    """Epochs of the last call of `fit` or `partial_fit`."""
     rows_seen: int = 0
     waited: int = 0
-    """Epochs without improvement so far."""
+    """Epochs since the last improvement."""
     ended: str = ""
-    """Why the training ended."""
+    """Reason why training ended."""

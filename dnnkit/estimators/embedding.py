@@ -1,7 +1,7 @@
-"""Columns of codes: each has a trained row of numbers for each code, beside the columns that are numbers.
+"""Networks with embedded columns: each category code has a trained vector, concatenated with the numeric columns.
 
-The network is then one of several inputs, for an `Embedding` wants columns of its own; the matrix of the encoder is
-divided into these, in its order.
+An `Embedding` layer needs its own input, so the network has several inputs; the encoder's matrix is split into them
+in column order.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from dnnkit.network.sequential import Sequential
 from dnnkit.network.whole import WholeNetwork
 
 SIZE = 8
-"""Numbers for each code, as of RealMLP."""
+"""Dimensions of each embedding, as in RealMLP."""
 
 
 def assembled(chain: Sequence[Layer], columns: Columns, features: int, **options: Any) -> WholeNetwork:
-    """The network of a chain of layers, on columns of which some may be codes.
+    """Return the network of a chain of layers, with embeddings in front if some columns are codes.
 
     Arguments:
-        chain: the layers that all numbers go through.
-        columns: which columns are codes, and how many there are of each.
-        features: how many columns there are.
-        options: of the network.
+        chain: the layers after the embeddings.
+        columns: which columns are codes, and the number of codes of each.
+        features: number of columns.
+        options: options of the network, such as its seed.
     """
     if not columns.embedded:
         return Sequential(chain, **options)
@@ -54,7 +54,7 @@ def assembled(chain: Sequence[Layer], columns: Columns, features: int, **options
 
 
 def inputs_of(net: WholeNetwork, x: Any) -> Any:
-    """A matrix as the network's inputs take it: its columns side by side, if there are several."""
+    """Split a matrix into the network's inputs, if it has several."""
     inputs = net.graph.inputs
     if len(inputs) == 1:
         return x

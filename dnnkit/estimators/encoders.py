@@ -1,4 +1,4 @@
-"""What makes numbers of a table, by name; an object with `fit` and `transform` may stand in place of a name."""
+"""Encoders turn tables into numbers. They are found by name; any object with `fit` and `transform` is accepted too."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ ENCODERS.add("tabular", Lazy("dnnkit.tables.encoder:TabularEncoder"))
 
 
 def encoder_of(given: Any) -> Any:
-    """A new encoder, not fitted; None for none."""
+    """Return a new, unfitted encoder; None if `given` is None."""
     if given is None:
         return None
     if isinstance(given, str):

@@ -1,4 +1,4 @@
-"""Rows and targets as users have them, by scikit-learn's own checks; what they say is an error of dnnkit's family."""
+"""Checks of rows and targets with scikit-learn's functions; their errors become dnnkit's."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ FLOATS = [np.float64, np.float32]
 
 @contextmanager
 def data_errors() -> Iterator[None]:
-    """Within, a `ValueError` of scikit-learn becomes a `DataError` with its words."""
+    """Convert scikit-learn's `ValueError` to `DataError`, with the same message."""
     try:
         yield
     except (DnnkitError, NotFittedError):
@@ -28,25 +28,25 @@ def data_errors() -> Iterator[None]:
     except ValueError as error:
         hint = ""
         if str(error).startswith("could not convert string"):
-            hint = "; columns of text are for encoder='tabular', which the preset 'tabular' has"
+            hint = "; for columns of text use encoder='tabular', the default of the preset 'tabular'"
         raise DataError(f"{error}{hint}") from error
 
 
 def as_rows(estimator: Any, X: Any, *, is_first: bool, is_table: bool) -> Any:
-    """Rows as an array of finite numbers or a CSR matrix; of a table, which an encoder will read, as they are.
+    """Return rows as an array of finite numbers or a CSR matrix; tables for an encoder are returned unchanged.
 
     Arguments:
-        estimator: which learns the number and names of columns if `is_first`, or compares them with what it knows.
-        X: (N, F).
-        is_first: whether nothing was fitted before.
-        is_table: whether there is an encoder.
+        estimator: the estimator; learns the number and names of columns if `is_first`, otherwise compares them.
+        X: rows (N, F).
+        is_first: whether this is the first fit.
+        is_table: whether the estimator has an encoder.
     """
     with data_errors():
         if issparse(X) or not is_table:
             return sklearn_validate_data(estimator, X, accept_sparse="csr", dtype=FLOATS, reset=is_first)
         if isinstance(X, Mapping):
             X = table_of(X)
-        if isinstance(X, Table):  # whose columns the encoder finds, by name
+        if isinstance(X, Table):  # the encoder finds its columns by name
             if is_first:
                 estimator.n_features_in_ = len(X.names)
             return X
@@ -56,7 +56,7 @@ def as_rows(estimator: Any, X: Any, *, is_first: bool, is_table: bool) -> Any:
 
 
 def _is_numeric(X: Any) -> bool:
-    """Whether NumPy makes an array of numbers of it, or one that scikit-learn has words for."""
+    """Return whether NumPy converts it to an array of numbers, or to one that scikit-learn rejects with an error."""
     try:
         array = np.asarray(X)
     except ValueError:  # rows of different lengths
@@ -65,10 +65,10 @@ def _is_numeric(X: Any) -> bool:
 
 
 def as_targets(estimator: Any, X: Any, y: Any, *, is_numeric: bool) -> NDArray[Any]:
-    """Targets (N,) or (N, K), as many as there are rows."""
+    """Return checked targets (N,) or (N, K), one per row."""
     with data_errors():
         if y is None:
-            sklearn_validate_data(estimator, X, y, reset=False, skip_check_array=True)  # says what is missing
+            sklearn_validate_data(estimator, X, y, reset=False, skip_check_array=True)  # raises the right error
         y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y", estimator=estimator)
         y = y.toarray() if issparse(y) else y
         if is_numeric and y.dtype.kind == "O":
@@ -81,7 +81,7 @@ def as_targets(estimator: Any, X: Any, y: Any, *, is_numeric: bool) -> NDArray[A
 
 
 def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
-    """The weight of each row, or None."""
+    """Return the checked weights of rows, or None."""
     if sample_weight is None:
         return None
     with data_errors():
@@ -92,15 +92,15 @@ def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
 def distinct(
     X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None
 ) -> tuple[Any, NDArray[Any], NDArray[np.float64] | None]:
-    """The rows that differ, in the order of their numbers, and how often each is there, or the sum of its weights.
+    """Return the distinct rows in sorted order, with their targets, and their counts or sums of weights.
 
-    Where all rows are one batch, the loss is the same, and a weight of 2 then is exactly a row that is there twice: bit
-    for bit, and so is what is held out, or scaled by.
+    If all rows are one batch, the loss is unchanged, and a weight of 2 is then equivalent to repeating a row: bit for
+    bit, including what is held out and how targets are scaled.
 
     Arguments:
         X: rows (N, F) of numbers, an array or a CSR matrix.
         y: their targets, (N,) or (N, K).
-        weights: (N,), or None. Rows of weight 0 are left out.
+        weights: (N,), or None. Rows with weight 0 are dropped.
     """
     if weights is not None and (weights > 0).any() and not (weights < 0).any():
         kept = weights > 0

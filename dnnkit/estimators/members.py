@@ -1,7 +1,7 @@
-"""The networks of an estimator: what they are trained on, how, and what they say together.
+"""The networks of an estimator: training and combined predictions.
 
-`train_members` is the seam between the estimators, which know data as users have them, and the recipes by which
-networks are made and trained (`presets`).
+`train_members` is the interface between the estimators, which handle users' data, and the presets, which make and
+train networks.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,20 @@ from dnnkit.estimators.settings import Settings
 from dnnkit.network.whole import WholeNetwork
 
 DENSE_BYTES = 1 << 22
-"""Of the rows of a sparse matrix that are made dense at a time, about."""
+"""Approximate size in bytes of the dense blocks in which a sparse matrix is predicted."""
 
 
 @dataclass
 class Members:
-    """Networks that were trained, and what they predict together.
+    """Trained networks and their combined predictions.
 
     Attributes:
-        networks: each gives (N, outputs): probabilities (one column of "binary": that of the second class) or values.
-        curves: of each network.
-        temperature: what the logits of their mean probability are divided by.
-        bounds: (2, outputs), the smallest and the largest number of "regression" that they say; None for any.
+        networks: each returns (N, outputs): probabilities (for "binary" one column, the second class's) or values.
+        curves: history of each network.
+        task: the task.
+        temperature: divisor of the logits of the mean probability.
+        bounds: (2, outputs), smallest and largest value of a "regression" target, to which predictions are clipped;
+            None for no limits.
     """
 
     networks: list[WholeNetwork]
@@ -38,9 +40,10 @@ class Members:
     bounds: NDArray[Any] | None = None
 
     def predict_scores(self, x: Any) -> NDArray[Any]:
-        """The mean of what members predict for x, (N, outputs), each within the bounds, after the temperature.
+        """Return the mean prediction of the members, (N, outputs), clipped to the bounds and scaled by the
+        temperature.
 
-        Of a sparse matrix only some rows at a time become dense.
+        A sparse matrix is made dense block by block.
         """
         mean = None
         for net in self.networks:
@@ -57,7 +60,7 @@ class Members:
 
 
 def tempered(probabilities: NDArray[Any], temperature: float, *, across: bool) -> NDArray[Any]:
-    """Probabilities of which the logits are divided by a temperature; `across` a row, or each by itself."""
+    """Divide the logits of probabilities by a temperature, `across` each row (softmax) or element by element."""
     tiny = np.finfo(probabilities.dtype).tiny
     powers = np.maximum(probabilities, tiny) ** (1 / temperature)
     if across:
@@ -66,14 +69,14 @@ def tempered(probabilities: NDArray[Any], temperature: float, *, across: bool) -
 
 
 def predict(net: WholeNetwork, x: Any) -> NDArray[Any]:
-    """What a network predicts, (N, outputs), of a dense or a sparse matrix."""
+    """Return a network's predictions, (N, outputs), for a dense or sparse matrix."""
     if isinstance(x, np.ndarray):
         return net.predict(inputs_of(net, x))  # type: ignore[no-any-return]
     return np.concatenate([net.predict(rows) for rows in dense_rows(x, net.dtype)])
 
 
 def dense_rows(x: Any, dtype: str) -> Any:
-    """A CSR matrix as dense arrays of some of its rows each, in order."""
+    """Yield a CSR matrix as dense blocks of rows, in order."""
     step = max(1, DENSE_BYTES // max(1, x.shape[1] * np.dtype(dtype).itemsize))
     for first in range(0, x.shape[0], step):
         yield x[first : first + step].astype(dtype).toarray()
@@ -88,16 +91,16 @@ def train_members(
     start: Members | None = None,
     epochs: int | None = None,
 ) -> Members:
-    """Make a network for each seed and train it, as the preset says; they have their own threads, `settings.n_jobs`.
+    """Make a network per seed and train it as the preset does, in `settings.n_jobs` threads.
 
     Arguments:
         data: encoded rows and targets.
-        settings: every parameter of the estimator, resolved.
-        seeds: one for each member.
-        progress: what takes lines of text, if the user asked for them.
-        start: members to go on from, for `warm_start` and `partial_fit`; as many as seeds.
-        epochs: train so many and do not stop before, nor hold anything out, for `partial_fit`; None for `max_iter` and
-            the preset's rules.
+        settings: resolved parameters of the estimator.
+        seeds: one seed per member.
+        progress: accepts lines of text, or None.
+        start: members to continue from, one per seed, for `warm_start` and `partial_fit`.
+        epochs: number of epochs, trained without early stopping or held-out rows, for `partial_fit`; None for
+            `max_iter` and the preset's rules.
     """
     made: Members = settings.preset.train(data, settings, seeds=seeds, progress=progress, start=start, epochs=epochs)
     return made

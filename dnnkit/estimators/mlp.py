@@ -1,4 +1,4 @@
-"""The preset "mlp": networks and training of scikit-learn's MLPClassifier and MLPRegressor, at dnnkit's speed."""
+"""The preset "mlp": the networks and training of scikit-learn's MLPClassifier and MLPRegressor."""
 
 import warnings
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from dnnkit.regularizers import L2
 def network_of(
     settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int, penalty: float
 ) -> WholeNetwork:
-    """The network of scikit-learn's MLP: Glorot's uniform kernels and biases, a penalty on kernels."""
+    """Return the network of scikit-learn's MLP: Glorot uniform kernels and biases, L2 penalty on kernels."""
     codes = len(data.columns.embedded)
     sizes = (data.train.x.shape[1] + (SIZE - 1) * codes, *settings.hidden_layer_sizes, data.outputs)
     last = output_activation(aim.loss, data)
@@ -75,12 +75,12 @@ def train(
     start: Members | None = None,
     epochs: int | None = None,
 ) -> Members:
-    """As `train_members` says."""
+    """Train members; see `train_members`."""
     aim, count = aim_of(settings, data), len(seeds)
     if settings.calibration is not None:
         raise ConfigurationError(
-            f"calibration is {settings.calibration!r}, which the preset 'mlp' does not have: leave it out, use the "
-            "preset 'tabular', or scikit-learn's CalibratedClassifierCV around the estimator"
+            f"calibration is {settings.calibration!r}, which the preset 'mlp' does not support: leave it out, use the "
+            "preset 'tabular', or wrap the estimator in scikit-learn's CalibratedClassifierCV"
         )
     budget = Budget(settings.time_budget, count, at_once(settings.n_jobs, count)[0], perf_counter)
 
@@ -97,7 +97,7 @@ def train(
         from sklearn.exceptions import ConvergenceWarning
 
         warnings.warn(
-            f"{settings.max_iter} iterations (max_iter) were made and the training has not converged",
+            f"{settings.max_iter} iterations (max_iter) reached and the training has not converged",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -169,23 +169,23 @@ def _train_one(
         if not curve.losses:
             raise
         curve.ended = "it was interrupted"
-        warnings.warn("training was interrupted: what was learned so far is kept", TrainingWarning, stacklevel=2)
+        warnings.warn("training was interrupted: the networks trained so far are kept", TrainingWarning, stacklevel=2)
     return net, curve
 
 
 FEW_STEPS = 4
-"""Steps of an epoch that take less time than what `fit` does for an epoch besides."""
+"""Largest number of steps per epoch for which `fit`'s overhead per epoch exceeds the steps themselves."""
 
 
 def is_little(part: Part, batch: int) -> bool:
-    """Whether epochs are so short that they are run step by step."""
+    """Return whether epochs are so short that they are run step by step."""
     return isinstance(part.x, np.ndarray) and part.weights is None and part.rows <= FEW_STEPS * batch
 
 
 def train_on_little(
     net: WholeNetwork, x: NDArray[Any], y: NDArray[Any], batch: int, epochs: int, shuffle: bool, watch: Convergence
 ) -> None:
-    """Train as `fit` does, by `train_step`: an epoch of 150 rows takes a third of the time."""
+    """Train like `fit`, but with `train_step`: an epoch of 150 rows takes a third of the time."""
     rows, order = len(x), np.random.default_rng(net.seed)
     watch.set_model(net)
     watch.on_train_begin()
@@ -206,7 +206,7 @@ def train_on_little(
 
 
 def hold_out(part: Part, task: str, share: float, seed: int) -> tuple[Part, Part]:
-    """Two parts of the rows, the second a share of them, with the same share of each class."""
+    """Split off a share of the rows, stratified by class; return both parts."""
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(part.rows)
@@ -214,8 +214,8 @@ def hold_out(part: Part, task: str, share: float, seed: int) -> tuple[Part, Part
     kept, held_out = train_test_split(rows, test_size=share, random_state=seed, stratify=stratify)
     if len(held_out) < 2:
         raise ConfigurationError(
-            f"validation_fraction={share} of {part.rows} rows holds out {len(held_out)}: expected 2 or more. Increase "
-            "validation_fraction, or give validation data"
+            f"validation_fraction={share} of {part.rows} rows holds out {len(held_out)} rows: expected 2 or more; "
+            "increase validation_fraction, or give validation data"
         )
     return part.only(np.sort(kept)), part.only(np.sort(held_out))
 

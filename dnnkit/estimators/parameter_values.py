@@ -1,4 +1,4 @@
-"""Values of an estimator's parameters in JSON and back: numbers, text, and parts of dnnkit with their settings."""
+"""Estimator parameters as JSON and back: numbers, text, and parts of dnnkit with their settings."""
 
 from collections.abc import Callable, Mapping
 from math import isfinite
@@ -13,11 +13,11 @@ from dnnkit.saves.schema import ANYTHING, MEASURED, by_name, list_of, record, ta
 from dnnkit.settings import Expected, plain, shown
 
 NOT_SAVED = "callbacks", "random_state"
-"""Parameters that may be objects of any kind; they are saved if they are numbers, or None."""
+"""Parameters that may be arbitrary objects; they are saved only if they are integers or None."""
 
 
 def described(name: str, value: Any) -> Any:
-    """A parameter's value in JSON."""
+    """Return a parameter's value as JSON."""
     value = plain(value)
     if name in NOT_SAVED:
         return value if isinstance(value, int) else None
@@ -38,7 +38,7 @@ def described(name: str, value: Any) -> Any:
 
 
 def rebuilt(value: Any, known: Mapping[str, type]) -> Any:
-    """The value that `described` wrote."""
+    """Return the value that `described` wrote."""
     kind = value.get("type") if isinstance(value, dict) else None
     if kind not in SPECIAL:
         return serialization.rebuild(value, known)
@@ -49,7 +49,7 @@ def rebuilt(value: Any, known: Mapping[str, type]) -> Any:
 def _mapping(found: Mapping[str, Any]) -> dict[Any, Any]:
     pairs = [(rebuilt(key, {}), rebuilt(item, {})) for key, item in found["items"]]
     if not all(isinstance(key, str | int | float) for key, _ in pairs):
-        raise CheckpointError("a parameter is a mapping whose keys are neither text nor numbers: it is damaged")
+        raise CheckpointError("a parameter is a mapping with keys that are neither text nor numbers: it is damaged")
     return dict(pairs)
 
 
@@ -74,4 +74,4 @@ SPECIAL: dict[str | None, tuple[Expected, Callable[[Any], Any]]] = {
     "mapping": (record({"items": list_of(_PAIR, 1_000_000)}), _mapping),
     "encoder": (record({"name": text(most=100), "parameters": by_name(ANYTHING)}), _encoder_with),
 }
-"""What JSON has no value for."""
+"""Values without a JSON equivalent, by type."""

@@ -1,4 +1,4 @@
-"""What the parameters of an estimator take. scikit-learn keeps them as they are given until `fit`, which looks here."""
+"""Checks of an estimator's parameters. scikit-learn stores them unchecked until `fit`, which calls these."""
 
 from collections.abc import Callable, Mapping
 from math import inf
@@ -14,7 +14,7 @@ from dnnkit.schedules import SCHEDULES, Schedule
 from dnnkit.settings import FLAG, NOT_NEGATIVE, POSITIVE, SHARE, Expected, numbers, or_none, plain, whole
 
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
-"""Names that scikit-learn has for what is called otherwise here."""
+"""scikit-learn's names of activations that dnnkit calls differently."""
 
 NORMALIZATIONS = {
     "batch": layers.BatchNormalization,
@@ -23,7 +23,7 @@ NORMALIZATIONS = {
 }
 
 LOSSES_THERE = {"squared_error": "mean_squared_error", "absolute_error": "mean_absolute_error"}
-"""The same of losses; "log_loss" is the cross-entropy of the task."""
+"""scikit-learn's names of losses; "log_loss" is the cross-entropy of the task."""
 
 
 def _sizes(value: Any) -> tuple[int, ...]:
@@ -56,12 +56,12 @@ def _schedule(value: Any) -> Any:
         return value
     name = SCHEDULES.name_of(value)
     if name is None:
-        raise UnknownName(f"{SCHEDULES.unknown(value)}; or pass one that is made, or None")
+        raise UnknownName(f"{SCHEDULES.unknown(value)}; or pass a schedule object, or None")
     return name
 
 
 def one_of(*names: str | None) -> Expected:
-    """One of these words, or None if it is among them."""
+    """Accept one of these words, or None if it is among them."""
 
     def take(value: Any) -> Any:
         if not any(value is name or (isinstance(value, str) and value == name) for name in names):
@@ -121,9 +121,9 @@ PARAMETERS: dict[str, Expected] = {
     "time_budget": or_none(POSITIVE),
     "dtype": one_of("float32", "float64"),
     "callbacks": Expected("a callback or a list of them", _callbacks),
-    "n_jobs": Expected("a whole number but 0, -1 for all processors, or None", _n_jobs),
+    "n_jobs": Expected("a whole number other than 0 (-1 for all processors), or None", _n_jobs),
 }
-"""By name; those that are neither here nor below take anything that what they are handed to takes."""
+"""Checks by parameter name. Parameters neither here nor in `NAMED` are checked where they are used."""
 
 NAMED: dict[str, Callable[[Any], Any]] = {
     "activation": _activation,
@@ -131,11 +131,11 @@ NAMED: dict[str, Callable[[Any], Any]] = {
     "loss": _loss,
     "schedule": _schedule,
 }
-"""Those that may be names in a registry, which says what names there are."""
+"""Parameters that may be names in a registry, which reports unknown names."""
 
 
 def taken(name: str, given: Any) -> Any:
-    """The value of a parameter, if it can be one; raises `ConfigurationError`, or `UnknownName` of a registry."""
+    """Return the checked value of a parameter; raise `ConfigurationError`, or `UnknownName` for a registry."""
     if name in NAMED:
         return NAMED[name](given)
     expected = PARAMETERS.get(name)

@@ -1,4 +1,4 @@
-"""Presets: which value a parameter has that is "auto", and how members are made and trained then."""
+"""Presets: values of parameters that are "auto", and the function that trains the members."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
@@ -11,28 +11,28 @@ from dnnkit.registry import Lazy, Registry
 
 @dataclass(frozen=True)
 class OfData:
-    """A value that depends on the data."""
+    """A default that is computed from the data."""
 
     value: Callable[[EncodedData], Any]
 
 
 @dataclass(frozen=True)
 class OfParameters:
-    """A value that depends on other parameters, as they were given to the estimator."""
+    """A default that is computed from the other parameters, as given to the estimator."""
 
     value: Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A way to make and train the members of an estimator.
+    """A recipe for the members of an estimator.
 
     Attributes:
-        name: what the parameter `preset` calls it.
-        train: as `train_members`.
-        values: of each parameter that is "auto": a value; `OfParameters` of a function of the others; or `OfData`
-            of a function of `EncodedData`, but of `encoder` and `dtype`, which are needed before there are any.
-        scales_targets: whether numbers are standardised before they are learned.
+        name: value of the parameter `preset` that selects it.
+        train: a function with the signature of `train_members`.
+        values: the value of each parameter that is "auto": a constant, an `OfParameters`, or an `OfData` (not for
+            `encoder` and `dtype`, which are needed before the data are encoded).
+        scales_targets: whether numeric targets are standardized for training.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`dk.DNNRegressor`: a regressor as scikit-learn has them, of dense networks."""
+"""`dk.DNNRegressor`: a scikit-learn regressor of dense networks."""
 
 from typing import Any, Self
 
@@ -20,31 +20,37 @@ from sklearn.base import RegressorMixin  # isort: skip
 
 
 class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-learn comes without types
-    """A regressor of dense networks, for tables of any kind, and one target or several.
+    """Regressor of dense networks for tables of any kind, with one or several targets.
 
-    With the preset "tabular", targets are standardised for the networks, and `loss_` is of those.
+    With the preset "tabular", targets are standardized for training, and `loss_` refers to standardized targets.
 
     Arguments:
         hidden_layer_sizes, activation, preset, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t,
         max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping,
         validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, schedule, normalization,
-        encoder, n_ensemble, time_budget, dtype, backend, n_jobs, callbacks: as of `dk.DNNClassifier`.
-        loss: "squared_error", "absolute_error", "poisson" (with an exponential at the end), or the name of a loss of
-            values, such as "huber", or one, such as `dk.losses.Quantile(0.9)`.
-        label_smoothing, calibration: of classifiers only.
+        encoder, n_ensemble, time_budget, dtype, backend, n_jobs, callbacks: see `dk.DNNClassifier`. "auto" is 0.07
+            for
+            `learning_rate_init` with the preset "tabular".
+        loss: "squared_error", "absolute_error", "poisson" (with an exponential output), the name of another loss of
+            values, such as "huber", or a loss object, such as `dk.losses.Quantile(0.9)`. Default "squared_error".
+        label_smoothing, calibration: for classifiers only.
 
     Attributes:
-        networks_, encoder_, target_, n_features_in_, feature_names_in_, coefs_, ...: as of `dk.DNNClassifier`.
+        networks_, encoder_, target_, n_features_in_, feature_names_in_, coefs_, ...: see `dk.DNNClassifier`.
 
     Source:
-        scikit-learn's `MLPRegressor`; of "tabular", docs/default.md.
+        scikit-learn's `MLPRegressor`; for "tabular" see docs/default.md.
     """
 
     target_: NumberTarget
     targets = (NumberTarget,)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train one epoch on these rows; the optimizer goes on from where it is."""
+        """Train one epoch on these rows, continuing with the current optimizer state.
+
+        Arguments:
+            X, y, sample_weight: as for `fit`.
+        """
         start = self._members if self.__sklearn_is_fitted__() else None
         return self._fit(X, y, sample_weight, start=start, epochs=1)
 
@@ -58,7 +64,7 @@ class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-lear
     def _check_parameters(self) -> None:
         for name in ("label_smoothing", "calibration"):
             if getattr(self, name) not in (AUTO, None, 0):
-                raise ConfigurationError(f"{name} is {shown(getattr(self, name))}: it is for classes, leave it out")
+                raise ConfigurationError(f"{name} is {shown(getattr(self, name))}: leave it out, it is for classifiers")
 
     def _learned_target(self, y: NDArray[Any], all_of_it: NDArray[Any], weights: Any, classes: Any) -> Target:
         rows = y.reshape(len(y), -1).astype(np.float64)
@@ -73,7 +79,7 @@ class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-lear
         self.target_, self.n_outputs_ = target, len(target.centers)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The numbers of each row, (N,), or (N, K) if there were several."""
+        """Return the predicted numbers, (N,), or (N, K) for several targets."""
         scores = self._scores(X).astype(np.float64)
         return self.target_.decode(scores)
 
@@ -84,7 +90,7 @@ class DNNRegressor(RegressorMixin, BaseDNN):  # type: ignore[misc] # scikit-lear
 
 
 def _wants_some(given: Any) -> bool:
-    """Whether a loss, as it was given to the estimator, takes not all numbers, such as counts only."""
+    """Return whether a loss, as given to the estimator, accepts only some numbers, such as counts."""
     if isinstance(given, str) and given == AUTO:
         return False
     loss = LOSSES.make(taken("loss", given), Loss)

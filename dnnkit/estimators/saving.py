@@ -1,9 +1,9 @@
-"""A fitted estimator as the files of a save folder, without pickle; its members also as what pickle takes.
+"""Fitted estimators as save folders without pickle; their members also as state for pickle.
 
-    estimator.json                                 parameters, encoder, targets, how the training of each member went
+    estimator.json                                 parameters, encoder, targets, and the curve of each member
     0.architecture.json  0.weights.safetensors ... the first network, as a network's own save has it; then 1., ...
 
-What is no number, text, or part of dnnkit has no place in it: a `RandomState` and callbacks are left out.
+Only numbers, text and parts of dnnkit are saved: a `RandomState` and callbacks are left out.
 """
 
 import json
@@ -37,7 +37,7 @@ ESTIMATORS.add("DNNRegressor", Lazy("dnnkit.estimators.regressor:DNNRegressor"))
 
 NAME = "estimator.json"
 OURS = {"exact_match": exact_match}
-"""What members hold by a name that only estimators know."""
+"""Objects that networks refer to by names known only to estimators."""
 
 
 CURVE = record(
@@ -77,7 +77,7 @@ ESTIMATOR = record(
 
 
 def files_of_members(members: Members) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What is said of members in JSON, and the files of their networks."""
+    """Return the JSON description of members, and the files of their networks."""
     others = [each.name for each in fields(Members) if each.name not in ("networks", "curves", "task")]
     described = {
         "count": len(members.networks),
@@ -98,7 +98,7 @@ def members_of(
     backend: str | None = None,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Members:
-    """The members of `files_of_members`; errors call them by `place`."""
+    """Read what `files_of_members` wrote; `place` names the save in errors."""
     found = taken(described, MEMBERS, f"{place} is damaged: members")
     networks = []
     for number in range(found["count"]):
@@ -126,7 +126,7 @@ def _of_curve(curve: Curve) -> dict[str, Any]:
 
 
 def state_of_members(members: Members) -> dict[str, Any]:
-    """Members as pickle takes them, in numbers and text if all in them is dnnkit's own; else the objects they are."""
+    """Return members as state for pickle: JSON and files if all their parts are dnnkit's; else the objects."""
     described, files = files_of_members(members)
     ours = set(known_classes())
     for name, data in files.items():
@@ -136,14 +136,14 @@ def state_of_members(members: Members) -> dict[str, Any]:
 
 
 def members_of_state(state: Mapping[str, Any]) -> Members:
-    """The members of `state_of_members`."""
+    """Read what `state_of_members` returned."""
     if "files" not in state:
         return Members(**state)
     return members_of(state["described"], state["files"], "this pickle of an estimator")
 
 
 def _classes_in(described: Any) -> set[str]:
-    """The names of all classes that JSON names."""
+    """Return the names of all classes in a JSON value."""
     if isinstance(described, list):
         return set().union(*map(_classes_in, described))
     if not isinstance(described, dict):
@@ -161,7 +161,7 @@ def save(estimator: Any, path: str | Path) -> None:
 
 
 def files_of_estimator(estimator: Any) -> dict[str, bytes]:
-    """The contents of a save's files, by name."""
+    """Return the contents of a save's files, by name."""
     members, files = files_of_members(estimator._members)
     names = getattr(estimator, "feature_names_in_", None)
     described = {
@@ -183,15 +183,18 @@ def files_of_estimator(estimator: Any) -> dict[str, bytes]:
 def load_estimator(
     path: str | Path, *, backend: str | None = None, custom_objects: Mapping[str, Any] | None = None
 ) -> Any:
-    """The estimator that was saved in a folder, ready to predict and for `partial_fit`.
+    """Load an estimator from a folder, ready for `predict` and `partial_fit`.
 
     Arguments:
-        path: the folder, as `estimator.save` writes it.
-        backend: where its networks go on, by name; None for the one that trained.
-        custom_objects: the class names of your own losses, optimizers and schedules, with the classes.
+        path: the folder, as written by `estimator.save`.
+        backend: name of the backend for its networks; None for the one that trained them.
+        custom_objects: custom losses, optimizers and schedules: classes by name.
+
+    Returns:
+        The estimator.
 
     Raises:
-        CheckpointError: it is no save of an estimator, damaged, or of a later version.
+        CheckpointError: the folder is not a save of an estimator, is damaged, or is of a later version.
     """
     folder = as_path(path)
     return estimator_of(read_files(folder), str(folder), backend, custom_objects)
@@ -203,10 +206,10 @@ def estimator_of(
     backend: str | None = None,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Any:
-    """The estimator of a save's files; errors call them by `place`."""
+    """Read an estimator from a save's files; `place` names the save in errors."""
     if NAME not in files:
-        hint = "; it is one of a network: use dk.load" if "architecture.json" in files else ""
-        raise CheckpointError(f"{place} is no save of an estimator{hint}")
+        hint = "; it is the save of a network: use dk.load" if "architecture.json" in files else ""
+        raise CheckpointError(f"{place} is not a save of an estimator{hint}")
     value = parsed(files, NAME, place)
     require_readable(value, place)
     found = taken(value, ESTIMATOR, f"{place} is damaged: {NAME}")
@@ -220,7 +223,7 @@ def estimator_of(
         )
     except (DnnkitError, Warning):
         raise
-    except Exception as error:  # what is described is right as JSON, but a class, perhaps the user's, cannot be it
+    except Exception as error:  # valid JSON that a class, perhaps the user's, rejects
         raise CheckpointError(f"{place} has parameters that this version cannot read: {repr(error)[:300]}") from error
     estimator._members = members_of(found["members"], files, place, backend, custom_objects)
     estimator.encoder_ = _encoder_of(found["encoder"])
@@ -238,7 +241,7 @@ def estimator_of(
 
 
 def _check_agreement(estimator: Any, place: str) -> None:
-    """Raise `CheckpointError` where encoder, networks and targets are not of one estimator."""
+    """Raise `CheckpointError` if encoder, networks and targets do not belong together."""
     members, encoder, names = estimator._members, estimator.encoder_, getattr(estimator, "feature_names_in_", None)
     width = estimator.n_features_in_ if encoder is None else len(encoder.get_feature_names_out())
     agrees = (
@@ -251,7 +254,7 @@ def _check_agreement(estimator: Any, place: str) -> None:
         and (members.bounds is None or members.bounds.shape == (2, estimator.n_outputs_))
     )
     if not agrees:
-        raise CheckpointError(f"{place} is damaged: its encoder, networks and targets are not of one estimator")
+        raise CheckpointError(f"{place} is damaged: its encoder, networks and targets do not belong together")
 
 
 def _of_encoder(encoder: Any) -> Any:
@@ -260,8 +263,8 @@ def _of_encoder(encoder: Any) -> Any:
     name = next((name for name in ENCODERS if isinstance(encoder, ENCODERS[name])), None)
     if name is None or not hasattr(encoder, "to_dict"):
         raise ConfigurationError(
-            f"the encoder {type(encoder).__name__} cannot be saved, for it has no to_dict, or is not registered: use "
-            "dk.TabularEncoder(), or keep the estimator with joblib or skops"
+            f"the encoder {type(encoder).__name__} cannot be saved: it has no to_dict, or is not registered; use "
+            "dk.TabularEncoder(), or save the estimator with joblib or skops"
         )
     return {"name": name, "fitted": encoder.to_dict()}
 

@@ -1,4 +1,4 @@
-"""The parameters of an estimator, each with its value: nothing is "auto" any more."""
+"""Resolved parameters of an estimator: every "auto" is replaced by its value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -19,7 +19,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Settings:
-    """What members are made by. The names are those of the estimators' parameters, which say what they mean."""
+    """Resolved parameters, by which members are made. See the estimators for their meaning."""
 
     preset: Preset
     hidden_layer_sizes: tuple[int, ...]
@@ -58,12 +58,12 @@ class Settings:
 
 
 def preset_of(given: Any) -> Preset:
-    """The preset of that name, or one of the user's own."""
+    """Return the preset with that name, or the given custom preset."""
     return PRESETS.make(given, Preset)  # type: ignore[no-any-return]
 
 
 def value_of(name: str, parameters: Mapping[str, Any], data: EncodedData | None = None) -> Any:
-    """The value of a parameter; without data of those that need none."""
+    """Return a parameter's resolved value; `data` may be None for values that do not depend on data."""
     value, values = parameters[name], preset_of(parameters["preset"]).values
     if isinstance(value, str) and value == AUTO and name in values:
         value = values[name]
@@ -76,7 +76,7 @@ def value_of(name: str, parameters: Mapping[str, Any], data: EncodedData | None 
 
 
 def resolve(parameters: Mapping[str, Any], data: EncodedData) -> Settings:
-    """The settings of an estimator's parameters for these data."""
+    """Return the settings that an estimator's parameters mean for these data."""
     names = [field.name for field in fields(Settings) if field.name != "preset"]
     values = {name: value_of(name, parameters, data) for name in names}
     return Settings(preset=preset_of(parameters["preset"]), **values)

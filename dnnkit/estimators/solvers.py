@@ -1,4 +1,4 @@
-"""What trains the networks of both presets: the solver with the parameters that scikit-learn's MLP has for it."""
+"""Optimizers of both presets: the solver with the parameters that scikit-learn's MLP has for it."""
 
 from copy import deepcopy
 
@@ -10,13 +10,13 @@ from dnnkit.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from dnnkit.schedules import SCHEDULES, Schedule
 
 LBFGS_CHANGE = 2.220446049250313e-09
-"""Of the loss, as a share, below which SciPy's L-BFGS-B ends."""
+"""Relative change of the loss below which SciPy's L-BFGS-B stops (`ftol`)."""
 
 
 def optimizer_of(settings: Settings, aim: Aim, steps: int) -> Optimizer:
-    """The solver with scikit-learn's parameters, for so many steps; one that is an object, as it is."""
+    """Return the solver's optimizer, set up for `steps` steps; an optimizer object is copied."""
     if isinstance(settings.solver, Optimizer):
-        return deepcopy(settings.solver)  # each network's rate goes its own way
+        return deepcopy(settings.solver)  # each network changes its own learning rate
     rate: float | Schedule = settings.learning_rate_init
     if isinstance(settings.schedule, Schedule):
         rate = settings.schedule
@@ -44,6 +44,6 @@ def _schedule_of(name: str, rate: float, steps: int) -> Schedule:
         return SCHEDULES.find(name)(rate, steps)
     except TypeError:
         raise ConfigurationError(
-            f"schedule is {name!r}, which takes more than a rate and a number of steps: pass it made, such as "
+            f"schedule is {name!r}, which needs more than a rate and a number of steps: pass an instance, such as "
             f"dk.schedules.{name}(...)"
         ) from None

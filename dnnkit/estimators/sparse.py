@@ -1,9 +1,9 @@
-"""Training on a sparse matrix: of its rows, those of a batch are dense at a time, or none; the whole never.
+"""Training on sparse matrices without densifying the whole: only the rows of a batch become dense, or none.
 
-A network is trained as another one that begins with a layer which is given numbers of rows and gives the rows. All else
-is as for a dense matrix: order, batches, callbacks, and, without dropout, every bit. Where rows are wide and nearly
-empty, and a dense layer comes first, that layer multiplies their numbers as they are, and no row is ever dense: the
-same within rounding, for sums have other summands.
+The network is trained as another one, whose first layer receives row numbers and returns the rows. Everything else is
+as for a dense matrix: order, batches, callbacks, and, without dropout, every bit. If rows are wide and nearly empty
+and a dense layer comes first, that layer multiplies the sparse rows directly; the results are then equal within
+rounding, because sums have other summands.
 """
 
 from dataclasses import field, fields, replace
@@ -27,15 +27,15 @@ from dnnkit.network.whole import WholeNetwork
 from dnnkit.training.history import History
 
 HIGH = 1 << 12
-"""A number of a row is given in two parts, for float32 counts to 2²⁴ only."""
+"""Base in which row numbers are split into two values, because float32 represents integers only up to 2²⁴."""
 
 WIDE, NEARLY_EMPTY = 1 << 11, 1 / 32
-"""Columns from which, and the share of numbers that are not zero up to which, rows are multiplied as they are."""
+"""Minimum number of columns and maximum density for multiplying sparse rows directly."""
 
 
 @dataclass(frozen=True, eq=False)
 class RowsOf(Layer):
-    """The rows of sparse matrices, one below the other, that have the given numbers."""
+    """Layer that maps row numbers to rows of vertically stacked sparse matrices."""
 
     matrices: tuple[Any, ...]
 
@@ -61,9 +61,9 @@ class RowsOf(Layer):
 
 @dataclass(frozen=True, eq=False)
 class DenseOfRows(Dense):
-    """A dense layer, without its activation, of the rows of sparse matrices that have the given numbers.
+    """Dense layer, without activation, that maps row numbers to products of sparse rows with its kernel.
 
-    Of the kernel it reads the rows of columns that are in use, and its gradient is not zero in these alone.
+    It reads only the kernel rows of non-empty columns, and its gradient is zero elsewhere.
     """
 
     matrices: tuple[Any, ...] = field(default=(), kw_only=True)
@@ -75,7 +75,7 @@ class DenseOfRows(Dense):
         return super().parameters((int(self.matrices[0].shape[1]),))
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Lowered:  # noqa: D102
-        return Layer.lower(self, index, input_shape, parameters)  # as a layer of one's own
+        return Layer.lower(self, index, input_shape, parameters)  # like a custom layer
 
     def forward(  # noqa: D102
         self, xp: Namespace, x: Array, kernel: Array, bias: Array | None = None
@@ -92,7 +92,7 @@ class DenseOfRows(Dense):
 
 
 def _numbers(x: Array) -> NDArray[np.int64]:
-    """The numbers of rows that a layer is given."""
+    """Decode the row numbers that a layer receives."""
     parts = _on_host(x).astype(np.int64)
     return parts[:, 0] * HIGH + parts[:, 1]
 
@@ -102,7 +102,7 @@ def _on_host(array: Array) -> NDArray[Any]:
 
 
 def _stacked(matrices: tuple[Any, ...], numbers: NDArray[np.int64]) -> Any:
-    """These rows of matrices that are one below the other, as a sparse matrix."""
+    """Return these rows of vertically stacked matrices, as a sparse matrix."""
     first, found, places = 0, [], []
     for matrix in matrices:
         here = np.flatnonzero((numbers >= first) & (numbers < first + matrix.shape[0]))
@@ -115,7 +115,7 @@ def _stacked(matrices: tuple[Any, ...], numbers: NDArray[np.int64]) -> Any:
 
 
 def first_layers(net: WholeNetwork, matrices: tuple[Any, ...]) -> list[Layer]:
-    """The layers of a network that is given numbers of rows, in place of the network's own."""
+    """Return the layers of the network that receives row numbers in place of rows."""
     first, *others = net.descriptions
     numbers, cells = (sum(each) for each in zip(*((m.nnz, m.shape[0] * m.shape[1]) for m in matrices), strict=True))
     is_worth = matrices[0].shape[1] >= WIDE and numbers <= cells * NEARLY_EMPTY
@@ -128,15 +128,15 @@ def first_layers(net: WholeNetwork, matrices: tuple[Any, ...]) -> list[Layer]:
 
 
 def row_numbers(first: int, count: int) -> NDArray[np.float32]:
-    """What `RowsOf` is given for so many rows."""
+    """Encode `count` row numbers, from `first` on, for `RowsOf`."""
     numbers = np.arange(first, first + count)
     return np.stack([numbers // HIGH, numbers % HIGH], axis=1).astype(np.float32)
 
 
 def fit(net: WholeNetwork, x: Any, y: Any, *, validation_data: Any = None, **others: Any) -> History:
-    """`net.fit`, whose x, and that of `validation_data`, may be CSR matrices of the network's dtype.
+    """Call `net.fit`; x, and that of `validation_data`, may be CSR matrices of the network's dtype.
 
-    Callbacks have the network that is trained in place of `net` as their model; parameters have the same names there.
+    Callbacks receive the network that is trained in place of `net`; its parameters have the same names.
     """
     if isinstance(x, np.ndarray):
         if validation_data is not None:
@@ -149,7 +149,7 @@ def fit(net: WholeNetwork, x: Any, y: Any, *, validation_data: Any = None, **oth
         validation_data = (row_numbers(rows, held_out.shape[0]), *targets)
     if not net.is_built:
         net.build(x.shape[1])
-    assert isinstance(net, Sequential)  # what members are
+    assert isinstance(net, Sequential)  # members on sparse data always are
     trained = Sequential(
         first_layers(net, tuple(matrices)),
         seed=net.seed,
@@ -167,10 +167,10 @@ def fit(net: WholeNetwork, x: Any, y: Any, *, validation_data: Any = None, **oth
 
 
 def _give(giver: WholeNetwork, taker: WholeNetwork) -> None:
-    """All numbers of one network to the other; how work was divided there says nothing here."""
+    """Copy parameters and state from one network to the other, without the execution plan."""
     with giver.turns:
         snapshot = giver.executable.snapshot()
     state = replace(snapshot.state, execution="", schedule="", data="")
-    with taker.turns:  # so that predictions know of it
+    with taker.turns:  # invalidates cached predictions' state
         taker.executable.restore(Snapshot(snapshot.parameters, snapshot.slots, state))
     taker.history = giver.history

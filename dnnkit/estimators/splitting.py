@@ -1,4 +1,4 @@
-"""Which rows each member of an ensemble holds out: other ones each, so that together they have learned from all."""
+"""Held-out rows of each member: they differ between members, so that together the members learn from all rows."""
 
 from collections.abc import Iterator
 
@@ -6,21 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST = 20
-"""Rows below which none is held out: what so few say of an epoch is chance."""
+"""Minimum number of rows for holding some out: with fewer, the validation loss is mostly noise."""
 
 
 def parts_of(
     labels: NDArray[np.integer] | None, rows: int, count: int, random: np.random.Generator
 ) -> NDArray[np.intp]:
-    """The number of each row's part, from 0 to `count` - 1; -1 for a row that is the only one of its class.
+    """Assign each row to a part, 0 to `count` - 1; -1 for a row that is the only one of its class.
 
-    Parts differ by a row at most, and so do the shares of each class in them.
+    The sizes of the parts, and of each class within them, differ by one row at most.
 
     Arguments:
-        labels: class numbers (N,); None for parts of any rows.
+        labels: class numbers (N,) to stratify by; None for no stratification.
         rows: N.
-        count: of parts.
-        random: what decides.
+        count: number of parts.
+        random: random number generator.
     """
     order = random.permutation(rows)
     if labels is not None:
@@ -37,17 +37,17 @@ def parts_of(
 def held_out_rows(
     labels: NDArray[np.integer] | None, rows: int, share: float, members: int, seed: int
 ) -> Iterator[NDArray[np.intp] | None]:
-    """For each member the rows that it holds out, sorted; None where there are too few to hold out any.
+    """Yield each member's held-out rows, sorted; None if there are too few rows to hold any out.
 
-    There are 1 / share parts, of two rows at least. The first members hold out one each, the next ones parts of another
-    division.
+    The rows are divided into 1 / share parts of at least two rows. The first members hold out one part each; when the
+    parts are used up, the rows are divided anew.
 
     Arguments:
-        labels: class numbers (N,), to have the same share of each in all parts; None for any rows.
+        labels: class numbers (N,) to stratify by; None for no stratification.
         rows: N.
-        share: of the rows to hold out.
-        members: how many.
-        seed: what decides.
+        share: fraction of the rows to hold out.
+        members: number of members.
+        seed: seed of the divisions.
     """
     count = min(max(2, round(1 / share)), rows // 2) if share > 0 else 0
     parts = None

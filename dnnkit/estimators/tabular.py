@@ -1,9 +1,10 @@
-"""The preset "tabular": what is good on tables without being tuned.
+"""The preset "tabular": good results on tables without tuning.
 
-It begins with RealMLP-TD-S (D. Holzmüller, L. Grinsztajn, I. Steinwart, Better by default, NeurIPS 2024): a trained
-scale of each feature, dense layers in the NTK parametrization, rates by kind of parameter, four cycles of the learning
-rate, smoothed labels, the best epoch by rows held out. From it, it differs by narrower layers, and by several members,
-each of which holds out another part; what they say of it gives the temperature. docs/default.md has the measurements.
+It is based on RealMLP-TD-S (D. Holzmüller, L. Grinsztajn, I. Steinwart, Better by default, NeurIPS 2024): a trained
+scale per feature, dense layers in the NTK parametrization, learning rates by kind of parameter, four cycles of the
+learning rate, smoothed labels, and the best epoch chosen on held-out rows. It differs by narrower layers and by an
+ensemble, each member of which holds out another part; the held-out predictions determine the temperature.
+docs/default.md has the measurements.
 """
 
 import warnings
@@ -38,11 +39,11 @@ def train(
     epochs: int | None = None,
     clock: Clock = perf_counter,
 ) -> Members:
-    """As `train_members` says. Members have a thread each, so bits do not depend on processors.
+    """Train members; see `train_members`. Each has one thread, so results do not depend on the number of processors.
 
     Arguments:
-        data, settings, seeds, progress, start, epochs: as there.
-        clock: gives seconds; what the time budget goes by.
+        data, settings, seeds, progress, start, epochs: see `train_members`.
+        clock: returns the time in seconds, for the time budget.
     """
     aim, count = aim_of(settings, data), len(seeds)
     n_jobs = -1 if settings.n_jobs is None else settings.n_jobs
@@ -76,7 +77,7 @@ def train(
         made = [member for member in made if member.curve.losses]
         if not made:
             raise KeyboardInterrupt
-        warnings.warn("training was interrupted: what was learned so far is kept", TrainingWarning, stacklevel=2)
+        warnings.warn("training was interrupted: the networks trained so far are kept", TrainingWarning, stacklevel=2)
     elif progress is not None and len(made) < count:
         progress(f"time budget spent: {len(made)} of {count} members were trained")
     members = Members([each.net for each in made], [each.curve for each in made], data.task)
@@ -94,7 +95,7 @@ def _of(budget: Budget) -> str:
 
 
 def _temperature(members: Members, data: EncodedData, made: Sequence[Trained]) -> float:
-    """From what members say of rows that they have not learned from; of the user's own, all of them together."""
+    """Fit the temperature to the members' predictions on their held-out rows, or on the user's validation data."""
     if data.validation is not None:
         asked = [(data.validation, members.predict_scores(data.validation.x))]
     else:
@@ -112,12 +113,11 @@ def _temperature(members: Members, data: EncodedData, made: Sequence[Trained]) -
         weights = np.repeat(weights, said.shape[1])
     return temperature_of(as_classes(said), y.reshape(-1).astype(np.int64), weights)
 
-
-# -- what is good without being tuned --------------------------------------------------------------------------------
+    # -- defaults that depend on the data ----------------------------------------------------------------------------
 
 
 def _batch_size(data: EncodedData) -> int:
-    """32 rows; of more than 20,000 so many that an epoch has some 600 steps, up to 256."""
+    """Return 32 rows; for more than 20,000 rows, enough for about 600 steps per epoch, up to 256."""
     rows, size = data.train.rows, 32
     while rows > 625 * size and size < 256:
         size *= 2
@@ -125,7 +125,7 @@ def _batch_size(data: EncodedData) -> int:
 
 
 def _max_iter(data: EncodedData) -> int:
-    """32 epochs; of more than 160,000 rows fewer, down to 8."""
+    """Return 32 epochs; for more than 160,000 rows fewer, down to 8."""
     return max(8, min(32, 5_120_000 // data.train.rows))
 
 

@@ -1,4 +1,4 @@
-"""A member of the preset "tabular": its network, what it holds out, how it is trained, alone or with the others."""
+"""A member of the preset "tabular": its network, held-out rows and training, alone or together with others."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -27,7 +27,7 @@ from dnnkit.optimizers import Optimizer
 
 @dataclass(frozen=True)
 class Trained:
-    """A member, and what it says of rows that it was not trained on."""
+    """A trained member, and its predictions on held-out rows."""
 
     net: WholeNetwork
     curve: Curve
@@ -37,14 +37,14 @@ class Trained:
 
 @dataclass(frozen=True)
 class Member:
-    """One member to be trained.
+    """A member to be trained.
 
     Attributes:
-        split: the rows that it holds out; None for none of its own.
-        epochs: as `train` has them.
-        stop: is set where training is to end with the epoch.
-        before: the member to go on from, and its curve so far.
-        tell: what takes lines of text, if anybody reads them.
+        split: indices of its held-out rows; None for none.
+        epochs: as in `train_members`.
+        stop: event that ends training after the current epoch.
+        before: the member to continue from, and its curve so far.
+        tell: accepts lines of text, or None.
     """
 
     data: EncodedData
@@ -59,7 +59,7 @@ class Member:
 
     @cached_property
     def rows(self) -> NDArray[np.intp] | None:
-        """Those that it learns from; None for all."""
+        """Indices of the rows that it learns from; None for all."""
         if self.split is None:
             return None
         kept = np.ones(self.data.train.rows, bool)
@@ -68,28 +68,28 @@ class Member:
 
     @property
     def held_out(self) -> Part | None:
-        """What it is validated on."""
+        """The rows that it is validated on, or None."""
         return self.data.validation if self.split is None else self.data.train.only(self.split)
 
     @property
     def most_epochs(self) -> int:
-        """To train at most."""
+        """Maximum number of epochs."""
         return self.settings.max_iter if self.epochs is None else self.epochs
 
     @property
     def batch_size(self) -> int | None:
-        """Rows of a batch; None for all of them in one."""
+        """Rows per batch; None for a single batch of all rows."""
         full_batch = self.settings.solver == "lbfgs" or getattr(self.settings.solver, "full_batch", False)
         return None if full_batch else self.settings.batch_size
 
     @cached_property
     def metric(self) -> str | None:
-        """What its scores on rows held out are."""
+        """The metric on held-out rows, or None."""
         return None if self.data.validation is None and self.split is None else metric_of(self.aim, self.data)
 
     @cached_property
     def steps(self) -> int:
-        """Of the whole training."""
+        """Steps of the whole training."""
         rows = self.data.train.rows if self.rows is None else len(self.rows)
         return self.most_epochs * -(-rows // min(self.batch_size or rows, rows))
 
@@ -112,7 +112,7 @@ class Member:
 
     @cached_property
     def watch(self) -> BestEpoch:
-        """What keeps its curve, and the weights of its best epoch."""
+        """The callback that records its curve and the weights of its best epoch."""
         return BestEpoch(
             Curve() if self.before is None else self.before[1],
             score=self.metric,
@@ -124,7 +124,7 @@ class Member:
         )
 
     def train(self, clock: Clock, deadline: float | None) -> Trained:
-        """Train it by itself."""
+        """Train it alone."""
         part = self.data.train if self.rows is None else self.data.train.only(self.rows)
         held_out, watches = self.held_out, list[Any]([self.watch])
         if deadline is not None:
@@ -149,14 +149,14 @@ class Member:
         return self.trained(ended)
 
     def interrupted(self) -> None:
-        """Keep the best of what was learned so far."""
+        """Keep the best weights so far."""
         self.stop.set()
         if self.watch.weights is not None:
             self.net.set_parameters(self.watch.weights)
         self.watch.curve.ended = INTERRUPTED
 
     def trained(self, ended: str) -> Trained:
-        """What came of it; `ended` is why the optimizer came to an end, if it did."""
+        """Return the result; `ended` is the reason why the optimizer stopped, or empty."""
         curve, watch = self.watch.curve, self.watch
         curve.ended = curve.ended or ended
         if self.tell is not None:
@@ -169,7 +169,7 @@ class Member:
     def _optimizer(self, steps: int) -> Optimizer:
         settings, made = self.settings, tabular_optimizer(self.settings, self.aim, steps)
         by_name = isinstance(settings.schedule, str) and not isinstance(settings.solver, Optimizer)
-        if self.epochs is not None and by_name:  # how many will follow is not known
+        if self.epochs is not None and by_name:  # the number of further calls is unknown
             made.learning_rate = settings.learning_rate_init
         return made
 
@@ -177,16 +177,16 @@ class Member:
         return targets_of(self.aim.loss, part, self.data, self.settings.dtype)
 
     def validation(self, part: Part) -> tuple[Any, ...]:
-        """Rows to be validated on, as `fit` takes them."""
+        """Return validation rows as `fit` takes them."""
         targets = self._targets(part)
         return (part.x, targets) if part.weights is None else (part.x, targets, part.weights)
 
 
 def can_be_together(members: Sequence[Member]) -> bool:
-    """Whether one call of `fit_many` trains the members at the same time.
+    """Return whether one call of `fit_many` can train the members together.
 
-    A deadline, and callbacks of a user's own, hear the steps of each fit; of a sparse matrix, rows become dense in each
-    fit. Where the backend trains many networks one after the other, threads that fit them are faster.
+    Deadlines and user callbacks need the steps of each fit, and sparse rows become dense within each fit. If the
+    backend trains many networks one after the other, fitting in threads is faster.
     """
     first = members[0]
     settings, x = first.settings, first.data.train.x
@@ -198,7 +198,7 @@ def can_be_together(members: Sequence[Member]) -> bool:
 
 
 def train_together(members: Sequence[Member], workers: int) -> list[Trained]:
-    """Train all of them in one call; each learns what it would learn by itself, bit for bit."""
+    """Train all of them in one call; each learns what it would learn alone, bit for bit."""
     first = members[0]
     part, validation = first.data.train, first.data.validation
     for member in members:
@@ -232,7 +232,7 @@ def train_together(members: Sequence[Member], workers: int) -> list[Trained]:
 
 
 class _Watches(ManyCallback):
-    """Tells the watch of each member of its epochs."""
+    """Forwards the end of epochs to the callback of each member."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members

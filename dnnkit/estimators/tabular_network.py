@@ -1,4 +1,4 @@
-"""The network of the preset "tabular", and its optimizer: RealMLP's, with narrower layers."""
+"""The network and optimizer of the preset "tabular": RealMLP's, with narrower layers."""
 
 from typing import Any
 
@@ -16,21 +16,21 @@ from dnnkit.optimizers import Optimizer
 from dnnkit.regularizers import L2
 
 RATES = {"bias": {"learning_rate_factor": 0.1}, "scale": {"learning_rate_factor": 6.0}}
-"""Of parameters by name, as RealMLP has them; kernels have the rate itself."""
+"""Learning-rate factors by parameter name, as in RealMLP; kernels have factor 1."""
 
 
 def network_of(
     settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int | None, penalty: float
 ) -> WholeNetwork:
-    """The network: a scale, hidden layers, and a last one that begins at zero.
+    """Return the network: a scale, hidden layers, and a last layer whose kernel starts at zero.
 
     Arguments:
-        settings: of the estimator.
-        data: how many columns and outputs there are.
-        aim: the loss, which decides the last activation.
-        seed: of the weights and the order of rows.
-        threads: that it may have; None for the backend's choice.
-        penalty: of squared kernels, as `L2`.
+        settings: settings of the estimator.
+        data: the encoded data, for the number of columns and outputs.
+        aim: the loss, which determines the last activation.
+        seed: seed of the weights and the order of rows.
+        threads: maximum number of threads; None for the backend's choice.
+        penalty: L2 penalty of kernels.
     """
     regularizer = L2(penalty) if penalty else None
     made: list[Any] = [layers.Scale()]
@@ -63,7 +63,7 @@ def network_of(
 
 
 def tabular_optimizer(settings: Settings, aim: Aim, steps: int) -> Optimizer:
-    """The solver, with rates of its own for scales and biases unless it is the user's object."""
+    """Return the solver, with separate rates for scales and biases unless it is an optimizer object."""
     made = optimizer_of(settings, aim, steps)
     if not isinstance(settings.solver, Optimizer) and not made.full_batch:
         made.groups = RATES
@@ -71,7 +71,7 @@ def tabular_optimizer(settings: Settings, aim: Aim, steps: int) -> Optimizer:
 
 
 def metric_of(aim: Aim, data: EncodedData) -> str | None:
-    """What the scores of rows that are held out are."""
+    """Return the metric that is computed on held-out rows, or None."""
     if data.task == "regression":
         return "r2_score" if isinstance(aim.loss, MeanSquaredError) else None
     return "accuracy"

@@ -1,4 +1,4 @@
-"""What watches the training of one member: its curve, its best epoch, its time."""
+"""Callbacks for one member: its curve, its best epoch, its deadline."""
 
 from collections.abc import Callable
 from math import inf, isfinite
@@ -12,20 +12,20 @@ from dnnkit.schedules import Schedule
 
 INTERRUPTED = "it was interrupted"
 SLOWER = 1.05
-"""How many times as long as it has a member may seem to need before its schedule is made to run faster."""
+"""Ratio of estimated to remaining time above which a member's schedule is sped up."""
 
 
 class BestEpoch(Callback):
-    """Keeps a member's curve and the weights of the epoch with the smallest loss on the rows that were held out.
+    """Callback that records a member's curve and the weights of the epoch with the smallest held-out loss.
 
     Arguments:
-        curve: goes on from where it is.
-        score: the metric in the logs that `curve.scores` are; None for none.
-        rows: in an epoch.
-        reported: what a loss is multiplied by in the curve.
+        curve: the curve to extend.
+        score: name of the metric for `curve.scores`; None for none.
+        rows: rows per epoch.
+        reported: factor from dnnkit's loss to the reported one.
         patience: epochs without a better one after which training ends.
-        stop: is set where training is to end with the epoch.
-        tell: what takes a line of text now and then; None for nobody.
+        stop: event that ends training after the current epoch.
+        tell: accepts lines of text, or None.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class BestEpoch(Callback):
 
 
 class Deadline(Callback):
-    """Ends a training in time, and lets its schedule run faster so that it comes to its end.
+    """Callback that ends a training in time, and speeds up its schedule so that it completes.
 
     Arguments:
-        at: when, by the clock.
-        clock: what tells the time.
-        steps: of the training, if there were no deadline.
-        curve: is told why it ended.
+        at: time at which training has to end.
+        clock: returns the time in seconds.
+        steps: total number of steps without a deadline.
+        curve: records why training ended.
     """
 
     def __init__(self, at: float, clock: Clock, steps: int, curve: Curve) -> None:
@@ -100,7 +100,7 @@ class Deadline(Callback):
         if now >= self.at:
             self.curve.ended = f"time budget spent after {self._done} of {self.steps} steps"
             self.model.stop_training = True
-        elif self._done >= self._looks:  # after 1, 2, 4 ... steps, later after each 64th of all
+        elif self._done >= self._looks:  # after 1, 2, 4, ... steps, later after each 1/64 of the training
             self._looks += max(1, min(self._looks, self.steps // 64))
             self._hurry(now)
 
@@ -111,7 +111,7 @@ class Deadline(Callback):
             return
         hurried = isinstance(schedule, Hurried)
         place = schedule.place(done) if isinstance(schedule, Hurried) else float(done)
-        left = (self.at - now) * done / (now - self._begin)  # steps, at the speed so far
+        left = (self.at - now) * done / (now - self._begin)  # remaining steps at the speed so far
         pace = (self.steps - place) / max(left, 1.0)
         before = schedule.pace if isinstance(schedule, Hurried) else 1.0
         if isfinite(pace) and pace > 0 and (pace > SLOWER * before or (hurried and pace * SLOWER < before)):
@@ -120,13 +120,13 @@ class Deadline(Callback):
 
 
 class Telling:
-    """Hands a member's lines to the user, one per second at most.
+    """Prints a member's lines, at most one per second.
 
     Arguments:
-        progress: what takes them.
-        who: is put before each.
-        clock: what tells the time.
-        elapsed: gives the words for the time that has passed.
+        progress: accepts the lines.
+        who: prefix of each line.
+        clock: returns the time in seconds.
+        elapsed: returns the elapsed time as text.
     """
 
     def __init__(self, progress: Progress, who: str, clock: Clock, elapsed: Callable[[], str]) -> None:
@@ -134,7 +134,7 @@ class Telling:
         self._next = clock() + 1.0
 
     def __call__(self, line: str, *, must: bool = False) -> None:
-        """Say it, if it is time for a line, or it must be said."""
+        """Print the line if the last one is a second old, or if it `must` be printed."""
         now = self.clock()
         if must or now >= self._next:
             self._next = now + 1.0

@@ -1,4 +1,4 @@
-"""Members in threads: how many at once, and how many threads each network has then."""
+"""Members in threads: how many run at once, and how many threads each network has."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -10,27 +10,27 @@ from dnnkit.backends.processors import processors
 Made = TypeVar("Made")
 
 BOUNDS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"
-"""What joblib sets in its processes, so that all of them together have as many threads as there are processors."""
+"""Variables that joblib sets in its processes, so that together they use one thread per processor."""
 
 
 POLL = 0.1
-"""Seconds between two looks for a signal."""
+"""Interval in seconds between checks for a signal."""
 
 
 def allowed_threads() -> int:
-    """Threads that this process may have: its processors, or fewer where joblib or the user bounds libraries."""
+    """Return the number of threads this process may use: its processors, or a lower limit from joblib or users."""
     bounds = [int(os.environ[name]) for name in BOUNDS if os.environ.get(name, "").isdecimal()]
     return min([processors(), *(bound for bound in bounds if bound > 0)])
 
 
 def at_once(n_jobs: int | None, members: int) -> tuple[int, int]:
-    """How many members are trained at once, and the threads of each; together no more than are allowed.
+    """Return the number of members trained at once and the threads of each; their product stays within the limit.
 
-    The threads of a network decide the last bits of what it learns, so they do not depend on `n_jobs`.
+    The number of threads determines the last bits of the results, so it does not depend on `n_jobs`.
 
     Arguments:
-        n_jobs: at most so many at once, -1 and None for as many as there are threads for.
-        members: how many there are.
+        n_jobs: maximum number of members at once; -1 and None for as many as there are threads for.
+        members: number of members.
     """
     from joblib import effective_n_jobs  # comes with scikit-learn
 
@@ -43,14 +43,14 @@ def at_once(n_jobs: int | None, members: int) -> tuple[int, int]:
 def each_in_threads(
     make: Callable[[Any, int], Made | None], given: Sequence[Any], n_jobs: int | None, stop: Event | None = None
 ) -> list[Made]:
-    """What `make` gives for each, but None; the first error is raised.
+    """Call `make` for each item in threads; return the results that are not None, or raise the first error.
 
     Arguments:
-        make: called with each of `given` and the number of threads that it may use, in threads.
-        given: what for.
-        n_jobs: as `at_once` has it.
-        stop: is set by Ctrl-C, and by an error, and tells `make` to come to an end; no more are begun then. After
-            Ctrl-C there is what was made until then. None where Ctrl-C is to be raised.
+        make: called with an item and the number of threads that it may use.
+        given: the items.
+        n_jobs: as in `at_once`.
+        stop: event that is set on Ctrl-C or an error, and asks `make` to finish; no further calls start then. After
+            Ctrl-C the results so far are returned. None to raise KeyboardInterrupt instead.
     """
     workers, threads = at_once(n_jobs, len(given))
     made: list[Made | None] = []
@@ -70,14 +70,14 @@ def each_in_threads(
     with ThreadPoolExecutor(workers, thread_name_prefix="dnnkit-member") as pool:
         futures: list[Future[Made | None]] = []
         try:
-            try:  # none begins before all are known: what Ctrl-C makes us forget here has learned nothing
+            try:  # start only when all are submitted, so that Ctrl-C here loses no work
                 for each in given:
                     futures.append(pool.submit(begin, each))
                 has_all = True
             finally:
                 all_wait.set()
             is_over = False
-            while not is_over:  # a signal that the system gives to another thread is looked for now and then
+            while not is_over:  # poll: a signal may be delivered to another thread
                 done, left = wait(futures, POLL, FIRST_EXCEPTION)
                 is_over = not left or any(future.exception() for future in done)
         except KeyboardInterrupt:

@@ -1,1 +1,1 @@
-"""Networks written for other programs: NumPy, ONNX, C. One walk over the stages, and a writer for each language."""
+"""Networks written for other programs: NumPy, ONNX, C. One walk over the stages, and a writer per language."""

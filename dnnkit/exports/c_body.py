@@ -1,4 +1,4 @@
-"""What a function in C does: loops that fill buffers, each in the caller's scratch memory for as long as it is read."""
+"""Body of a C function: loops that fill buffers, which share the caller's scratch memory by lifetime."""
 
 import re
 from collections import Counter
@@ -16,14 +16,14 @@ from dnnkit.exports.walking import cannot_write
 from dnnkit.kernels import registry
 
 FILLED = {"dense", "matmul", "reduce", "concat"}
-"""Operators whose values are always in a buffer: what follows reads each number many times."""
+"""Operators whose results are always stored in a buffer, because later operators read each element many times."""
 
 VIEWS = {"reshape", "slice", "permute", "broadcast", "classes"}
-"""Operators that move numbers and compute none."""
+"""Operators that rearrange elements without computing any."""
 
 
 class Extent(NamedTuple):
-    """When a buffer is needed: from the statement that fills it to the last that reads it; and its numbers."""
+    """Lifetime of a buffer, from the statement that fills it to the last that reads it, and its size."""
 
     first: float
     last: float
@@ -31,7 +31,7 @@ class Extent(NamedTuple):
 
 
 def sizes(value: Value) -> tuple[int, ...]:
-    """The shape for one row of the batch."""
+    """Return the shape for one row of the batch."""
     return tuple(size.times if isinstance(size, Rows) else size for size in value.shape)
 
 
@@ -50,17 +50,17 @@ class Body:
         self._extents, self._time = dict[str, Extent](), 0
 
     def give(self, value: Value, name: str) -> None:
-        """The value is in the array of that name."""
+        """Bind a value to the array with that name."""
         self._places[id(value)] = name
 
     def output(self, value: Value, name: str) -> None:
-        """The value goes to the array of that name."""
+        """Store a value in the array with that name."""
         self._outputs.append((name, value))
 
     # -- the function ------------------------------------------------------------------------------------------------
 
     def statements(self, results: Sequence[Value]) -> list[str]:
-        """The lines of the function, of what leads to the results."""
+        """Return the lines of the function that computes the results."""
         values = ordered(results, self._reads)
         self._choose(values, results)
         for name, value in self._outputs:
@@ -81,7 +81,7 @@ class Body:
         return [*(f"{self.real} *const {name} = scratch + {start};" for name, start in buffers.items()), *self._lines]
 
     def _reads(self, value: Value) -> Sequence[Value]:
-        """What a value is computed from: an activation across a row from what its formula is made of."""
+        """Return a value's dependencies: an activation across a row depends on its formula."""
         if value.operator == "activation" and not self._is_function(value):
             return [value.settings["body"]]
         return value.reads
@@ -90,7 +90,7 @@ class Body:
         return registry.activation(value.settings["name"]).elementwise
 
     def _choose(self, values: Sequence[Value], results: Sequence[Value]) -> None:
-        """Which values are in a buffer: what several read, and what would else be computed several times."""
+        """Choose the values stored in buffers: those read several times, or recomputed otherwise."""
         uses = Counter(id(each) for value in values for each in self._reads(value))
         uses.update(id(value) for value in results)
         for value in values:
@@ -111,7 +111,7 @@ class Body:
                 self._filled[id(source)] = source
 
     def _plain(self, value: Value) -> Value:
-        """A value without what only gives it another shape."""
+        """Return a value without operations that only change its shape."""
         while value.operator == "reshape" or (value.operator == "activation" and not self._is_function(value)):
             value = self._reads(value)[0]
         return value
@@ -123,9 +123,9 @@ class Body:
     # -- where values are --------------------------------------------------------------------------------------------
 
     def _storage(self, value: Value, *, look: bool = False) -> str | None:
-        """The numbers of a value one after the other, as C says where they are; None if they are nowhere.
+        """Return a C expression for the contiguous elements of a value; None if they are not stored.
 
-        With `look`, it is only asked whether they will be.
+        With `look`, only determine whether they will be stored.
         """
         if id(value) in self._places or (look and id(value) in self._filled):
             return self._touched(self._places[id(value)]) if not look else ""
@@ -147,7 +147,7 @@ class Body:
         return None
 
     def _touched(self, name: str, *, at: float | None = None) -> str:
-        """Note that the statement which is written reads this array."""
+        """Record that the current statement reads this array."""
         self.used.add(name)
         if name in self._extents:
             found = self._extents[name]
@@ -170,7 +170,7 @@ class Body:
     # -- expressions -------------------------------------------------------------------------------------------------
 
     def _element(self, value: Value, index: Sequence[str]) -> str:
-        """One number of a value, at that place."""
+        """Return the C expression of one element."""
         shape = sizes(value)
         index = ["0" if size == 1 else one for one, size in zip(index, shape, strict=True)]
         if id(value) in self._places:
@@ -218,9 +218,9 @@ class Body:
         return f"({found})" if " " in found else found
 
     def _word(self, value: Value, given: Sequence[str]) -> str:
-        """A function of numbers."""
+        """Return the C expression of an elementwise function."""
         if value.operator not in OF_NUMBERS:
-            raise cannot_write(f"the function {value.operator}", "C", "there are no words for it")
+            raise cannot_write(f"the function {value.operator}", "C", "C has no function for it")
         text = OF_NUMBERS[value.operator]
         helper = re.match(r"\{name\}_(\w+)\(", text)
         if helper:
@@ -229,7 +229,7 @@ class Body:
         return text.format(*given, f=self.suffix, name=self._name, kind=kind)
 
     def _function(self, value: Value) -> str:
-        """The name of the function that is an activation."""
+        """Return the name of the C function of an activation."""
         key = value.settings["name"]
         if key not in self._of_activations:
             name = _free(f"{self._name}_{re.sub(r'[^A-Za-z0-9]+', '_', key)}", self.constants, self._of_activations)
@@ -257,7 +257,7 @@ class Body:
     # -- statements --------------------------------------------------------------------------------------------------
 
     def _target(self, value: Value) -> str:
-        """Where a value that is filled goes: to an output, or to a new buffer."""
+        """Return the destination of a value: an output, or a new buffer."""
         if id(value) not in self._places:
             name = f"h{len(self._extents)}"
             self._extents[name] = Extent(self._time, self._time, prod(sizes(value)))
@@ -277,7 +277,7 @@ class Body:
                 shape = sizes(value)
                 index = _index(shape)
                 self._written_at: str | None = _flat(index, shape)
-                place = self._places.pop(id(value), None)  # what it is computed from, and not itself
+                place = self._places.pop(id(value), None)  # so that it reads its operands, not itself
                 text = self._element(value, index)
                 if place is not None:
                     self._places[id(value)] = place
@@ -299,7 +299,7 @@ class Body:
         self._loop((rows,), f"{self._name}_dense({', '.join(words)});")
 
     def _fill_sum(self, value: Value) -> None:
-        """A sum, a product, a maximum or a minimum: begun with the first number, so that NaN goes through."""
+        """Write a sum, product, maximum or minimum; the latter start with the first element, to propagate NaN."""
         x, axes, function = value.reads[0], value.settings["axes"], value.settings["function"]
         shape, kept = sizes(x), sizes(value)
         index = _index(shape)
@@ -337,7 +337,7 @@ class Body:
         self._lines += _nested([(f"i{axis}", size) for axis, size in enumerate(shape) if size != 1], [statement])
 
     def _check_classes(self, value: Value) -> None:
-        """Return where the input has a number that is no class."""
+        """Write a check that returns 1 if the input has an invalid class number."""
         self.refuses = True
         base = self._bracketed(value.reads[0])
         columns, counts = zip(*value.settings["columns"], strict=True)
@@ -358,7 +358,7 @@ class Body:
     # -- memory ------------------------------------------------------------------------------------------------------
 
     def _placed(self) -> dict[str, int]:
-        """Where in the scratch memory each buffer begins: the first place that is free while it is needed."""
+        """Assign each buffer the first offset in the scratch memory that is free during its lifetime."""
         found = dict[str, int]()
         for name, extent in self._extents.items():
             others = sorted(
@@ -387,7 +387,7 @@ def _free(name: str, *taken: Any) -> str:
 
 
 def _alike(value: Value, other: Value) -> bool:
-    """Whether the two shapes differ in axes of one element only."""
+    """Return whether two shapes differ only in axes of size 1."""
     return [size for size in sizes(value) if size != 1] == [size for size in sizes(other) if size != 1]
 
 
@@ -396,7 +396,7 @@ def _index(shape: Sequence[int]) -> list[str]:
 
 
 def _flat(index: Sequence[str], shape: Sequence[int]) -> str:
-    """The place of an element among all, row by row."""
+    """Return the row-major offset of an element."""
     parts, step = list[str](), 1
     for one, size in zip(reversed(index), reversed(shape), strict=True):
         if one != "0":
@@ -413,7 +413,7 @@ def _moved(index: str, start: int, step: int) -> str:
 
 
 def _nested(loops: Sequence[tuple[str, int]], lines: Sequence[str]) -> list[str]:
-    """The lines within loops."""
+    """Nest lines within loops."""
     for name, size in reversed(loops):
         head = f"for (int {name} = 0; {name} < {size}; {name}++)"
         inner = [f"    {line}" for line in lines]

@@ -1,4 +1,4 @@
-"""Networks as one C99 header: weights as constants, the caller's memory, no allocation."""
+"""Networks as a single C99 header: weights as constants, memory from the caller, no allocation."""
 
 import re
 import textwrap
@@ -23,12 +23,12 @@ HEADER = """\
  *
  * int {name}_predict({signature});
  *
- * predicts one sample; all numbers are {real}.
+ * predicts one sample; all numbers are of type {real}.
 {arrays}
- *   scratch  {scratch} numbers of working memory, whatever they hold
+ *   scratch  {scratch} numbers of working memory, which need no initialization
  * Arrays must not overlap. Returns 0{refusal}.
- * Nothing is allocated and nothing else is written to, so several threads may predict, each with arrays of its own.
- * Weights: {bytes} bytes. Link the mathematical library, -lm.
+ * Nothing is allocated and no other memory is written, so threads may predict in parallel, each with its own arrays.
+ * Weights: {bytes} bytes. Link the math library, -lm.
  */
 #ifndef {guard}
 #define {guard}
@@ -43,7 +43,7 @@ HEADER = """\
 
 
 def write(net: Network, path: str | Path, dtype: Any) -> Path:
-    """Write the network as a header; its path."""
+    """Write the network as a header; return its path."""
     path = as_path(path)
     if path.suffix != ".h":
         raise ConfigurationError(f"the C header {str(path)!r} must end in .h")
@@ -52,7 +52,7 @@ def write(net: Network, path: str | Path, dtype: Any) -> Path:
 
 
 def source(net: Network, name: str, dtype: Any = "float32") -> str:
-    """The header's text; everything in it is called `name` and more."""
+    """Return the header's text; all its identifiers start with `name`."""
     name, checked = identifier(name), check_dtype(dtype)
     traced = trace(net, "C")
     taken = {"scratch"}
@@ -88,7 +88,7 @@ def source(net: Network, name: str, dtype: Any = "float32") -> str:
         real=real,
         arrays="\n".join(_said(called, value, sizes, name) for called, value in sizes.items()),
         scratch=scratch,
-        refusal=", or 1 where a class number is none, and then no output is right" if body.refuses else "",
+        refusal=", or 1 if a class number is invalid; the outputs are then undefined" if body.refuses else "",
         bytes=f"{body.bytes:,}",
         guard=f"{name.upper()}_H",
         defines="\n".join(f"#define {one} {size}" for one, size in defines.items()),
@@ -101,7 +101,7 @@ def _size(value: Value) -> int:
 
 
 def _macro(called: str, sizes: dict[str, Value]) -> str:
-    """What the size of an array is called."""
+    """Return the macro for the size of an array."""
     return (
         {"x": "INPUTS", "y": "OUTPUTS"}.get(called, f"SIZE_OF_{called.upper()}")
         if len(sizes) == 2
@@ -111,12 +111,12 @@ def _macro(called: str, sizes: dict[str, Value]) -> str:
 
 def _said(called: str, value: Value, sizes: dict[str, Value], name: str) -> str:
     shape = " x ".join(str(size) for size in value.shape[1:]) or "1"
-    more = f", of the shape {shape}, row by row" if value.ndim > 2 else ""
+    more = f", of shape {shape}, row-major" if value.ndim > 2 else ""
     return f" *   {called:7}  {name.upper()}_{_macro(called, sizes)} numbers{more}"
 
 
 def _named(called: str, alone: str, count: int, taken: set[str]) -> str:
-    """The name of an argument; the only input is x, the only output y."""
+    """Return the name of an argument; a single input is x, a single output y."""
     base = alone if count == 1 else identifier(called)
     number, found = 0, base
     while found.lower() in taken:
@@ -132,14 +132,14 @@ enum explicit export extern false float for friend goto if inline int long mutab
 or private protected public register restrict return short signed sizeof static struct switch template this
 throw true try typedef typename union unsigned using virtual void volatile while xor main
 """
-"""Words that C or C++ keep for themselves, and `main`."""
+"""Reserved words of C and C++, and `main`."""
 
 LOCAL = re.compile(r"[hijkrst]\d*|sum|least")
-"""What the functions that are written call their own."""
+"""Names of local variables in the generated functions."""
 
 
 def identifier(text: str) -> str:
-    """The text as a name in C: letters, digits and underscores."""
+    """Convert text to a C identifier: letters, digits and underscores."""
     found = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "net"
     if found[0].isdigit() or found.lower() in KEYWORDS.split() or LOCAL.fullmatch(found) or found in OF_NUMBERS:
         found = f"net_{found}"

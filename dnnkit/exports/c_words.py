@@ -1,4 +1,4 @@
-"""C's words: functions of numbers, helpers that a header has where it calls them, and constants."""
+"""C expressions: elementwise functions, helpers that are included where they are called, and constants."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ OF_NUMBERS: dict[str, str] = {
     "logical_and": "({0} && {1})", "logical_or": "({0} || {1})", "logical_not": "(!{0})",
     "where": "({0} ? {1} : {2})", "astype": "(({kind}){0})",
 }  # fmt: skip
-"""Of each function that is taken element by element; {f} is the ending of C's functions of that type."""
+"""Expressions of elementwise functions; {f} is the suffix of C's math functions for the type."""
 
 HELPERS: dict[str, str] = {
     "max": """\
@@ -67,30 +67,30 @@ static inline void {name}_dense(const {real} *x, const {real} *w, const {real} *
 }}
 """,
 }
-"""By the end of their names, in the order in which they are written."""
+"""Helper functions by the suffix of their names, in the order in which they are written."""
 
 WIDTH = 110
 
 
 def as_float(array: Any) -> Any:
-    """The numbers in float32.
+    """Convert to float32.
 
     Raises:
-        ConfigurationError: one is too large.
+        ConfigurationError: a number is too large.
     """
     with np.errstate(over="ignore"):
         found = np.asarray(array, np.float32)
     too_large = np.isinf(found) & ~np.isinf(array)
     if np.any(too_large):
         raise ConfigurationError(
-            f"a float cannot be {np.asarray(array)[too_large].flat[0]:g}, which is a number of the network: "
-            "to_c(path, dtype='float64') has doubles"
+            f"{np.asarray(array)[too_large].flat[0]:g}, a number of the network, is too large for a float: use "
+            "to_c(path, dtype='float64')"
         )
     return found
 
 
 def number(value: Any, suffix: str) -> str:
-    """A constant."""
+    """Format a constant."""
     if isinstance(value, bool | np.bool_):
         return "1" if value else "0"
     if isinstance(value, int | np.integer):
@@ -105,7 +105,7 @@ def number(value: Any, suffix: str) -> str:
 
 
 def numbers(array: Any, suffix: str) -> str:
-    """Those of an array, in lines."""
+    """Format the elements of an array, in lines."""
     lines, line = list[str](), "   "
     for value in array:
         text = number(value, suffix)

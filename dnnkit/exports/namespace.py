@@ -1,7 +1,7 @@
-# ruff: noqa: D102 # functions are the array API's, which says what they do
-"""An array namespace that computes nothing and keeps what it was asked for: functions of `Value`, or NumPy's.
+# ruff: noqa: D102 # the functions are documented by the array API standard
+"""An array-API namespace that records operations on `Value`s instead of computing them.
 
-Where all arguments are known numbers, NumPy computes the result at once; so what follows from parameters alone is
+If all arguments are known numbers, NumPy computes the result at once, so whatever depends only on parameters becomes
 one constant.
 """
 
@@ -22,24 +22,24 @@ FUNCTIONS = {
     "equal": 2, "not_equal": 2, "less": 2, "less_equal": 2, "greater": 2, "greater_equal": 2,
     "logical_and": 2, "logical_or": 2, "where": 3, "astype": 1,
 }  # fmt: skip
-"""What is taken element by element, and of how many arguments: what a language must have words for."""
+"""Elementwise functions and their number of arguments. Every target language must be able to express them."""
 
 TELLS = {"isnan", "logical_not", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and",
          "logical_or"}  # fmt: skip
-"""Those whose results are true or false."""
+"""Functions with boolean results."""
 
 SAME = {"power": "pow", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh",
         "arctanh": "atanh", "bitwise_and": "logical_and", "bitwise_or": "logical_or", "concatenate": "concat",
         "transpose": "permute_dims", "absolute": "abs"}  # fmt: skip
-"""NumPy's other names."""
+"""NumPy's alternative names."""
 
 KNOWN = ("float32", "float64", "int32", "int64", "bool", "pi", "e", "inf", "nan", "newaxis", "isdtype", "arange", "eye",
          "finfo", "zeros", "ones", "full", "linspace")  # fmt: skip
-"""What is NumPy's, for it depends on no value."""
+"""Names that are taken from NumPy, because they depend on no value."""
 
 
 def elementwise(name: str, arguments: Sequence[Any], dtype: Any = None) -> Value:
-    """A function of `FUNCTIONS` of values and numbers."""
+    """Apply an elementwise function to values and numbers."""
     values = [each if isinstance(each, Value) else None for each in arguments]
     arrays = [each for each in arguments if isinstance(each, Value | np.ndarray | np.generic)]
     numbers = arrays[1:] if name == "where" and arrays[0] is arguments[0] else arrays
@@ -53,7 +53,7 @@ def elementwise(name: str, arguments: Sequence[Any], dtype: Any = None) -> Value
         for value, each in zip(values, arguments, strict=True)
     ]  # fmt: skip
     shape = broadcast_shape([each.shape for each in reads])
-    for place, each in enumerate(reads):  # what is broadcast anyway need not be before
+    for place, each in enumerate(reads):  # drop an explicit broadcast that the operation implies
         if each.operator == "broadcast":
             shorter = [*reads[:place], each.reads[0], *reads[place + 1 :]]
             if broadcast_shape([one.shape for one in shorter]) == shape:
@@ -78,12 +78,12 @@ class ValueNamespace:
 
     def _elementwise(self, name: str, arguments: Sequence[Any]) -> Any:
         if len(arguments) != FUNCTIONS[name]:
-            raise NotRowByRow(f"xp.{name} of {len(arguments)} arguments: expected {FUNCTIONS[name]}")
+            raise NotRowByRow(f"xp.{name} with {len(arguments)} arguments (expected {FUNCTIONS[name]})")
         if not any(isinstance(each, Value) for each in arguments):
             return getattr(special if name in ("erf", "erfc") else np, name)(*arguments)
         return elementwise(name, arguments)
 
-    # -- made of others ----------------------------------------------------------------------------------------------
+    # -- composed functions ------------------------------------------------------------------------------------------
 
     def square(self, x: Any) -> Any:
         return x * x
@@ -143,7 +143,7 @@ class ValueNamespace:
         return np.asarray(x, dtype)
 
     def reshape(self, x: Any, *shape: Any) -> Any:
-        """Of one axis, or a tuple; -1 stands for what is left, and the first axis stays that of rows."""
+        """Reshape; one size may be -1. The axis of the batch's rows stays first."""
         sizes = tuple(shape[0]) if isinstance(shape[0], tuple | list) else shape
         if not isinstance(x, Value):
             return np.reshape(x, sizes)
@@ -155,9 +155,9 @@ class ValueNamespace:
             for place, each in enumerate(sizes)
         )
         if size_of_value(x, made) != whole or any(isinstance(each, Rows) for each in made[1:]):
-            raise NotRowByRow(f"a value {shown(x.shape)} as one {shown(sizes)}")
+            raise NotRowByRow(f"reshaping {shown(x.shape)} to {shown(sizes)}")
         if x.has_rows != bool(made and isinstance(made[0], Rows)):
-            raise NotRowByRow(f"a value {shown(x.shape)} as one {shown(sizes)}, which puts rows of the batch together")
+            raise NotRowByRow(f"reshaping {shown(x.shape)} to {shown(sizes)}, which mixes rows of the batch")
         if made == x.shape:
             return x
         source = x.reads[0] if x.operator == "reshape" else x
@@ -181,7 +181,7 @@ class ValueNamespace:
         if not isinstance(x, Value):
             return np.permute_dims(x, axes)
         if x.has_rows and axes[0] != 0:
-            raise NotRowByRow("rows of the batch, which are the first axis, as another one")
+            raise NotRowByRow("moving the axis of the batch's rows, which has to stay first")
         if tuple(axes) == tuple(range(x.ndim)):
             return x
         return Value("permute", [x], [x.shape[axis] for axis in axes], x.dtype, {"axes": tuple(axes)})
@@ -197,9 +197,9 @@ class ValueNamespace:
             return values[0]
         shape, place = list(values[0].shape), axis % values[0].ndim
         if place == 0 and any(each.has_rows for each in values):
-            raise NotRowByRow("rows of the batch with others below them")
+            raise NotRowByRow("a concatenation along the rows of the batch")
         if len({(*each.shape[:place], *each.shape[place + 1 :]) for each in values}) > 1:
-            raise NotRowByRow("parts of other shapes side by side")
+            raise NotRowByRow("a concatenation of parts with different shapes")
         shape[place] = sum(each.shape[place] for each in values)  # type: ignore[misc]
         dtype = np.result_type(*(each.dtype for each in values))
         return Value("concat", values, shape, dtype, {"axis": place})
@@ -214,7 +214,7 @@ class ValueNamespace:
         places = indices if isinstance(indices, Value) else constant(np.asarray(indices, np.int64))
         axis = axis % source.ndim
         if source.has_rows and (axis == 0 or places.has_rows):
-            raise NotRowByRow("rows that are chosen by numbers")
+            raise NotRowByRow("a selection of rows by index")
         shape = (*source.shape[:axis], *places.shape, *source.shape[axis + 1 :])
         return Value("take", [source, places], shape, source.dtype, {"axis": axis})
 
@@ -263,7 +263,7 @@ class ValueNamespace:
         return Value("matmul", [x, constant(w)], (*x.shape[:-1], w.shape[1]), x.dtype)
 
     def picked(self, x: Any, place: Any) -> Any:
-        """What x[place] is."""
+        """Return x[place]."""
         return _picked(x, place)
 
 
@@ -272,10 +272,10 @@ Value.xp = XP
 
 
 def _picked(x: Value, place: Any) -> Value:
-    """Of x what stands in brackets: slices, whole numbers, None and `...`."""
+    """Index a value by slices, integers, None and `...`."""
     given: list[Place] = list(place) if isinstance(place, tuple) else [place]
     if not all(each is None or each is ... or isinstance(each, int | slice) for each in given):
-        raise NotRowByRow("elements that are chosen by an array: use xp.take or xp.where")
+        raise NotRowByRow("indexing by an array: use xp.take or xp.where")
     left = x.ndim - sum(each is not None and each is not ... for each in given)
     middle = next((number for number, each in enumerate(given) if each is ...), len(given))
     full: list[Any] = [*given[:middle], *[slice(None)] * left, *(each for each in given[middle:] if each is not ...)]
@@ -288,7 +288,7 @@ def _picked(x: Value, place: Any) -> Value:
         size = next(axes)
         if isinstance(size, Rows):
             if each != slice(None):
-                raise NotRowByRow("some rows of the batch")
+                raise NotRowByRow("a selection of rows of the batch")
             start, step, length = 0, 1, size
         elif isinstance(each, slice):
             start, stop, step = each.indices(size)
@@ -306,7 +306,7 @@ def _picked(x: Value, place: Any) -> Value:
 def _sliced(x: Value, starts: list[int], steps: list[int], shape: list[Any]) -> Value:
     if tuple(shape) == x.shape and min(steps, default=1) > 0:
         return x
-    if x.operator == "concat" and set(steps) == {1}:  # of one part, if it is whole in that
+    if x.operator == "concat" and set(steps) == {1}:  # slice only the part that contains it
         axis, start = x.settings["axis"], starts[x.settings["axis"]]
         for part in x.reads:
             size = part.shape[axis]
@@ -317,10 +317,10 @@ def _sliced(x: Value, starts: list[int], steps: list[int], shape: list[Any]) -> 
 
 
 def size_of_value(x: Any, shape: Any = None) -> int:
-    """How many numbers of a value belong to one row."""
+    """Return the number of elements per row."""
     return prod(each.times if isinstance(each, Rows) else each for each in (x.shape if shape is None else shape))
 
 
 def shown(shape: Sequence[Any]) -> str:
-    """A shape, in words."""
+    """Format a shape."""
     return f"({', '.join(map(str, shape))})"

@@ -1,4 +1,4 @@
-"""A trained network as a short script that needs NumPy alone."""
+"""A trained network as a short script that needs only NumPy."""
 
 import io
 import re
@@ -19,13 +19,13 @@ from dnnkit.kernels import registry
 from dnnkit.network.protocol import Network
 
 LINES = 40
-"""The longest script: a network of many layers gets several statements a line."""
+"""Maximum length of a script; networks with many layers get several statements per line."""
 
 SCRIPT = '''\
-"""A network trained with dnnkit, in NumPy alone: predict(x) for {samples}.
+"""A network trained with dnnkit, in plain NumPy: predict(x) for {samples}.
 
 {layers}
-As a command: python {name}.py samples.{ending}
+Command line: python {name}.py samples.{ending}
 """
 
 import math
@@ -49,10 +49,10 @@ if __name__ == "__main__":
 
 
 def write(net: Network, path: str | Path) -> Path:
-    """Write the script and, beside it, its parameters; return the script's path."""
+    """Write the script and its parameters next to it; return the script's path."""
     path = as_path(path)
     if path.suffix != ".py":
-        raise ConfigurationError(f"the script {str(path)!r} must end in .py; its parameters go to an .npz beside it")
+        raise ConfigurationError(f"the script {str(path)!r} must end in .py; its parameters go to an .npz next to it")
     numbers = io.BytesIO()
     np.savez(numbers, allow_pickle=False, **net.predicting_parameters)
     replace_all({path.with_suffix(".npz"): numbers.getvalue(), path: source(net, path.stem).encode()})
@@ -60,7 +60,7 @@ def write(net: Network, path: str | Path) -> Path:
 
 
 def source(net: Network, name: str) -> str:
-    """The script's text; `name` is that of the file, without its ending."""
+    """Return the script's text; `name` is the file's name without suffix."""
     program, inputs = net.executable.program, net.graph.inputs
     written = _Statements(program)
     walk(program, net.graph.output_shapes(), "x", written)
@@ -93,7 +93,7 @@ def source(net: Network, name: str) -> str:
 
 
 def _result(net: Network) -> str:
-    """What the function returns: of several outputs, in the form that predictions have."""
+    """Return the expression that the function returns: several outputs have the form of predictions."""
     outputs = net.executable.program.outputs
     if not outputs:
         return "x"
@@ -103,7 +103,7 @@ def _result(net: Network) -> str:
 
 
 def _checked_classes(program: Program) -> list[str]:
-    """A statement that refuses numbers that are no classes, where some are looked up."""
+    """Return a statement that rejects invalid class numbers, if there are lookups of classes."""
     columns = class_columns(program)
     if not columns:
         return []
@@ -113,7 +113,7 @@ def _checked_classes(program: Program) -> list[str]:
 
 
 class _Statements:
-    """Writes what becomes of x: in a chain another x each time, in a graph a value with a name of its own."""
+    """Writes statements: in a chain they reassign x, in a graph each value has its own name."""
 
     def __init__(self, program: Program) -> None:
         self._program, self._values, self.lines = program, 1, list[str]()
@@ -136,13 +136,13 @@ class _Statements:
 
 
 def _activated(activation: str, x: str, then: str) -> list[str]:
-    """Expressions of an activation: the first of x, others of what the one before them gave, which is called `then`."""
+    """Return the expressions of an activation: the first of x, the others of the previous result, named `then`."""
     expressions = registry.activation(activation).numpy_source
     return [re.sub(r"\bx\b", then if place else x, each) for place, each in enumerate(expressions)]
 
 
 def _expressions(stage: Stage, xs: Sequence[str], then: str) -> list[str]:
-    """What a stage makes of values of these names, one expression after the other, each of what is called `then`."""
+    """Return the expressions of a stage of the values `xs`: later ones use the previous result, named `then`."""
     x = xs[0]
     match stage:
         case Rescale(scale=scale, offset=offset):
@@ -153,13 +153,13 @@ def _expressions(stage: Stage, xs: Sequence[str], then: str) -> list[str]:
         case Activate(activation=activation):
             return _activated(activation, x, then)
         case Dropout():
-            return []  # it is off when a network predicts
+            return []  # inactive in prediction
         case Op(kind=kind, parameters=parameters, settings=settings):
             write = getattr(registry.version(kind, "reference"), "numpy_source", None)
             if write is not None:
                 names = [f'parameters["{parameter.name}"]' for parameter in parameters]
                 expression = write(xs, names, dict(settings))
                 return [] if expression == x else [expression]
-    what = "your own" if isinstance(stage, Custom) else "of a kind without numpy_source"
+    what = "a custom one" if isinstance(stage, Custom) else "of a kind without numpy_source"
     called = type(stage.function).__name__ if isinstance(stage, Custom) else getattr(stage, "kind", stage)
     raise cannot_write(f"the layer {called}", "NumPy code", f"it is {what}; save the network instead")

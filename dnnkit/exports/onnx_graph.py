@@ -17,7 +17,7 @@ from dnnkit.network.protocol import Network
 from dnnkit.settings import plain
 
 OLDEST, NEWEST = 18, 28
-"""Opsets that can be written: from the first with axes of maxima as inputs, to the newest that tests run."""
+"""Supported opsets: from the first with the axes of maxima as inputs, to the newest that tests run."""
 
 OPERATORS: dict[str, str] = {
     "negative": "Neg", "abs": "Abs", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sign": "Sign", "floor": "Floor",
@@ -28,7 +28,7 @@ OPERATORS: dict[str, str] = {
     "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater", "greater_equal": "GreaterOrEqual",
     "logical_and": "And", "logical_or": "Or", "where": "Where",
 }  # fmt: skip
-"""ONNX's operators for functions that are taken element by element; others are made of these, below."""
+"""ONNX operators of elementwise functions; other functions are composed of these, below."""
 
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("Relu", {}), "sigmoid": ("Sigmoid", {}), "tanh": ("Tanh", {}), "softmax": ("Softmax", {"axis": -1}),
@@ -36,17 +36,17 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "softplus": ("Softplus", {}), "softsign": ("Softsign", {}), "mish": ("Mish", {}),
     "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
 }  # fmt: skip
-"""Activations for which ONNX has an operator, which runtimes compute fast; all others are written by their formulas."""
+"""Activations with an ONNX operator, which runtimes compute fast; all others are written as their formulas."""
 
 OF_FLOAT32 = {"Elu", "Selu", "LeakyRelu", "Softplus", "Softsign", "Mish", "HardSigmoid", "Erf", "Tan", "Asin",
               "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"}  # fmt: skip
-"""Operators that onnxruntime has for float32 alone: float64 is written by formulas, or computed in float32."""
+"""Operators that onnxruntime has for float32 only: float64 uses formulas, or computes in float32."""
 
 REDUCTIONS = {"sum": "ReduceSum", "max": "ReduceMax", "min": "ReduceMin", "prod": "ReduceProd"}
 
 
 def require_onnx() -> Any:
-    """The module `onnx`.
+    """Return the module `onnx`.
 
     Raises:
         ConfigurationError: it is not installed.
@@ -61,7 +61,7 @@ def require_onnx() -> Any:
 
 
 def write(net: Network, path: str | Path, opset: int | None) -> Path:
-    """Write the network as an ONNX file; its path."""
+    """Write the network as an ONNX file; return its path."""
     path = as_path(path)
     if path.suffix != ".onnx":
         raise ConfigurationError(f"the ONNX model {str(path)!r} must end in .onnx")
@@ -70,14 +70,14 @@ def write(net: Network, path: str | Path, opset: int | None) -> Path:
 
 
 def model(net: Network, name: str, opset: int | None = None) -> Any:
-    """The network as an `onnx.ModelProto`, which onnx's checker has looked at."""
+    """Return the network as an `onnx.ModelProto`, validated by onnx's checker."""
     onnx = require_onnx()
     newest = min(NEWEST, onnx.defs.onnx_opset_version())
     opset = newest if opset is None else plain(opset)
     if not isinstance(opset, int) or isinstance(opset, bool) or not OLDEST <= opset <= newest:
         raise ConfigurationError(
-            f"opset is {opset!r}: expected one from {OLDEST} to {newest}, the newest that onnx {onnx.__version__} and "
-            "dnnkit know"
+            f"opset is {opset!r}: expected {OLDEST} to {newest}, the newest that onnx {onnx.__version__} and "
+            "dnnkit support"
         )
     graph = _Graph(onnx, trace(net, "ONNX")).made(name, f"Trained with dnnkit. {describe(net)}")
     opsets = [onnx.helper.make_opsetid("", opset)]
@@ -93,7 +93,7 @@ def model(net: Network, name: str, opset: int | None = None) -> Any:
 
 
 class _Graph:
-    """A graph as it is written: nodes, initializers, and the name of each value."""
+    """Builds a graph: nodes, initializers, and the name of each value."""
 
     def __init__(self, onnx: Any, traced: Traced) -> None:
         self._onnx, self._traced = onnx, traced
@@ -103,7 +103,7 @@ class _Graph:
         self._kept = list[Any]()
 
     def made(self, name: str, words: str) -> Any:
-        """The graph of that name."""
+        """Return the graph."""
         traced, helper = self._traced, self._onnx.helper
         self._taken |= {*traced.inputs, *traced.outputs}
         for called, value in traced.inputs.items():
@@ -125,7 +125,7 @@ class _Graph:
         return helper.make_graph(self._nodes, name, *shapes, initializers, words)
 
     def _reads(self, value: Value) -> Sequence[Value]:
-        """What a value is written of: an activation by an operator, if there is one, or by its formula."""
+        """Return a value's dependencies: an activation without an operator depends on its formula."""
         if value.operator == "activation" and self._operator(value) is None:
             return [value.settings["body"]]
         return value.reads
@@ -145,13 +145,13 @@ class _Graph:
         return found
 
     def node(self, operator: str, reads: Sequence[str], **settings: Any) -> str:
-        """Add a node; the name of what it gives."""
+        """Add a node; return the name of its output."""
         name = self._free(operator.lower())
         self._nodes.append(self._onnx.helper.make_node(operator, list(reads), [name], name=name, **settings))
         return name
 
     def numbers(self, given: Any, dtype: Any = None) -> str:
-        """The name of an initializer with these numbers; equal ones are one."""
+        """Return the name of an initializer with these numbers; equal ones are shared."""
         array = np.ascontiguousarray(given, dtype)
         label = self._traced.labels.get(id(given))
         key = label or (array.dtype.str, array.shape, array.tobytes())
@@ -163,7 +163,7 @@ class _Graph:
     # -- values ------------------------------------------------------------------------------------------------------
 
     def _write(self, value: Value) -> str:
-        """Nodes for a value, of those that it reads; its name."""
+        """Add the nodes of a value; return its name."""
         names = [self._names[id(each)] for each in self._reads(value)]
         write: Callable[..., str] | None = getattr(self, f"_write_{value.operator}", None)
         return write(value, *names) if write is not None else self._elementwise(value, names)
@@ -192,7 +192,7 @@ class _Graph:
         starts, steps = value.settings["starts"], value.settings["steps"]
         axes = [axis for axis, size in enumerate(value.shape) if not isinstance(size, Rows)]
         ends = [starts[axis] + steps[axis] * int(value.shape[axis]) for axis in axes]
-        ends = [end if end >= 0 else -(1 << 31) for end in ends]  # backwards to the first: below it, at any size
+        ends = [end if end >= 0 else -(1 << 31) for end in ends]  # a negative step that includes the first element
         given = [[starts[axis] for axis in axes], ends, axes, [steps[axis] for axis in axes]]
         return self.node("Slice", [x, *(self.numbers(each, np.int64) for each in given)])
 
@@ -217,7 +217,7 @@ class _Graph:
         return self.node(REDUCTIONS[value.settings["function"]], [x, axes], keepdims=1)
 
     def _write_classes(self, value: Value, x: str) -> str:
-        """x itself; for a number that is no class, a row is looked up that there is not, which is an error."""
+        """Return x unchanged; for an invalid class number, gather a row out of range, which raises an error."""
         counts = np.full(prod(int(size) for size in value.shape[1:]), -1.0)
         for column, count in value.settings["columns"]:
             counts[column] = count
@@ -232,7 +232,7 @@ class _Graph:
         row = self._cast(self.node("Not", [is_right]), np.int64)
         return self.node("Add", [x, self.node("Gather", [none, row])])
 
-    # -- element by element ------------------------------------------------------------------------------------------
+    # -- elementwise -------------------------------------------------------------------------------------------------
 
     def _elementwise(self, value: Value, names: Sequence[str]) -> str:
         name, dtype = value.operator, value.dtype
@@ -247,7 +247,7 @@ class _Graph:
             return self._of_floats(OPERATORS[name], names, value)
         made = getattr(self, f"_made_{name}", None)
         if made is None:
-            raise cannot_write(f"the function {name}", "ONNX", "there is no operator for it")
+            raise cannot_write(f"the function {name}", "ONNX", "ONNX has no operator for it")
         return made(names, value)  # type: ignore[no-any-return]
 
     def _of_floats(self, operator: str, names: Sequence[str], value: Value) -> str:
@@ -265,7 +265,7 @@ class _Graph:
         return self.node("Sub", [self.numbers(np.ones((), value.dtype)), self._of_floats("Erf", names, value)])
 
     def _made_log1p(self, names: Sequence[str], value: Value) -> str:
-        """log(u) x / (u - 1), u = 1 + x, which is right where x is tiny (W. Kahan); where it is not, log(u)."""
+        """log(u) x / (u - 1) with u = 1 + x, accurate for tiny x (W. Kahan); log(u) for larger x."""
         x, one = names[0], self.numbers(np.ones((), value.dtype))
         u = self.node("Add", [x, one])
         log = self.node("Log", [u])
@@ -273,14 +273,14 @@ class _Graph:
         return self._chosen(x, u, small, log, value)
 
     def _made_expm1(self, names: Sequence[str], value: Value) -> str:
-        """(u - 1) x / log(u), u = exp(x), which is right where x is tiny (W. Kahan); where it is not, u - 1."""
+        """(u - 1) x / log(u) with u = exp(x), accurate for tiny x (W. Kahan); u - 1 for larger x."""
         x = names[0]
         u = self.node("Exp", [x])
         less = self.node("Sub", [u, self.numbers(np.ones((), value.dtype))])
         return self._chosen(x, u, self.node("Div", [self.node("Mul", [less, x]), self.node("Log", [u])]), less, value)
 
     def _chosen(self, x: str, u: str, small: str, large: str, value: Value) -> str:
-        """x where u is 1, else the one for |x| < 0.5 or the other."""
+        """Select x where u is 1, else `small` for |x| < 0.5 and `large` otherwise."""
         limit, one = self.numbers(np.asarray(0.5, value.dtype)), self.numbers(np.ones((), value.dtype))
         found = self.node("Where", [self.node("Less", [self.node("Abs", [x]), limit]), small, large])
         return self.node("Where", [self.node("Equal", [u, one]), x, found])

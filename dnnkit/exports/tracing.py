@@ -1,4 +1,4 @@
-"""A network as values that are computed from each other, found by asking the reference of each of its parts."""
+"""Networks as graphs of values, found by calling the reference of each part on symbolic values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
@@ -21,9 +21,9 @@ from dnnkit.network.protocol import Network
 
 @dataclass(frozen=True)
 class Traced:
-    """What a network computes: its inputs (N, ...) and its outputs, by their names, in their order.
+    """The computation of a network: its inputs (N, ...) and outputs by name, in order.
 
-    `labels` are the names of parameters by the identity of their arrays, which `kept` holds on to.
+    `labels` has the names of parameters by the identity of their arrays, which `kept` keeps alive.
     """
 
     inputs: Mapping[str, Value]
@@ -34,12 +34,12 @@ class Traced:
 
 
 def trace(net: Network, language: str) -> Traced:
-    """What a network computes when it predicts, with its parameters as they are now; errors name the language.
+    """Trace a network's prediction with its current parameters; errors name the target language.
 
     Raises:
-        ConfigurationError: a layer or an activation does what no other language is told.
+        ConfigurationError: a layer or an activation cannot be expressed.
     """
-    with net.turns:  # all of one moment, while others may train it
+    with net.turns:  # a consistent state, even if another thread trains it
         program, arrays = net.executable.program, dict(net.predicting_parameters)
     classes = class_columns(program)
     together = folded(program)
@@ -63,7 +63,7 @@ def trace(net: Network, language: str) -> Traced:
 
 
 def written_out(activation: str, x: Value) -> Value:
-    """An activation of x, as its reference computes it."""
+    """Return an activation of x as its reference computes it."""
     return registry.activation(activation).forward(x, xp=XP)  # type: ignore[no-any-return]
 
 
@@ -86,7 +86,7 @@ class _Tracer:
             case Activate(activation=activation):
                 return self._activated(activation, x)
             case Dropout():
-                return x  # it is off when a network predicts
+                return x  # inactive in prediction
             case Op(kind=name, parameters=parameters, settings=settings):
                 given = self._of(parameters)
                 forward = kind(name).forward
@@ -95,7 +95,7 @@ class _Tracer:
                 given, samples = self._of(parameters), XP.reshape(x, (Rows(), *shape))
                 called = f"the layer {type(function).__name__}"
                 return self._asked(called, lambda: function.forward(XP, samples, *given)[0], x)
-        raise cannot_write(f"the stage {stage}", self._language, "it is of a new kind")
+        raise cannot_write(f"the stage {stage}", self._language, "its kind is unknown")
 
     def output(self, number: int, scores: Value, columns: tuple[int, int] | None, head: str, shape: Shape) -> Value:
         part = scores if columns is None else scores[:, columns[0] : columns[1]]
@@ -111,7 +111,7 @@ class _Tracer:
         return Value("activation", [x], x.shape, x.dtype, {"name": name, "body": body})
 
     def _asked(self, what: str, ask: Callable[[], Any], x: Value) -> Value:
-        """What a reference makes of values, a row of numbers for each row of the batch."""
+        """Return what a reference computes, as one row of numbers per row of the batch."""
         try:
             made = ask()
             if not isinstance(made, Value):
@@ -119,7 +119,7 @@ class _Tracer:
             return XP.astype(made if made is x else XP.reshape(made, (x.shape[0], -1)), x.dtype)  # type: ignore[no-any-return]
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             raise cannot_write(
-                what, self._language, f"it asks for {error}. Write it with functions of xp, or save the network"
+                what, self._language, f"it uses {error}; write it with functions of xp, or save the network instead"
             ) from error
 
 

@@ -1,7 +1,7 @@
-"""Values of a network whose numbers are not known yet, only what they are computed from.
+"""Symbolic values of a network, which represent how they are computed.
 
-A stage's reference, called on them with the namespace of `namespace.py`, says what it computes; so whatever has a
-reference can be written in every language, also what is registered at run time.
+Calling a stage's reference on them with the namespace of `namespace.py` records its computation. Everything with a
+reference, including parts registered at run time, can therefore be written in every language.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ _NUMBERS = count()
 
 
 class NotRowByRow(TypeError):
-    """Something was asked that only a batch of known size, or known numbers, could answer."""
+    """An operation depends on the size of the batch or on concrete numbers."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """As many as the batch has rows, so many times."""
+    """A dimension that is a multiple of the number of rows of the batch."""
 
     times: int = 1
 
@@ -35,7 +35,7 @@ class Rows:
     __rmul__ = __mul__
 
     def __index__(self) -> int:
-        raise NotRowByRow("how many rows a batch has is not known while a network is written")
+        raise NotRowByRow("the number of rows of a batch, which is unknown while a network is written")
 
     def __str__(self) -> str:
         return "N" if self.times == 1 else f"{self.times} N"
@@ -45,25 +45,25 @@ Dimension: TypeAlias = int | Rows
 
 
 def size_of(shape: Sequence[Dimension]) -> int:
-    """How many numbers of that shape belong to one row of the batch."""
+    """Return the number of elements per row of the batch."""
     return prod(each.times if isinstance(each, Rows) else each for each in shape)
 
 
 class Value:
-    """A value: the operator that gives it, what that reads, and its settings; its shape, and its dtype.
+    """A symbolic value: the operator that computes it, its inputs and settings, its shape and dtype.
 
     Attributes:
-        operator: "input", "constant", one of `namespace.FUNCTIONS` taken element by element, or "reshape", "permute",
+        operator: "input", "constant", an elementwise function of `namespace.FUNCTIONS`, or "reshape", "permute",
             "slice", "broadcast", "concat", "take", "reduce", "matmul", "dense", "activation", "classes".
         reads: the values that it is computed from.
-        settings: what else the operator must know, by name.
-        number: later values have greater ones.
+        settings: further settings of the operator, by name.
+        number: serial number; later values have greater ones.
     """
 
     xp: ClassVar[Any]
-    """The namespace with its functions, which says so itself."""
+    """The namespace of its functions, which sets this attribute."""
 
-    __array_ufunc__ = None  # so that NumPy leaves operators to this class
+    __array_ufunc__ = None  # NumPy defers operators to this class
 
     def __init__(
         self,
@@ -80,17 +80,17 @@ class Value:
 
     @property
     def ndim(self) -> int:
-        """How many axes it has."""
+        """Number of axes."""
         return len(self.shape)
 
     @property
     def has_rows(self) -> bool:
-        """Whether it differs from row to row of the batch: its first axis then goes over them."""
+        """Whether its first axis is that of the batch's rows."""
         return bool(self.shape) and isinstance(self.shape[0], Rows)
 
     @property
-    def T(self) -> "Value":  # noqa: N802 # as arrays have it
-        """Its axes the other way round."""
+    def T(self) -> "Value":  # noqa: N802 # as in arrays
+        """The value with its axes reversed."""
         return self._call("permute_dims", tuple(range(self.ndim))[::-1])
 
     def _call(self, name: str, *arguments: Any, **more: Any) -> "Value":
@@ -99,7 +99,7 @@ class Value:
 
     def __getattr__(self, name: str) -> Any:
         if name not in METHODS:
-            raise AttributeError(f"a value of a network that is written has no {name!r}: call a function of xp")
+            raise AttributeError(f"a value of a network that is being written has no {name!r}: use a function of xp")
         return lambda *arguments, **more: self._call(name, *arguments, **more)
 
     # -- operators ---------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class Value:
         return self._with("greater_equal", other)
 
     def __eq__(self, other: Any) -> Any:
-        return self._with("equal", other)  # number by number, as arrays do
+        return self._with("equal", other)  # elementwise, as in arrays
 
     def __ne__(self, other: Any) -> Any:
         return self._with("not_equal", other)
@@ -186,7 +186,7 @@ class Value:
     def __invert__(self) -> "Value":
         return self._call("logical_not")
 
-    # -- as arrays that have no numbers ------------------------------------------------------------------------------
+    # -- array protocol without numbers ------------------------------------------------------------------------------
 
     def __getitem__(self, place: Any) -> Any:
         return self.xp.picked(self, place)
@@ -195,42 +195,42 @@ class Value:
         return self.shape[0].__index__()
 
     def __iter__(self) -> Iterator["Value"]:
-        raise NotRowByRow("a value of a network that is written cannot be looped over")
+        raise NotRowByRow("a loop over a value, which is symbolic while a network is written")
 
     def __bool__(self) -> bool:
-        raise NotRowByRow("a condition on numbers, which are not known while a network is written: use xp.where")
+        raise NotRowByRow("a condition on numbers that are unknown while a network is written: use xp.where")
 
     def __float__(self) -> float:
-        raise NotRowByRow("its numbers are not known while a network is written")
+        raise NotRowByRow("numbers that are unknown while a network is written")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise NotRowByRow("a function of another library than xp was called")
+        raise NotRowByRow("a function of a library other than xp")
 
 
 METHODS = {"sum", "mean", "max", "min", "prod", "var", "std", "reshape", "astype", "clip", "squeeze", "take"}
-"""Functions that NumPy's arrays have as methods, too."""
+"""Functions that NumPy arrays also have as methods."""
 
 
 def constant(given: Any, dtype: Any = None) -> Value:
-    """Numbers that are known."""
+    """Return a value with known numbers."""
     array = np.asarray(given, dtype)
     return Value("constant", (), array.shape, array.dtype, {"array": array})
 
 
 def broadcast_shape(shapes: Sequence[tuple[Dimension, ...]]) -> tuple[Dimension, ...]:
-    """The shape of what is computed of values of these shapes, element by element."""
+    """Return the shape of an elementwise operation on values of these shapes."""
     found: list[Dimension] = []
     for place in range(1, max(map(len, shapes), default=0) + 1):
         sizes = {shape[-place] for shape in shapes if len(shape) >= place} - {1}
         if len(sizes) > 1:
             shown = " and ".join(f"({', '.join(map(str, shape))})" for shape in shapes)
-            raise NotRowByRow(f"shapes {shown} do not go together")
+            raise NotRowByRow(f"shapes {shown}, which cannot be broadcast")
         found.append(sizes.pop() if sizes else 1)
     return tuple(found[::-1])
 
 
 def ordered(results: Sequence[Value], reads: Any) -> list[Value]:
-    """What the results are computed from, and they, each after what it reads; `reads(value)` says what that is."""
+    """Return the results and all they depend on in topological order; `reads(value)` returns dependencies."""
     found, left = dict[int, Value](), list(results)
     while left:
         value = left.pop()

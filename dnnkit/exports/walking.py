@@ -1,4 +1,4 @@
-"""The walk over a network's stages that every writer takes."""
+"""The walk over a network's stages, shared by all writers."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -10,23 +10,23 @@ from dnnkit.initializers import Shape
 from dnnkit.network.protocol import Network
 
 Value = TypeVar("Value")
-"""What a writer knows of a value: its name in the language that is written, or what it is computed from."""
+"""A writer's representation of a value: a name in the target language, or the computation."""
 
 
 class Writer(Protocol[Value]):
-    """What writes a network in some language."""
+    """Interface of the writers."""
 
     def stage(self, stage: Stage, values: Sequence[Value]) -> Value:
-        """The value that a stage makes of others."""
+        """Return the value that a stage computes from others."""
         ...
 
     def output(self, number: int, scores: Value, columns: tuple[int, int] | None, head: str, shape: Shape) -> Value:
-        """An output: of all scores those columns, None for all, the activation `head` of them, each in its shape."""
+        """Return an output: `columns` of the scores (None for all), the activation `head`, reshaped to `shape`."""
         ...
 
 
 def walk(program: Program, shapes: Sequence[Shape], x: Value, writer: Writer[Value]) -> list[Value]:
-    """Have a program written from its input x on; the outputs, of samples of these shapes."""
+    """Write a program starting from its input x; return the outputs, whose samples have these shapes."""
     values = [x]
     for stage, reads in zip(program.stages, program.edges, strict=True):
         values.append(writer.stage(stage, [values[value] for value in reads]))
@@ -39,7 +39,7 @@ def walk(program: Program, shapes: Sequence[Shape], x: Value, writer: Writer[Val
 
 
 def describe(net: Network) -> str:
-    """The layers in words, for whoever reads what was written."""
+    """Describe the layers, for readers of the output."""
     return " -> ".join(type(layer).__name__ + _detail(layer) for layer in net.descriptions)
 
 
@@ -50,5 +50,5 @@ def _detail(layer: object) -> str:
 
 
 def cannot_write(what: str, language: str, why: str) -> ConfigurationError:
-    """The error of a layer or an activation that a language has no words for."""
+    """Return the error for a layer or an activation that a language cannot express."""
     return ConfigurationError(f"{what} cannot be written as {language}: {why}")

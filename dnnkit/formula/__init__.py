@@ -1,13 +1,13 @@
-"""An activation or a loss from one formula: `dk.activation("swish", "x / (1 + exp(-beta * x))", beta=2)`.
+"""Activations and losses from formulas: `dk.activation("swish", "x / (1 + exp(-beta * x))", beta=2)`.
 
-    grammar     the text becomes a tree: mathematics, never Python
-    symbols     the tree becomes SymPy's expression, and SymPy differentiates it
-    ratio, stable       both are written so that exponentials neither overflow nor cancel
-    statements, printing      as code for array namespaces, Numba and CUDA
-    checking    against finite differences, and where it overflows
-    definition, losses      what users hold: a name, a formula, parameters
-    loss_derivation, loss_printing      a loss: two variables, and passes over the rows of a batch
-    write_losses    the built-in losses that have a formula, written once
+    grammar     parses the text to a tree: mathematics only, never Python
+    symbols     translates the tree to a SymPy expression, which SymPy differentiates
+    ratio, stable       rewrite both so that exponentials neither overflow nor cancel
+    statements, printing      generate code for array namespaces, Numba and CUDA
+    checking    compares with finite differences, and finds overflows
+    definition, losses      the public objects: name, formula and parameters
+    loss_derivation, loss_printing      losses: two variables, and loops over the rows of a batch
+    write_losses    generates the files of the built-in losses that have a formula
 
 SymPy is imported when the first formula is defined.
 """

@@ -1,4 +1,4 @@
-"""Is the derivative the function's slope, and are both finite?"""
+"""Checks that a derivative is the function's slope, and that both are finite."""
 
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -12,14 +12,14 @@ from dnnkit.errors import ConfigurationError
 STEP = 1e-4
 FARTHEST = 1e4
 MOST = 3
-"""Stretches that are named."""
+"""Maximum number of intervals listed in a message."""
 
 
 def check_derivative(formula: str, reference: ModuleType, where: str = "x") -> None:
-    """Raise `ConfigurationError` if the derivative is not what finite differences say, corners apart."""
+    """Raise `ConfigurationError` if the derivative differs from finite differences, except at corners."""
     x = np.linspace(-8.017, 8.009, 401)
     before, here, after = (reference.forward(x + shift) for shift in (-STEP, 0.0, STEP))
-    with np.errstate(all="ignore"):  # what is not finite is told by `not_finite`
+    with np.errstate(all="ignore"):  # `not_finite` reports non-finite values
         left, right = (here - before) / STEP, (after - here) / STEP
         slope, central = reference.derivative(x), (left + right) / 2
         scale = 1 + np.abs(central) + np.abs(here)
@@ -28,20 +28,20 @@ def check_derivative(formula: str, reference: ModuleType, where: str = "x") -> N
     if wrong.any():
         place = int(np.argmax(wrong))
         raise ConfigurationError(
-            f"the derivative of {formula!r} at {where} = {x[place]:.4g} comes out as {slope[place]:.6g}, finite "
+            f"the derivative of {formula!r} at {where} = {x[place]:.4g} is computed as {slope[place]:.6g}, but finite "
             f"differences give {central[place]:.6g}: write the formula in another way"
         )
 
 
 def agrees_with_derivative(reference: ModuleType) -> bool:
-    """Whether the derivative from the output is the derivative, also far out."""
+    """Whether the derivative computed from the output equals the derivative, also for large inputs."""
     x = np.concatenate([np.linspace(-30.017, 30.009, 1201), [-FARTHEST, -100, 0, 100, FARTHEST]])
     from_output = reference.derivative_from_output(reference.forward(x))
     return bool(np.allclose(from_output, reference.derivative(x), rtol=1e-9, atol=1e-12))
 
 
 def not_finite(reference: ModuleType, function: str = "the function", variable: str = "x") -> Iterator[str]:
-    """In words, where from -1e4 to 1e4 function and derivative are not finite, in the dtypes networks have."""
+    """Describe where from -1e4 to 1e4 function and derivative are not finite, in float32 and float64."""
     sizes = np.concatenate([[0.0], np.logspace(-6, np.log10(FARTHEST), 601)])
     for what, values in ((function, reference.forward), ("its derivative", reference.derivative)):
         described: dict[str, list[str]] = {}
@@ -49,7 +49,7 @@ def not_finite(reference: ModuleType, function: str = "the function", variable: 
             x = np.concatenate([-sizes[:0:-1], sizes]).astype(dtype)
             stretches = list(_stretches(x, values, variable))
             if stretches:
-                more = f" and {len(stretches) - MOST} stretches more" if len(stretches) > MOST else ""
+                more = f" and {len(stretches) - MOST} more intervals" if len(stretches) > MOST else ""
                 described.setdefault(", ".join(stretches[:MOST]) + more, []).append(dtype)
         for text, dtypes in described.items():
             where = "" if len(dtypes) == 2 else f" in {dtypes[0]}"
@@ -57,7 +57,7 @@ def not_finite(reference: ModuleType, function: str = "the function", variable: 
 
 
 def _stretches(x: NDArray[Any], function: Callable[[NDArray[Any]], NDArray[Any]], variable: str) -> Iterator[str]:
-    """Neighbouring places where the values are not finite, and what they are there."""
+    """Describe the intervals where the values are not finite, and what they are there."""
     values = function(x)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], ~np.isfinite(values), [False]])))
     for first, end in zip(edges[::2], edges[1::2], strict=True):
@@ -76,7 +76,7 @@ def _stretches(x: NDArray[Any], function: Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def _edge(function: Callable[[NDArray[Any]], NDArray[Any]], finite: Any, other: Any) -> Any:
-    """Where between the two the values cease to be finite."""
+    """Locate by bisection where the values cease to be finite."""
     for _ in range(40):
         middle = (finite + other) / 2
         if np.isfinite(function(np.asarray([middle]))[0]):

@@ -1,4 +1,4 @@
-"""Formulas as users hold them, and the names that stand for them."""
+"""Formulas of activations, and the names defined for them."""
 
 import hashlib
 import json
@@ -14,18 +14,21 @@ from dnnkit.formula import grammar
 from dnnkit.settings import FINITE, plain, shown
 
 NAMED: dict[str, "Formula"] = {}
-"""What `activation` was last told of each name; a layer keeps the formula that its name stood for when it was made."""
+"""The latest definition of each name; a layer keeps the formula that its name had when the layer was made."""
 
 NAME = re.compile(r"[A-Za-z][A-Za-z_0-9]{0,39}")
 UNNAMED = "formula"
-"""What an activation is called that was given by its formula alone."""
+"""Name of an activation given only by its formula."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """An activation by its formula in x. It may stand wherever an activation's name may, and is saved with a network.
+    """Activation given by a formula in x; accepted wherever an activation's name is, and saved with the network.
 
-    `parameters` are pairs of a name in the formula and its value.
+    Arguments:
+        name: its name.
+        formula: the formula, a text in x and the parameters.
+        parameters: pairs of a parameter's name and its value.
     """
 
     name: str
@@ -45,25 +48,38 @@ class Formula:
         return self.name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Formula, (self.name, self.formula, self.parameters)  # made again, for each process compiles its own
+        return Formula, (self.name, self.formula, self.parameters)  # each process compiles it for itself
 
     @cached_property
     def key(self) -> str:
-        """What kernels call it: its name and a hash of what it says, so that one key never means two functions."""
+        """Name for kernels: the name and a hash of the definition, so that a key never means two functions."""
         content = json.dumps([self.formula, self.parameters])
         return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def activation(name: str, formula: str, **parameters: float) -> Formula:
-    """An activation from its formula in x: from now on its name works like that of a built-in one.
+    """Define an activation by a formula in x; its name can then be used like that of a built-in one.
 
     `activation("swish", "x / (1 + exp(-beta * x))", beta=2)`; then `Dense(64, activation="swish")`, `dk.ops.swish(x)`,
-    `dk.ops.swish_grad(x)`. SymPy finds the derivative; both run compiled, on every backend. The formula is saved with a
-    network. What it is made of is in docs/formulas.md. A name that is taken, also by a built-in activation,
-    means the new formula in layers made from now on; those there are keep theirs.
+    `dk.ops.swish_grad(x)`. SymPy derives the derivative; both are compiled, on every backend. The formula is saved with
+    the network. docs/formulas.md describes the syntax.
 
-    Raises `ConfigurationError` for a formula that cannot be read or whose derivative differs from finite differences;
-    warns (`FormulaWarning`) where function or derivative are not finite for x from -1e4 to 1e4.
+    An existing name, also of a built-in activation, is redefined for layers made from now on; existing layers keep its
+    previous meaning.
+
+    Arguments:
+        name: letters, digits and _, at most 40.
+        formula: the formula, a text in x and the parameters.
+        parameters: values of the parameters in the formula.
+
+    Returns:
+        The `Formula`, also usable directly: `Dense(64, activation=formula)`.
+
+    Raises:
+        ConfigurationError: the formula cannot be parsed or differentiated, or its derivative differs from finite
+            differences.
+
+    Warns `FormulaWarning` if function or derivative are not finite for some x from -1e4 to 1e4.
     """
     defined = Formula(name, formula, numbers_of(name, parameters))
     from dnnkit.formula.derivation import warn_of
@@ -74,30 +90,40 @@ def activation(name: str, formula: str, **parameters: float) -> Formula:
 
 
 def activation_from_text(text: str) -> Formula:
-    """`activation` from one text, "name = formula; parameter = value; ...", as a command line gives it."""
+    """Define an activation by one text, "name = formula; parameter = value; ...", as on the command line.
+
+    Arguments:
+        text: the definition.
+
+    Returns:
+        The `Formula`.
+
+    Raises:
+        ConfigurationError: as for `activation`, or the text is not a definition.
+    """
     if not isinstance(text, str):
         raise ConfigurationError(
-            f"{shown(text)} defines no activation: expected text, such as 'swish = x / (1 + exp(-x))'"
+            f"{shown(text)} does not define an activation: expected text, such as 'swish = x / (1 + exp(-x))'"
         )
     name, formula, parameters = _parts(text)
     if name is None:
         raise ConfigurationError(
-            f"{shown(text)} defines no activation: expected 'name = formula; parameter = value; ...'"
+            f"{shown(text)} does not define an activation: expected 'name = formula; parameter = value; ...'"
         )
     defined = Formula(name, formula, tuple(parameters.items()))
     return activation(defined.name, defined.formula, **parameters)
 
 
 def is_formula(text: str) -> bool:
-    """Whether a text that stands where an activation's name may is a formula in x, or tries to be one."""
+    """Whether a text given in place of an activation's name is a formula in x, or intended as one."""
     return not NAME.fullmatch(text) and re.search(r"\bx\b", text) is not None
 
 
 @lru_cache(maxsize=256)
 def formula_from_text(text: str) -> Formula:
-    """The activation of one text, "x * sigmoid(beta * x); beta = 2", with or without "name = " before it.
+    """Return the activation of one text, "x * sigmoid(beta * x); beta = 2", optionally preceded by "name = ".
 
-    Its name is not made known: it is this object's alone. Warns and raises as `activation` does.
+    The name is not registered. Warns and raises as `activation` does.
     """
     name, formula, parameters = _parts(text)
     defined = Formula(name or UNNAMED, formula, tuple(parameters.items()))
@@ -108,7 +134,7 @@ def formula_from_text(text: str) -> Formula:
 
 
 def _parts(text: str) -> tuple[str | None, str, dict[str, float]]:
-    """The name, if one is before a sign of equality, the formula, and the parameters."""
+    """Split into the name (if there is one before an equals sign), the formula, and the parameters."""
     first, *others = text.split(";")
     name, equals, formula = first.partition("=")
     is_comparison = formula.startswith("=") or name.rstrip().endswith(("<", ">", "!")) or "(" in name
@@ -128,20 +154,20 @@ def _parts(text: str) -> tuple[str | None, str, dict[str, float]]:
 
 
 def check_name(name: str, what: str) -> None:
-    """Raise `ConfigurationError` for a name that cannot stand for a formula; `what` is "an activation", for example."""
+    """Raise `ConfigurationError` for an invalid name; `what` is what it is for, such as "an activation"."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConfigurationError(f"{what} cannot be called {shown(name)}: expected letters, digits and _, at most 40")
 
 
 def check_parameter_name(name: str, kind: grammar.Kind) -> None:
-    """Raise `ConfigurationError` for a name that means something else in a formula."""
+    """Raise `ConfigurationError` for a name that already has a meaning in formulas."""
     taken = (*grammar.VARIABLES[kind], *grammar.CONSTANTS, *grammar.FUNCTIONS, *grammar.WORDS)
     if not NAME.fullmatch(name) or name in taken:
-        raise ConfigurationError(f"a parameter cannot be called {shown(name)}: choose a word of your own")
+        raise ConfigurationError(f"a parameter cannot be called {shown(name)}: choose another name")
 
 
 def numbers_of(name: str, parameters: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
-    """Parameters as they were given by keyword: pairs of a name and a number."""
+    """Return keyword parameters as pairs of a name and a number."""
     plain_ones = {parameter: plain(value) for parameter, value in parameters.items()}
     for parameter, value in plain_ones.items():
         if isinstance(value, bool) or not isinstance(value, Real):
@@ -150,7 +176,7 @@ def numbers_of(name: str, parameters: Mapping[str, Any]) -> tuple[tuple[str, flo
 
 
 def pairs(name: str, given: Any) -> tuple[tuple[str, float], ...]:
-    """Parameters by name, as finite numbers."""
+    """Return parameters as pairs of a name and a finite number."""
     try:
         found = [(str(parameter), value) for parameter, value in given]
     except (TypeError, ValueError):

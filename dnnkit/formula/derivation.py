@@ -1,4 +1,4 @@
-"""From a formula's text to an activation that every backend runs."""
+"""Derivation of an activation for every backend from the text of a formula."""
 
 import types
 import warnings
@@ -16,7 +16,7 @@ from dnnkit.kernels.registry import RUNTIME_ACTIVATIONS, RuntimeActivation, regi
 
 
 def define(key: str, formula: str, parameters: dict[str, float]) -> None:
-    """Make the activation known to kernels by its key; once."""
+    """Register the activation with the kernels under its key, unless already done."""
     if key in RUNTIME_ACTIVATIONS:
         return
     functions = derived(formula, parameters)
@@ -37,18 +37,18 @@ def define(key: str, formula: str, parameters: dict[str, float]) -> None:
 
 @cache
 def findings(key: str) -> tuple[str, ...]:
-    """Where the activation of that key or its derivative is not finite."""
+    """Return where the activation of that key or its derivative is not finite."""
     return tuple(checking.not_finite(RUNTIME_ACTIVATIONS[key].reference))
 
 
 def warn_of(key: str, name: str) -> None:
-    """Tell where it is not finite."""
+    """Warn if the activation is not finite everywhere."""
     if found := findings(key):
         warnings.warn(f"activation {name!r}: {'; '.join(found)}", FormulaWarning, stacklevel=3)
 
 
 def _module(key: str, source: str) -> types.ModuleType:
-    """The printed code as a module; made by `printing` from a tree, so no text of the user's is in it."""
+    """Execute the generated code as a module; it is printed from a tree and contains no user text."""
     written = types.ModuleType(f"dnnkit.formula.{key}")
     exec(compile(source, f"<{written.__name__}>", "exec"), written.__dict__)  # noqa: S102 - see above
     module = types.ModuleType(written.__name__, f"Written by dnnkit.formula:\n\n{source}")
@@ -59,7 +59,7 @@ def _module(key: str, source: str) -> types.ModuleType:
 
 
 def _quiet(function: Callable[[Array, Namespace], Array]) -> Callable[..., Array]:
-    """Without NumPy's warnings, which are of branches that are not taken."""
+    """Suppress NumPy warnings, which come from branches that are not selected."""
 
     @wraps(function)
     def quiet(x: Array, xp: Namespace = np) -> Array:

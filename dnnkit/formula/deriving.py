@@ -1,8 +1,8 @@
-"""Differentiating within bounds, whatever the formula: SymPy works in a process of its own, which can be ended.
+"""Bounded differentiation of arbitrary formulas, by SymPy in a separate process that can be killed.
 
-An exact power of a few letters takes all memory, in an operation of Python's that no signal and no other thread can
-stop; only the system can. The process serves many formulas, ends when nobody asks for a while, and costs what
-importing SymPy here would.
+An exact power of a few characters can exhaust all memory, in a Python operation that neither a signal handler nor
+another thread can interrupt; only the operating system can. The process serves many formulas, exits when idle, and
+costs what importing SymPy in this process would.
 """
 
 import atexit
@@ -23,16 +23,16 @@ from dnnkit.formula import grammar
 from dnnkit.formula.steps import Steps
 
 SECONDS = 1.5
-"""Of computing, for a formula."""
+"""CPU time limit per formula, in seconds."""
 PATIENCE = 4.0
-"""Seconds that it may take with whatever else runs."""
+"""Wall-clock time limit per formula, in seconds, for a busy machine."""
 MEMORY = 500 << 20
-"""Bytes of the process."""
+"""Memory limit of the process, in bytes."""
 START = 120.0
-"""Seconds until it must be there."""
+"""Time limit for the start of the process, in seconds."""
 
 LIMITED, KILLED, OUT_OF_MEMORY = -getattr(signal, "SIGPROF", 0), -getattr(signal, "SIGKILL", 0), 1
-"""The statuses with which it ends for them."""
+"""Exit statuses for exceeding these limits."""
 
 CODE = """
 import sys, types
@@ -47,13 +47,13 @@ main(float(sys.argv[3]), int(sys.argv[4]))
 def derived(
     formula: str, parameters: Mapping[str, float | None], kind: grammar.Kind = "activation"
 ) -> dict[str, Steps]:
-    """The functions that are made of an activation's or a loss's formula, as steps; see `differentiate.functions_of`.
+    """Return the functions derived from a formula, as steps; see `differentiate.functions_of`.
 
-    Raises `ConfigurationError` for a formula that cannot be read or differentiated, or not within the bounds.
+    Raises `ConfigurationError` for a formula that cannot be parsed or differentiated, or not within the limits.
     """
-    grammar.parse(formula, parameters, kind)  # what is no formula needs no process
+    grammar.parse(formula, parameters, kind)  # reports syntax errors without starting a process
     require("formula", f"the derivative of the {kind} {formula!r}")
-    if not Path(sys.executable or "").name.startswith("python"):  # within another program there is none to start
+    if not Path(sys.executable or "").name.startswith("python"):  # embedded in another program: no Python to start
         from dnnkit.formula.differentiate import functions_of
 
         return functions_of(formula, parameters, kind)
@@ -69,7 +69,7 @@ class _Process:
         here = Path(__file__).parent
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-P", "-c", CODE, str(here.parent), str(here), str(SECONDS), str(MEMORY)]
-        apart: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C is for whoever asks
+        apart: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C must not reach it
         self._process = subprocess.Popen(
             command,
             env=environment,
@@ -87,12 +87,12 @@ class _Process:
             raise
         if ready is None:
             raise ConfigurationError(
-                f"the process that differentiates formulas ended as it began, with status {self.end()}: see whether "
+                f"the process that differentiates formulas exited on start-up with status {self.end()}: check whether "
                 f"{sys.executable} can import sympy"
             )
 
     def ask(self, question: object) -> Any:
-        """The answer; None where the process has ended instead."""
+        """Return the answer; None if the process has exited instead."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(question).encode() + b"\n")
@@ -117,7 +117,7 @@ class _Process:
         self._process.kill()
 
     def end(self) -> int:
-        """End it; its status, negative for the signal that had ended it."""
+        """Kill the process; return its exit status, negative for a signal."""
         if self._process.poll() is None:
             self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -127,7 +127,7 @@ class _Process:
         return self._process.wait()
 
     def forget(self) -> None:
-        """It is another process's, of which this one is a copy."""
+        """Detach from the process, which belongs to the parent of this forked process."""
         self._process.returncode = 0
 
 
@@ -153,11 +153,11 @@ def _ask(question: Mapping[str, Any]) -> Any:
             return answer
         if status in (LIMITED, KILLED, OUT_OF_MEMORY) and (was_fresh or status == LIMITED or process.is_late):
             raise ConfigurationError(
-                f"the formula {question['formula']!r} takes more than {SECONDS:g} s of computing or {MEMORY >> 20} MiB "
-                "to differentiate: write it in a simpler way, with smaller numbers"
+                f"differentiating the formula {question['formula']!r} takes more than {SECONDS:g} s of CPU time or "
+                f"{MEMORY >> 20} MiB: write it in a simpler way, with smaller numbers"
             )
         if was_fresh:
-            raise ConfigurationError(f"SymPy fails at the formula {question['formula']!r}, with status {status}")
+            raise ConfigurationError(f"SymPy crashes on the formula {question['formula']!r}, with status {status}")
 
 
 def _end() -> None:
@@ -166,7 +166,7 @@ def _end() -> None:
 
 
 def _forget() -> None:
-    """In a child of a fork: the process answers its parent."""
+    """After a fork, leave the process to the parent."""
     global _process, _lock
     if _process is not None:
         _process.forget()

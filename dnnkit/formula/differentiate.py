@@ -1,4 +1,4 @@
-"""SymPy's part of the work, and the process that does it: `deriving` starts it, asks, and ends it."""
+"""SymPy's part of the work, and the process that does it; `deriving` starts, queries and ends it."""
 
 import json
 import signal
@@ -18,33 +18,33 @@ from dnnkit.formula.steps import Statement, Steps
 from dnnkit.formula.symbols import Expression, T, X, derivative, translate
 
 LONGEST = 1500
-"""Statements of a function and its derivatives: more would take compilers minutes."""
+"""Maximum number of statements of a function and its derivatives: more would take compilers minutes."""
 MANY = 50
-"""Formulas after which a process ends: SymPy remembers what it met."""
+"""Number of formulas after which the process exits, because SymPy's caches grow."""
 IDLE = 30
-"""Seconds without a question after which it ends."""
+"""Seconds without a request after which the process exits."""
 
 
 def functions_of(
     formula: str, parameters: Mapping[str, float | None], kind: grammar.Kind = "activation"
 ) -> dict[str, Steps]:
-    """Of an activation `forward`, `derivative` and, where there may be one, `derivative_from_output`, to be tried out.
+    """Return, for an activation, `forward`, `derivative` and, if it may exist, `derivative_from_output`, to be checked.
 
-    Of a loss `element`: the loss of one output, and its derivative by the prediction. Parameters without a value stay
-    names. Raises `ConfigurationError` for a formula that cannot be differentiated.
+    For a loss, return `element`: the loss of one output and its derivative with respect to the prediction. Parameters
+    without a value remain symbolic. Raises `ConfigurationError` for a formula that cannot be differentiated.
     """
     try:
         expression = translate(grammar.parse(formula, parameters, kind), parameters, kind)
         functions = FUNCTIONS[kind](expression)
     except (DnnkitError, MemoryError):
         raise
-    except Exception as error:  # SymPy's, whose classes have no common base
+    except Exception as error:  # SymPy's exceptions have no common base
         reason = f"{type(error).__name__}: {str(error)[:300]}"
         raise ConfigurationError(f"SymPy cannot differentiate the formula {formula!r}: {reason}") from error
     if (count := sum(len(steps.lines) for steps in functions.values())) > LONGEST:
         raise ConfigurationError(
-            f"the formula {formula!r} and its derivative take {count:,} operations, more than the {LONGEST:,} that are "
-            "compiled: write it in a simpler way"
+            f"the formula {formula!r} and its derivative take {count:,} operations, above the limit of {LONGEST:,}: "
+            "write it in a simpler way"
         )
     return functions
 
@@ -61,9 +61,9 @@ def _of_activation(expression: Expression) -> dict[str, Steps]:
 
 
 def _of_loss(expression: Expression) -> dict[str, Steps]:
-    """Where it depends on y by y - t alone, in that: then there is less to compute, and nothing to cancel."""
+    """If it depends on y only through y - t, use that variable: less to compute, and no cancellation."""
     difference = sympy.Symbol("difference", real=True)
-    of_difference = expression.xreplace({X: difference + T})  # SymPy takes T - T away, but for T > difference + T
+    of_difference = expression.xreplace({X: difference + T})  # SymPy cancels T - T, except in T > difference + T
     of_difference = of_difference.replace(
         lambda e: e.is_Relational and T in e.free_symbols, lambda e: e.func(e.lhs - e.rhs, 0)
     )
@@ -82,18 +82,18 @@ FUNCTIONS: dict[grammar.Kind, Callable[[Expression], dict[str, Steps]]] = {
     "activation": _of_activation,
     "loss": _of_loss,
 }
-"""What is made of a formula of each kind."""
+"""Converts an expression of each kind to functions."""
 
 
 def main(seconds: float, memory: int) -> None:
-    """Answer questions, a line each, within so many seconds of computing and bytes of memory; else end."""
+    """Answer requests, one per line, within limits of CPU time and memory; exit when exceeded."""
     if hasattr(signal, "setitimer"):
         import resource
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks decides
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends it, also within an operation of Python's own that is long
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # kills the process, even within a long Python operation
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        with suppress(ValueError, OSError):  # less is allowed here, or no such limit is known
+        with suppress(ValueError, OSError):  # a lower limit is set already, or the limit is not supported
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     _answer({"ready": True})
     for _ in range(MANY):

@@ -1,8 +1,8 @@
-"""The derivative from the output, where it is a short formula: then the input need not be kept, nor its exponential.
+"""The derivative as a function of the output, where that is a short formula: the input need not be kept.
 
 For y = (a E + b) / (c E + d), E = exp(k x + ...), it is k (y - y₀)(y∞ - y) / (y∞ - y₀) with the limits y₀ and y∞ of y:
-y (1 - y) for the sigmoid. For y = a E + b it is k (y - b), for s log(1 + E) it is s k (1 - exp(-y / s)); and where x
-decides between such branches, y decides just as well if it grows with x.
+y (1 - y) for the sigmoid. For y = a E + b it is k (y - b), for s log(1 + E) it is s k (1 - exp(-y / s)). If x selects
+between such branches, y can select them as well, provided that it increases with x.
 """
 
 import sympy
@@ -13,7 +13,7 @@ from dnnkit.formula.symbols import Expression, Larger, Smaller, X
 
 
 def derivative_from_output(expression: Expression) -> Expression | None:
-    """The derivative with `X` standing for the output, if there is such a formula; for the caller to try out."""
+    """Return the derivative with `X` denoting the output, if there is such a formula; the caller checks it."""
     if isinstance(expression, Larger | Smaller):
         a, b = expression.args
         expression = sympy.Piecewise((a, a > b if isinstance(expression, Larger) else a < b), (b, True))

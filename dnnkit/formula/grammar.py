@@ -1,4 +1,4 @@
-"""A formula's text as a tree. Mathematics is all that can be said: Python never sees the text.
+"""The grammar of formulas. It can express only mathematics: the text is never executed as Python.
 
     choice     = either ["if" either "else" choice]
     either     = both {"or" both};   both = denied {"and" denied};   denied = ["not"] comparison
@@ -7,7 +7,7 @@
     sign       = {"+" | "-"} power;   power = atom [("**" | "^") sign]
     atom       = number | name | name "(" choice {"," choice} ")" | "(" choice ["," choice] ")"
 
-A pair `(value, condition)` is for `piecewise` alone.
+A pair `(value, condition)` is allowed only in `piecewise`.
 """
 
 import re
@@ -28,15 +28,15 @@ FUNCTIONS: dict[str, tuple[int, int]] = {
     "where": (3, 3),
     "piecewise": (1, 16),
 }
-"""Every function that a formula may name, and how many arguments it takes, at least and at most."""
+"""Functions of formulas, with their minimum and maximum numbers of arguments."""
 
 Kind = Literal["activation", "loss"]
 VARIABLES: dict[Kind, tuple[str, ...]] = {"activation": ("x",), "loss": ("y", "t")}
-"""What a formula is about: an activation's input, or a loss's prediction and target; the first is differentiated by."""
+"""Variables: an activation's input, or a loss's prediction and target; the first is differentiated."""
 
 CONSTANTS = ("pi", "e", "True")
 LONGEST, DEEPEST = 500, 40
-"""Characters of a formula, and levels of its tree: far more than an activation needs, few enough to differentiate."""
+"""Maximum number of characters and depth: far more than an activation needs, few enough to differentiate."""
 
 TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?P<name>[A-Za-z_][A-Za-z_0-9]*)"
@@ -47,7 +47,7 @@ WORDS = ("if", "else", "and", "or", "not")
 
 @dataclass(frozen=True)
 class Node:
-    """`kind` is a function's or an operator's name with `arguments`, or "number" or "name" with `text`."""
+    """`kind` is the name of a function or operator with `arguments`, or "number" or "name" with `text`."""
 
     kind: str
     arguments: tuple["Node", ...] = ()
@@ -55,7 +55,7 @@ class Node:
 
 
 def parse(text: str, names: Iterable[str], kind: Kind = "activation") -> Node:
-    """The tree of a formula of that kind with these names; raises `ConfigurationError` that says where it is wrong."""
+    """Parse a formula with these names; raise `ConfigurationError` that locates the error."""
     variables = VARIABLES[kind]
     if not isinstance(text, str) or not text.strip():
         example = {"activation": "x * tanh(x)", "loss": "(y - t)**2"}[kind]
@@ -74,14 +74,14 @@ class _Parser:
     def __init__(self, text: str, names: set[str]) -> None:
         self._text, self._names, self._depth = text, names, 0
         if len(text) > LONGEST:
-            raise ConfigurationError(f"the formula has {len(text)} characters; {LONGEST} are the most that are taken")
+            raise ConfigurationError(f"the formula has {len(text)} characters; at most {LONGEST} are allowed")
         self._tokens = self._cut()
         self._next = 0
 
     def whole(self) -> Node:
         tree = self._choice()
         if self._here.kind != "end":
-            self._refuse(f"{self._here.text!r} cannot stand here")
+            self._refuse(f"unexpected {self._here.text!r}")
         return tree
 
     # -- tokens ------------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ class _Parser:
             found = TOKEN.match(self._text, place, end)
             if found is None:
                 place += len(self._text[place:]) - len(self._text[place:].lstrip())
-                self._refuse(f"{self._text[place]!r} is not mathematics that dnnkit reads", place)
+                self._refuse(f"{self._text[place]!r} is not allowed in a formula", place)
             kind = str(found.lastgroup)
             token = found[kind]
             tokens.append(_Token("sign" if token in WORDS else kind, token, found.start(kind)))
@@ -104,7 +104,7 @@ class _Parser:
         return self._tokens[self._next]
 
     def _takes(self, *signs: str) -> str:
-        """The sign that stands here, if it is one of these; then it is passed."""
+        """Consume and return the current sign if it is one of these; otherwise return ""."""
         if self._here.kind != "sign" or self._here.text not in signs:
             return ""
         self._next += 1

@@ -1,4 +1,4 @@
-"""From a formula's text to a loss that every backend runs."""
+"""Derivation of a loss for every backend from the text of a formula."""
 
 import types
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from dnnkit.formula.loss_printing import LossText
 from dnnkit.kernels.registry import RUNTIME_LOSSES, Loss, RuntimeLoss, register_loss
 
 ELEMENTS: dict[str, Callable[..., tuple[Any, Any]]] = {}
-"""The loss of one output and its derivative, by the loss's key."""
+"""Loss of one output and its derivative, by the loss's key."""
 TARGETS = (0.0, 1.0, -1.0, 0.3, 7.0, -100.0)
-"""For which predictions of every size are tried."""
+"""Targets for which predictions of all magnitudes are tried."""
 
 
 def define(key: str, formula: str, parameters: dict[str, float], over_outputs: Literal["mean", "sum"]) -> None:
-    """Make the loss known to kernels by its key; once."""
+    """Register the loss with the kernels under its key, unless already done."""
     if key in RUNTIME_LOSSES:
         return
     steps = derived(formula, dict(parameters), "loss")["element"]
@@ -35,7 +35,7 @@ def define(key: str, formula: str, parameters: dict[str, float], over_outputs: L
 
 @cache
 def findings(key: str) -> tuple[str, ...]:
-    """Where the loss of that key or its derivative is not finite, and for which targets."""
+    """Return where the loss of that key or its derivative is not finite, and for which targets."""
     found: dict[str, list[str]] = {}
     for target in TARGETS:
         for text in checking.not_finite(_for_target(ELEMENTS[key], target), "the loss", "y"):
@@ -44,7 +44,7 @@ def findings(key: str) -> tuple[str, ...]:
 
 
 def _for_target(element: Callable[..., tuple[Any, Any]], target: float) -> types.ModuleType:
-    """The loss and its derivative as functions of the prediction alone, as an activation's reference has them."""
+    """Return loss and derivative as functions of the prediction, in the form of an activation's reference."""
     reference = types.ModuleType("loss_for_one_target")
     both = [lambda y, place=place: element(y, np.full_like(y, target), np)[place] for place in (0, 1)]
     reference.forward, reference.derivative = both  # type: ignore[attr-defined]

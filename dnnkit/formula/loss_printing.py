@@ -1,6 +1,6 @@
-"""The statements of a loss's formula as what a loss kernel's folder holds: for array namespaces, Numba and CUDA.
+"""Code generation for losses: the files of a loss kernel's folder, for array namespaces, Numba and CUDA.
 
-Each version does to a batch, or to one of its rows, what `kernels/losses/mean_squared_error` does by hand.
+Each version treats a batch, or one of its rows, like the handwritten `kernels/losses/mean_squared_error`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,15 +30,15 @@ __device__ __forceinline__ REAL row_loss(
 
 @dataclass(frozen=True)
 class LossText:
-    """A loss to be written.
+    """A loss to generate code for.
 
     Attributes:
-        name: the folder's, or the key of a formula.
-        title: what it is, in words.
-        steps: the loss of one output, and its derivative by the prediction.
-        parameters: names in the steps that stay parameters, and their defaults.
-        over_outputs: what a row's loss is of its outputs'.
-        made: how, for the files' first lines.
+        name: name of the folder, or the key of a formula.
+        title: a short description.
+        steps: the loss of one output, and its derivative with respect to the prediction.
+        parameters: names in the steps that remain parameters, with their defaults.
+        over_outputs: how the losses of outputs are combined to that of a row.
+        made: how the files are made, for their first lines.
     """
 
     name: str
@@ -49,7 +49,7 @@ class LossText:
     made: str = "from the formula in the package's docstring"
 
     def _lines(self, language: Language) -> list[tuple[str, str, str]]:
-        """(name, operation, right side) of each statement; parameters are written as constants are."""
+        """Return (name, operation, right side) of each statement; parameters are written like constants."""
         lines = []
         for line in self.steps.lines:
             operation, arguments = line.operation, line.arguments
@@ -69,7 +69,7 @@ class LossText:
 
     @cached_property
     def _without_shape(self) -> set[str]:
-        """Parameters, and what is computed of them alone: in array code they are numbers."""
+        """Parameters and values computed only from them: in array code, these are scalars."""
         found = set(self.parameters)
         for line in self.steps.lines:
             names = {value for value in line.arguments if isinstance(value, str)}
@@ -81,7 +81,7 @@ class LossText:
         return loss, slope
 
     def arrays(self) -> str:
-        """`reference.py`."""
+        """Return the contents of `reference.py`."""
         is_mean = self.over_outputs == "mean"
         lines, (loss, slope) = self._lines(ARRAYS_OF_LOSS), self._results(ARRAYS_OF_LOSS)
         taken = ["predictions: Array", "targets: Array", "weights: Array | None", "scale: float"]
@@ -116,7 +116,7 @@ class LossText:
         )
 
     def numba(self) -> str:
-        """`cpu.py`."""
+        """Return the contents of `cpu.py`."""
         lines, (loss, slope) = self._lines(NUMBA), self._results(NUMBA)
         used = {operation for _, operation, _ in lines}
         text = f'"""{self.title}, row by row, {self.made}."""\n\n'
@@ -135,7 +135,7 @@ class LossText:
         return text + _indented(body, 8) + f"    return total{' / kind(outputs)' if is_mean else ''}\n"
 
     def cuda(self) -> str:
-        """`gpu.cu`."""
+        """Return the contents of `gpu.cu`."""
         loss, slope = self._results(CUDA)
         parameters = "".join(f",\n    REAL {name} = REAL({value!r})" for name, value in self.parameters.items())
         is_mean = self.over_outputs == "mean"

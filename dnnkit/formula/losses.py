@@ -1,4 +1,4 @@
-"""A loss from one formula: `dk.loss("huber", "where(abs(y - t) < delta, (y - t)**2 / 2, ...)", delta=1.0)`."""
+"""Losses from formulas: `dk.loss("huber", "where(abs(y - t) < delta, (y - t)**2 / 2, ...)", delta=1.0)`."""
 
 import hashlib
 import json
@@ -24,14 +24,14 @@ def _mean_or_sum(value: Any) -> str:
 
 @dataclass(frozen=True)
 class FormulaLoss(Loss):
-    """A loss by its formula in y, the prediction, and t, the target. It is saved with a network.
+    """Loss given by a formula in y, the prediction, and t, the target; saved with the network.
 
     Arguments:
-        name: what stands for it.
+        name: its name.
         formula: the loss of one output.
-        parameters: pairs of a name in the formula and its value.
-        over_outputs: whether the loss of a row is the "mean" of its outputs' losses or their "sum".
-        output_weights: the loss of each output counts so much, None for all alike; a mean is over the sum of weights.
+        parameters: pairs of a parameter's name and its value.
+        over_outputs: whether the loss of a row is the "mean" or the "sum" of its outputs' losses.
+        output_weights: weight of each output's loss, default None for equal weights; a mean is divided by their sum.
     """
 
     name: str
@@ -46,7 +46,7 @@ class FormulaLoss(Loss):
         super().__post_init__()
         check_name(self.name, "a loss")
         if self.name.endswith("_backward"):
-            raise ConfigurationError(f"a loss cannot be called {self.name!r}: dk.ops calls the gradient of a loss so")
+            raise ConfigurationError(f"a loss cannot be called {self.name!r}: dk.ops uses such names for gradients")
         object.__setattr__(self, "parameters", pairs(self.name, self.parameters))
         for name, _ in self.parameters:
             check_parameter_name(name, "loss")
@@ -57,17 +57,17 @@ class FormulaLoss(Loss):
     def __str__(self) -> str:
         return self.name
 
-    def __reduce__(self) -> tuple[Any, ...]:  # made again, for each process compiles its own
+    def __reduce__(self) -> tuple[Any, ...]:  # each process compiles it for itself
         return FormulaLoss, (self.name, self.formula, self.parameters, self.over_outputs, self.output_weights)
 
     @cached_property
     def key(self) -> str:
-        """What kernels call it: its name and a hash of what it says."""
+        """Name for kernels: the name and a hash of the definition."""
         content = json.dumps([self.formula, self.parameters, self.over_outputs])
         return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
     def lower(self, last_activation: str) -> tuple[LossDescription, bool]:
-        """The loss as backends see it."""
+        """Return the loss as backends see it."""
         return LossDescription(variant(self.key, output_weights=self.output_weights), "values", "mean"), False
 
 
@@ -82,30 +82,31 @@ def loss(
     output_weights: Sequence[float] | None = None,
     **parameters: float,
 ) -> FormulaLoss:
-    """A loss from its formula in y, the prediction, and t, the target: from now on its name works like a built-in one.
+    """Define a loss by a formula in y (prediction) and t (target); its name can then be used like a built-in one.
 
     `loss("asymmetric", "where(y < t, over, 1) * (y - t)**2", over=3)`; then `compile(loss="asymmetric")`,
-    `dk.ops.asymmetric(y_true, y_pred)`, `dk.ops.asymmetric_backward(y_true, y_pred)`. SymPy finds the derivative; both
-    run compiled, on every backend, with `sample_weight` and `class_weight`. The formula is saved with a network. What
-    it is made of is in docs/formulas.md. A name that is taken, also by a built-in loss, means the new formula from now
-    on; networks that are compiled keep theirs.
+    `dk.ops.asymmetric(y_true, y_pred)`, `dk.ops.asymmetric_backward(y_true, y_pred)`. SymPy derives the derivative;
+    both are compiled, on every backend, and support `sample_weight` and `class_weight`. The formula is saved with the
+    network. docs/formulas.md describes the syntax.
+
+    An existing name, also of a built-in loss, is redefined from now on; compiled networks keep its previous meaning.
 
     Arguments:
-        name: letters, digits and _.
-        formula: the loss of one output of one row.
-        over_outputs: a row's loss is the "mean" of its outputs' losses, as in Keras, or their "sum", as a cross-entropy
-            of classes is. A batch's loss is the mean over rows.
-        output_weights: the loss of each output counts so much, None for all alike; a mean is over the sum of weights.
-        parameters: values of names in the formula, fixed from now on.
+        name: letters, digits and _, at most 40.
+        formula: the loss of one output of one row, a text in y, t and the parameters.
+        over_outputs: whether the loss of a row is the "mean" of its outputs' losses, as in Keras (default), or their
+            "sum", as in a categorical cross-entropy. The loss of a batch is the mean over rows.
+        output_weights: weight of each output's loss, default None for equal weights; a mean is divided by their sum.
+        parameters: values of the parameters in the formula.
 
     Returns:
         The loss, for `compile(loss=...)`.
 
     Raises:
-        ConfigurationError: the formula cannot be read, has no y or no t, or its derivative differs from finite
+        ConfigurationError: the formula cannot be parsed, lacks y or t, or its derivative differs from finite
             differences.
 
-    Warns `FormulaWarning` where loss or derivative are not finite for y from -1e4 to 1e4.
+    Warns `FormulaWarning` if loss or derivative are not finite for some y from -1e4 to 1e4.
     """
     numbers = numbers_of(name, parameters)
     defined = FormulaLoss(name, formula, numbers, over_outputs, output_weights)

@@ -1,4 +1,4 @@
-"""Statements as code: for array namespaces, for Numba, for CUDA, and as one NumPy expression."""
+"""Code generation from statements: for array namespaces, for Numba, for CUDA, and as one NumPy expression."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,26 +21,26 @@ INFIX = {
 }
 NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "log1p", "erf", "erfc", "asin", "acos", "atan", "asinh")
 ELEMENTARY = ("exp", "expm1_of_negative", "log1p_of_share", "erf", "erfc")
-"""Compiled code has its own, which are vectorised."""
+"""Functions for which compiled code uses dnnkit's vectorized implementations."""
 
 
 @dataclass(frozen=True)
 class Language:
-    """How operations and constants are written."""
+    """How a language writes operations and constants."""
 
     operations: Mapping[str, str]
     constant: str
     selected: str
-    """A constant between which and something else a condition chooses."""
+    """Format of a constant that is an operand of a selection."""
 
     def line(self, statement: Statement) -> str:
-        """The right side of a statement."""
+        """Return the right side of a statement."""
         constant = self.selected if statement.operation == "select" else self.constant
         return self.operations[statement.operation].format(*(written(each, constant) for each in statement.arguments))
 
 
 def written(value: Value, constant: str) -> str:
-    """A name as it is, a number as the language has it."""
+    """Return a name unchanged, and a number in the language's format."""
     if isinstance(value, str):
         return value
     return constant.format('float("nan")' if value != value and "REAL" not in constant else repr(value))
@@ -122,7 +122,7 @@ TRUTHS = {"and", "or", "not", "greater", "at_least", "less", "at_most", "equal",
 
 
 def arrays(functions: Mapping[str, Steps]) -> str:
-    """A module like a kernel's `reference.py`."""
+    """Return the source of a module like a kernel's `reference.py`."""
     text = "import numpy as np\n\nfrom dnnkit.kernels._reference.special import erf, erfc\n"
     for name, statements in functions.items():
         lines = [f"{line.name} = {ARRAYS.line(line)}" for line in statements.lines]
@@ -132,7 +132,7 @@ def arrays(functions: Mapping[str, Steps]) -> str:
 
 
 def numba(functions: Mapping[str, Steps]) -> str:
-    """Functions of one number, as in a kernel's `cpu.py`."""
+    """Return the source of scalar functions, as in a kernel's `cpu.py`."""
     text = "import math\n\nfrom dnnkit.kernels._numba.jit import jit\n"
     text += f"from dnnkit.kernels._numba.elementary import {', '.join(ELEMENTARY)}\n"
     for name, statements in functions.items():
@@ -143,7 +143,7 @@ def numba(functions: Mapping[str, Steps]) -> str:
 
 
 def cuda(functions: Mapping[str, Steps], key: str) -> str:
-    """A kernel's `gpu.cu`."""
+    """Return the source of a kernel's `gpu.cu`."""
     text = f"namespace activation::{key} {{\n"
     for name, statements in functions.items():
         lines = [
@@ -157,7 +157,7 @@ def cuda(functions: Mapping[str, Steps], key: str) -> str:
 
 
 def numpy(statements: Steps) -> str:
-    """One expression in x, NumPy and math; what is used twice gets a name on the way."""
+    """Return a single expression in x, NumPy and math; values used twice are named by assignment expressions."""
     uses = Counter(each for line in statements.lines for each in line.arguments if isinstance(each, str))
     texts: dict[str, str] = {}
     named = []

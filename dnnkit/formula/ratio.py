@@ -1,4 +1,4 @@
-"""What is rational in one exponential: c E^v Π f(E)^k, E = exp(g), f polynomials; see `stable`."""
+"""Expressions that are rational in one exponential: c E^v Π f(E)^k, E = exp(g), f polynomials; see `stable`."""
 
 from collections.abc import Callable
 from functools import cache
@@ -10,13 +10,13 @@ from dnnkit.deferred import dataclass
 from dnnkit.formula.symbols import Absolute, Expression, Log1p
 
 MOST = 24
-"""The largest degree that is written out."""
+"""Maximum degree of expanded polynomials."""
 
 E: Expression = sympy.Symbol("E", positive=True)
 
 
 class Exp(sympy.Function):  # type: ignore[misc]
-    """exp(u), and never again combined with others."""
+    """exp(u), opaque to SymPy's simplification."""
 
 
 class Expm1OfNegative(sympy.Function):  # type: ignore[misc]
@@ -28,11 +28,11 @@ class Log1pOfShare(sympy.Function):  # type: ignore[misc]
 
 
 class Reciprocal(sympy.Function):  # type: ignore[misc]
-    """1 / u: one division, however many quotients and their squares have that denominator."""
+    """1 / u: a single division for all quotients with that denominator, and their powers."""
 
 
 class Choose(sympy.Function):  # type: ignore[misc]
-    """Of (g, a, b): a where g ≥ 0, else b."""
+    """Choose(g, a, b): a where g ≥ 0, otherwise b."""
 
     @classmethod
     def eval(cls, g: Expression, a: Expression, b: Expression) -> Expression:  # noqa: D102
@@ -43,7 +43,7 @@ class Choose(sympy.Function):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Ratio:
-    """c E^v Π f(E)^k; coefficients of f from the constant one on."""
+    """c E^v Π f(E)^k; the coefficients of each f start with the constant one."""
 
     g: Expression
     c: Expression
@@ -52,21 +52,21 @@ class Ratio:
 
     @classmethod
     def of(cls, e: Expression) -> "Ratio | None":
-        """The expression as one, if it is."""
+        """Return the expression in this form, or None if that is impossible."""
         return _ratio(e)
 
     @property
     def degree(self) -> int:
-        """It grows like E to this power."""
+        """Power of E that it grows like."""
         return self.v + sum((len(f) - 1) * k for f, k in self.factors)
 
     @property
     def is_positive(self) -> bool:
-        """Whether every coefficient is, so that its logarithm is a sum of logarithms."""
+        """Whether all coefficients are positive, so that its logarithm is a sum of logarithms."""
         return bool(self.c > 0) and all(number >= 0 for f, _ in self.factors for number in f)
 
     def polynomials(self) -> tuple[list[Expression], list[Expression]]:
-        """Numerator and denominator, coefficients from the constant one on."""
+        """Return the coefficients of numerator and denominator, starting with the constant ones."""
         above, below = self.c * E ** max(self.v, 0), E ** max(-self.v, 0)
         for f, k in self.factors:
             above *= _polynomial(f, E) ** max(k, 0)
@@ -74,11 +74,11 @@ class Ratio:
         return sympy.Poly(above, E).all_coeffs()[::-1], sympy.Poly(below, E).all_coeffs()[::-1]
 
     def value(self, inner: Callable[[Expression], Expression]) -> Expression:
-        """The expression to compute; `inner` makes such an expression of g."""
+        """Return the expression in computable form; `inner` converts g."""
         g = inner(self.g)
         if not self.factors:
             return self.c * Exp(self.v * g)
-        high, low = -self.degree, self.v  # powers of z that are left over, where g ≥ 0 and where g < 0
+        high, low = -self.degree, self.v  # remaining powers of z, where g ≥ 0 and where g < 0
         size = -self.g if self.g.is_nonpositive else self.g if self.g.is_nonnegative else Absolute(self.g)
         size = size.xreplace({self.g: g})
         bounded = (high >= 0 or self.g.is_nonpositive) and (low >= 0 or self.g.is_nonnegative)
@@ -108,7 +108,7 @@ class Ratio:
         return result * choose(above, below)
 
     def logarithm(self, inner: Callable[[Expression], Expression]) -> Expression:
-        """Its logarithm to compute, if it is positive: log c + v g, or degree g where g ≥ 0, + Σ k log f."""
+        """Return the logarithm in computable form, if positive: log c + (degree g if g ≥ 0 else v g) + Σ k log f."""
         g = inner(self.g)
         z = Exp(-Absolute(g))
         result = sympy.log(self.c) + Choose(g, self.degree * g, self.v * g)
@@ -130,7 +130,7 @@ ROOT = (sympy.Integer(-1), sympy.Integer(1))
 
 
 def multiple(a: Expression, b: Expression) -> Expression | None:
-    """a / b if that is a fraction."""
+    """Return a / b if it is rational, otherwise None."""
     quotient = sympy.cancel(a / b)
     return quotient if quotient.is_Rational else None
 
@@ -161,7 +161,7 @@ def _ratio(e: Expression) -> Ratio | None:
     top, bottom = sympy.fraction(sympy.cancel(sympy.together(rational)))
     monomials = [power for part in (top, bottom) for (power,) in sympy.Poly(part, E).monoms()]
     common = gcd(*monomials)
-    if common > 1:  # in E² alone: another unit
+    if common > 1:  # only powers of E^common occur: use that as the unit
         g, top, bottom = g * common, *(part.subs(E, E ** sympy.Rational(1, common)) for part in (top, bottom))
     c, v, factors = sympy.Integer(1), 0, {}
     for polynomial, direction in ((top, 1), (bottom, -1)):
@@ -181,7 +181,7 @@ def _ratio(e: Expression) -> Ratio | None:
 
 
 def _is_rational(e: Expression, exponents: list[Expression]) -> bool:
-    """Whether it is made of numbers and exponentials by the four operations; collects the exponents."""
+    """Whether it consists of numbers, exponentials and arithmetic operations; collects the exponents."""
     if e.is_number:
         return True
     if isinstance(e, sympy.exp):
@@ -194,7 +194,7 @@ def _is_rational(e: Expression, exponents: list[Expression]) -> bool:
 
 
 def _with_exponentials(e: Expression, powers: dict[Expression, int]) -> Expression:
-    """E in place of exponentials, and fractions in place of irrational numbers."""
+    """Replace exponentials by powers of E, and irrational numbers by fractions."""
     if e.is_number:
         return e if e.is_Rational else sympy.Rational(float(e))
     if isinstance(e, sympy.exp):

@@ -1,9 +1,9 @@
-"""Formulas with exponentials, written so that they do not overflow and keep their digits.
+"""Rewriting of formulas with exponentials so that they do not overflow and keep their accuracy.
 
 Whatever is rational in E = exp(g) - sigmoid, tanh, tanh(log(1 + exp(x))) and all their derivatives - becomes
-c E^v Π f(E)^k with polynomials f. With z = exp(-|g|), which is at most 1, f(E) is f(z) where g < 0; where g ≥ 0 it is
-the polynomial with its coefficients reversed, over a power of z. Powers of z that are left over shrink where the
-value is bounded. A factor E - 1 is an expm1, a logarithm of such an expression a sum of g and log1p.
+c E^v Π f(E)^k with polynomials f. With z = exp(-|g|) ≤ 1, f(E) is f(z) where g < 0; where g ≥ 0, it is the polynomial
+with reversed coefficients, divided by a power of z. The remaining powers of z are small where the value is bounded. A
+factor E - 1 becomes an expm1, and the logarithm of such an expression a sum of g and log1p.
 """
 
 from typing import Any
@@ -15,15 +15,15 @@ from dnnkit.formula.symbols import Expression, X
 
 LOW: Expression = sympy.Symbol("x_low", real=True, nonpositive=True)
 HIGH: Expression = sympy.Symbol("x_high", real=True, nonnegative=True)
-"""min(x, 0) and max(x, 0): x in a branch that only x of one sign takes, so that the other branch cannot overflow."""
+"""min(x, 0) and max(x, 0): x in a branch for only one sign of x, so that the branch cannot overflow for the other."""
 
 
 class Erfc(sympy.Function):  # type: ignore[misc]
-    """1 - erf(u): SymPy's own would turn erfc(-u) back into 2 - erfc(u)."""
+    """1 - erf(u): SymPy's own erfc would turn erfc(-u) back into 2 - erfc(u)."""
 
 
 def stable(e: Expression) -> Expression:
-    """The same function, in a form to be computed."""
+    """Return the same function in a numerically stable form."""
     if e.is_number or e.is_Symbol:
         return e
     if isinstance(e, sympy.Piecewise):
@@ -46,7 +46,7 @@ def stable(e: Expression) -> Expression:
 
 
 def _complement(e: Expression) -> Expression:
-    """1 + erf(u) as erfc(-u): the sum loses all digits where erf(u) is near -1. So does 2 - erfc(u)."""
+    """Rewrite 1 + erf(u) and 2 - erfc(u), which lose all digits where erf(u) is near -1, as erfc(-u)."""
     constant, terms = e.as_coeff_add()
     for term in terms:
         factor, rest = term.as_coeff_Mul()
@@ -60,10 +60,10 @@ def _complement(e: Expression) -> Expression:
 
 
 def _product(e: Expression) -> Expression:
-    """Factors in one exponential together, the others by themselves."""
+    """Combine the factors that are rational in the same exponential; treat the others separately."""
     groups, others = _grouped(e.args)
     alone = [ratio for ratio in map(Ratio.of, groups) if ratio is not None and not ratio.factors]
-    if len(alone) > 1:  # exp(a) exp(b), of which one may be infinite where the other is 0
+    if len(alone) > 1:  # exp(a) exp(b), which may be inf · 0
         groups = [group for group in groups if (ratio := Ratio.of(group)) is None or ratio.factors]
         exponent = sympy.Add(*[ratio.v * ratio.g for ratio in alone])
         others += [ratio.c for ratio in alone] + [Exp(stable(exponent))]
@@ -72,7 +72,7 @@ def _product(e: Expression) -> Expression:
 
 
 def _sum(e: Expression) -> Expression:
-    """Terms that differ by what is rational in one exponential together: x and -x σ(x) are x σ(-x)."""
+    """Combine terms that are rational in the same exponential: x and -x σ(x) become x σ(-x)."""
     gathered: list[list[Any]] = []  # [cofactor, rational part]
     plain: list[tuple[Expression, Expression]] = []  # coefficient, rest
     result: list[Expression] = []
@@ -102,7 +102,7 @@ def _sum(e: Expression) -> Expression:
 
 
 def _grouped(factors: Any) -> tuple[list[Expression], list[Expression]]:
-    """Products that are rational in one exponential each, and the factors that are in none."""
+    """Group factors into products that are each rational in one exponential; also return the remaining factors."""
     groups: list[tuple[Expression, Expression]] = []  # the exponent, the product
     others = []
     for factor in factors:
@@ -120,7 +120,7 @@ def _grouped(factors: Any) -> tuple[list[Expression], list[Expression]]:
 
 
 def _whole(e: Expression) -> Expression:
-    """Stable, without looking for parts again: a product or sum whose exponentials cancel may have none left."""
+    """Rewrite without regrouping: a product or sum whose exponentials cancel may have none left."""
     ratio = Ratio.of(e)
     if ratio is not None:
         return ratio.value(stable)
@@ -128,7 +128,7 @@ def _whole(e: Expression) -> Expression:
 
 
 def _branches(e: Expression) -> Expression:
-    """Each branch for the signs of x that lead to it."""
+    """Rewrite each branch for the signs of x that select it."""
     low, high = -sympy.oo, sympy.oo
     branches = []
     for value, condition in e.args:
@@ -146,10 +146,10 @@ def _branches(e: Expression) -> Expression:
 
 
 def _condition(e: Expression) -> Expression:
-    """exp(u) < 1 as u < 0, which no rounding of exp(u) to 1 makes wrong."""
+    """Rewrite exp(u) < 1 as u < 0, which is unaffected by rounding of exp(u) to 1."""
     if e.is_Relational and isinstance(e.lhs, sympy.exp) and e.rhs.is_number and e.rhs.is_positive:
         return e.func(e.lhs.args[0], sympy.log(e.rhs))
-    if e.is_Relational and e.has(sympy.exp):  # inf / inf would be NaN, and choose the wrong branch
+    if e.is_Relational and e.has(sympy.exp):  # otherwise inf / inf would be NaN and select the wrong branch
         return e.func(stable(e.lhs), stable(e.rhs), evaluate=False)
     if isinstance(e, sympy.And | sympy.Or):
         return e.func(*map(_condition, e.args), evaluate=False)
@@ -157,7 +157,7 @@ def _condition(e: Expression) -> Expression:
 
 
 def bounds(condition: Expression) -> tuple[Expression, Expression]:
-    """The least and the largest x for which it may hold."""
+    """Return bounds for the values of x that satisfy the condition."""
     if condition.is_Relational and condition.rhs == X:
         condition = condition.reversed
     if not condition.is_Relational or condition.lhs != X or not condition.rhs.is_number:

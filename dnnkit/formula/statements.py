@@ -1,4 +1,4 @@
-"""An expression as statements of one operation each; what occurs twice is computed once."""
+"""Conversion of an expression to statements of one operation each, with common subexpressions computed once."""
 
 from collections import Counter
 from dataclasses import field
@@ -27,16 +27,16 @@ RELATIONS = {">": "greater", ">=": "at_least", "<": "less", "<=": "at_most", "==
 
 @dataclass
 class Statements(Steps):
-    """The steps, and what was computed already."""
+    """The steps, with tables of what has been computed."""
 
     variable: str = "x"
-    """What `X` is called."""
+    """Name of `X` in the statements."""
     _known: dict[tuple[str, tuple[Value, ...]], str] = field(default_factory=dict)
     _values: dict[Expression, Value] = field(default_factory=dict)
 
     @classmethod
     def of(cls, *expressions: Expression, variable: str = "x") -> "Statements":
-        """The statements that compute them: the first is the result, the others are `others`."""
+        """Return statements for the expressions: the first becomes `result`, the rest `others`."""
         self = cls(variable=variable)
         rounded = [_rounded(_partitioned(expression)) for expression in expressions]
         replacements, reduced = sympy.cse(rounded, symbols=sympy.numbered_symbols("common", real=True))
@@ -47,7 +47,7 @@ class Statements(Steps):
         return self
 
     def value(self, e: Expression) -> Value:
-        """Where the expression's value is, computed if it was not yet."""
+        """Return the name or number of the expression's value, adding statements if necessary."""
         if e not in self._values:
             self._values[e] = self._compute(e)
         return self._values[e]
@@ -65,7 +65,7 @@ class Statements(Steps):
         if e in (LOW, HIGH):
             x = self.variable
             return self._do("select", self._do("greater" if e == LOW else "less", x, 0.0), 0.0, x)
-        if e.is_Symbol:  # a loss's target, or a parameter
+        if e.is_Symbol:  # the target of a loss, or a parameter
             return str(e.name)
         if e.is_number:
             return _constant(e)
@@ -166,7 +166,7 @@ class Statements(Steps):
 
 
 def _partitioned(expression: Expression) -> Expression:
-    """A reciprocal that is used once as the division that it stands for."""
+    """Replace reciprocals that are used once by divisions."""
     uses = Counter(part for part in sympy.preorder_traversal(expression) if isinstance(part, Reciprocal))
     powers = {part.base for part in expression.atoms(sympy.Pow)}
     once = [part for part, count in uses.items() if count == 1 and part not in powers]
@@ -174,7 +174,7 @@ def _partitioned(expression: Expression) -> Expression:
 
 
 def _rounded(e: Expression) -> Expression:
-    """Constants as single numbers, before their parts could become statements."""
+    """Evaluate constant subexpressions to single numbers before they become statements."""
     if not e.args or e.is_Rational:
         return e.evalf(20) if e.is_number and not e.is_Rational else e
     if getattr(e, "is_number", False):
@@ -185,5 +185,5 @@ def _rounded(e: Expression) -> Expression:
 def _constant(e: Expression) -> float:
     value = float(e)
     if not abs(value) < 1e300:
-        raise ConfigurationError(f"the formula needs the constant {e}, which is beyond what a computer's numbers hold")
+        raise ConfigurationError(f"the formula needs the constant {e}, which is too large for floating-point numbers")
     return value

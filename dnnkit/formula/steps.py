@@ -1,4 +1,4 @@
-"""Statements of one operation each, in order: what a formula has become when it is printed as code."""
+"""Statements of one operation each: the form of a formula from which code is printed."""
 
 from dataclasses import field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from dnnkit.deferred import dataclass
 
 Value = str | float
-"""A statement's result by its name ("v3", or "x"), or a constant."""
+"""Name of a statement's result ("v3") or of a variable ("x"), or a constant."""
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,19 @@ class Statement:
 
 @dataclass
 class Steps:
-    """Statements in order, the result, and other results."""
+    """Statements in order, with their result and further results."""
 
     lines: list[Statement] = field(default_factory=list)
     result: Value = 0.0
     others: tuple[Value, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, for another process."""
+        """Return JSON values, for another process."""
         lines = [[line.name, line.operation, line.arguments] for line in self.lines]
         return {"lines": lines, "result": self.result, "others": self.others}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Steps":
-        """What `to_json` gave."""
+        """Invert `to_json`."""
         lines = [Statement(name, operation, tuple(arguments)) for name, operation, arguments in values["lines"]]
         return Steps(lines, values["result"], tuple(values["others"]))

@@ -1,4 +1,4 @@
-"""A formula's tree as SymPy's expression. SymPy is given symbols and numbers, never text."""
+"""Translation of a formula's tree to a SymPy expression. SymPy is passed symbols and numbers, never text."""
 
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -10,23 +10,23 @@ from dnnkit.errors import ConfigurationError
 from dnnkit.formula.grammar import VARIABLES, Kind, Node
 
 Expression = Any
-"""What SymPy calculates with; it comes without types."""
+"""A SymPy expression; SymPy has no type annotations."""
 
 X: Expression = sympy.Symbol("x", real=True)
-"""What is differentiated by: an activation's input x, a loss's prediction y."""
+"""The variable of differentiation: an activation's input x, a loss's prediction y."""
 T: Expression = sympy.Symbol("t", real=True)
 """The target of a loss."""
 LARGEST_POWER = 100
-"""Of all powers of powers together: beyond, exact numbers grow without bound while SymPy works."""
+"""Maximum product of nested exponents: beyond it, SymPy's exact numbers grow without bound."""
 
 
 LARGEST_SIZE = 200
-"""Parts of a formula, those of an argument counted as often as its function has it: SymPy's work grows faster."""
+"""Maximum size of a formula, counting arguments as often as their function repeats them; SymPy's work grows faster."""
 COPIES = {**dict.fromkeys(("tanh", "sinh", "cosh", "silu", "gelu", "max", "min"), 2), "clip": 4}
 
 
 class Absolute(sympy.Function):  # type: ignore[misc]
-    """|u| of a real number: SymPy's own asks for its real and imaginary part."""
+    """|u| of a real number; SymPy's own Abs introduces real and imaginary parts."""
 
     is_real, is_nonnegative = True, True
 
@@ -41,7 +41,7 @@ class Absolute(sympy.Function):  # type: ignore[misc]
 
 
 class Sign(sympy.Function):  # type: ignore[misc]
-    """-1, 0 or 1; flat, also at 0."""
+    """-1, 0 or 1; its derivative is 0, also at 0."""
 
     is_real = True
 
@@ -56,7 +56,7 @@ class Sign(sympy.Function):  # type: ignore[misc]
 
 
 class Log1p(sympy.Function):  # type: ignore[misc]
-    """log(1 + u), accurate also near 0."""
+    """log(1 + u), accurate near 0."""
 
     is_real = True
 
@@ -65,7 +65,7 @@ class Log1p(sympy.Function):  # type: ignore[misc]
 
 
 class Larger(sympy.Function):  # type: ignore[misc]
-    """Of (a, b): b where b > a, else a. SymPy's own Max would sort its arguments, and lose a NaN."""
+    """Larger(a, b): b where b > a, otherwise a. SymPy's own Max would reorder its arguments, and lose a NaN."""
 
     is_real = True
 
@@ -79,7 +79,7 @@ class Larger(sympy.Function):  # type: ignore[misc]
 
 
 class Smaller(sympy.Function):  # type: ignore[misc]
-    """Of (a, b): b where b < a, else a."""
+    """Smaller(a, b): b where b < a, otherwise a."""
 
     is_real = True
 
@@ -93,9 +93,9 @@ class Smaller(sympy.Function):  # type: ignore[misc]
 
 
 def translate(tree: Node, parameters: Mapping[str, float | None], kind: Kind = "activation") -> Expression:
-    """The expression in `X` and, of a loss, `T`; parameters replaced by their values, or symbols if these are None."""
+    """Return the expression in `X` and, for a loss, `T`; parameters without a value become symbols."""
     if _size(tree) > LARGEST_SIZE:
-        raise ConfigurationError("the formula is too large when its functions are written out: nest fewer of them")
+        raise ConfigurationError("the formula is too large when its functions are expanded: nest fewer of them")
     variables = dict(zip(VARIABLES[kind], (X, T), strict=False))
     expression, _ = _Translation(parameters, variables).of(tree)
     if _is_condition(expression):
@@ -114,16 +114,16 @@ def _size(node: Node) -> int:
 
 
 def derivative(expression: Expression) -> Expression:
-    """d/dx, where it exists; at a corner one of the two slopes."""
+    """Return the derivative; at a corner, one of the two slopes."""
     found = expression.diff(X).replace(sympy.Abs, Absolute).replace(sympy.sign, Sign)
     found = found.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
     if found.has(sympy.Derivative, sympy.Subs, sympy.zoo, sympy.nan, sympy.I):
-        raise ConfigurationError(f"SymPy does not find a derivative of {expression} that can be computed: {found}")
+        raise ConfigurationError(f"SymPy finds no computable derivative of {expression}: {found}")
     return _without_sign(found)
 
 
 def _without_sign(e: Expression) -> Expression:
-    """1 / (1 + |x|) - x sign(x) / (1 + |x|)² as 1 / (1 + |x|)²: no difference of nearly equal numbers."""
+    """Simplify 1 / (1 + |x|) - x sign(x) / (1 + |x|)² to 1 / (1 + |x|)², which avoids cancellation."""
     if not e.has(Sign(X)) or e.has(sympy.Piecewise, sympy.exp):
         return e
     even = e.subs(Sign(X), Absolute(X) / X).replace(
@@ -134,7 +134,7 @@ def _without_sign(e: Expression) -> Expression:
 
 
 class _Translation:
-    """Each method gives the expression and its power: by how much it may multiply the length of exact numbers."""
+    """Methods return the expression and its power, a bound for the growth of the length of exact numbers."""
 
     def __init__(self, parameters: Mapping[str, float | None], variables: Mapping[str, Expression]) -> None:
         self._names = {**variables, "pi": sympy.pi, "e": sympy.E, "True": sympy.true}
@@ -149,7 +149,7 @@ class _Translation:
         if node.kind == "piecewise":
             return self._piecewise(node)
         if node.kind == "pair":
-            raise ConfigurationError("a pair (value, condition) stands in piecewise(...) alone")
+            raise ConfigurationError("a pair (value, condition) is allowed only in piecewise(...)")
         found = [self.of(argument) for argument in node.arguments]
         values, power = [value for value, _ in found], max(power for _, power in found)
         self._check_kinds(node.kind, values)
@@ -167,11 +167,11 @@ class _Translation:
             pairs.append((value, condition))
             power = max(power, first, second)
         if pairs[-1][1] is not sympy.true:
-            raise ConfigurationError("the last pair of piecewise must be (value, True), for all x that are left")
+            raise ConfigurationError("the last pair of piecewise must be (value, True), for all remaining x")
         return sympy.Piecewise(*pairs), power
 
     def _check_kinds(self, kind: str, values: list[Expression]) -> None:
-        """Conditions where conditions belong, and numbers elsewhere."""
+        """Check that conditions and numbers are where they belong."""
         conditions = {"and": 2, "or": 2, "not": 1, "where": 1}.get(kind, 0)
         for place, value in enumerate(values):
             if _is_condition(value) != (place < conditions):
@@ -184,12 +184,12 @@ def _is_condition(value: Expression) -> bool:
 
 
 def _exact(value: float) -> Expression:
-    """0.1 is a tenth: SymPy factors polynomials of fractions, not of rounded numbers."""
+    """Convert exactly, 0.1 to 1/10: SymPy can factor polynomials with rational coefficients, but not rounded ones."""
     return sympy.Rational(repr(float(value)))
 
 
 def _small(value: Expression, kind: str) -> Expression:
-    """The value, if it is no constant beyond what a float holds: SymPy would spend hours on a tower of powers."""
+    """Refuse constants beyond the range of floats: SymPy would spend hours on a tower of powers."""
     if value.is_number and not _is_condition(value):
         size = value.evalf(17)
         if not size.is_real or not abs(size) < 1e300:
@@ -201,7 +201,7 @@ def _power(base: Expression, exponent: Expression, power: int) -> int:
     if exponent.is_number:
         power *= max(1, int(sympy.ceiling(abs(exponent))))
         if power > LARGEST_POWER:
-            raise ConfigurationError(f"the formula has powers of {power}; {LARGEST_POWER} is the largest that is taken")
+            raise ConfigurationError(f"the formula has powers of {power}; the maximum is {LARGEST_POWER}")
         if base.is_zero and exponent.is_negative:
             raise ConfigurationError("the formula divides by 0")
     return power
@@ -214,7 +214,7 @@ def _divide(a: Expression, b: Expression) -> Expression:
 
 
 def _extreme(kind: type[Expression], a: Expression, b: Expression) -> Expression:
-    """What contains x comes first, so that a NaN comes through."""
+    """Put the argument that contains x first, so that NaN propagates."""
     return kind(b, a) if a.is_number else kind(a, b)
 
 
@@ -264,4 +264,4 @@ OPERATIONS: dict[str, Callable[..., Expression]] = {
     "gelu": lambda u: u * (1 + sympy.erf(u / sympy.sqrt(2))) / 2,
     **{name: getattr(sympy, name) for name in ("erf", "erfc", "sin", "cos", "tan", "asin", "acos", "atan", "asinh")},
 }
-"""The functions of the grammar; hyperbolic ones as exponentials, from which `stable` makes what does not overflow."""
+"""Operations of the grammar; hyperbolic functions are exponentials, for which `stable` avoids overflow."""

@@ -1,10 +1,10 @@
-"""Write the built-in losses that have a formula anew, after a formula or this package was changed.
+"""Regenerate the built-in losses that have a formula, after a change of a formula or of this package.
 
     python -m dnnkit.formula.write_losses
 
-A folder of `kernels/losses` whose contract has a `FORMULA` in y, the prediction, and t, the target, gets its
-`reference.py`, `cpu.py` and `gpu.cu`. So training with it needs no SymPy. A test fails while they are of another
-formula.
+For each folder of `kernels/losses` whose contract has a `FORMULA` in y, the prediction, and t, the target, this writes
+`reference.py`, `cpu.py` and `gpu.cu`, so that training with it does not need SymPy. A test fails while they do not
+match their formula.
 """
 
 from pathlib import Path
@@ -17,12 +17,12 @@ FOLDER = Path(registry.__file__).parent / "losses"
 
 
 def with_formula() -> list[str]:
-    """The names of the losses whose contract has one."""
+    """Return the names of losses whose contract has a formula."""
     return [name for name in registry.names("loss") if hasattr(registry.contract(name), "FORMULA")]
 
 
 def files(name: str) -> dict[str, str]:
-    """What the loss's folder must hold beside the contract, by the files' names."""
+    """Return the generated files of a loss's folder, by name."""
     contract = registry.contract(name)
     parameters = getattr(contract, "PARAMETERS", {})
     steps = derived(contract.FORMULA, dict.fromkeys(parameters), "loss")["element"]
@@ -33,7 +33,7 @@ def files(name: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write them all."""
+    """Write all of them."""
     for name in with_formula():
         for file, text in files(name).items():
             (FOLDER / name / file).write_text(text, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Networks as graphs: the symbolic values that layers are called on, and what a network is made of."""
+"""Networks as graphs: symbolic values, layer calls, and lowering to stages."""

@@ -1,7 +1,6 @@
-"""What a network is made of: its layers, and which values each call of them reads. A Sequential is a chain of calls.
+"""The graph of a network: its layers, and the values that each layer call reads. A Sequential is a chain of calls.
 
-A graph is a frozen description without numbers, as layers are: it is compared by value, and written to a save by its
-fields.
+Like layers, a graph is a frozen description without weights: graphs compare by value, and saves store their fields.
 """
 
 from collections import Counter
@@ -21,12 +20,12 @@ from dnnkit.layers.core import Input
 from dnnkit.settings import shown
 
 MOST_CALLS = 5000
-"""Of layers: a few networks within each other, each called several times, are as many, also in a save of few bytes."""
+"""Maximum number of layer calls. Repeatedly nested networks can exceed any size, even in a save of a few bytes."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An input: its name, and the shape of a sample, None where data will tell it."""
+    """An input: its name, and the shape of a sample, None if not yet known."""
 
     name: str
     shape: Shape | None
@@ -34,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a layer: its place among the layers, the values it reads, and how many it gives."""
+    """A layer call: index of the layer, numbers of the values it reads, and how many values it outputs."""
 
     layer: int
     reads: tuple[int, ...]
@@ -42,7 +41,7 @@ class Call:
 
 
 class Step(NamedTuple):
-    """A call as it is looked at: the layer's name, the numbers of its first value, and the shapes before and after."""
+    """A call with details: name of the layer, number of its first output value, sample shapes of inputs and outputs."""
 
     name: str
     layer: Layer
@@ -54,9 +53,9 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Graph:
-    """Layers and their calls in an order in which they can be computed; equal ones are the same network.
+    """Layers and their calls, in an order in which they can be computed; equal graphs are the same network.
 
-    Values are counted from 0: the inputs, then what each call gives. `outputs` are some of them.
+    Values are numbered from 0: the inputs, then the outputs of each call. `outputs` are numbers of some of them.
     """
 
     inputs: tuple[Source, ...]
@@ -71,55 +70,53 @@ class Graph:
         known = len(self.inputs)
         for each in self.calls:
             if not 0 <= each.layer < len(self.layers) or not each.reads or each.gives < 1:
-                raise ConfigurationError(f"the graph has {each}: expected a layer that is there, and what it reads")
+                raise ConfigurationError(f"the graph has {each}: expected an existing layer that reads some values")
             if not all(0 <= value < known for value in each.reads):
-                raise ConfigurationError(
-                    f"the graph has {each}: expected values that were computed before, 0 to {known - 1}"
-                )
+                raise ConfigurationError(f"the graph has {each}: expected values computed earlier, 0 to {known - 1}")
             known += each.gives
         if (count := self.count()) > MOST_CALLS:
             raise ConfigurationError(
-                f"the network has {count:,} calls of layers, in all networks within it: expected at most {MOST_CALLS:,}"
+                f"the network has {count:,} layer calls, nested networks included: expected at most {MOST_CALLS:,}"
             )
         if not self.inputs or not self.outputs or not all(0 <= value < known for value in self.outputs):
             raise ConfigurationError(f"the graph's outputs are {self.outputs}: expected some of its {known} values")
         if len(self.output_names) != len(self.outputs):
-            raise ConfigurationError(f"the graph names {len(self.output_names)} of {len(self.outputs)} outputs")
+            raise ConfigurationError(f"the graph has {len(self.output_names)} names for {len(self.outputs)} outputs")
         for what, names in (("inputs", [each.name for each in self.inputs]), ("outputs", list(self.output_names))):
             if twice := next((name for name in names if names.count(name) > 1), None):
-                raise ConfigurationError(f"two {what} are called {twice!r}: give each a name of its own")
+                raise ConfigurationError(f"two {what} are called {twice!r}: give them different names")
 
     @classmethod
     def chain(cls, layers: Sequence[Layer], input_shape: Shape | None) -> Self:
-        """Layers one after the other."""
+        """Return the graph of layers in a chain."""
         calls = tuple(Call(place, (place,)) for place in range(len(layers)))
         name = layer_names(layers)[-1] if layers else "output"
         return cls((Source("input", input_shape),), tuple(layers), calls, (len(layers),), (name,))
 
     @property
     def is_chain(self) -> bool:
-        """Whether it is layers one after the other, from one input to one output."""
+        """Whether the layers form a chain from one input to one output."""
         one = len(self.inputs) == 1 and self.outputs == (len(self.calls),)
         return one and all(each == Call(place, (place,)) for place, each in enumerate(self.calls))
 
     def count(self) -> int:
-        """How many calls of layers there are, in all networks within it."""
+        """Return the number of layer calls, including those of nested networks."""
         return sum(self.layers[each.layer].count_calls() for each in self.calls)
 
     @property
     def names(self) -> list[str]:
-        """The names of the layers."""
+        """Names of the layers."""
         return layer_names(self.layers)
 
     @property
     def input_shape(self) -> Shape | None:
-        """The shape of a row of what a network of it computes from: of a sample, or of all inputs side by side."""
+        """Shape of a sample, or, with several inputs, of all of them concatenated."""
         if len(self.inputs) == 1:
             return self.inputs[0].shape
         return (sum(prod(each.shape or ()) for each in self.inputs),)
 
     def with_input_shape(self, shape: Shape | None) -> "Graph":
-        """The same graph, whose only input is of that shape."""
+        """Return the graph with that shape of its only input."""
         if len(self.inputs) > 1 or self.inputs[0].shape == shape:
             return self
         return replace(self, inputs=(replace(self.inputs[0], shape=shape),))
@@ -127,7 +124,7 @@ class Graph:
     # -- shapes ------------------------------------------------------------------------------------------------------
 
     def steps(self, shapes: Sequence[Shape] | None = None) -> Iterator[Step]:
-        """The calls in their order, for inputs of their own shapes, or of those."""
+        """Yield the calls in order, for the inputs' own shapes or the given ones."""
         if shapes is None:
             shapes = [each.shape for each in self.inputs if each.shape is not None]
         if len(shapes) != len(self.inputs):
@@ -140,22 +137,22 @@ class Graph:
             values += after
 
     def shapes(self, shapes: Sequence[Shape] | None = None) -> list[Shape]:
-        """The shape of a sample of each value."""
+        """Return the sample shape of each value."""
         values = list(shapes) if shapes is not None else [each.shape or () for each in self.inputs]
         for step in self.steps(shapes):
             values += step.after
         return values
 
     def output_shapes(self, shapes: Sequence[Shape] | None = None) -> list[Shape]:
-        """The shape of a sample of each output."""
+        """Return the sample shape of each output."""
         values = self.shapes(shapes)
         return [values[value] for value in self.outputs]
 
     def parameters(self, shapes: Sequence[Shape] | None = None) -> dict[str, tuple[Shape, str | Initializer]]:
-        """Shape and initializer of every parameter by canonical name, layer by layer as they are first called.
+        """Return shape and initializer of each parameter by canonical name, in the order of the layers' first calls.
 
         Raises:
-            ShapeError: a layer is called on values of other shapes, so that its parameters would have two.
+            ShapeError: a layer is called on values of different shapes that need different parameters.
         """
         found: dict[str, tuple[Shape, str | Initializer]] = {}
         for step in self.steps(shapes):
@@ -164,22 +161,22 @@ class Graph:
                 before = found.setdefault(name, (tuple(shape), initializer))[0]
                 if before != tuple(shape):
                     raise ShapeError(
-                        f"the layer {step.name!r} is called on values of several shapes, so {name} would be of "
-                        f"{before} and of {tuple(shape)}: call it on values of one shape, or make a layer for each"
+                        f"the layer {step.name!r} is called on values of different shapes, so {name} would need both "
+                        f"{before} and {tuple(shape)}: call it on values of one shape, or make a layer for each"
                     )
         return found
 
     def check_sample_shapes(self) -> None:
-        """Raise `ConfigurationError` where a layer says that other samples come to it than do."""
+        """Raise `ConfigurationError` if a layer declares another input shape than it gets."""
         for step in self.steps():
             if step.layer.sample_shape not in (None, step.shapes[0]):
                 raise ConfigurationError(
-                    f"the layer {step.name!r} says that samples of the shape {step.layer.sample_shape} come to it, but "
-                    f"they have {step.shapes[0]}: leave out input_shape, or mend what is before it"
+                    f"the layer {step.name!r} declares samples of shape {step.layer.sample_shape}, but gets samples of "
+                    f"shape {step.shapes[0]}: leave out input_shape, or correct the layers before it"
                 )
 
     def labels(self) -> list[str]:
-        """What each value is called, for people: by the input or the layer, with "#2" for its second call."""
+        """Return a display name of each value: that of the input or layer, with "#2" for its second call."""
         found, names, counts = [each.name for each in self.inputs], self.names, Counter[int]()
         for each in self.calls:
             counts[each.layer] += 1
@@ -189,7 +186,7 @@ class Graph:
         return found
 
     def before_output(self, place: int) -> list[tuple[str, Layer]]:
-        """The names and layers that an output comes of, in the order of their last calls; the last gives it."""
+        """Return names and layers that an output depends on, by last call; the last of them computes the output."""
         needed, value = {self.outputs[place]}, len(self.inputs) + sum(each.gives for each in self.calls)
         found: dict[str, Layer] = {}
         names = self.names
@@ -203,7 +200,7 @@ class Graph:
     # -- symbolic values ---------------------------------------------------------------------------------------------
 
     def symbols(self) -> list[Symbol]:
-        """New symbolic values, one for each value of the graph."""
+        """Return new symbolic values, one per value of the graph."""
         values: list[Symbol] = [Input(each.shape or (), each.name) for each in self.inputs]
         for each in self.calls:
             reads = [values[value] for value in each.reads]
@@ -212,17 +209,17 @@ class Graph:
 
 
 class Written(NamedTuple):
-    """A graph, and the symbolic values of which it was read: one for each of its values."""
+    """A graph, with the symbolic value of each of its values."""
 
     graph: Graph
     symbols: list[Symbol]
 
 
 def graph_of(inputs: Any, outputs: Any) -> Written:
-    """The graph of what leads from inputs to outputs, each a symbolic value, a list or a dictionary of them.
+    """Return the graph from inputs to outputs; each is a symbolic value, or a list or dictionary of them.
 
     Raises:
-        ConfigurationError: they are no symbolic values, or an output depends on an `Input` that is none of the inputs.
+        ConfigurationError: they are not symbolic values, or an output depends on an `Input` not among the inputs.
     """
     input_form, input_keys, sources = form_of(inputs)
     output_form, output_keys, results = form_of(outputs)
@@ -231,13 +228,13 @@ def graph_of(inputs: Any, outputs: Any) -> Written:
         ("outputs", output_form, outputs, results),
     ):
         if not things or not all(isinstance(each, Symbol) for each in things):
-            kind = "" if form == "one" else " that are all symbolic values"
+            kind = "" if form == "one" else " of symbolic values only"
             raise ConfigurationError(
-                f"{what} is {shown(given)}: expected a symbolic value, such as dk.Input((8,)) or what a layer gives "
-                f"that is called on one, a list or a dictionary{kind}"
+                f"{what} is {shown(given)}: expected a symbolic value, such as dk.Input((8,)) or the output of a layer "
+                f"called on one, or a list or dictionary{kind}"
             )
     if len({id(each) for each in sources}) < len(sources):
-        raise ConfigurationError("an input is named twice among the inputs: give each once")
+        raise ConfigurationError("the inputs contain one value twice: give each once")
     nodes = _nodes(sources, results)
     layers: dict[int, tuple[int, Layer]] = {}
     for node in nodes:
@@ -274,7 +271,7 @@ def graph_of(inputs: Any, outputs: Any) -> Written:
 def _check_all_used(
     calls: Sequence[Call], layers: Sequence[Layer], names: Sequence[str], outputs: Sequence[int], first: int
 ) -> None:
-    """Raise `ConfigurationError` for a network that is called and has layers for an output that nobody reads."""
+    """Raise `ConfigurationError` if a nested network has layers that serve only an unused output."""
     read = {*outputs, *(value for each in calls for value in each.reads)}
     for each in calls:
         values, first = range(first, first + each.gives), first + each.gives
@@ -285,8 +282,8 @@ def _check_all_used(
         if unused:
             left = [name for part, name in enumerate(layers[each.layer].names_of_values()) if part not in used]
             raise ConfigurationError(
-                f"nothing reads the output {left[0]!r} of the network {names[each.layer]!r}, for which alone it has "
-                f"the layers {', '.join(unused)}: call a dk.Model with only the outputs that are read"
+                f"the output {left[0]!r} of the network {names[each.layer]!r} is not used, but the layers "
+                f"{', '.join(unused)} serve only it: call a dk.Model with only the outputs that are used"
             )
 
 
@@ -295,7 +292,7 @@ def _key(value: Symbol) -> tuple[int, int]:
 
 
 def _nodes(sources: Sequence[Symbol], results: Sequence[Symbol]) -> list[Node]:
-    """The calls that the results come of, from the sources on, in the order in which they were made."""
+    """Return the calls that the results depend on, back to the sources, in the order in which they were made."""
     given, found, left = {_key(each) for each in sources}, dict[int, Node](), list(results)
     while left:
         value = left.pop()
@@ -303,8 +300,7 @@ def _nodes(sources: Sequence[Symbol], results: Sequence[Symbol]) -> list[Node]:
             continue
         if value.node is None:
             raise ConfigurationError(
-                f"an output depends on {value!r}, which is none of the inputs: name it among them, "
-                "dk.Model([..., it], outputs)"
+                f"an output depends on {value!r}, which is not among the inputs: add it, dk.Model([..., it], outputs)"
             )
         if id(value.node) not in found:
             found[id(value.node)] = value.node
@@ -326,6 +322,6 @@ def _name_of_output(value: Symbol, called: dict[int, str]) -> str:
 
 
 def _free(name: str, taken: Counter[str]) -> str:
-    """The name, with a number behind it where it is taken."""
+    """Return the name, with a number appended if it is taken."""
     taken[name] += 1
     return name if taken[name] == 1 else _free(f"{name}_{taken[name] - 1}", taken)

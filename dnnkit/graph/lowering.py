@@ -1,4 +1,4 @@
-"""From a graph to the stages that backends run, and what each of them reads."""
+"""Lowering of a graph to stages and their inputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,18 +11,18 @@ from dnnkit.initializers import Shape
 from dnnkit.layers.base import Layer, Reads
 
 INPUT = 0
-"""The value that a program is given."""
+"""The value that is a program's input."""
 
 
 class Origin(NamedTuple):
-    """Where a stage comes from: the layer's path, and the layer."""
+    """The path and layer that a stage comes from."""
 
     path: str
     layer: Layer
 
 
 class Owner(NamedTuple):
-    """A layer that stages come from: the shape of a sample that comes to it in its first call, and its parameters."""
+    """A layer with stages: its input shape in its first call, and its parameters."""
 
     layer: Layer
     shape: Shape
@@ -30,10 +30,10 @@ class Owner(NamedTuple):
 
 
 class Stages(NamedTuple):
-    """Stages in the order in which they run, the values that each reads, counted as in a program, and their origins.
+    """Stages in execution order, the values that each reads (numbered as in a program), and their origins.
 
-    What takes a network's inputs apart, and puts its outputs side by side, comes from no layer. `owners` are the layers
-    by their paths, in the order of their first calls.
+    Stages that split a network's inputs or concatenate its outputs have no origin. `owners` maps paths to layers, in
+    the order of their first calls.
     """
 
     stages: tuple[Stage, ...]
@@ -42,7 +42,7 @@ class Stages(NamedTuple):
     owners: Mapping[str, Owner]
 
     def before(self, value: int) -> tuple[tuple[Stage, ...], tuple[tuple[int, ...], ...]]:
-        """Those that a value comes of, and what they read; it is what the last of them gives."""
+        """Return the stages that a value depends on, and what they read; the last of them computes the value."""
         needed, left = set[int](), [value]
         while left:
             each = left.pop()
@@ -61,7 +61,7 @@ class _Made(NamedTuple):
 
 
 class Lowering:
-    """Stages as far as they are there; each gives a value, of which the number says nothing about its place."""
+    """Stages under construction; value numbers are independent of the execution order."""
 
     def __init__(self) -> None:
         self._made: dict[int, _Made] = {}
@@ -74,12 +74,12 @@ class Lowering:
     # -- for layers --------------------------------------------------------------------------------------------------
 
     def next_call(self) -> int:
-        """The number of a call of a layer, which selects its random bits."""
+        """Return the number of a layer call, which selects its random bits."""
         self._calls += 1
         return self._calls - 1
 
     def parameters(self, layer: Layer, path: str, shapes: tuple[Shape, ...], trainable: bool) -> tuple[Parameter, ...]:
-        """Those of a layer that is called on values of these shapes."""
+        """Return the parameters of a layer called on values of these shapes."""
         is_trained, statistics = trainable and layer.trainable, layer.statistics
         found = tuple(
             Parameter(f"{path}/{part}", tuple(size), is_trained and part not in statistics, part in statistics)
@@ -89,13 +89,13 @@ class Lowering:
         return found
 
     def add(self, stage: Stage, reads: Reads, path: str, layer: Layer) -> int:
-        """Add a stage that reads these values; the number of the value that it gives."""
+        """Add a stage that reads these values; return the number of its output value."""
         return self._add(stage, reads, Origin(path, layer), len(self._order))
 
     # -- for graphs --------------------------------------------------------------------------------------------------
 
     def inputs(self, shapes: Sequence[Shape]) -> Reads:
-        """The values of the network's inputs: several are columns of one, which are taken where somebody reads them."""
+        """Return the values of the network's inputs; several are columns of one value, extracted on first use."""
         if len(shapes) == 1:
             return (INPUT,)
         stop = 0
@@ -105,7 +105,7 @@ class Lowering:
         return tuple(self._columns)
 
     def call(self, graph: Graph, shapes: Sequence[Shape], reads: Reads, prefix: str, trainable: bool) -> Reads:
-        """Add the calls of a graph of which the inputs are these values; the values of its outputs."""
+        """Add the calls of a graph applied to these values; return the values of its outputs."""
         values = list(reads)
         for step in graph.steps(shapes):
             given = tuple(values[value] for value in step.call.reads)
@@ -113,12 +113,12 @@ class Lowering:
         return tuple(values[value] for value in graph.outputs)
 
     def activation(self, value: int) -> str:
-        """The activation that the value comes of, which a loss may take over."""
+        """Return the activation that computes the value, which a loss may fuse."""
         made = self._made.get(value)
         return made.stage.activation if made is not None and isinstance(made.stage, Dense | Activate) else "linear"
 
     def before_activation(self, value: int, is_read: bool) -> int:
-        """The value that such an activation is computed from; `is_read`: others read what it gives."""
+        """Return the input of that activation, splitting a dense stage if others read its output (`is_read`)."""
         stage, reads, origin = self._made[value]
         if isinstance(stage, Activate):
             return reads[0]
@@ -132,15 +132,15 @@ class Lowering:
         return before
 
     def readers(self, value: int) -> int:
-        """How many stages read the value."""
+        """Return the number of stages that read the value."""
         return sum(made.reads.count(value) for made in self._made.values())
 
     def join(self, values: Reads, features: int) -> int:
-        """These values side by side."""
+        """Concatenate these values."""
         return self._add(Op("concatenate", features), values, None, len(self._order))
 
     def leading_to(self, value: int) -> Stages:
-        """The stages that the value comes of; it is what the last of them gives."""
+        """Return the stages that the value depends on; the last of them computes it."""
         needed, left = set[int](), [value]
         while left:
             each = left.pop()
@@ -168,7 +168,7 @@ class Lowering:
         return self._values
 
     def there(self, value: int) -> int:
-        """The value itself, or one of several inputs, which is taken from them now."""
+        """Return the value, extracting it now if it is one of several inputs."""
         if value >= 0:
             return value
         if value not in self._taken:

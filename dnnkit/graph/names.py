@@ -1,4 +1,4 @@
-"""What layers are called within a network."""
+"""Names of layers within a network."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from dnnkit.layers.base import Layer
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """Their own names, else `dense`, `dense_1`, ...: unique within the network."""
+    """Return unique names: those given to layers, and `dense`, `dense_1`, ... for the others."""
     given = Counter(layer.name for layer in layers if layer.name is not None)
     for shared, count in given.items():
         if count > 1:
-            raise ConfigurationError(f"{count} layers are called {shared!r}: give each a name of its own, or none")
+            raise ConfigurationError(f"{count} layers are called {shared!r}: give them different names, or none")
     seen: Counter[str] = Counter()
     names: list[str] = []
     for layer in layers:

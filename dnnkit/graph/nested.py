@@ -1,4 +1,4 @@
-"""A network that is called as a layer."""
+"""Networks called as layers."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,12 +17,12 @@ from dnnkit.settings import shown
 @LAYERS.named("NestedModel")
 @dataclass(frozen=True)
 class NestedModel(Layer):
-    """The layers of a network as one layer of another: what calling a network on symbolic values makes.
+    """A network as a layer of another, as created by calling a network on symbolic values.
 
-    Its parameters are theirs, called "name/layer/parameter". Where a network is lowered, they stand in it one by one.
+    Its parameters are those of its layers, called "name/layer/parameter". Lowering inlines its layers.
 
     Arguments:
-        graph: what the network is made of.
+        graph: the graph of the network.
     """
 
     graph: Graph
@@ -41,12 +41,12 @@ class NestedModel(Layer):
         if form == "named":
             if set(keys) != set(names):
                 raise ConfigurationError(
-                    f"the network called here has the inputs {', '.join(names)}: got {', '.join(keys)}"
+                    f"the network called here has the inputs {', '.join(names)}; got {', '.join(keys)}"
                 )
             return tuple(given[name] for name in names)
         if len(values) != len(names):
             raise ConfigurationError(
-                f"the network called here has {len(names)} inputs, {', '.join(names)}: got {len(values)} values"
+                f"the network called here has {len(names)} inputs, {', '.join(names)}; got {len(values)} values"
             )
         return values
 
@@ -54,8 +54,8 @@ class NestedModel(Layer):
         for source, shape in zip(self.graph.inputs, shapes, strict=True):
             if source.shape not in (None, shape):
                 raise ShapeError(
-                    f"the network called here takes samples of the shape {source.shape} as {source.name!r}, but those "
-                    f"that it is given have {shape}"
+                    f"the network called here takes samples of shape {source.shape} as {source.name!r}; got samples of "
+                    f"shape {shape}"
                 )
         return tuple(self.graph.output_shapes(shapes))
 
@@ -91,7 +91,7 @@ class NestedModel(Layer):
         return tuple(found)
 
     def without_unused(self, used: set[int]) -> list[str]:
-        """The names of layers whose values come to none of these outputs."""
+        """Return the names of layers that none of these outputs depends on."""
         graph = self.graph
         needed = {graph.outputs[place] for place in used}
         first = sum(each.gives for each in graph.calls) + len(graph.inputs)
@@ -105,5 +105,5 @@ class NestedModel(Layer):
 
 
 def nested(graph: Graph, name: str | None, trainable: bool = True) -> NestedModel:
-    """A network as a layer."""
+    """Return a network as a layer."""
     return NestedModel(replace(graph, layers=tuple(map(description, graph.layers))), name=name, trainable=trainable)

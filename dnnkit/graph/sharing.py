@@ -1,7 +1,7 @@
-"""Which layers are one, in all networks where they stand: called on symbolic values, a layer has its weights once.
+"""Identity of layers across networks: a layer called on symbolic values has one set of weights everywhere.
 
-A layer that stands in several networks because symbolic values led there is marked, and with it which of the networks
-has its newest weights. `network/kinship.py` brings them to the others.
+A layer used in several networks carries a shared mark, which records the network with its newest weights.
+`network/kinship.py` copies them to the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,12 +14,12 @@ from dnnkit.layers.places import description
 
 
 class Shared:
-    """A layer, in whatever networks it stands.
+    """Identity of a layer across networks.
 
     Attributes:
-        members: what stands for these networks.
-        newest: the one whose weights are the newest; None as long as none has any.
-        version: how often they have changed.
+        members: objects that represent the networks with this layer.
+        newest: the one with the newest weights; None while none has any.
+        version: counts the changes of the weights.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Shared:
 
 
 def shared_of(layer: Layer) -> Shared:
-    """What all networks of a layer have in common; copies that are frozen or not have it, too."""
+    """Return the shared identity of a layer, which its frozen and unfrozen copies also have."""
     layer = description(layer)
     found: Shared | None = layer.__dict__.get("_shared")
     if found is None:
@@ -39,24 +39,24 @@ def shared_of(layer: Layer) -> Shared:
 
 
 def identity(layer: Layer) -> int:
-    """The same number for two layers that are one."""
+    """Return a number that is equal for copies of one layer."""
     return id(shared_of(layer))
 
 
 def leaves(layers: Sequence[Layer], names: Sequence[str]) -> Iterator[tuple[str, Layer]]:
-    """The layers that have parameters of their own, with their paths: "dense", or "encoder/dense" within another."""
+    """Yield the layers that have parameters, with their paths: "dense", or "encoder/dense" if nested."""
     for layer, name in zip(layers, names, strict=True):
         inner = layer.inner_layers()
         yield from ((f"{name}/{path}", each) for path, each in inner) if inner else ((name, layer),)
 
 
 def check_shared_once(layers: Sequence[Layer], names: Sequence[str]) -> None:
-    """Raise `ConfigurationError` for a layer that is called by itself and within a network that is called."""
+    """Raise `ConfigurationError` for a layer that is called both directly and within a nested network."""
     seen: dict[int, str] = {}
     for path, layer in leaves(layers, names):
         before = seen.setdefault(identity(layer), path)
         if before != path:
             raise ConfigurationError(
-                f"the layers {before!r} and {path!r} are one, which would have its weights twice: call it in one "
-                "place, by itself or within a network, or make a layer for each"
+                f"the layers {before!r} and {path!r} are the same layer, whose weights would exist twice: call it "
+                "either directly or within a network, or make a separate layer"
             )

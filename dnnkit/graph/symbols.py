@@ -1,9 +1,9 @@
-"""Symbolic values: what stands for numbers while a network is written, and layers are called on it.
+"""Symbolic values: placeholders that layers are called on while a network is written.
 
     x = dk.Input((8,))
     h = dk.Dense(4, activation="relu")(x)
 
-A value knows its shape and how it comes to be: which layer gave it, from which values. `dk.Model` reads that.
+A value knows its shape and its origin: the layer call that outputs it. `dk.Model` builds the graph from that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,71 +17,71 @@ from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.settings import shown
 
 Form: TypeAlias = Literal["one", "several", "named"]
-"""How values are handed over: one by itself, several in a list, or in a dictionary by their names."""
+"""How values are passed: a single one, several in a list, or in a dictionary by name."""
 
 _NUMBERS = count()
 
 
 class Called(Protocol):
-    """What can be called on symbolic values: a layer."""
+    """Something that can be called on symbolic values: a layer."""
 
     @property
     def name(self) -> str | None:
-        """Its own name."""
+        """Name given by the user."""
 
     @classmethod
     def base_name(cls) -> str:
-        """What it is called in a network, without a name of its own."""
+        """Base of its name in a network, if the user gave none."""
 
     def arranged(self, given: Any) -> tuple[Any, ...]:
-        """What a call is given, one after the other."""
+        """Return the inputs of a call as a tuple."""
 
     def shapes_after(self, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-        """The shapes of samples of all that a call gives."""
+        """Return the sample shapes of all outputs of a call."""
 
     def as_given(self, values: tuple[Any, ...]) -> Any:
-        """What a call gives, in its form."""
+        """Return the outputs of a call in their public form."""
 
     def names_of_values(self) -> tuple[str, ...]:
-        """What the values that a call gives are called."""
+        """Return the names of the outputs of a call."""
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A call of a layer; calls are numbered as they were made, so that what a call reads has smaller numbers."""
+    """A layer call. Calls are numbered in order of creation, so a call's inputs have smaller numbers."""
 
     layer: Any
-    """A `Layer`, which this file does not know."""
+    """A `Layer`, which this module does not import."""
     reads: "tuple[Symbol, ...]"
     gives: int
     number: int
 
 
 class Symbol:
-    """A value of a network that is being written: what a layer gives where it is called on others, or an `Input`.
+    """A value of a network under construction: the output of a layer called on other values, or an `Input`.
 
     Attributes:
-        shape: None for the batch, then that of a sample.
-        node: the call that gives it; None for an `Input`.
-        part: which of the values it is that the call gives.
+        shape: None for the batch, followed by the shape of a sample.
+        node: the call that outputs it; None for an `Input`.
+        part: index among the outputs of the call.
     """
 
     shape: tuple[int | None, ...]
     node: Node | None = None
     part: int = 0
     MERGED_BY: ClassVar[dict[str, Callable[[], Called]]] = {}
-    """The layers of + - *, which add themselves."""
+    """Layers that implement + - *; they register themselves."""
     __array_ufunc__ = None
     __array_priority__ = 1000.0
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """The shape of a sample."""
+        """Shape of a sample."""
         return tuple(size for size in self.shape if size is not None)
 
     @property
     def ndim(self) -> int:
-        """The number of axes, with that of the batch."""
+        """Number of axes, including the batch axis."""
         return len(self.shape)
 
     def __add__(self, other: Any) -> Any:
@@ -96,8 +96,8 @@ class Symbol:
     def _merged(self, sign: str, other: Any) -> Any:
         if not isinstance(other, Symbol):
             raise ConfigurationError(
-                f"a symbolic value {sign} {shown(other)}: expected another symbolic value, for layers alone compute "
-                "with them; dk.Rescaling(scale, offset) has numbers"
+                f"a symbolic value {sign} {shown(other)}: expected another symbolic value, because only layers compute "
+                "with them; to scale or shift by numbers use dk.Rescaling(scale, offset)"
             )
         return call(self.MERGED_BY[sign](), [self, other])
 
@@ -108,35 +108,33 @@ class Symbol:
 
     def _refuse(self, what: str) -> NoReturn:
         raise DataError(
-            f"a symbolic value has no numbers, so {what}: dk.Model(inputs, outputs) makes a network, whose predict "
-            "gives them"
+            f"a symbolic value has no numbers, so {what}: make a network with dk.Model(inputs, outputs), and call its "
+            "predict"
         )
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        self._refuse("it cannot be made an array")
+        self._refuse("it cannot be converted to an array")
 
     def __float__(self) -> NoReturn:
-        self._refuse("it is no number")
+        self._refuse("it cannot be converted to a number")
 
     def __bool__(self) -> NoReturn:
-        self._refuse("it is neither true nor false")
+        self._refuse("it has no truth value")
 
     def __iter__(self) -> Iterator[Any]:
-        self._refuse("it cannot be taken apart")
+        self._refuse("it cannot be iterated")
 
     def __getitem__(self, place: Any) -> NoReturn:
         raise ConfigurationError(
-            f"a symbolic value of shape {self.shape} is taken apart by [{shown(place)}]: layers alone compute with it"
+            f"a symbolic value of shape {self.shape} is indexed by [{shown(place)}]: only layers can compute with it"
         )
 
     def __reduce__(self) -> NoReturn:
-        raise ConfigurationError(
-            "a symbolic value cannot be copied nor pickled, for it is what is being written: copy the network"
-        )
+        raise ConfigurationError("a symbolic value cannot be copied or pickled: copy or pickle the network")
 
 
 class Given(Symbol):
-    """What a call of a layer gives."""
+    """An output of a layer call."""
 
     def __init__(self, sample_shape: tuple[int, ...], node: Node, part: int) -> None:
         self.shape, self.node, self.part = (None, *sample_shape), node, part
@@ -147,7 +145,7 @@ class Given(Symbol):
 
 
 def call(layer: Called, given: Any) -> Any:
-    """What a layer gives of symbolic values: a value, or, of a network that is called, several in its form."""
+    """Call a layer on symbolic values; return its output, or several in the form of the called network."""
     reads = tuple(layer.arranged(given))
     wrong = next((each for each in reads if not isinstance(each, Symbol)), None)
     if wrong is not None or not reads:
@@ -161,7 +159,7 @@ def call(layer: Called, given: Any) -> Any:
 
 
 def form_of(given: Any) -> tuple[Form, tuple[str, ...], tuple[Any, ...]]:
-    """How things are handed over, the names that they have in a dictionary, and the things in their order."""
+    """Return the form in which values are passed, their dictionary keys if any, and the values in order."""
     if isinstance(given, Mapping):
         return "named", tuple(map(str, given)), tuple(given.values())
     if isinstance(given, list | tuple):
@@ -170,14 +168,14 @@ def form_of(given: Any) -> tuple[Form, tuple[str, ...], tuple[Any, ...]]:
 
 
 def as_form(form: Form, names: tuple[str, ...], things: tuple[Any, ...]) -> Any:
-    """The things as they were handed over."""
+    """Return the values in that form."""
     if form == "named":
         return dict(zip(names, things, strict=True))
     return list(things) if form == "several" else things[0]
 
 
 def is_symbolic(given: Any) -> bool:
-    """Whether there is a symbolic value in what is given to a network or a layer."""
+    """Whether the argument is or contains a symbolic value."""
     if isinstance(given, Symbol):
         return True
     if type(given) is np.ndarray or not isinstance(given, list | tuple | Mapping):

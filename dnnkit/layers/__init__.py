@@ -1,6 +1,6 @@
-"""Layers: what a network is made of. A layer is a frozen description; its parameters live in the network.
+"""Layers: frozen descriptions of what a network computes. Their parameters belong to the network.
 
-A file here says in its `__all__` which of its classes are for users: these are `dk.layers.<Name>` and `dk.<Name>`.
+A module here lists its public classes in `__all__`: these are `dk.layers.<Name>` and `dk.<Name>`.
 """
 
 from dnnkit.layers import activation, base, categorical, core, elementwise, merging, normalization, numerical
@@ -10,7 +10,7 @@ from dnnkit.layers.categorical import *  # noqa: F403
 from dnnkit.layers.core import *  # noqa: F403
 from dnnkit.layers.elementwise import *  # noqa: F403
 from dnnkit.layers.merging import *  # noqa: F403
-from dnnkit.layers.merging import add, average, concatenate, multiply, subtract  # noqa: F401 # of `dk.layers` alone
+from dnnkit.layers.merging import add, average, concatenate, multiply, subtract  # noqa: F401 # only in `dk.layers`
 from dnnkit.layers.normalization import *  # noqa: F403
 from dnnkit.layers.numerical import *  # noqa: F403
 from dnnkit.namespaces import open_namespace

@@ -1,4 +1,4 @@
-"""Activations as layers of their own."""
+"""Activations as separate layers."""
 
 from dataclasses import field
 from typing import ClassVar
@@ -18,7 +18,11 @@ __all__ = ["ELU", "Activation", "LeakyReLU", "ReLU", "Softmax"]
 @LAYERS.named("Activation")
 @dataclass(frozen=True)
 class Activation(Layer):
-    """An activation as a layer of its own."""
+    """Activation as a separate layer.
+
+    Arguments:
+        activation: a name, such as "relu", or a formula.
+    """
 
     activation: str | Formula
 
@@ -28,7 +32,7 @@ class Activation(Layer):
 
     @property
     def stands_for(self) -> str | Formula:
-        """The activation, where a layer is given for one: `Dense(8, activation=ReLU())`."""
+        """The activation that this layer means where one is expected: `Dense(8, activation=ReLU())`."""
         return self.activation
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Stage:  # noqa: D102
@@ -54,7 +58,12 @@ class Softmax(Activation):
 @LAYERS.named("ELU")
 @dataclass(frozen=True)
 class ELU(Activation):
-    """x where x > 0, else alpha (exp(x) - 1). Other alphas than 1 are a formula, which needs SymPy."""
+    """x where x > 0, otherwise alpha (exp(x) - 1).
+
+    Arguments:
+        alpha: scale of the negative part, at least 0; default 1. Other values are compiled from a formula, which needs
+            SymPy.
+    """
 
     activation: str | Formula = field(default="elu", init=False)
     alpha: float = 1.0
@@ -72,9 +81,11 @@ class ELU(Activation):
 @LAYERS.named("LeakyReLU")
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
-    """x where x > 0, else negative_slope x. Other slopes than 0.01 are a formula, which needs SymPy.
+    """x where x > 0, otherwise negative_slope · x.
 
-    The activation called "leaky_relu" has 0.01, as PyTorch's; this layer has Keras' 0.3.
+    Arguments:
+        negative_slope: at least 0; default 0.3 as in Keras, while the activation named "leaky_relu" has 0.01 as in
+            PyTorch. Values other than 0.01 are compiled from a formula, which needs SymPy.
     """
 
     activation: str | Formula = field(default="leaky_relu", init=False)

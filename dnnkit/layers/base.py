@@ -1,4 +1,4 @@
-"""What every layer is: a frozen description of what is done to a batch; its parameters live in the network."""
+"""Base of all layers: a frozen description of an operation on a batch. Its parameters belong to the network."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,26 +23,26 @@ from dnnkit.settings import FLAG, UNLESS_DEFAULT, Expected, Settings, or_none, p
 __all__ = ["Layer"]
 
 Reads: TypeAlias = tuple[int, ...]
-"""Values of a program, by their numbers."""
+"""Numbers of values of a program."""
 
 
 class Into(Protocol):
-    """A program as far as it is there, to which a layer adds the stages of a call."""
+    """A program under construction, to which layers add their stages."""
 
     def next_call(self) -> int:
-        """The number of the call, which selects its random bits."""
+        """Return the number of the call, which selects its random bits."""
 
     def parameters(
         self, layer: "Layer", path: str, shapes: tuple[Shape, ...], trainable: bool
     ) -> tuple[Parameter, ...]:
-        """The layer's parameters, called on values of these shapes."""
+        """Return the layer's parameters, for inputs of these shapes."""
 
     def add(self, stage: Stage, reads: Reads, path: str, layer: "Layer") -> int:
-        """Add a stage that reads these values; the number of the value that it gives."""
+        """Add a stage that reads these values; return the number of its output value."""
 
 
 def _several_sizes(value: Any) -> Shape:
-    """A shape of a sample, given as one size or several; a leading None stands for the batch and is dropped."""
+    """Parse the shape of a sample, given as one size or several; a leading None stands for the batch and is dropped."""
     sizes = tuple(value) if isinstance(value, list | tuple | np.ndarray) else (value,)
     if len(sizes) > 1 and sizes[0] is None:
         sizes = sizes[1:]
@@ -52,7 +52,7 @@ def _several_sizes(value: Any) -> Shape:
 
 
 Lowered: TypeAlias = Stage | tuple[Stage, ...] | None
-"""What is run of a layer: a stage, several one after the other, or nothing."""
+"""The stages of a layer: one, several in order, or none."""
 
 SAMPLE = Expected("the shape of a sample, such as (784,)", _several_sizes)
 NAME = Expected(
@@ -63,24 +63,23 @@ NAME = Expected(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Layer(Settings):
-    """Base of all layers, and of your own.
+    """Base class of all layers, also of custom ones.
 
-    Your own layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.stages.CustomFunction`),
+    A custom layer is a frozen dataclass with `forward` and `backward` (see `dnnkit.backends.stages.CustomFunction`)
     and, where they differ from the defaults, `output_shape` and `parameters`. Backends call it with whole batches.
 
-    A layer is a description: it may stand in several networks, at several places. One that a network gives,
-    `net.layers[0]` or `net.get_layer("hidden")`, is a copy that knows its network, and so has `weights`, `get_weights`,
-    `set_weights`, `count_params`, and its parameters by name: `net.layers[0].kernel`.
+    A layer is a description without weights and may be used in several networks and places. The layers that a network
+    returns, `net.layers[0]` or `net.get_layer("hidden")`, are copies that refer to the network and so have `weights`,
+    `get_weights`, `set_weights`, `count_params`, and parameters by name: `net.layers[0].kernel`.
 
-    Every layer takes, by name:
+    Every layer takes these keyword arguments:
 
     Arguments:
-        name: what it and its parameters are called in a network, `hidden/kernel`; None for `dense`, `dense_1`, ...
-        input_shape: the shape of a sample that comes to it, so that the network need not see data to know its
-            parameters; for the first layer.
-        input_dim: the same, where a sample is so many numbers.
-        trainable: False freezes its parameters: they stay as they are while the others are trained. Of a network that
-            is `net.freeze`, `net.unfreeze`, or an assignment to `net.layers[0].trainable`.
+        name: name of the layer and prefix of its parameters, `hidden/kernel`; default `dense`, `dense_1`, ...
+        input_shape: shape of an input sample; in a first layer, it lets the network build itself before it sees data.
+        input_dim: instead of `input_shape`, the number of features of a sample.
+        trainable: False freezes the parameters: training leaves them unchanged. To change it in a network, use
+            `net.freeze`, `net.unfreeze`, or assign `net.layers[0].trainable`.
     """
 
     name: str | None = field(default=None, kw_only=True, repr=False, compare=False, metadata=UNLESS_DEFAULT)
@@ -90,7 +89,7 @@ class Layer(Settings):
     trainable: bool = field(default=True, kw_only=True, repr=False, metadata=UNLESS_DEFAULT)
 
     statistics: ClassVar[tuple[str, ...]] = ()
-    """Which of its parameters are not trained but found in the data, such as moving means."""
+    """Names of parameters that are computed from data rather than trained, such as moving means."""
 
     expects: ClassVar = {
         "trainable": FLAG,
@@ -99,7 +98,7 @@ class Layer(Settings):
         "input_dim": or_none(whole(1)),
     }
 
-    def __new__(cls, *given: Any, **named: Any) -> Self:  # noqa: D102 - nobody calls it by name
+    def __new__(cls, *given: Any, **named: Any) -> Self:  # noqa: D102 - not called by name
         for kind in cls.__mro__:
             if issubclass(kind, Layer):
                 let_assignments_say_more(kind)
@@ -129,34 +128,35 @@ class Layer(Settings):
 
     @property
     def sample_shape(self) -> Shape | None:
-        """The shape of a sample that comes to it, by `input_shape` or `input_dim`; None if neither is given."""
+        """Shape of an input sample from `input_shape` or `input_dim`; None if neither is given."""
         if self.input_dim is None:
             return self.input_shape
         if self.input_shape not in (None, (self.input_dim,)):
             raise ConfigurationError(
-                f"{self} says input_shape={self.input_shape} and input_dim={self.input_dim}: give one of them"
+                f"{self} has input_shape={self.input_shape} and input_dim={self.input_dim}: give one of them"
             )
         return (self.input_dim,)
 
     # -- in a graph --------------------------------------------------------------------------------------------------
 
     def __call__(self, given: Any, *others: Any, training: None = None) -> Any:
-        """Call the layer on a symbolic value, `dk.Input` or what another layer gave: the value that it gives.
+        """Apply the layer to a symbolic value and return the symbolic output.
 
-        Called again, it is the same layer with the same weights.
+        Further calls share the layer's weights.
 
         Arguments:
-            given: a symbolic value; a list of them for layers that take several.
-            training: leave it out: what differs while a network is trained, it knows itself.
+            given: a symbolic value, such as `dk.Input` or the output of another layer; a list of them for layers with
+                several inputs.
+            training: must be omitted: the network knows by itself whether it is training.
 
         Raises:
-            ConfigurationError: they are no symbolic values, or there are too many or too few.
-            ShapeError: the layer takes no values of such shapes.
+            ConfigurationError: the arguments are not symbolic values, or are too many or too few.
+            ShapeError: the layer does not accept values of these shapes.
         """
         if others or training is not None:
             raise ConfigurationError(
-                f"{self!r} is called with more than the values that it takes: several are a list, and what differs "
-                "while a network is trained, such as dropout, it knows itself"
+                f"{self!r} is called with extra arguments: pass several values as a list; whether the network is "
+                "training, which dropout depends on, need not be given"
             )
         place = self.__dict__.get("_place")
         if place is None:
@@ -165,40 +165,40 @@ class Layer(Settings):
         return call(place.description, given)
 
     def arranged(self, given: Any) -> tuple[Any, ...]:
-        """What a call is given, one after the other; here one value."""
+        """Return the inputs of a call as a tuple; here a single value."""
         if isinstance(given, list | tuple):
             if len(given) != 1:
                 raise ConfigurationError(
-                    f"{self!r} takes one value, but is called on {len(given)}: dk.Concatenate()([...]) makes them one"
+                    f"{self!r} takes one value, but is called on {len(given)}: combine them by dk.Concatenate()([...])"
                 )
             return tuple(given)
         return (given,)
 
     def shapes_after(self, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        """The shapes of samples of all that a call gives, from those of what it is given; here of one."""
+        """Return sample shapes of all outputs of a call from those of its inputs; here of a single one."""
         return (self.output_shape(shapes[0]),)
 
     def as_given(self, values: tuple[Any, ...]) -> Any:
-        """What a call gives, in the form in which it gives them; here one value."""
+        """Return the outputs of a call in their public form; here a single value."""
         return values[0]
 
     def names_of_values(self) -> tuple[str, ...]:
-        """What the values that a call gives are called; here one without a name."""
+        """Return the names of the outputs of a call; here of a single unnamed one."""
         return ("",)
 
     def parameters_of(self, shapes: tuple[Shape, ...]) -> dict[str, tuple[Shape, str | Initializer]]:
-        """`parameters`, from the shapes of all that a call is given."""
+        """Return `parameters` for inputs of these shapes."""
         return self.parameters(shapes[0])
 
     def lower_call(self, into: Into, path: str, shapes: tuple[Shape, ...], reads: Reads, trainable: bool) -> Reads:
-        """Add the stages of a call to a program; the numbers of the values that it gives.
+        """Add the stages of a call to a program; return the numbers of the output values.
 
         Arguments:
-            into: the program as far as it is there.
+            into: the program under construction.
             path: the layer's name in the network.
-            shapes: of samples of what it is given.
-            reads: the numbers of these values.
-            trainable: whether it is trained; else the network that it stands in is frozen.
+            shapes: sample shapes of the inputs.
+            reads: numbers of the input values.
+            trainable: False if an enclosing network is frozen.
         """
         index, parameters = into.next_call(), into.parameters(self, path, shapes, trainable)
         lowered = self.lower(index, shapes[0], parameters)
@@ -207,29 +207,41 @@ class Layer(Settings):
         return reads
 
     def without_unused(self, used: set[int]) -> list[str]:
-        """The names of inner layers that serve only values that a call gives, but nobody reads."""
+        """Return the names of inner layers that contribute only to unused outputs."""
         return []
 
     def count_calls(self) -> int:
-        """How many layers a call of it calls; here itself."""
+        """Return the number of layer calls that a call of this layer makes; here 1."""
         return 1
 
     def inner_layers(self) -> "tuple[tuple[str, Layer], ...]":
-        """The layers that it is made of, by their paths in it; here it is one itself."""
+        """Return the layers that this one consists of, with their paths in it; here none."""
         return ()
 
-    # -- where it stands in a network --------------------------------------------------------------------------------
+    # -- within a network --------------------------------------------------------------------------------------------
 
     def get_weights(self) -> list[NDArray[Any]]:
-        """Its parameters in their order, such as kernel and bias, as copies."""
+        """Return copies of the layer's parameters in order, such as kernel and bias.
+
+        Raises:
+            NotReady: the layer was not obtained from a network.
+        """
         return bound(self).get_weights()
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Replace its parameters, all or none, by arrays in the order of `get_weights`."""
+        """Set the layer's parameters.
+
+        Arguments:
+            weights: arrays in the order of `get_weights`; nothing changes if any of them does not fit.
+
+        Raises:
+            ConfigurationError, ShapeError, DataError: the arrays do not fit.
+            NotReady: the layer was not obtained from a network.
+        """
         bound(self).set_weights(weights)
 
     def count_params(self) -> int:
-        """How many numbers its parameters are."""
+        """Return the number of elements of the layer's parameters."""
         return bound(self).count_params()
 
     def __getattr__(self, name: str) -> Any:
@@ -247,48 +259,78 @@ class Layer(Settings):
         own = {each: value for each, value in own.items() if each not in ("_place", "_shared")} | name
         return (own, *slots) if slots else own
 
-    # -- what your own layer says ------------------------------------------------------------------------------------
+    # -- overridden by custom layers ---------------------------------------------------------------------------------
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of one sample after the layer; here unchanged."""
+        """Return the shape of a sample after the layer; here unchanged.
+
+        Arguments:
+            input_shape: shape of a sample before it.
+
+        Raises:
+            ShapeError: the layer does not accept such samples.
+        """
         return input_shape
 
     def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:
-        """Name within the layer -> shape and initializer, in canonical order; here none."""
+        """Return {name within the layer: (shape, initializer)} in canonical order; here empty.
+
+        Arguments:
+            input_shape: shape of a sample before the layer.
+        """
         return {}
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Lowered:
-        """The stage that backends run, or several one after the other; `index` is the layer's place in the network."""
+        """Return the stage that backends run, or several in order; `index` is the layer's position in the network."""
         return Custom(self, parameters, input_shape, self.output_shape(input_shape))
 
     def adapted(self, known: Mapping[str, NDArray[Any]], samples: Callable[[], Any]) -> Mapping[str, Any]:
-        """What becomes of its statistics before a fit, by name; here nothing.
+        """Return new values of the layer's statistics before a fit, by name; here none.
 
         Arguments:
-            known: their values now.
-            samples: gives the samples that come to it, (N, ...).
+            known: their current values.
+            samples: returns the layer's input samples (N, ...).
         """
         return {}
 
     def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
-        """From x (B, ...): y (B, ...), and what `backward` wants to see again."""
+        """Compute the output of a batch; overridden by custom layers.
+
+        Arguments:
+            xp: the backend's array namespace.
+            x: (B, *input_shape).
+            parameters: arrays in the order of `parameters()`.
+
+        Returns:
+            y (B, *output_shape), and any object that `backward` needs.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:
-        """From dy: (dx, gradient of the first parameter, ...)."""
+        """Compute the gradients of a batch; overridden by custom layers.
+
+        Arguments:
+            xp: the backend's array namespace.
+            dy: gradient of the loss with respect to y.
+            saved: the second result of `forward`.
+            parameters: arrays in the order of `parameters()`.
+
+        Returns:
+            (dx, gradient of the first parameter, ...).
+        """
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     @classmethod
     def base_name(cls) -> str:
-        """`dense` for Dense: the first layer's name; the next are `dense_1`, `dense_2`, ..."""
+        """Return the name of the first layer of this class, such as `dense`; the next are `dense_1`, `dense_2`, ..."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
 
 def with_trainable(layer: Layer, trainable: bool) -> Layer:
-    """The same layer, trained or frozen."""
+    """Return the same layer, trainable or frozen."""
     twin = copy(layer)
     object.__setattr__(twin, "trainable", trainable)
-    if "_shared" in layer.__dict__:  # it is the same layer wherever it stands
+    if "_shared" in layer.__dict__:  # keep the identity of a layer shared between networks
         object.__setattr__(twin, "_shared", layer.__dict__["_shared"])
     return twin
 
@@ -298,4 +340,4 @@ def _is_layer(thing: object) -> bool:
 
 
 LAYERS: Registry[type[Layer]] = Registry("layer", "a subclass of Layer", _is_layer)
-"""By the class names that saves hold."""
+"""Layer classes by name, as saves refer to them."""

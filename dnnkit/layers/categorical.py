@@ -1,4 +1,4 @@
-"""Layers that take columns of class numbers."""
+"""Layers for columns of integer classes."""
 
 from dataclasses import field
 from typing import Any, ClassVar
@@ -17,23 +17,22 @@ __all__ = ["CategoryEncoding", "Embedding", "OneHot"]
 @LAYERS.named("Embedding")
 @dataclass(frozen=True)
 class Embedding(KindLayer):
-    """For each class number a trained row of `output_dim` numbers.
+    """Trainable lookup table: replaces each integer class by a row of `output_dim` numbers.
 
-    Samples are class numbers from 0 to input_dim - 1, in any dtype: of the shape (columns,), they become (columns,
-    output_dim); so for a `Dense` layer after it, put `Flatten()` between. Columns of other classes want an embedding of
-    their own.
+    Samples of integer classes from 0 to input_dim - 1, in any dtype, of shape (columns,), become (columns, output_dim);
+    put `Flatten()` before a following `Dense`. Columns with different classes need separate embeddings.
 
     Arguments:
-        input_dim: how many classes there are.
-        output_dim: numbers for each.
-        embeddings_initializer: their first values.
-        embeddings_regularizer: a penalty on them; see `dk.regularizers`.
+        input_dim: number of classes.
+        output_dim: size of a row.
+        embeddings_initializer: initializer of the table, default "uniform".
+        embeddings_regularizer: penalty on the table; see `dk.regularizers`.
 
     Raises:
-        DataError: where data have other numbers.
+        DataError: the data has other numbers.
     """
 
-    input_dim: int = field()  # not the number of features, as of other layers
+    input_dim: int = field()  # the number of classes, unlike in other layers
     output_dim: int = field()
     embeddings_initializer: str | Initializer = "uniform"
     embeddings_regularizer: str | Regularizer | None = field(default=None, kw_only=True, metadata=UNLESS_DEFAULT)
@@ -67,21 +66,22 @@ def _sizes(value: Any) -> int | tuple[int, ...]:
     return size
 
 
-SIZES = Expected("a number of classes, or a list of one for each column", _sizes)
+SIZES = Expected("a number of classes, or a list with one per column", _sizes)
 
 
 @LAYERS.named("OneHot")
 @dataclass(frozen=True)
 class OneHot(KindLayer):
-    """For each column of class numbers as many columns as it has classes: 1 in that of the row's class, else 0.
+    """One-hot encoding of columns of integer classes: each column becomes as many columns as it has classes.
 
-    A `Dense` layer after it skips columns that are 0 in the whole batch.
+    The column of a row's class is 1, the others are 0. A following `Dense` layer skips columns that are 0 in the whole
+    batch.
 
     Arguments:
-        sizes: how many classes a column has, from 0 on: one number for all columns, or one for each.
+        sizes: number of classes of a column, counted from 0: one number for all columns, or one per column.
 
     Raises:
-        DataError: where data have other numbers.
+        DataError: the data has other numbers.
     """
 
     sizes: int | tuple[int, ...]
@@ -91,7 +91,7 @@ class OneHot(KindLayer):
 
     def _of_columns(self, input_shape: Shape) -> tuple[int, ...]:
         if len(input_shape) != 1 or (isinstance(self.sizes, tuple) and len(self.sizes) != input_shape[0]):
-            raise ShapeError(f"{self} got samples of the shape {input_shape}: expected a column for each size")
+            raise ShapeError(f"{self} got samples of shape {input_shape}: expected one column per size")
         return self.sizes if isinstance(self.sizes, tuple) else (self.sizes,) * input_shape[0]
 
     def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
@@ -110,15 +110,15 @@ def _mode(value: Any) -> str:
 @LAYERS.named("CategoryEncoding")
 @dataclass(frozen=True)
 class CategoryEncoding(KindLayer):
-    """Of columns of class numbers, which share their classes, one row of as many numbers as there are classes.
+    """Encode columns of integer classes that share their set of classes as one row with a number per class.
 
     Arguments:
-        num_tokens: how many classes there are, from 0 on.
-        output_mode: "multi_hot", 1 for each class that a row has in any column; "count", in how many; "one_hot", for
-            a single column, where both are the same.
+        num_tokens: number of classes, counted from 0.
+        output_mode: "multi_hot" (default): 1 for each class that occurs in any column of a row; "count": in how many
+            columns it occurs; "one_hot": for a single column, where both are the same.
 
     Raises:
-        DataError: where data have other numbers.
+        DataError: the data has other numbers.
     """
 
     num_tokens: int
@@ -131,8 +131,8 @@ class CategoryEncoding(KindLayer):
         if len(input_shape) != 1 or (self.output_mode == "one_hot" and input_shape != (1,)):
             columns = "one column" if self.output_mode == "one_hot" else "columns"
             raise ShapeError(
-                f"{self} got samples of the shape {input_shape}: expected {columns} of class numbers; OneHot("
-                f"{self.num_tokens}) gives columns for each"
+                f"{self} got samples of shape {input_shape}: expected {columns} of class numbers; to encode each "
+                f"column separately use OneHot({self.num_tokens})"
             )
         return (self.num_tokens,)
 

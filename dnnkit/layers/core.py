@@ -1,4 +1,4 @@
-"""The layers that most networks are made of: dense ones, what shapes and scales samples, dropout."""
+"""The basic layers: dense, reshaping, rescaling and dropout."""
 
 from dataclasses import field
 from math import prod, sqrt
@@ -25,14 +25,15 @@ __all__ = ["Dense", "Dropout", "Flatten", "Input", "Rescaling", "Reshape"]
 
 @dataclass(frozen=True, eq=False)
 class Input(Settings, Symbol):
-    """What a network is given: a symbolic value, on which layers are called, for `dk.Model(inputs, outputs)`.
+    """Input of a network: a symbolic value to call layers on, for `dk.Model(inputs, outputs)`.
 
-    As the first of the layers of a `Sequential` it says the shape of a sample, so that the network knows its parameters
-    before it sees data. It is no layer, and not among `net.layers`.
+    As the first element of a `Sequential`, it declares the shape of a sample, so that the network can build itself
+    before it sees data. It is not a layer and not in `net.layers`.
 
     Arguments:
-        shape: of a sample, without the batch, such as (784,). Read, it has None for the batch before it, as in Keras.
-        name: by which data are given to a model of several inputs, in a dictionary; None for "input", "input_1", ...
+        shape: shape of a sample without the batch axis, such as (784,). The attribute has a leading None for the batch,
+            as in Keras.
+        name: key of this input when data is given as a dictionary; default "input", "input_1", ...
     """
 
     shape: tuple[int | None, ...]
@@ -48,7 +49,12 @@ class Input(Settings, Symbol):
 @LAYERS.named("Rescaling")
 @dataclass(frozen=True)
 class Rescaling(Layer):
-    """x · scale + offset, in the network's dtype. As the first layer it costs nothing beyond reading the data."""
+    """x · scale + offset, in the network's dtype. As the first layer, it is fused with reading the data.
+
+    Arguments:
+        scale: factor, such as 1 / 255 for images.
+        offset: number added after scaling; default 0.
+    """
 
     scale: float
     offset: float = 0.0
@@ -62,13 +68,13 @@ class Rescaling(Layer):
 @LAYERS.named("Flatten")
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """One axis from all axes of a sample, in row-major order."""
+    """Flatten all axes of a sample into one, in row-major order."""
 
     def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
         return (prod(input_shape),)
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> None:  # noqa: D102
-        return None  # samples are flat rows already when stages see them
+        return None  # stages see samples as flat rows already
 
 
 def _target_shape(value: Any) -> Shape:
@@ -82,24 +88,24 @@ def _target_shape(value: Any) -> Shape:
 @LAYERS.named("Reshape")
 @dataclass(frozen=True)
 class Reshape(Layer):
-    """The numbers of a sample in another shape, in row-major order.
+    """Change the shape of a sample, keeping its elements in row-major order.
 
     Arguments:
-        target_shape: of a sample after it; one size may be -1, for what is left.
+        target_shape: new shape of a sample; one size may be -1, to be inferred.
     """
 
     target_shape: Shape
 
-    expects: ClassVar = {"target_shape": Expected("sizes such as (7, 7), of which one may be -1", _target_shape)}
+    expects: ClassVar = {"target_shape": Expected("sizes such as (7, 7), at most one of them -1", _target_shape)}
 
     def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
         count, known = prod(input_shape), prod(size for size in self.target_shape if size != -1)
         if count % known if -1 in self.target_shape else count != known:
-            raise ShapeError(f"{self} got samples of the shape {input_shape}, which are {count} numbers")
+            raise ShapeError(f"{self} got samples of shape {input_shape}, which have {count} elements")
         return tuple(count // known if size == -1 else size for size in self.target_shape)
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> None:  # noqa: D102
-        return None  # as of Flatten
+        return None  # as for Flatten
 
 
 def _parametrization(value: Any) -> str | None:
@@ -111,19 +117,24 @@ def _parametrization(value: Any) -> str | None:
 @LAYERS.named("Dense")
 @dataclass(frozen=True)
 class Dense(Layer):
-    """activation(x · kernel + bias): x (B, I), kernel (I, units), bias (units,).
+    """Fully connected layer: activation(x · kernel + bias), with x (B, I), kernel (I, units), bias (units,).
 
-    The name of an activation that is defined by a formula is replaced by that formula: it is part of the layer.
+    The name of an activation that was defined by a formula is replaced by the formula, which becomes part of the layer.
 
     Arguments:
-        units: features that it gives.
-        activation: a name, a formula or an activation layer; None for none.
-        use_bias: whether there is a bias.
-        kernel_initializer, bias_initializer: the first values.
-        kernel_regularizer, bias_regularizer: a penalty that is part of the loss; see `dk.regularizers`.
-        kernel_constraint, bias_constraint: what holds after each update; see `dk.constraints`.
-        parametrization: "ntk" for activation(x · kernel / √I + bias): kernels then begin as N(0, 1), whatever their
-            size, if nothing else is said, and learn at a rate that does not depend on it (Jacot et al., NeurIPS 2018).
+        units: number of output features.
+        activation: a name, a formula or an activation layer; default none.
+        use_bias: whether to add a bias; default True.
+        kernel_initializer, bias_initializer: default "glorot_uniform" and "zeros"; see `dk.initializers`.
+        kernel_regularizer, bias_regularizer: penalty added to the loss; see `dk.regularizers`.
+        kernel_constraint, bias_constraint: applied after each update; see `dk.constraints`.
+        parametrization: "ntk" computes activation(x · kernel / √I + bias), with kernels initialised from N(0, 1) by
+            default, which makes suitable learning rates independent of the width (Jacot et al., NeurIPS 2018).
+        name, input_shape, input_dim, trainable: as for every `Layer`.
+
+    Raises:
+        ConfigurationError, UnknownName: an argument is not accepted.
+        ShapeError: samples have more than one axis.
     """
 
     units: int
@@ -158,7 +169,7 @@ class Dense(Layer):
         if len(input_shape) != 1:
             raise ShapeError(
                 f"Dense({self.units}) takes samples with one axis, but these have shape {input_shape}: "
-                "put Flatten() before it"
+                "put Flatten() before this layer"
             )
         return (self.units,)
 
@@ -175,17 +186,21 @@ class Dense(Layer):
         stage = DenseStage(kernel, bias, key_of(self.activation or "linear"))
         if self.parametrization is None:
             return stage
-        return RescaleStage(1 / sqrt(input_shape[0]), 0.0), stage  # of the inputs, which are fewer than the kernel
+        return RescaleStage(1 / sqrt(input_shape[0]), 0.0), stage  # scale the input, which is smaller than the kernel
 
 
 @LAYERS.named("Dropout")
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """While training, zero a random share `rate` of the elements and scale up the others; else nothing.
+    """Dropout: in training, zero a random fraction of the elements and scale the others by 1 / (1 - rate).
+
+    Predictions are not affected. Masks depend only on the network's seed and the step.
 
     Arguments:
-        rate: at least 0 and below 1; or a schedule of such, `dk.Dropout(dk.schedules.CosineDecay(0.3, 10_000))`, which
-            counts the batches that the network has trained on.
+        rate: fraction to zero, in [0, 1); or a schedule, `dk.Dropout(dk.schedules.CosineDecay(0.3, 10_000))`, evaluated
+            at the number of batches that the network has been trained on.
+
+    Source: Srivastava et al., JMLR 15 (2014).
     """
 
     rate: float | Schedule
@@ -198,10 +213,10 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class Share:
-    """What a schedule gives for a step, if a dropout can zero that share."""
+    """The rate that a schedule gives for a step, checked to be in range."""
 
     schedule: Schedule
 
     def __call__(self, step: int) -> float:
-        """The share of the batch after so many others."""
+        """Return the rate of a batch, given the number of batches before it."""
         return checked(self.schedule, SHARE, step)

@@ -1,4 +1,4 @@
-"""Layers that treat each number by itself: by trained numbers of its feature, or at random."""
+"""Elementwise layers: trainable scales and slopes, noise."""
 
 from dataclasses import field
 from typing import Any, ClassVar
@@ -17,10 +17,10 @@ __all__ = ["GaussianNoise", "PReLU", "Scale"]
 @LAYERS.named("Scale")
 @dataclass(frozen=True)
 class Scale(KindLayer):
-    """Each feature times a trained number of its own.
+    """Multiply each feature by a trainable factor.
 
     Arguments:
-        initializer: the first factors.
+        initializer: initializer of the factors, default "ones".
 
     Source: the scaling layer of RealMLP, D. Holzmüller, L. Grinsztajn, I. Steinwart, NeurIPS 2024.
     """
@@ -40,12 +40,12 @@ class Scale(KindLayer):
 @LAYERS.named("PReLU")
 @dataclass(frozen=True)
 class PReLU(KindLayer):
-    """x where x > 0, else alpha x, alpha trained for each feature.
+    """x where x > 0, otherwise alpha · x, with a trainable alpha per feature.
 
     Arguments:
-        alpha_initializer: the first slopes.
-        alpha_regularizer: a penalty on them; see `dk.regularizers`.
-        alpha_constraint: what they are held to; see `dk.constraints`.
+        alpha_initializer: initializer of the slopes, default "zeros".
+        alpha_regularizer: penalty on the slopes; see `dk.regularizers`.
+        alpha_constraint: applied after each update; see `dk.constraints`.
 
     Source: K. He et al., ICCV 2015.
     """
@@ -69,10 +69,10 @@ class PReLU(KindLayer):
 @LAYERS.named("GaussianNoise")
 @dataclass(frozen=True)
 class GaussianNoise(KindLayer):
-    """While training, add normal noise of mean 0 to each number; else nothing. The network's seed decides it.
+    """In training, add normally distributed noise of mean 0, drawn from the network's seed; identity in predictions.
 
     Arguments:
-        stddev: of the noise.
+        stddev: standard deviation of the noise, at least 0.
     """
 
     stddev: float

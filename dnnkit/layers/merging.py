@@ -1,4 +1,4 @@
-"""Layers that make one value of several: side by side, or element by element."""
+"""Layers that combine several values, by concatenation or element by element."""
 
 from math import prod
 from typing import Any, ClassVar
@@ -14,12 +14,12 @@ from dnnkit.settings import whole
 __all__ = ["Add", "Average", "Concatenate", "Multiply", "Subtract"]
 
 FUNCTIONS = ("add", "average", "concatenate", "multiply", "subtract")
-"""For users, too, in `dk.layers`."""
+"""Functions that are also in `dk.layers`."""
 
 
 @dataclass(frozen=True)
 class Merge(Layer):
-    """Base of layers that are called on a list of values and give one, by a stage of their `kind`."""
+    """Base of layers that are called on a list of values and return one, computed by a stage of their `kind`."""
 
     kind: ClassVar[str]
     least: ClassVar[int] = 2
@@ -40,8 +40,8 @@ class Merge(Layer):
             self.output_shape(shapes[0])
         if len(set(shapes)) > 1:
             raise ShapeError(
-                f"{self!r} is called on values whose samples have the shapes {_listed(shapes)}: expected all alike. "
-                "Dense(units) brings them to one shape, Concatenate() puts them side by side"
+                f"{self!r} is called on values whose samples have the shapes {_listed(shapes)}: expected equal shapes. "
+                "Dense(units) brings them to one shape, Concatenate() concatenates them"
             )
         return (shapes[0],)
 
@@ -50,7 +50,7 @@ class Merge(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         raise ConfigurationError(
-            f"{self!r} takes several values, and in a Sequential there is one: write the network by dk.Input and "
+            f"{self!r} takes several values, but in a Sequential there is one: write the network with dk.Input and "
             "dk.Model(inputs, outputs)"
         )
 
@@ -61,14 +61,14 @@ class Merge(Layer):
 
 @LAYERS.named("Add")
 class Add(Merge):
-    """The sum of values of one shape, element by element."""
+    """Elementwise sum of two or more values of the same shape."""
 
     kind: ClassVar = "add"
 
 
 @LAYERS.named("Subtract")
 class Subtract(Merge):
-    """The first of two values less the second, element by element."""
+    """Elementwise difference of two values of the same shape: the first minus the second."""
 
     kind: ClassVar = "add"
     most: ClassVar = 2
@@ -84,14 +84,14 @@ class Subtract(Merge):
 
 @LAYERS.named("Multiply")
 class Multiply(Merge):
-    """The product of values of one shape, element by element."""
+    """Elementwise product of two or more values of the same shape."""
 
     kind: ClassVar = "multiply"
 
 
 @LAYERS.named("Average")
 class Average(Merge):
-    """The mean of values of one shape, element by element."""
+    """Elementwise mean of two or more values of the same shape."""
 
     kind: ClassVar = "add"
 
@@ -105,10 +105,13 @@ class Average(Merge):
 @LAYERS.named("Concatenate")
 @dataclass(frozen=True)
 class Concatenate(Merge):
-    """Values side by side, along the last axis; all other axes are alike.
+    """Concatenation along the last axis.
 
     Arguments:
-        axis: the last axis of a sample, -1; others only where samples have one axis, which is the last.
+        axis: -1, the last axis of a sample.
+
+    Raises:
+        ShapeError: samples have more than one axis.
     """
 
     kind: ClassVar = "concatenate"
@@ -126,9 +129,7 @@ class Concatenate(Merge):
                 "each; put Flatten() before it"
             )
         if self.axis not in (-1, len(first)):
-            raise ConfigurationError(
-                f"Concatenate(axis={self.axis}): expected -1, the last axis; that of the batch is 0"
-            )
+            raise ConfigurationError(f"Concatenate(axis={self.axis}): expected -1, the last axis (0 is the batch axis)")
         return ((sum(shape[0] for shape in shapes),),)
 
 
@@ -140,25 +141,25 @@ def _listed(shapes: tuple[Shape, ...]) -> str:
 
 
 def concatenate(inputs: Any, axis: int = -1, **named: Any) -> Any:
-    """`Concatenate(axis)(inputs)`."""
+    """Return `Concatenate(axis)(inputs)`."""
     return Concatenate(axis, **named)(inputs)
 
 
 def add(inputs: Any, **named: Any) -> Any:
-    """`Add()(inputs)`."""
+    """Return `Add()(inputs)`."""
     return Add(**named)(inputs)
 
 
 def subtract(inputs: Any, **named: Any) -> Any:
-    """`Subtract()(inputs)`."""
+    """Return `Subtract()(inputs)`."""
     return Subtract(**named)(inputs)
 
 
 def multiply(inputs: Any, **named: Any) -> Any:
-    """`Multiply()(inputs)`."""
+    """Return `Multiply()(inputs)`."""
     return Multiply(**named)(inputs)
 
 
 def average(inputs: Any, **named: Any) -> Any:
-    """`Average()(inputs)`."""
+    """Return `Average()(inputs)`."""
     return Average(**named)(inputs)

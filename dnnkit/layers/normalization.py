@@ -1,4 +1,4 @@
-"""Layers that normalise: by moments of the batch, of each row, or of the data before."""
+"""Normalisation layers: by moments of the batch, of each row, or of the data set."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -22,11 +22,11 @@ def _last_axis(value: Any) -> int:
     return -1
 
 
-LAST = Expected("-1: the last axis of a sample is that of the features", _last_axis)
+LAST = Expected("-1: features are on the last axis of a sample", _last_axis)
 
 
 class _Affine(KindLayer):
-    """What a normalisation by moments of the data at hand has: γ and β, each unless it is not wanted."""
+    """Optional scale γ and shift β of a normalisation."""
 
     center: bool
     scale: bool
@@ -45,21 +45,23 @@ class _Affine(KindLayer):
 @LAYERS.named("BatchNormalization")
 @dataclass(frozen=True)
 class BatchNormalization(_Affine):
-    """(x - mean) / √(variance + epsilon) · gamma + beta, by the moments of each batch, feature by feature.
+    """Batch normalisation: (x - mean) / √(variance + epsilon) · gamma + beta, with moments of the batch per feature.
 
-    `predict` and `evaluate` take moving means of them instead, which training leaves behind: after each step
-    momentum · moving + (1 - momentum) · batch. A frozen one (`trainable=False`) always does. Row weights do not count.
+    `predict` and `evaluate` use moving averages of the moments instead, updated after each training step as
+    momentum · moving + (1 - momentum) · batch. A frozen layer (`trainable=False`) always uses them. Sample weights do
+    not affect the moments.
 
-    Next to a `Dense` without an activation before it, or to one after it, it costs predictions nothing.
+    In predictions, the layer is folded into a preceding `Dense` without activation, or a following `Dense`, and is
+    free.
 
     Arguments:
-        axis: -1: a feature is a place on the last axis of a sample.
-        momentum: of the moving means, in [0, 1).
-        epsilon: added to the variance.
-        center: whether there is a beta.
-        scale: whether there is a gamma.
-        beta_initializer, gamma_initializer: their first values.
-        moving_mean_initializer, moving_variance_initializer: those of the moving means.
+        axis: -1, the last axis of a sample, which holds the features.
+        momentum: of the moving averages, in [0, 1); default 0.99.
+        epsilon: number added to the variance; default 1e-3.
+        center: whether to add beta; default True.
+        scale: whether to multiply by gamma; default True.
+        beta_initializer, gamma_initializer: default "zeros" and "ones".
+        moving_mean_initializer, moving_variance_initializer: default "zeros" and "ones".
 
     Source: S. Ioffe, C. Szegedy, ICML 2015.
     """
@@ -106,14 +108,14 @@ class BatchNormalization(_Affine):
 @LAYERS.named("LayerNormalization")
 @dataclass(frozen=True)
 class LayerNormalization(_Affine):
-    """(x - mean) / √(variance + epsilon) · gamma + beta, by the moments of each row.
+    """Layer normalisation: (x - mean) / √(variance + epsilon) · gamma + beta, with moments of each row.
 
     Arguments:
-        axis: -1: moments are those along the last axis of a sample.
-        epsilon: added to the variance.
-        center: whether there is a beta.
-        scale: whether there is a gamma.
-        beta_initializer, gamma_initializer: their first values.
+        axis: -1: moments are computed along the last axis of a sample.
+        epsilon: number added to the variance; default 1e-3.
+        center: whether to add beta; default True.
+        scale: whether to multiply by gamma; default True.
+        beta_initializer, gamma_initializer: default "zeros" and "ones".
 
     Source: J. L. Ba, J. R. Kiros, G. E. Hinton, arXiv:1607.06450.
     """
@@ -144,11 +146,11 @@ class LayerNormalization(_Affine):
 @LAYERS.named("RMSNormalization")
 @dataclass(frozen=True)
 class RMSNormalization(KindLayer):
-    """x / √(mean of x² + epsilon) · scale, of each row.
+    """RMS normalisation of each row: x / √(mean of x² + epsilon) · scale.
 
     Arguments:
-        axis: -1: the mean is along the last axis of a sample.
-        epsilon: added to the mean square.
+        axis: -1: the mean is computed along the last axis of a sample.
+        epsilon: number added to the mean square; default 1e-6.
 
     Source: B. Zhang, R. Sennrich, NeurIPS 2019.
     """
@@ -169,7 +171,7 @@ class RMSNormalization(KindLayer):
 
 @dataclass(frozen=True)
 class _Known(Initializer):
-    """Numbers that are known."""
+    """Initializer with given values."""
 
     values: tuple[float, ...]
 
@@ -185,38 +187,41 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def _moments(data: Any) -> dict[str, NDArray[np.float64]]:
-    """Mean and variance of each feature of samples (N, ..., features), and how many rows they are of."""
+    """Return mean and variance of each feature of samples (N, ..., features), and the number of rows."""
     if is_masked(data):
-        raise DataError("adapt got a masked array: pass its rows that are not masked, x[~x.mask.any(axis=1)].data")
+        raise DataError("adapt got a masked array: pass its unmasked rows, x[~x.mask.any(axis=1)].data")
     try:
         x = np.asarray(data, np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"adapt got data that are no numbers: {error}. Pass a NumPy array of numbers") from error
+        raise DataError(f"adapt got data that is not numeric: {error}. Pass a NumPy array of numbers") from error
     if x.ndim < 2 or not x.size:
-        raise ShapeError(f"adapt got data of the shape {x.shape}: expected samples, such as (N, features)")
+        raise ShapeError(f"adapt got data of shape {x.shape}: expected samples, such as (N, features)")
     rows = x.reshape(-1, x.shape[-1])
     with np.errstate(over="ignore", invalid="ignore"):
         mean, variance = rows.mean(axis=0), rows.var(axis=0)
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
-        raise DataError("adapt got data with numbers that are not finite: leave out their rows, or fill them")
+        raise DataError("adapt got data with non-finite numbers: leave out their rows, or fill them")
     return {"mean": mean, "variance": variance, "count": np.array([float(len(rows))])}
 
 
-NUMBERS = Expected("one finite number for each feature, or one for all", _numbers)
+NUMBERS = Expected("one finite number per feature, or one for all", _numbers)
 
 
 @LAYERS.named("Normalization")
 @dataclass(frozen=True)
 class Normalization(KindLayer):
-    """(x - mean) / √variance, by moments of the data that are known before training, feature by feature.
+    """Standardisation with fixed moments per feature: (x - mean) / √variance.
 
-    They are given; or `adapt` finds them; or the first `fit` does, in its samples. A network saves them. They are
-    never trained.
+    The moments are given, computed by `adapt`, or computed from the samples of the first `fit`. They are saved with the
+    network and never trained.
 
     Arguments:
-        axis: -1: a feature is a place on the last axis of a sample.
-        mean: of each feature, or of all.
-        variance: the same.
+        axis: -1, the last axis of a sample, which holds the features.
+        mean: one number per feature, or one for all.
+        variance: one number per feature, or one for all, at least 0; required with `mean`.
+
+    Raises:
+        ConfigurationError: only one of `mean` and `variance` is given, or a variance is negative.
     """
 
     axis: int = -1
@@ -235,10 +240,16 @@ class Normalization(KindLayer):
             raise ConfigurationError(f"{self}: expected variances of 0 or more")
 
     def adapt(self, data: Any) -> None:
-        """Find mean and variance of each feature in samples as they come to this layer, (N, ..., features).
+        """Compute mean and variance of each feature from samples.
 
-        Of a layer that no network has yet, it fills in `mean` and `variance`; of one that a network gave,
-        `net.layers[0].adapt(x)`, it changes that network.
+        On a layer that is not part of a network yet, this sets `mean` and `variance`; on a layer obtained from a
+        network, `net.layers[0].adapt(x)`, it changes the network.
+
+        Arguments:
+            data: samples as this layer receives them, (N, ..., features).
+
+        Raises:
+            DataError, ShapeError: the data is not an array of finite numbers with rows.
         """
         found = _moments(data)
         if "_place" in self.__dict__:
@@ -255,7 +266,8 @@ class Normalization(KindLayer):
         for known in (self.mean, self.variance):
             if isinstance(known, tuple) and len(known) not in (1, size):
                 raise ShapeError(
-                    f"Normalization knows {len(known)} features, but samples of the shape {input_shape} have {size}"
+                    f"Normalization has moments of {len(known)} features, but samples of shape {input_shape} have "
+                    f"{size}"
                 )
         if self.mean is None or self.variance is None:
             return {"mean": ((size,), "zeros"), "variance": ((size,), "ones"), "count": ((1,), "zeros")}

@@ -1,4 +1,4 @@
-"""Layers that make several numbers of each."""
+"""Layers that expand each numerical feature."""
 
 from math import sqrt
 from typing import Any, ClassVar
@@ -16,18 +16,18 @@ __all__ = ["PeriodicEmbedding"]
 @LAYERS.named("PeriodicEmbedding")
 @dataclass(frozen=True)
 class PeriodicEmbedding(KindLayer):
-    """For each feature sines and cosines at trained frequencies, and of these a small dense layer with ReLU.
+    """Sines and cosines at trainable frequencies for each feature, followed by a small dense layer with ReLU.
 
-    Samples of the shape (features,) become (features, units), or (features, 2 frequencies) where units is 0; put
-    `Flatten()` before a `Dense` layer.
+    Samples of shape (features,) become (features, units), or (features, 2 · frequencies) if units is 0; put `Flatten()`
+    before a following `Dense`.
 
     Arguments:
-        units: of each feature's dense layer; 0 for none.
-        frequencies: how many each feature has.
-        stddev: of the first frequencies, which are normal: the one number that is worth tuning, from 0.01 to 100 for
-            features of about unit variance.
+        units: size of each feature's dense layer, default 8; 0 for none.
+        frequencies: number of frequencies per feature, default 16.
+        stddev: standard deviation of the normally distributed initial frequencies, default 0.1: the parameter worth
+            tuning, from 0.01 to 100 for features of about unit variance.
 
-    Source: Y. Gorishniy, I. Rubachev, A. Babenko, NeurIPS 2022: "PLR", or "P" where units is 0.
+    Source: Y. Gorishniy, I. Rubachev, A. Babenko, NeurIPS 2022: "PLR", or "P" if units is 0.
     """
 
     units: int = 8
@@ -39,7 +39,7 @@ class PeriodicEmbedding(KindLayer):
 
     def output_shape(self, input_shape: Shape) -> Shape:  # noqa: D102
         if len(input_shape) != 1:
-            raise ShapeError(f"{self} got samples of the shape {input_shape}: put Flatten() before it")
+            raise ShapeError(f"{self} got samples of shape {input_shape}: put Flatten() before this layer")
         return (input_shape[0], self.units or 2 * self.frequencies)
 
     def parameters(self, input_shape: Shape) -> dict[str, tuple[Shape, str | Initializer]]:  # noqa: D102

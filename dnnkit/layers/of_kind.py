@@ -1,4 +1,4 @@
-"""Layers that are one operation of a kind of `kernels/stages`."""
+"""Layers that consist of one operation of a kind in `kernels/stages`."""
 
 from math import prod
 from typing import Any, ClassVar
@@ -9,12 +9,12 @@ from dnnkit.layers.base import Layer
 
 
 class KindLayer(Layer):
-    """A layer whose stage is an `Op`; it says the kind, the settings, and, as every layer does, its parameters."""
+    """A layer whose stage is an `Op`; it defines the kind, the settings and its parameters."""
 
     kind: ClassVar[str]
 
     def settings(self, input_shape: Shape) -> dict[str, Any]:
-        """What the operation wants to know, by name."""
+        """Return the settings of the operation by name."""
         return {}
 
     def lower(self, index: int, input_shape: Shape, parameters: tuple[Parameter, ...]) -> Op:  # noqa: D102

@@ -1,4 +1,4 @@
-"""Layers bound to a network: a copy of the description that knows its place, and so has weights."""
+"""Layers bound to a network: copies of descriptions that know their network and so have weights."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from dnnkit.errors import ConfigurationError, NotReady
 
 Described = TypeVar("Described")
-"""A `Layer`, which this file does not know."""
+"""A `Layer`, which this module does not import."""
 
 
 class Place(Protocol):
-    """Where a layer stands in a network."""
+    """The position of a layer in a network."""
 
     @property
     def description(self) -> Any:
@@ -22,26 +22,26 @@ class Place(Protocol):
 
     @property
     def network(self) -> Any:
-        """Whose layer it is."""
+        """The network that the layer belongs to."""
 
     def find(self, name: str) -> Any:
-        """A thing that only a layer of a network has; None if there is none of that name."""
+        """Return an attribute that only a layer in a network has; None if there is none of that name."""
 
     def get_weights(self) -> list[NDArray[Any]]:
-        """As a layer's."""
+        """As `Layer.get_weights`."""
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """As a layer's."""
+        """As `Layer.set_weights`."""
 
     def count_params(self) -> int:
-        """As a layer's."""
+        """As `Layer.count_params`."""
 
     def set_trainable(self, trainable: Any) -> None:
-        """Freeze it, or train it again."""
+        """Freeze or unfreeze the layer."""
 
 
 def at_place(layer: Described, name: str, place: Place) -> Described:
-    """A copy of the layer that knows where it stands, and under which name."""
+    """Return a copy of the layer that knows its position and name in a network."""
     twin = copy(layer)
     object.__setattr__(twin, "name", name)
     object.__setattr__(twin, "_place", place)
@@ -49,24 +49,24 @@ def at_place(layer: Described, name: str, place: Place) -> Described:
 
 
 def description(layer: Described) -> Described:
-    """The layer itself, of one that a network gave."""
+    """Return the description that a layer obtained from a network was copied from, or the layer itself."""
     place = layer.__dict__.get("_place")
     return layer if place is None else place.description
 
 
 def bound(layer: Any) -> Place:
-    """Where it stands; `NotReady` for a layer of no network."""
+    """Return the layer's position; raise `NotReady` for a layer without a network."""
     place = layer.__dict__.get("_place")
     if place is None:
         raise NotReady(
-            f"{layer} is a description that may stand in several networks, whose weights are: ask a network for it, by "
-            "net.layers[0] or net.get_layer(name)"
+            f"{layer} is a description without weights, which several networks may share: get the layer from a "
+            "network, by net.layers[0] or net.get_layer(name)"
         )
     return place  # type: ignore[no-any-return]
 
 
 def let_assignments_say_more(kind: type[Any]) -> None:
-    """What `dataclass` has made refuses them all alike; it makes that after the class, so this looks at instances."""
+    """Give helpful errors for assignments. Done on first instantiation, after `dataclass` has made `__setattr__`."""
     made: Any = kind.__setattr__ if "__setattr__" in vars(kind) else None
     if made is None or hasattr(made, "says_more"):
         return
@@ -79,8 +79,8 @@ def let_assignments_say_more(kind: type[Any]) -> None:
             return
         if place is not None:
             raise ConfigurationError(
-                f"{name} of a layer that a network gave cannot be assigned, for it is a copy: assign weights by "
-                "set_weights, and make another network for other layers"
+                f"{name} of a layer obtained from a network cannot be assigned, because it is a copy: assign weights "
+                "with set_weights, and make a new network for other layers"
             )
         try:
             made(self, name, value)
@@ -88,8 +88,8 @@ def let_assignments_say_more(kind: type[Any]) -> None:
             if name != "trainable":
                 raise
             raise ConfigurationError(
-                f"trainable of a layer {type(self).__name__} cannot be assigned, for networks share descriptions of "
-                f"layers: write {type(self).__name__}(..., trainable={bool(value)}), or of a network that has it "
+                f"trainable of a layer {type(self).__name__} cannot be assigned, because networks share layers: "
+                f"write {type(self).__name__}(..., trainable={bool(value)}), or, in a network, "
                 f"net.{'unfreeze' if value else 'freeze'}({self.base_name()!r})"
             ) from None
 

@@ -1,1 +1,1 @@
-"""The metrics that `dnnkit.metrics` has: classes, and what they make of the sums of their kernels."""
+"""Metric classes of `dnnkit.metrics`, and how they combine the sums of their kernels."""

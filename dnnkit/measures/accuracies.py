@@ -1,4 +1,4 @@
-"""How often predictions are right."""
+"""Accuracies."""
 
 from typing import ClassVar
 
@@ -10,9 +10,12 @@ from dnnkit.settings import FINITE, whole
 
 @METRICS.named("accuracy", "acc")
 class Accuracy(Metric):
-    """The accuracy that suits the loss: categorical for class labels and for several outputs, else binary.
+    """Accuracy that fits the loss: categorical for classes and for several outputs, otherwise binary.
 
-    Under a binary cross-entropy, several outputs are answers of their own: then it is binary, too.
+    With a binary cross-entropy, several outputs are independent answers, so it is binary too.
+
+    Arguments:
+        name: name in logs, default "accuracy".
     """
 
     kernels = ("binary_accuracy", "categorical_accuracy")
@@ -24,7 +27,12 @@ class Accuracy(Metric):
 @METRICS.named("binary_accuracy")
 @dataclass(frozen=True)
 class BinaryAccuracy(Metric):
-    """The share of outputs that are above the threshold where their targets are above ½."""
+    """Fraction of outputs that are above the threshold if and only if their targets are above ½.
+
+    Arguments:
+        threshold: default 0.5; a probability also if the outputs are logits.
+        name: name in logs, default "binary_accuracy".
+    """
 
     threshold: float = 0.5
 
@@ -37,7 +45,11 @@ class BinaryAccuracy(Metric):
 
 @METRICS.named("categorical_accuracy")
 class CategoricalAccuracy(Metric):
-    """The share of rows whose largest output is that of their class, which targets say as a label or as a row."""
+    """Fraction of rows whose largest output is that of their class; targets are labels or one-hot rows.
+
+    Arguments:
+        name: name in logs.
+    """
 
     kernels = ("categorical_accuracy",)
 
@@ -47,13 +59,18 @@ class CategoricalAccuracy(Metric):
 
 @METRICS.named("sparse_categorical_accuracy")
 class SparseCategoricalAccuracy(CategoricalAccuracy):
-    """The same under the name that Keras has where targets are labels."""
+    """Keras's name of `CategoricalAccuracy` for targets that are labels."""
 
 
 @METRICS.named("top_k_categorical_accuracy")
 @dataclass(frozen=True)
 class TopKCategoricalAccuracy(Metric):
-    """The share of rows whose class is among those of their k largest outputs; of equal ones, the first is larger."""
+    """Fraction of rows whose class is among their k largest outputs; of equal outputs, the first ranks higher.
+
+    Arguments:
+        k: number of outputs, less than there are classes; default 5.
+        name: name in logs.
+    """
 
     k: int = 5
 
@@ -62,15 +79,15 @@ class TopKCategoricalAccuracy(Metric):
 
     def lower(self, answers: Answers) -> MetricDescription:  # noqa: D102
         if not answers.are_classes:
-            raise self._unsuitable("asks which class is right, but the outputs are no classes: use 'binary_accuracy'")
+            raise self._unsuitable("needs outputs that are classes, but they are not: use 'binary_accuracy'")
         if self.k >= answers.outputs:
             raise self._unsuitable(
-                f"of k={self.k} among {answers.outputs} classes is always right: use "
-                "dk.metrics.TopKCategoricalAccuracy(k=...) with fewer"
+                f"with k={self.k} for {answers.outputs} classes is always right: use "
+                "dk.metrics.TopKCategoricalAccuracy(k=...) with a smaller k"
             )
         return answers.describe(self.called, "top_k_categorical_accuracy", share=float(self.k))
 
 
 @METRICS.named("sparse_top_k_categorical_accuracy")
 class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):
-    """The same under the name that Keras has where targets are labels."""
+    """Keras's name of `TopKCategoricalAccuracy` for targets that are labels."""

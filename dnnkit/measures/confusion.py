@@ -1,4 +1,4 @@
-"""Confusion matrices: what was predicted for what."""
+"""Confusion matrices."""
 
 from typing import Any, Literal
 
@@ -18,23 +18,24 @@ def confusion_matrix(
     normalize: Literal["true", "pred", "all"] | None = None,
     threshold: float = 0.5,
 ) -> NDArray[Any]:
-    """How often which class was predicted for which: entry (i, j) counts rows of class i for which j was predicted.
+    """Count predictions by class: entry (i, j) is the number of rows of class i for which j was predicted.
 
     Arguments:
-        y_true: class numbers (N,), one-hot rows (N, C), or 0 and 1 as (N, 1).
-        y_pred: as `net.predict` gives them: a probability per class (N, C), of which the largest counts; for one output
-            probabilities of class 1, (N, 1) or (N,); or class numbers (N,).
-        sample_weight: (N,), what each row counts; then the result is float64, else int64.
-        num_classes: C, where the data do not have the highest class.
-        normalize: "true" divides by the rows of each class, "pred" by what was predicted, "all" by all rows.
-        threshold: above which the only output predicts class 1.
+        y_true: integer classes (N,), one-hot rows (N, C), or 0 and 1 as (N, 1).
+        y_pred: as returned by `net.predict`: scores per class (N, C), of which the largest counts; for one output,
+            probabilities of class 1, (N, 1) or (N,); or integer classes (N,).
+        sample_weight: (N,), weight of each row; the result is then float64, otherwise int64.
+        num_classes: C, if the highest class does not occur in the data.
+        normalize: "true" divides by the rows of each class, "pred" by the predictions of each class, "all" by all rows.
+        threshold: a single output above it predicts class 1; default 0.5.
 
     Returns:
-        (C, C), true classes downward, predicted ones to the right, as in scikit-learn.
+        (C, C), with a row per true class and a column per predicted one, as in scikit-learn.
 
     Raises:
-        DataError: it is no array of numbers, or has labels that are none.
-        ShapeError: the arrays have not the same number of rows.
+        DataError: the arguments are not arrays of numbers, are empty, or have invalid labels.
+        ShapeError: the arrays have different numbers of rows.
+        ConfigurationError: another argument is invalid.
     """
     from dnnkit.measures.finishing import over
 
@@ -67,18 +68,18 @@ def confusion_matrix(
 
 
 def _classes(name: str, given: Any, threshold: float) -> NDArray[np.int64]:
-    """The class of each row, (N,)."""
+    """Return the class of each row, (N,)."""
     try:
         array = np.asarray(given.get() if hasattr(given, "get") else given)
     except ValueError as error:
-        raise DataError(f"{name} cannot be made an array: {error}. Expected rows of equal length") from error
+        raise DataError(f"{name} cannot be converted to an array: {error}. Expected rows of equal length") from error
     if (
         array.dtype.kind not in "biuf"
         or array.ndim not in (1, 2)
         or (array.dtype.kind == "f" and np.isnan(array).any())
     ):
         raise DataError(
-            f"{name} is {array.dtype} of shape {array.shape}: expected class numbers (N,), or numbers (N, C), none NaN"
+            f"{name} is {array.dtype} of shape {array.shape}: expected class numbers (N,) or numbers (N, C), not NaN"
         )
     if array.ndim == 2 and array.shape[1] > 1:
         return np.asarray(array.argmax(axis=1), np.int64)

@@ -1,7 +1,7 @@
-"""What metrics make of their sums: functions of sums and weights as `backends.measures.Metric.finish` wants them.
+"""Metric values from accumulated sums: implementations of `backends.measures.Metric.finish`.
 
-They are values, frozen dataclasses, for programs are compared by value. What sums can only estimate is computed here
-from all predictions, too.
+They are frozen dataclasses, because programs are compared by value. Metrics that sums can only estimate are also
+computed here from all predictions.
 """
 
 from typing import Literal
@@ -14,7 +14,7 @@ from dnnkit.deferred import dataclass
 from dnnkit.measures.base import Average
 
 NOTHING = 1e-12
-"""Share of all weights below which a difference of sums of weights counts as none."""
+"""Fraction of the total weight below which a difference of sums of weights counts as 0."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class RootOfMean:
 
 @dataclass(frozen=True)
 class Determination:
-    """The coefficient of determination, R² = 1 - Σ(y - t)² / Σ(t - mean)², mean over outputs.
+    """Coefficient of determination, R² = 1 - Σ(y - t)² / Σ(t - mean)², mean over outputs.
 
-    An output whose targets are all equal counts 1 if it is always right, else 0, as in scikit-learn.
+    For an output with constant targets it is 1 if all predictions are exact, otherwise 0, as in scikit-learn.
     """
 
     def __call__(self, sums: Sums, weight: float) -> float:  # noqa: D102
@@ -42,11 +42,11 @@ class Determination:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """A share of true positives, from those, what is predicted, and what is, of each output or class: sums (3, K).
+    """Precision, recall or F1 from true positives, predicted positives and actual positives per output: sums (3, K).
 
-    `of` says what the columns are: "one" output for the second of two classes, several "answers" to questions of
-    their own, or "classes" of which one is chosen. Macro averages are over the classes that occur or are predicted, as
-    in scikit-learn, and over all answers. Nothing over nothing is 0.
+    `of` says what the columns are: "one" output for the second of two classes, several independent "answers", or
+    "classes" of which one is right. Macro averages are over classes that occur or are predicted, as in scikit-learn,
+    or over all answers. 0 / 0 counts as 0.
     """
 
     share: Literal["precision", "recall", "f1"]
@@ -77,7 +77,7 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class BalancedRecall:
-    """The mean recall of the classes that occur, from sums (3, K) of `Outcomes`."""
+    """Mean recall over the classes that occur, from the sums (3, K) of `Outcomes`."""
 
     of: Literal["one", "classes"]
 
@@ -90,9 +90,9 @@ class BalancedRecall:
 
 @dataclass(frozen=True)
 class AreaOfHistograms:
-    """An estimate of the area under the ROC curve, mean over outputs, from sums (2, K, bins): scores in a bin are ties.
+    """Estimate of the area under the ROC curve from histograms (2, K, bins), mean over outputs; equal bins are ties.
 
-    NaN where an output has rows of one kind alone.
+    NaN if an output has rows of only one kind.
     """
 
     outputs: int
@@ -104,7 +104,7 @@ class AreaOfHistograms:
 
 @dataclass(frozen=True)
 class Area:
-    """The area under the ROC curve, mean over outputs, each its score for "yes" against all others; ties count half."""
+    """Area under the ROC curve, mean over outputs, each in one-vs-rest fashion; ties count one half."""
 
     def __call__(self, targets: HostArray, predictions: HostArray, weights: HostArray | None) -> float:  # noqa: D102
         outputs = predictions.shape[1]
@@ -122,7 +122,7 @@ def _area_of_scores(yes: HostArray, scores: HostArray, weight: HostArray) -> flo
 
 
 def _area(no: HostArray, yes: HostArray) -> HostArray:
-    """Of weights (..., scores) at scores from low to high: the share of pairs in which "yes" has the higher score."""
+    """Fraction of pairs in which the positive has the higher score, from weights (..., scores) in ascending order."""
     below = np.cumsum(no, axis=-1) - no / 2
     pairs = np.sum(no, axis=-1) * np.sum(yes, axis=-1)
     with np.errstate(invalid="ignore"):
@@ -130,13 +130,13 @@ def _area(no: HostArray, yes: HostArray) -> HostArray:
 
 
 def both_classes(counts: HostArray, weight: float) -> HostArray:
-    """The counts (3, 2) of both classes, of those of the second, (3, 1), and the sum of all weights."""
+    """Return the counts (3, 2) of both classes, given those of the second (3, 1) and the total weight."""
     right, predicted, actual = counts[:, 0]
     other = np.array([weight - predicted - actual + right, weight - predicted, weight - actual])
     return np.stack([np.where(other > NOTHING * weight, other, 0.0), counts[:, 0]], axis=1)
 
 
 def over(some: HostArray, all_of_them: HostArray) -> HostArray:
-    """The share, 0 of nothing."""
+    """Divide, with 0 / 0 = 0."""
     is_some = np.asarray(all_of_them) > 0
     return np.where(is_some, some, 0.0) / np.where(is_some, all_of_them, 1.0)

@@ -1,4 +1,4 @@
-"""Metric kernels that are metrics by their own names."""
+"""Metric kernels as metrics under their own names."""
 
 from dnnkit.backends.measures import Metric as MetricDescription
 from dnnkit.deferred import dataclass
@@ -8,7 +8,7 @@ from dnnkit.measures.base import Answers, Metric
 
 @dataclass(frozen=True)
 class KernelMetric(Metric):
-    """A metric kernel by its own name; of one with several sums, its package's `finish` says what they make."""
+    """A metric kernel under its own name; if it has several sums, its package's `finish` combines them."""
 
     kernel: str = ""
 
@@ -17,8 +17,8 @@ class KernelMetric(Metric):
         return self.kernel
 
     @property
-    def higher_is_better(self) -> bool:  # type: ignore[override] # here of the object, elsewhere of the class
-        """As its package says."""
+    def higher_is_better(self) -> bool:  # type: ignore[override] # an instance attribute here, a class attribute elsewhere
+        """As declared by the kernel's package."""
         return kernels.metric(self.kernel).higher_is_better
 
     def lower(self, answers: Answers) -> MetricDescription:  # noqa: D102

@@ -1,25 +1,25 @@
-"""How far predictions are from numbers."""
+"""Errors of numerical predictions."""
 
 from dnnkit.backends.measures import Metric as MetricDescription
 from dnnkit.measures.base import METRICS, Answers, Metric
 
 
 class _OfNumbers(Metric):
-    """A metric of predictions and targets that are numbers."""
+    """A metric of numerical predictions and targets."""
 
     higher_is_better = False
 
     def _check(self, answers: Answers) -> None:
         if answers.loss.targets == "labels":
             raise self._unsuitable(
-                "compares numbers, but the targets are labels of classes: use 'accuracy', or one-hot rows with "
+                "compares numbers, but the targets are class labels: use 'accuracy', or one-hot rows with "
                 "loss='categorical_crossentropy'"
             )
 
 
 @METRICS.named("mean_absolute_error", "mae")
 class MeanAbsoluteError(_OfNumbers):
-    """Mean over rows and outputs of |y - t|."""
+    """|y - t|, mean over rows and outputs."""
 
     kernels = ("absolute_error",)
 
@@ -30,7 +30,7 @@ class MeanAbsoluteError(_OfNumbers):
 
 @METRICS.named("mean_squared_error", "mse")
 class MeanSquaredError(_OfNumbers):
-    """Mean over rows and outputs of (y - t)²."""
+    """(y - t)², mean over rows and outputs."""
 
     kernels = ("squared_error",)
 
@@ -41,7 +41,7 @@ class MeanSquaredError(_OfNumbers):
 
 @METRICS.named("root_mean_squared_error", "rmse")
 class RootMeanSquaredError(_OfNumbers):
-    """The root of the mean squared error over all rows and outputs, as in Keras."""
+    """Square root of the mean squared error over all rows and outputs, as in Keras."""
 
     kernels = ("squared_error",)
 
@@ -54,7 +54,7 @@ class RootMeanSquaredError(_OfNumbers):
 
 @METRICS.named("r2_score", "r2")
 class R2Score(_OfNumbers):
-    """The coefficient of determination 1 - Σ(y - t)² / Σ(t - mean)², mean over outputs: 1 is best, 0 is the mean."""
+    """Coefficient of determination 1 - Σ(y - t)² / Σ(t - mean)², mean over outputs: 1 is best, 0 is as the mean."""
 
     higher_is_better = True
     kernels = ("variation",)

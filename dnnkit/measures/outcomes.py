@@ -1,4 +1,4 @@
-"""What is found and what is missed: precision, recall, F1, balanced accuracy, the area under the ROC curve."""
+"""Metrics of binary and class decisions: precision, recall, F1, balanced accuracy, area under the ROC curve."""
 
 from typing import Any, ClassVar, Literal, get_args
 
@@ -19,7 +19,7 @@ AVERAGE = Expected("'binary', 'micro', 'macro', 'weighted' or None", _average)
 
 @dataclass(frozen=True)
 class _OfOutcomes(Metric):
-    """A share of true positives. Of classes, the predicted one is that of the largest output."""
+    """Ratio of true positives. With classes, the predicted class is that of the largest output."""
 
     threshold: float = 0.5
     average: Average | None = None
@@ -35,19 +35,21 @@ class _OfOutcomes(Metric):
         if not answers.are_classes:
             of: Literal["one", "answers"] = "one" if outputs == 1 else "answers"
             if average == "binary" and of == "answers":
-                raise self._unsuitable(f"of {outputs} outputs has no average 'binary': use 'micro' or 'macro'")
+                raise self._unsuitable(
+                    f"with {outputs} outputs does not support average='binary': use 'micro' or 'macro'"
+                )
             found = average or ("binary" if of == "one" else "micro")
             finish = finishing.Outcomes(self.share, found, of)
             share = checked_share(self, self.threshold, answers)
             return answers.describe(self.called, "outcomes", share=share, finish=finish)
         if self.threshold != 0.5:
             raise self._unsuitable(
-                f"has threshold={self.threshold:g}, but the class of the largest output is predicted, however large "
-                "that is: leave out the threshold"
+                f"has threshold={self.threshold:g}, but the predicted class is that of the largest output, whatever "
+                "its value: leave out the threshold"
             )
         if average in (None, "binary") and outputs != 2:
             raise self._unsuitable(
-                f"of {outputs} classes is one number per class: say how to average them, such as "
+                f"with {outputs} classes has one number per class: choose how to average them, such as "
                 f"dk.metrics.{type(self).__name__}(average='macro')"
             )
         finish = finishing.Outcomes(self.share, average or "binary", "classes")
@@ -56,14 +58,14 @@ class _OfOutcomes(Metric):
 
 @METRICS.named("precision")
 class Precision(_OfOutcomes):
-    """The share of what is predicted that is so.
+    """Precision: fraction of predicted positives that are right.
 
     Arguments:
-        threshold: above which an output predicts "yes".
-        average: None for one output, or for the second of two classes; of several outputs with answers of their own,
-            None is "micro", as in Keras: of all answers together. "macro" is the mean over classes or outputs,
-            "weighted" that weighted by how often they occur, as in scikit-learn; for one output, over both classes.
-        name: what logs call it.
+        threshold: outputs above it predict "yes"; default 0.5.
+        average: None (default) for one output, for the second of two classes, and, as in Keras, "micro" for several
+            independent outputs, which pools all answers. "macro" is the mean over classes or outputs, "weighted" is
+            weighted by their frequency, as in scikit-learn; for one output, both average over the two classes.
+        name: name in logs, default "precision".
     """
 
     share = "precision"
@@ -71,14 +73,14 @@ class Precision(_OfOutcomes):
 
 @METRICS.named("recall")
 class Recall(_OfOutcomes):
-    """The share of what is so that is predicted; arguments as those of `Precision`."""
+    """Recall: fraction of actual positives that are predicted; arguments as for `Precision`."""
 
     share = "recall"
 
 
 @METRICS.named("f1_score", "f1")
 class F1Score(_OfOutcomes):
-    """The harmonic mean of precision and recall; arguments as those of `Precision`."""
+    """F1 score: harmonic mean of precision and recall; arguments as for `Precision`."""
 
     share = "f1"
 
@@ -86,7 +88,12 @@ class F1Score(_OfOutcomes):
 @METRICS.named("balanced_accuracy")
 @dataclass(frozen=True)
 class BalancedAccuracy(Metric):
-    """The mean recall of the classes that occur, as in scikit-learn: ½ or 1/C for who guesses, however rare one is."""
+    """Mean recall over the classes that occur, as in scikit-learn: ½ or 1/C for guessing, however rare a class is.
+
+    Arguments:
+        threshold: a single output above it predicts class 1; default 0.5.
+        name: name in logs, default "balanced_accuracy".
+    """
 
     threshold: float = 0.5
 
@@ -100,7 +107,7 @@ class BalancedAccuracy(Metric):
             return answers.describe(self.called, "class_outcomes", finish=finishing.BalancedRecall("classes"))
         if answers.outputs > 1:
             raise self._unsuitable(
-                f"is one of classes, but the {answers.outputs} outputs are answers of their own: use "
+                f"needs classes, but the {answers.outputs} outputs are independent answers: use "
                 "dk.metrics.Recall(average='macro')"
             )
         share = checked_share(self, self.threshold, answers)
@@ -109,12 +116,15 @@ class BalancedAccuracy(Metric):
 
 @METRICS.named("auc")
 class AUC(Metric):
-    """The area under the ROC curve: how often a row that is so has a higher score than one that is not.
+    """Area under the ROC curve: the probability that a positive row has a higher score than a negative one.
 
-    Of several outputs, the mean over outputs, of classes each against the rest (scikit-learn's `average="macro"`,
-    `multi_class="ovr"`). NaN where rows of one kind are missing. `evaluate` and validation compute it from all
-    predictions. While training, it is an estimate from histograms of 512 bins, equally wide in log odds, and shown as
-    "auc ≈ 0.93".
+    With several outputs, it is the mean over outputs, for classes each against the rest (scikit-learn's
+    `average="macro"`, `multi_class="ovr"`). NaN if there are rows of only one kind. `evaluate` and validation compute
+    it exactly, from all predictions. During training, it is estimated from histograms with 512 bins of equal width in
+    log odds, and shown as "auc ≈ 0.93".
+
+    Arguments:
+        name: name in logs, default "auc".
     """
 
     kernels = ("score_histogram",)
@@ -126,10 +136,10 @@ class AUC(Metric):
         if answers.are_classes and kernel is not None and kernel.scores == "logits" and answers.head == "linear":
             raise self._unsuitable(
                 "compares probabilities between rows, but the outputs are logits of classes: use activation='softmax' "
-                "in the last layer, and leave out from_logits"
+                "in the last layer, without from_logits"
             )
         if answers.are_classes and outputs == 1:
-            raise self._unsuitable("needs rows of two classes, but there is one: use a unit for each class")
+            raise self._unsuitable("needs rows of two classes, but there is one: use one unit per class")
         has_probabilities = (
             answers.gives != "values"
             or answers.head != "linear"

@@ -1,1 +1,1 @@
-"""The network people make, and how it becomes the program that backends run."""
+"""Networks, and their lowering to the programs that backends run."""

@@ -1,4 +1,4 @@
-"""Statistics that layers find in the samples before the first fit, such as those of a `Normalization`."""
+"""Statistics that layers compute from the samples before the first fit, such as those of `Normalization`."""
 
 from functools import partial
 from math import prod
@@ -11,13 +11,13 @@ from dnnkit.network.lowering import stages_of
 from dnnkit.network.protocol import Network
 
 ROWS = 1024
-"""Of samples that are computed at a time."""
+"""Samples computed at a time."""
 
 
 def adapt(net: Network, x: Any) -> None:
-    """Let each layer whose statistics are not known yet find them in what comes to it of samples x.
+    """Let each layer with unknown statistics compute them from its input for the samples x.
 
-    Of a layer that is called several times, in what comes to it in its first call.
+    For a layer that is called several times, this is the input of its first call.
     """
     stages, seen = stages_of(net.graph, net.goals)[0], set[str]()
     for origin, reads in zip(stages.origins, stages.sources, strict=True):
@@ -34,7 +34,7 @@ def adapt(net: Network, x: Any) -> None:
 
 
 def _samples(net: Network, stages: Stages, value: int, shape: Shape, x: Any) -> Any:
-    """What comes to a layer, which reads that value, of all samples: what the stages before it give."""
+    """Return the input of a layer that reads `value`, for all samples, by running the stages before it."""
     if value == INPUT:
         return net.backend.to_numpy(x).reshape(-1, *shape)
     of, before = net.executable.program, stages.before(value)

@@ -1,4 +1,4 @@
-"""Asking a network: `predict` and `evaluate`, and how it takes samples, targets and weights."""
+"""`predict` and `evaluate`, and the checks of samples, targets and weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
@@ -22,11 +22,11 @@ from dnnkit.training.parts import InParts
 from dnnkit.training.progress import Verbosity, check_verbosity
 
 INFERENCE_BATCH = 1024
-"""Rows that `predict` and `evaluate` compute at a time: enough for BLAS, little memory."""
+"""Rows that `predict` and `evaluate` compute at a time: enough for full BLAS speed, with little memory."""
 
 
 class Askable(Buildable):
-    """`predict` and `evaluate` of a network, which builds itself on the first data it sees."""
+    """Adds `predict` and `evaluate` to a network, which builds itself on the first data it sees."""
 
     @overload
     def evaluate(
@@ -52,17 +52,23 @@ class Askable(Buildable):
         return_dict: bool = False,
         **others: Any,
     ) -> Evaluation | dict[str, float]:
-        """Loss and metrics on samples and targets, dropout off: `loss, accuracy = net.evaluate(x, y)`.
+        """Return loss and metrics, with dropout off: `loss, accuracy = net.evaluate(x, y)`.
 
         Arguments:
-            x: samples (N, ...); or files, or an iterator of batches, as for `fit`.
-            y: their targets, as for `fit`.
-            batch_size: rows that are computed at a time; None for many.
-            verbose: 1 or 2 print a line of what was found, 0 nothing; "auto" is 1.
-            sample_weight: (N,), how much each sample counts; of several outputs also one such array for each, in a
-                dictionary by their names or in a list.
-            callbacks: what hears of its batches.
-            return_dict: give a dictionary in place of an `Evaluation`, which is one by name.
+            x: samples (N, ...); or files or an iterator of batches, as for `fit`.
+            y: targets, as for `fit`.
+            batch_size: rows computed at a time; default 1024.
+            verbose: 1 or 2 print the result on one line, 0 (default) prints nothing; "auto" is 1.
+            sample_weight: (N,), weight of each row. With several outputs, also a dictionary by output name or a list.
+            callbacks: callbacks with `on_test_...` methods.
+            return_dict: return a plain dictionary instead of an `Evaluation`.
+
+        Returns:
+            An `Evaluation`: loss and metrics in order and by name.
+
+        Raises:
+            NotReady: the network is not compiled, or has no loss.
+            ShapeError, DataError: data does not fit the network.
         """
         refuse("evaluate", others, Askable.evaluate)
         heard = CallbackList.of(callbacks)
@@ -77,13 +83,13 @@ class Askable(Buildable):
             data, rows = self.executable.load(x, y, weights), min(batch_size, samples)
         heard.attach(self, hearing.params(samples, rows))
         found = Evaluation(hearing.evaluate(self, self.executable, data, rows, heard))
-        samples = data.rows if isinstance(data, InParts) else samples  # which an iterator tells at its end
+        samples = data.rows if isinstance(data, InParts) else samples  # known only at the end of an iterator
         if check_verbosity(verbose):
             print(f"{samples:,} samples  " + "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
         return dict(found.items()) if return_dict else found
 
     def _in_parts(self, x: Any, y: Any, sample_weight: Any, batch_size: int) -> InParts:
-        """What is on disk, or makes batches, to be measured; builds the network if need be."""
+        """Open streamed data for evaluation; build the network if necessary."""
         given = streamed.open_streamed(x, y, sample_weight)
         self._check_sample(streamed.Sample.of(given), rows=choosing.NONE_TRAINED)
         return streamed.in_parts(self, given, self._checked, batch_size)
@@ -91,7 +97,7 @@ class Askable(Buildable):
     def _check_sample(
         self, sample: streamed.Sample, class_weight: Any = None, rows: int | None = None
     ) -> tuple[Any, Any, Any]:
-        """As `_check`, of some rows of what is streamed, which are finite afterwards."""
+        """`_check` for sample rows of a stream; also checks that they are finite."""
 
         def use(x: Any, y: Any, weights: Any) -> None:
             self.executable.load(*self._checked(x, y, weights, class_weight))
@@ -104,27 +110,36 @@ class Askable(Buildable):
         return checked
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """`evaluate` on x and y as one batch; without metrics the loss is a number, as Keras has it."""
+        """`evaluate` on one batch; as in Keras, returns the loss as a number if there are no metrics.
+
+        Arguments:
+            x: samples (N, ...), computed as one batch.
+            y: targets.
+            sample_weight: (N,), weight of each row.
+            return_dict: return a dictionary by name.
+        """
         found = self.evaluate(x, y, self._rows_of(x), sample_weight=sample_weight)
         return as_of_batch(found, return_dict)
 
     def _rows_of(self, x: Any) -> int:
-        """How many samples there are, of the first input if there are several."""
+        """Number of samples, of the first input if there are several."""
         if len(self.graph.inputs) > 1 and isinstance(x, Mapping | list | tuple) and x:
             return max(1, len(next(iter(x.values() if isinstance(x, Mapping) else x))))
         return len(x)
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
-        """`predict(x)`; with `training=True`, dropout on, there is none.
+        """Return `predict(x)`; on symbolic values, apply the network as a layer and return symbolic values.
 
-        On symbolic values the network is a layer of another: what it gives there are symbolic values again.
+        Arguments:
+            x: samples (N, ...), or symbolic values.
+            training: must not be True: there are no predictions with dropout on.
         """
         if is_symbolic(x):
             return self.as_layer()(x)
         if training:
             raise ConfigurationError(
-                "net(x, training=True) would drop units: predictions are made without. A step of training is "
-                "net.train_step(x, y), its gradients are net.get_gradients(x, y)"
+                "net(x, training=True) would apply dropout, but predictions are made without it. For a training step "
+                "use net.train_step(x, y), for its gradients net.get_gradients(x, y)"
             )
         return self.predict(x)
 
@@ -137,15 +152,21 @@ class Askable(Buildable):
         callbacks: callback_list.Given = None,
         **others: Any,
     ) -> Any:
-        """The network's outputs (N, ...) as a NumPy array, dropout off.
-
-        Of several outputs, a list or a dictionary of arrays, as they were given to `dk.Model`.
+        """Return the network's outputs (N, ...) as a NumPy array, with dropout off.
 
         Arguments:
-            x: samples (N, ...); of several inputs, a list or a dictionary by their names.
-            batch_size: rows that are computed at a time; None for many.
-            verbose: 1 or 2 print a line when it is done, 0 nothing; "auto" is 1.
-            callbacks: what hears of its batches.
+            x: samples (N, ...). With several inputs, a dictionary by input name or a list. Files and iterators as for
+                `fit`.
+            batch_size: rows computed at a time; default 1024.
+            verbose: 1 or 2 print a line when done, 0 (default) prints nothing; "auto" is 1.
+            callbacks: callbacks with `on_predict_...` methods.
+
+        Returns:
+            An array (N, ...). With several outputs, a list or dictionary of arrays, in the form passed to `dk.Model`.
+
+        Raises:
+            NotReady: the network cannot be built.
+            ShapeError, DataError: the samples do not fit the network.
         """
         if verbose or others:
             refuse("predict", others, Askable.predict)
@@ -175,7 +196,7 @@ class Askable(Buildable):
         return self._arranged(found)
 
     def _predict_streamed(self, x: Any, batch_size: int) -> Any:
-        """Part by part; the predictions of all are in memory."""
+        """Predict a stream part by part; the predictions are kept in memory."""
         given = streamed.open_streamed(x, None, None)
         sample = streamed.Sample.of(given, has_targets=False)
         with sample.located():
@@ -190,12 +211,12 @@ class Askable(Buildable):
         return self._arranged(found)
 
     def _only_samples(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, None, None]:
-        """Samples as they are loaded to predict."""
+        """Convert samples for prediction."""
         with self.backend.on_device():
             return joining.as_samples(x, self.graph, self.dtype, self.backend), None, None
 
     def _predict_folded(self, x: Any, batch_size: int) -> Any:
-        """By fewer stages, where these can be folded."""
+        """Predict with the folded program, which has fewer stages."""
         assert self._folding is not None
         executable, parameters = self._folding.now(self.turns, averages=self.predicts_with_averages)
         found = executable.predict_few(x, parameters) if self._is_plain else None
@@ -217,7 +238,7 @@ class Askable(Buildable):
         return self._arranged(hearing.predict(self, self.executable, x, rows, callbacks, self._arranged))
 
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
-        """What takes a few microseconds: `Turns.read` where nothing has changed, without its calls."""
+        """Predict a small batch in microseconds: `Turns.read` inlined for the case that nothing has changed."""
         turns = self.turns
         if executable.program.averages and self.predicts_with_averages:
             return turns.read(executable, lambda averages: executable.predict_few(x, averages), averages=True)
@@ -230,13 +251,13 @@ class Askable(Buildable):
     # -- data -------------------------------------------------------------------------------------------------------
 
     def _check_samples(self, given: Any, rows: int | None) -> Any:
-        """Samples as the executable loads them; builds the network if need be, for batches of at most so many rows."""
+        """Convert samples for the executable; if necessary, build the network for batches of at most `rows` rows."""
         backend = self._backend or get_backend(self._backend_asked)
         with backend.on_device():
             x = joining.as_samples(given, self.graph, self.dtype, backend)
         if not self.is_built:
             with self.turns.rebuilding("build"):
-                if not self.is_built:  # as it may be since, by another thread
+                if not self.is_built:  # another thread may have built it meanwhile
                     samples = int(x.shape[0])
                     self._build(
                         tuple(int(size) for size in x.shape[1:]), samples if rows is None else min(rows, samples)
@@ -252,15 +273,15 @@ class Askable(Buildable):
         class_weight: Mapping[Any, Any] | Sequence[Any] | None = None,
         rows: int | None = None,
     ) -> tuple[Any, Any, Any]:
-        """Samples, targets and row weights as the executable loads them; builds the network if need be.
+        """Convert samples, targets and row weights for the executable; build the network if necessary.
 
-        `rows` are those of a batch; None where all are one.
+        `rows` is the batch size; None if all samples form one batch.
         """
-        self.optimizer.rule  # noqa: B018 - whether the network is compiled is said before anything about data
+        self.optimizer.rule  # noqa: B018 - report a missing compile before any error in the data
         if self.loss is None:
             raise NotReady(
                 "the network was compiled without a loss, so only step(x, output_gradient) and apply_gradients train "
-                "it: call compile(optimizer, loss), such as loss='mean_squared_error', for fit, evaluate and their like"
+                "it: call compile(optimizer, loss), such as loss='mean_squared_error', to use fit, evaluate and others"
             )
         x = self._check_samples(x, rows)
         self._take_rule()
@@ -269,20 +290,20 @@ class Askable(Buildable):
     def _checked(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[Any, Any] | Sequence[Any] | None = None
     ) -> tuple[Any, Any, Any]:
-        """As `_check`, of a network that is built, and while it trains: also in another thread."""
+        """`_check` for a built network; safe to call from another thread during training."""
         with self.backend.on_device():
             x = joining.as_samples(x, self.graph, self.dtype, self.backend)
         return x, *self._targets(x, y, sample_weight, class_weight)
 
     def _targets(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Any]:
-        """Targets and row weights of checked samples."""
+        """Convert targets and row weights of checked samples."""
         samples, program, backend = int(x.shape[0]), self.executable.program, self.backend
         with backend.on_device():
             y = joining.as_targets(y, samples, self.graph, program, backend)
             return y, joining.as_weights(sample_weight, class_weight, y, self.graph, program, backend)
 
     def _take_rule(self) -> None:
-        """Rebuild the network if the optimizer has another rule now, or other groups: momentum was turned on or off."""
+        """Rebuild the network if the optimizer's rule or groups have changed, such as momentum turned on or off."""
         if not self.optimizer.fits(self.executable.program):
             with self.turns.rebuilding("an optimizer with another rule"):
                 self._rebuild()

@@ -1,4 +1,4 @@
-"""Making a network: its layers, `compile`, `build`, the backend that it is built on, and what that built."""
+"""Constructing a network: its layers, `compile`, `build`, its backend and executable."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ from dnnkit.training.history import History
 
 
 class Buildable(WithWeights):
-    """Layers, loss and optimizer, and the executable that a backend builds of them."""
+    """A network's layers, loss and optimizer, and the executable that a backend builds from them."""
 
     def __init__(
         self,
@@ -48,35 +48,35 @@ class Buildable(WithWeights):
         num_threads: int | None,
     ) -> None:
         self.graph: Graph = graph
-        """What it is made of; for dnnkit's own parts."""
+        """The layers and their connections. Internal."""
         self.goals: tuple[Goal, ...] = tuple(Goal(None) for _ in graph.outputs)
-        """What each output is trained for; for dnnkit's own parts."""
+        """Loss and metrics of each output. Internal."""
         self.seed, self.dtype, self.num_threads = seed, dtype, num_threads
         self.gradient_accumulation_steps = 1
         self.stop_training = False
         self.turns = Turns()
-        """Who may change the network; for dnnkit's own parts."""
+        """Serialises changes of the network. Internal."""
         self._optimizer: Optimizer | None = None
         self._backend_asked = backend
         self._backend: Backend | None = None
         self._why = ""
-        """Why "auto" took the backend; empty where somebody named it."""
+        """Why "auto" chose the backend; empty if the backend was given by name."""
         self._weighed_rows: int | None = None
-        """Rows of a batch for which "auto" chose, as long as it may choose again; else None."""
+        """Batch size for which "auto" chose, while it may still choose again; otherwise None."""
         self._looked = Looked()
         self._executable: Executable | None = None
         self._folding: Folding | None = None
-        """What predicts in its place."""
+        """Predicts in its place, with fewer stages."""
         self._history: History | None = None
         self._parameters: tuple[Executable, Parameters] | None = None
         self._companions: tuple[Executable, dict[Any, Executable]] | None = None
-        """Of that executable, what runs on its numbers with gradients from outside: see `open_step`."""
+        """(executable, companions that run on its parameters with gradients from outside): see `open_step`."""
         self._differentiated: tuple[Executable, dict[bool, Executable]] | None = None
         self._output_shapes: list[Shape] = []
         self._is_plain = len(graph.inputs) == 1 and graph.output_form == "one"
-        """Whether samples and predictions are one array each."""
+        """Whether the network has one input array and one output array."""
 
-    # -- making ------------------------------------------------------------------------------------------------------
+    # -- building ----------------------------------------------------------------------------------------------------
 
     def compile(
         self,
@@ -88,27 +88,37 @@ class Buildable(WithWeights):
         gradient_accumulation_steps: int | None = None,
         **others: Any,
     ) -> None:
-        """Say what to minimise, how, and what to report; keeps the parameters, forgets an optimizer's state.
+        """Set the optimizer, the loss and the metrics. Keeps the parameters, resets the optimizer state.
 
-        Without a loss, the network is trained by `step` and `apply_gradients` only, whose gradients come from outside.
-        With `gradient_accumulation_steps` so many batches, of whatever calls, make one update: its gradient is the mean
-        of theirs, or their sum where the loss is a sum, as of `step`. So batches of 32 in fours train as batches of 128
-        do, up to rounding. Steps of `fit` stay batches; schedules count updates; dropout draws for each batch. What the
-        last batches of an epoch leave goes on with the first of the next.
+        Warns (`TrainingWarning`) if the last activation, the loss and the metrics do not fit each other.
 
-        A metric is a name or a function `(y_true, y_pred)` that gives one value per row; docs/extending.md says more.
-        Warns (`TrainingWarning`) where the last activation, the loss and the metrics do not go together.
+        With several outputs, the weighted sum of their losses is minimised. `loss`, `metrics` and `loss_weights` are
+        then lists with one element per output, or dictionaries by output name; a single loss applies to every output.
+        An output without a loss (None, or missing in the dictionary) is only predicted.
 
-        Where a network has several outputs, the sum of their losses is minimised. `loss`, `metrics` and `loss_weights`,
-        the factors of the losses in the sum, are then lists, one for each output, or dictionaries by their names; a
-        loss by itself is that of each. An output without one (None, or not in the dictionary) is only predicted.
+        Arguments:
+            optimizer: a name or an `Optimizer`; default "rmsprop".
+            loss: a name or a `Loss`. Without one, only `step` and `apply_gradients` can train the network, with
+                gradients computed elsewhere.
+            metrics: names, `Metric`s, or functions `(y_true, y_pred)` that return one value per row
+                (docs/extending.md).
+            loss_weights: factor of each output's loss in the sum; default 1.
+            gradient_accumulation_steps: number of batches per update, across calls. The gradient is the mean of the
+                batches' gradients, or their sum if the loss is a sum, as in `step`; four batches of 32 train like one
+                of 128, up to rounding. `fit` still counts batches as steps; schedules count updates; dropout draws a
+                mask per batch. Batches left over at the end of an epoch count towards the first update of the next.
+
+        Raises:
+            UnknownName: there is no optimizer, loss, metric or output of that name.
+            ConfigurationError: arguments contradict each other.
+            ConcurrentUse: a fit is running.
         """
         refuse("compile", others, Buildable.compile)
         chosen, goals = OPTIMIZERS.make(optimizer, Optimizer), list[Goal]()
         if loss is None and (metrics or loss_weights):
             raise ConfigurationError(
-                f"compile got {'metrics' if metrics else 'loss_weights'} and no loss: they are measured beside one, or "
-                "weigh it, such as loss='mean_squared_error'"
+                f"compile got {'metrics' if metrics else 'loss_weights'} but no loss, which they need: pass a loss, "
+                "such as loss='mean_squared_error'"
             )
         for goal in goals_of(self.graph.output_names, loss, loss_weights, metrics):
             goals.append(replace(goal, metrics=check_metrics(goal.metrics)))
@@ -118,7 +128,7 @@ class Buildable(WithWeights):
         together = checks.check_optional_count("gradient_accumulation_steps", gradient_accumulation_steps) or 1
         if chosen.full_batch and together > 1:
             raise ConfigurationError(
-                f"gradient_accumulation_steps={together}, but {type(chosen).__name__} takes all samples in each step: "
+                f"gradient_accumulation_steps={together}, but {type(chosen).__name__} uses all samples in each step: "
                 "leave it out"
             )
         with self.turns.rebuilding("compile"):
@@ -128,20 +138,26 @@ class Buildable(WithWeights):
                 self._rebuild(keep_slots=False, rows=self._weighed_rows)
 
     def build(self, input_shape: int | Sequence[int | None], *, batch_size: int = ASSUMED_ROWS) -> None:
-        """Make the parameters, for samples of that shape; a leading None stands for the batch and is dropped.
+        """Create the parameters for samples of a given shape.
 
-        Where `Input` or the first layer says the shape, the network builds itself when something asks for parameters.
+        Not needed if the shape is known from `Input` or the first layer: the network then builds itself as soon as its
+        parameters are used.
 
         Arguments:
-            input_shape: of a sample.
-            batch_size: for which the backend "auto" weighs a GPU against the processor; the first `fit` does so again.
+            input_shape: shape of one sample; a leading None stands for the batch and is dropped.
+            batch_size: batch size for which the backend "auto" compares a GPU with the CPU; the first `fit` compares
+                again with its own.
+
+        Raises:
+            ConfigurationError: the network is already built, or has no layers.
+            ShapeError: a layer does not accept its input shape.
         """
         rows = checks.check_count("batch_size", batch_size)
         with self.turns.rebuilding("build"):
             self._build(input_shape, rows)
 
     def build_of(self, input_shape: tuple[int, ...], give: Callable[[Network], None]) -> None:
-        """`build` with the numbers that `give` gives, such as those of a save; for dnnkit's own parts."""
+        """`build`, with parameters set by `give`, such as those of a save. Internal."""
         with self.turns.rebuilding("build"):
             self._check_buildable()
             self._make(input_shape)
@@ -163,20 +179,20 @@ class Buildable(WithWeights):
             raise ConfigurationError("the network has no layers: pass at least one to Sequential")
 
     def _graph_for(self, input_shape: Shape) -> Graph:
-        """What it is made of, for samples of that shape.
+        """Return the graph for samples of that shape.
 
         Raises:
-            ConfigurationError: it says that they have another, or a layer of it does.
+            ConfigurationError: the network or one of its layers declares another shape.
         """
         if self.input_shape not in (None, input_shape):
-            where = "as Input or the first layer says" if len(self.graph.inputs) == 1 else "all inputs side by side"
+            where = "as Input or the first layer says" if len(self.graph.inputs) == 1 else "all inputs concatenated"
             raise ConfigurationError(f"samples have the shape {self.input_shape}, {where}; got {input_shape}")
         graph = self.graph.with_input_shape(input_shape)
         graph.check_sample_shapes()
         return graph
 
     def _make(self, input_shape: tuple[int, ...], rows: int = ASSUMED_ROWS) -> None:
-        """Build the network, its parameters zero, for batches of about so many rows."""
+        """Build the network with zero parameters, for batches of about `rows` rows."""
         graph = self._graph_for(input_shape)
         program = self._program(graph)
         chosen, executable = choosing.build(choosing.choose(self._backend_asked, program, rows), program)
@@ -198,7 +214,7 @@ class Buildable(WithWeights):
         )
 
     def hyperparameters(self, count: int = 1) -> Hyperparameters:
-        """The optimizer's numbers for the next so many batches; a schedule gives those of an update the same."""
+        """Optimizer hyperparameters of the next `count` batches; batches of one update share those of the update."""
         executable, together = self.executable, self.gradient_accumulation_steps
         first, groups = executable.state.step, executable.program.groups
         if together == 1 or count == 1:
@@ -208,13 +224,24 @@ class Buildable(WithWeights):
         return found.of_steps(updates - updates[0])
 
     def initial_parameters(self) -> dict[str, NDArray[Any]]:
-        """The parameters that the seed gives, by canonical name."""
+        """Return the initial parameters drawn from the seed, by canonical name."""
         if self.input_shape is None:
             raise NotReady("the network is not built yet: call build(input_shape) or show it data first")
         return lowering.initial_parameters(self.graph, self.seed, self.dtype)
 
     def to(self, backend: str | Backend) -> Self:
-        """Move the network to another backend, with parameters, optimizer state and all."""
+        """Move the network to another backend, with its parameters and optimizer state.
+
+        Arguments:
+            backend: name of a backend, such as "numpy", or a `Backend`.
+
+        Returns:
+            The network itself.
+
+        Raises:
+            UnknownName, BackendUnavailable: there is no such backend, or it does not work here.
+            ConcurrentUse: a fit is running.
+        """
         resolved = get_backend(backend)
         with self.turns.rebuilding("to"):
             self._backend_asked = resolved
@@ -224,10 +251,10 @@ class Buildable(WithWeights):
         return self
 
     def _rebuild(self, keep_slots: bool = True, rows: int | None = None) -> None:
-        """A new executable for the network as it is now, with the numbers of the old one.
+        """Build a new executable for the network's current state and copy the old one's parameters to it.
 
-        It stays on its backend. If `rows` of a batch are given, for which "auto" chose, and nothing has been trained,
-        "auto" chooses again.
+        The backend stays the same, except that "auto" chooses again if `rows` (the batch size it chose for) is given
+        and nothing has been trained yet.
         """
         assert self._backend is not None
         chosen, program = Chosen(self._backend, self._why), self._program()
@@ -238,17 +265,17 @@ class Buildable(WithWeights):
         self._take(*choosing.build(chosen, program), keep_slots)
 
     def _rebuild_for_layers(self) -> None:
-        """A new executable, for `descriptions` were replaced by others with the same parameters."""
+        """Build a new executable after `descriptions` were replaced by layers with the same parameters."""
         self._rebuild(rows=self._weighed_rows)
-        self.executable.state.execution = ""  # how work is divided follows from what there is to do
+        self.executable.state.execution = ""  # the partition depends on the work, which has changed
 
     def _take(self, chosen: Chosen, executable: Executable, keep_slots: bool = True) -> None:
-        """Go on with what was built, and with the numbers that were there."""
+        """Adopt the executable and copy the previous one's parameters and state to it."""
         if executable.program.accumulation > 1 and executable.api_version < 2:
             raise BackendUnavailable(
-                f"the backend {executable.plan.backend!r} makes an update of each batch, for its "
-                f"{type(executable).__name__} says api_version = {executable.api_version}, and updates of several "
-                "batches are of 2: leave out gradient_accumulation_steps, or use another backend, such as numpy"
+                f"the backend {executable.plan.backend!r} updates after every batch: its "
+                f"{type(executable).__name__} has api_version = {executable.api_version}, and gradient accumulation "
+                "requires 2. Leave out gradient_accumulation_steps, or use another backend, such as numpy"
             )
         if self._executable is not None:
             snapshot = self._executable.snapshot()
@@ -263,7 +290,7 @@ class Buildable(WithWeights):
 
     @contextmanager
     def replaced(self, executable: Executable) -> Iterator[None]:
-        """Within, another executable has the place of its own, which then takes its numbers; for dnnkit's own parts."""
+        """Temporarily replace the executable by another, and copy its state back at the end. Internal."""
         own, backend = self.executable, self.backend
         execution = own.state.execution
         with self.turns:
@@ -277,14 +304,14 @@ class Buildable(WithWeights):
                 self._executable, self._folding = own, Folding.of(backend, own)
 
     def _say_why(self, why: str) -> None:
-        """Keep why "auto" chose the backend, here and in the plan, which goes to the history and to saves."""
+        """Record why "auto" chose the backend, in the network and in the plan (and so in history and saves)."""
         self._why, executable = why, self.executable
         if why:
             executable.plan = replace(executable.plan, details={**executable.plan.details, choosing.CHOSEN: why})
         self.history.plan = executable.plan
 
     def _weigh_again(self, rows: int) -> None:
-        """Let "auto" choose for batches of so many rows, if it chose for others and nothing has been trained."""
+        """Let "auto" choose again for this batch size, if it chose for another and nothing has been trained."""
         weighed = self._weighed_rows
         if weighed is not None and weighed != rows and self.executable.state.step == 0:
             with self.turns.rebuilding("a fit that chooses its backend"):
@@ -296,21 +323,21 @@ class Buildable(WithWeights):
                     self._take(*choosing.build(chosen, program))
                 self._weighed_rows = rows
 
-    # -- what it is --------------------------------------------------------------------------------------------------
+    # -- properties --------------------------------------------------------------------------------------------------
 
     @property
     def descriptions(self) -> tuple[Layer, ...]:
-        """The layers as they were given; `layers` are copies of them that know their weights."""
+        """The layers as they were given; `layers` returns copies that give access to their weights."""
         return self.graph.layers
 
     @property
     def input_shape(self) -> Shape | None:
-        """The shape of a sample, None where data will tell it; of several inputs, that of all side by side."""
+        """Shape of a sample, None if not yet known; with several inputs, the shape of all of them concatenated."""
         return self.graph.input_shape
 
     @property
     def loss(self) -> Any:
-        """What is minimised: a loss, or a dictionary of them by the names of outputs; None before `compile`."""
+        """The loss, or a dictionary of losses by output name; None before `compile`."""
         if len(self.goals) == 1:
             return self.goals[0].loss
         named = zip(self.graph.output_names, self.goals, strict=True)
@@ -318,28 +345,28 @@ class Buildable(WithWeights):
 
     @property
     def metrics(self) -> tuple[Given, ...]:
-        """What is reported beside the loss, output by output."""
+        """The metrics, output by output."""
         return tuple(metric for goal in self.goals for metric in goal.metrics)
 
     @property
     def executable(self) -> Executable:
-        """What the backend built; raises `NotReady` before `build`, unless a layer says what samples are."""
+        """The executable that the backend built; raises `NotReady` if the network cannot be built yet."""
         if self._executable is None:
             self._build_as_known("call build(input_shape) or show it data first")
             assert self._executable is not None
         return self._executable
 
     def _build_as_known(self, otherwise: str) -> None:
-        """Build the network if a layer says what samples are."""
+        """Build the network if the input shape is known."""
         if self.input_shape is None:
             raise NotReady(f"the network is not built yet: {otherwise}")
         self.build(self.input_shape)
 
     @property
     def backend(self) -> Backend:
-        """The backend that the network was built on; raises `NotReady` before `build`."""
+        """The backend of the network; raises `NotReady` if the network cannot be built yet."""
         if self._backend is None:
-            self._build_as_known("its backend is chosen then")
+            self._build_as_known("its backend is chosen when it is")
             assert self._backend is not None
         return self._backend
 
@@ -355,14 +382,14 @@ class Buildable(WithWeights):
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimizer; its numbers may be changed at any time."""
+        """The optimizer; its hyperparameters may be changed at any time."""
         if self._optimizer is None:
             raise NotReady("the network is not compiled yet: call compile(optimizer, loss) first")
         return self._optimizer
 
     @property
     def history(self) -> History:
-        """Every epoch trained so far, over all calls of `fit` and all saves in between."""
+        """History of all epochs trained so far, over all calls of `fit` and across saves."""
         if self._history is None:
             self._build_as_known("it has no history")
             assert self._history is not None
@@ -373,7 +400,7 @@ class Buildable(WithWeights):
         self._history = history
         why = choosing.reason_in(history.plan)
         if why and not self._why and self._backend is not None and self._backend.name == history.plan.backend:
-            self._why, plan = why, self.executable.plan  # from a save, or as a copy, it goes on to say why it is there
+            self._why, plan = why, self.executable.plan  # after loading or copying, keep the reason
             self.executable.plan = replace(plan, details={**plan.details, choosing.CHOSEN: why})
 
     @property
@@ -390,18 +417,18 @@ class Buildable(WithWeights):
 
     @property
     def averages(self) -> Averages:
-        """The parameters' running means by name, as `parameters`, where the optimizer keeps them (`use_ema`).
+        """Exponential moving averages of the parameters by name, if the optimizer keeps them (`use_ema`).
 
-        What is assigned to all parameters at once becomes the mean, too; of single ones the mean goes on.
+        Assigning all parameters at once resets the averages to them; assigning single ones does not.
         """
         executable = self.executable
         if not executable.program.averages:
-            raise NotReady("no running means of the parameters are kept: compile with an optimizer with use_ema=True")
+            raise NotReady("no moving averages of the parameters are kept: compile an optimizer with use_ema=True")
         return Averages(lambda: self.executable, self.turns)
 
     @property
     def predicts_with_averages(self) -> bool:
-        """Whether predictions and evaluations are made with the parameters' running means."""
+        """Whether `predict` and `evaluate` use the moving averages of the parameters."""
         executable, optimizer = self._executable, self._optimizer
         if executable is None or optimizer is None or not executable.program.averages or not executable.state.step:
             return False
@@ -409,9 +436,16 @@ class Buildable(WithWeights):
 
     @property
     def predicting_parameters(self) -> Parameters:
-        """Those that predictions are made with: `averages` or `parameters`."""
+        """The parameters that predictions use: `averages` or `parameters`."""
         return self.averages if self.predicts_with_averages else self.parameters
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
-        """Assign several parameters, after all were looked at; no other thread sees some of them new and some old."""
+        """Assign several parameters at once, after checking all of them; atomic for other threads.
+
+        Arguments:
+            values: arrays by canonical name.
+
+        Raises:
+            UnknownName, ShapeError, DataError: a value does not fit; nothing has changed then.
+        """
         self.parameters.assign(values)

@@ -1,6 +1,6 @@
-"""Checks on what people hand over: samples, targets and weights, each with one clear error.
+"""Checks of user input: samples, targets and weights, each with one clear error.
 
-Arrays that a backend can read where they are (a GPU's) stay there; everything is checked in their own namespace.
+Arrays that the backend can read in place (such as on a GPU) stay there and are checked in their own namespace.
 """
 
 import os
@@ -25,18 +25,18 @@ from dnnkit.settings import counted, is_masked, several, shown, whole
 Dtype: TypeAlias = Literal["float32", "float64"]
 
 LARGEST_ORDER = 1 << 27
-"""Samples that an epoch of counted steps may show, or twice as many as there are: their order takes 1 GiB."""
+"""Maximum samples per epoch of counted steps, unless twice the data set is more: their order takes 1 GiB."""
 
 WEIGHT_BITS = 40
-"""Powers of two by which weights stay away from the least and the largest number of a dtype, so that losses and
-gradients times a weight, or over a sum of weights, are neither lost nor infinite."""
+"""Margin, in powers of two, that weights keep from the least and largest number of a dtype, so that losses and
+gradients times a weight, or divided by a sum of weights, neither underflow nor overflow."""
 
 
-# -- what a network is made of ---------------------------------------------------------------------------------------
+# -- network arguments -----------------------------------------------------------------------------------------------
 
 
 def check_layers(layers: Any) -> tuple[tuple[Layer, ...], Shape | None]:
-    """The layers as they were described, and the shape of a sample, where `Input` or the first of them says it."""
+    """Return the layer descriptions, and the sample shape if `Input` or the first layer declares it."""
     if isinstance(layers, Layer | Input):
         raise ConfigurationError(f"layers is the single layer {layers}: expected a list; write Sequential([{layers}])")
     given = several("layers", layers, "a list of layers, such as [Dense(10)]")
@@ -46,19 +46,19 @@ def check_layers(layers: Any) -> tuple[tuple[Layer, ...], Shape | None]:
     given = tuple(layer.as_layer() if hasattr(layer, "as_layer") else layer for layer in given)
     for layer in given:
         if isinstance(layer, Input):
-            raise ConfigurationError(f"{layer} stands behind other layers: expected it first, if at all")
+            raise ConfigurationError(f"{layer} comes after other layers: expected it first, if at all")
         if not isinstance(layer, Layer):
             raise ConfigurationError(f"layers must be objects of class Layer, such as Dense(10); got {shown(layer)}")
     described = tuple(map(description, given))
     layer_names(described)
     first = described[0].sample_shape if described else None
     if first is not None and shape not in (None, first):
-        raise ConfigurationError(f"Input says that samples have the shape {shape}, the first layer {first}")
+        raise ConfigurationError(f"Input declares samples of shape {shape}, but the first layer {first}")
     return described, shape or first
 
 
 def check_dtype(dtype: Any) -> Dtype:
-    """The dtype's name, also where NumPy's type of that name is given."""
+    """Return the name of the dtype, which may also be given as a NumPy type."""
     name = dtype
     if isinstance(dtype, type | np.dtype):
         try:
@@ -81,17 +81,17 @@ def check_input_shape(given: Any) -> Shape:
 
 
 def check_size(graph: Graph, dtype: str) -> None:
-    """Raise `ConfigurationError` for a network whose parameters cannot be in this machine's memory."""
+    """Raise `ConfigurationError` if the parameters do not fit into this machine's memory."""
     count = sum(prod(size) for size, _ in graph.parameters().values())
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this system
+    except (AttributeError, ValueError, OSError):  # not available on this system
         memory = 1 << 44
     needed = count * np.dtype(dtype).itemsize
     if needed > memory:
         raise ConfigurationError(
             f"the network would have {counted(count)} parameters of {counted(needed >> 30)} GiB, but this machine has "
-            f"{in_words(memory)} of memory: use fewer units, or samples of fewer numbers"
+            f"{in_words(memory)} of memory: use fewer units, or samples with fewer features"
         )
 
 
@@ -99,9 +99,9 @@ def check_size(graph: Graph, dtype: str) -> None:
 
 
 def as_samples(x: Any, input_shape: Shape | None, backend: Backend, name: str = "x") -> Array:
-    """x as numbers of shape (N, *input_shape), N at least 1; an error calls them by `name`.
+    """Return x as numbers of shape (N, *input_shape), N at least 1; errors refer to it as `name`.
 
-    Whether they are finite is not seen here but by the executable that loads them, as it reads them anyway.
+    Finiteness is checked by the executable, which reads all samples anyway when it loads them.
     """
     if x is None:
         raise DataError("x is missing: samples are an array of numbers with one row per sample")
@@ -124,7 +124,7 @@ def as_samples(x: Any, input_shape: Shape | None, backend: Backend, name: str = 
 def as_weights(
     weights: Any, samples: int, program: Program, backend: Backend, name: str = "sample_weight"
 ) -> Array | None:
-    """Row weights (N,), finite and not negative; None stays None."""
+    """Return row weights (N,), finite and not negative; None stays None."""
     if weights is None:
         return None
     weights = as_numbers(name, weights, backend)
@@ -142,37 +142,37 @@ def as_weights(
     found = float(xp.min(xp.where(wide > 0, wide, xp.ones_like(wide)))), float(xp.max(wide))
     if found[0] < least or found[1] > most:
         raise DataError(
-            f"{name} has {found[0 if found[0] < least else 1]:.3g}: in {program.dtype} weights from {least:.0e} "
-            f"to {most:.0e} are exact enough, and 0. Only their ratios count in a mean: multiply all by one number"
+            f"{name} has {found[0 if found[0] < least else 1]:.3g}: in {program.dtype}, weights need to be 0 or from "
+            f"{least:.0e} to {most:.0e}. Only their ratios count in a mean: multiply all by one number"
         )
     return weights
 
 
 def hold_out(share: float, x: Array, y: Array, weights: Array | None, dtype: str) -> tuple[Any, Any]:
-    """Samples, targets and weights to train on, and those of that share of the samples, from the end."""
+    """Split off that share of the samples, targets and weights, from the end."""
     cut = int(x.shape[0] * (1 - share))
     if not 0 < cut < x.shape[0]:
         raise DataError(f"validation_split={share} of {x.shape[0]} samples leaves one side empty")
-    require_finite("x", x, dtype)  # for the row's number is that in all of x, not in a part of it
+    require_finite("x", x, dtype)  # before the split, so that the error has the row's number in all of x
     parts = [(part[:cut], part[cut:]) if part is not None else (None, None) for part in (x, y, weights)]
     kept, held_out = zip(*parts, strict=True)
     return kept, held_out
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
-    """The value, if it is a whole number of at least `least`."""
-    if type(value) is int and value >= least:  # as nearly always, before each prediction that takes a microsecond
+    """Return the value if it is an integer of at least `least`."""
+    if type(value) is int and value >= least:  # fast path: runs before each prediction, which takes a microsecond
         return value
     return int(whole(least).of(name, value))
 
 
 def check_optional_count(name: str, value: Any) -> int | None:
-    """As `check_count`; None stays None."""
+    """`check_count`, except that None stays None."""
     return None if value is None else check_count(name, value)
 
 
 def rows_at_a_time(batch_size: int, samples: int, steps_per_epoch: int | None, shuffle: bool | str) -> int:
-    """The rows of a batch: no more than there are, unless an epoch is so many steps or draws, where rows come again."""
+    """Return the batch size: at most the number of samples, unless rows repeat within an epoch."""
     if steps_per_epoch is None and shuffle != "with_replacement":
         return min(batch_size, samples)
     steps = steps_per_epoch or -(-samples // batch_size)
@@ -180,37 +180,36 @@ def rows_at_a_time(batch_size: int, samples: int, steps_per_epoch: int | None, s
     if rows > most:
         raise ConfigurationError(
             f"an epoch of {counted(steps)} steps of batch_size={counted(batch_size)} is {counted(rows)} samples, whose "
-            f"order alone would take {counted(8 * rows >> 30)} GiB: expected at most {counted(most)} samples. Make "
-            "batches smaller, or epochs shorter and more of them; steps= counts all updates"
+            f"order alone would take {counted(8 * rows >> 30)} GiB: expected at most {counted(most)} samples. Use "
+            "smaller batches, or more and shorter epochs; steps= counts all updates"
         )
     return batch_size
 
 
 def all_rows(batch_size: int | None, samples: int, steps_per_epoch: int | None, shuffle: bool | str) -> int:
-    """The rows of a batch for an optimizer that wants all samples in each; raises where something else is asked for."""
+    """Return the batch size for a full-batch optimizer; raise if another was given."""
     if batch_size not in (None, samples):
         raise ConfigurationError(
-            f"batch_size is {batch_size}, but the optimizer wants all {samples} samples at a time: leave batch_size "
-            "out (memory is bounded all the same), or train in batches with another optimizer, such as dk.Adam()"
+            f"batch_size is {batch_size}, but the optimizer uses all {samples} samples in each step: leave out "
+            "batch_size (memory is bounded all the same), or train in batches with another optimizer, such as dk.Adam()"
         )
     if steps_per_epoch not in (None, 1):
         raise ConfigurationError(
             f"steps_per_epoch is {steps_per_epoch}, but with this optimizer an epoch is one step on all samples: leave "
-            "it out; epochs says how many"
+            "it out, and give the number of steps as epochs"
         )
     if shuffle == "with_replacement":
         raise ConfigurationError(
-            "shuffle is 'with_replacement', but the optimizer wants all samples at a time, the same in each step: "
-            "leave it out"
+            "shuffle is 'with_replacement', but the optimizer uses all samples in each step: leave it out"
         )
     return samples
 
 
-# -- one property each -----------------------------------------------------------------------------------------------
+# -- properties ------------------------------------------------------------------------------------------------------
 
 
 def shape_of(array: Array) -> tuple[int, ...]:
-    """Its shape as plain numbers."""
+    """Return the shape as plain integers."""
     return tuple(int(size) for size in array.shape)
 
 
@@ -219,16 +218,16 @@ def _join(shape: tuple[int, ...]) -> str:
 
 
 def as_numbers(name: str, given: Any, backend: Backend) -> Array:
-    """An array of numbers, not empty, as the backend reads them."""
-    if type(given) is np.ndarray and given.dtype.kind in "biuf" and given.size and given.ndim:  # as nearly always
+    """Return an array of numbers, not empty, in a form that the backend reads."""
+    if type(given) is np.ndarray and given.dtype.kind in "biuf" and given.size and given.ndim:  # fast path
         return backend.as_input(given)
     given = without_mask(name, given)
     try:
         array = backend.as_input(given)
     except ValueError as error:
-        raise DataError(f"{name} cannot be made an array: {error}. Expected rows of equal length") from error
-    except (TypeError, RuntimeError, AttributeError) as error:  # an array of another library that gives no NumPy array
-        raise DataError(f"{name} cannot be made an array: {error}. Pass a NumPy array or nested lists") from error
+        raise DataError(f"{name} cannot be converted to an array: {error}. Expected rows of equal length") from error
+    except (TypeError, RuntimeError, AttributeError) as error:  # an array of another library that NumPy cannot convert
+        raise DataError(f"{name} cannot be converted to an array: {error}. Pass a NumPy array or a list") from error
     xp = namespace(array)
     if isinstance(array, np.ndarray) and array.dtype == object and array.ndim == 0:
         kind = type(given).__name__
@@ -246,7 +245,7 @@ def as_numbers(name: str, given: Any, backend: Backend) -> Array:
 
 
 def without_mask(name: str, given: Any) -> Any:
-    """What is given, as it is; of a masked array, the data, if nothing is masked: there are no numbers under a mask."""
+    """Return the input unchanged; of a masked array without masked values, its data. Raise if values are masked."""
     parts = given if isinstance(given, list | tuple) else (given,)
     masked = [part for part in parts if is_masked(part)]
     if not masked:
@@ -260,6 +259,6 @@ def without_mask(name: str, given: Any) -> Any:
 
 
 def check_length(name: str, array: Array, samples: int) -> None:
-    """Raise `ShapeError` unless there is one row for each sample."""
+    """Raise `ShapeError` unless there is one row per sample."""
     if array.shape[0] != samples:
-        raise ShapeError(f"x has {samples} samples but {name} has {array.shape[0]}: expected one row for each sample")
+        raise ShapeError(f"x has {samples} samples but {name} has {array.shape[0]}: expected one row per sample")

@@ -1,4 +1,4 @@
-"""How a network is copied and pickled: in full, so that it trains on bit for bit as the one it was."""
+"""Copying and pickling a network completely, so that the copy continues training bitwise identically."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from dnnkit.saves import pickling
 
 
 class Copyable(Network):
-    """`copy.copy`, `copy.deepcopy` and pickle of a network, by what a save writes."""
+    """`copy.copy`, `copy.deepcopy` and pickle of a network, with the same contents as a save."""
 
     def copy(self) -> Self:
-        """A network of its own that trains on bit for bit as this one would: parameters, optimizer's state and all."""
+        """Return an independent copy that continues training bitwise identically, including the optimizer state."""
         return deepcopy(self)
 
     def __copy__(self) -> Self:
-        return deepcopy(self)  # two networks on the same parameters would train each other in silence
+        return deepcopy(self)  # a shallow copy would silently train the original too
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = memo[id(self)] = type(self).__new__(type(self))
@@ -47,13 +47,13 @@ class Copyable(Network):
 
     @abstractmethod
     def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
-        """Be the network that `state_of` described, on that backend."""
+        """Initialise this object from the state that `state_of` returned, on that backend."""
 
     @abstractmethod
     def _own_attributes(self) -> dict[str, Any]:
-        """Attributes that dnnkit does not make."""
+        """Attributes set by users."""
 
     @property
     @abstractmethod
     def _chosen_backend(self) -> str | Backend | None:
-        """The backend it is on, or shall be."""
+        """The network's backend, or the one requested for it."""

@@ -1,4 +1,4 @@
-"""What a network says of itself."""
+"""Descriptions of a network: `summary`, `plot`, `inspect` and its `repr`."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class Describable(Network):
-    """`summary` and `inspect` of a network."""
+    """Adds `summary`, `plot` and `inspect` to a network."""
 
     def summary(
         self, line_length: int | None = None, print_fn: Callable[[str], object] | None = None, **others: Any
     ) -> None:
-        """Print layers, output shapes and numbers of parameters.
+        """Print the layers, their output shapes and their numbers of parameters.
 
         Arguments:
-            line_length: columns of the table; None for 80.
-            print_fn: what is called with the whole text; None for `print`.
+            line_length: maximum width of the table in columns; default 80.
+            print_fn: called with the whole text; default `print`.
         """
         refuse("summary", others, Describable.summary)
         from dnnkit.network import summary
@@ -48,34 +48,41 @@ class Describable(Network):
         return summary.html(self)
 
     def plot(self, path: str | Path | None = None) -> "Figure":
-        """A picture of the network: a box for each input and each call of a layer, below all that it reads.
+        """Draw the network: a box per input and per call of a layer, below everything it reads.
 
-        A box says the layer's kind, what a sample is after it and how many parameters it has; one with a dashed edge is
-        a further call of a layer that stands above, with the same weights. A notebook shows the figure.
+        A box shows the layer's kind, the shape of its output and its number of parameters. A dashed box is a repeated
+        call of a layer drawn further up, with the same weights. Notebooks display the returned figure.
 
         Arguments:
-            path: where it is written, as its ending says: "net.svg", "net.png", "net.pdf"; None for nowhere.
+            path: file to write, in the format of its extension, such as "net.svg", "net.png" or "net.pdf"; None writes
+                no file.
+
+        Returns:
+            A matplotlib `Figure`.
 
         Raises:
-            ConfigurationError: it cannot be written there.
+            ConfigurationError: the file cannot be written.
         """
         from dnnkit.network.picture import plot_network
 
         return plot_network(self, path)
 
     def inspect(self, x: Any = None, y: Any = None, *, batch_size: int = 32) -> "Inspection":
-        """How a training step runs here: its parts, how they are partitioned, predicted and measured times.
+        """Return how a training step runs on this machine: its parts, their partition, predicted and measured times.
 
-        A copy of the network trains some steps, at learning rates of 0; the network stays as it is. `print` the result,
-        or let a notebook show it.
+        A copy of the network is trained for a few steps with learning rate 0; the network itself does not change. Print
+        the result, or let a notebook display it.
 
         Arguments:
-            x: samples (N, ...) to train on, such as those of `fit`; random numbers if None.
+            x: samples (N, ...) to train on, such as those of `fit`; None uses random numbers.
             y: their targets; required with x.
-            batch_size: rows of a step.
+            batch_size: rows per step, default 32.
+
+        Returns:
+            An `Inspection`.
 
         Raises:
-            NotReady: the network is not built, or not compiled.
+            NotReady: the network is not built, or not compiled with a loss.
             DataError, ShapeError: x or y do not fit the network.
         """
         from dnnkit.network.inspection import inspect
@@ -85,4 +92,4 @@ class Describable(Network):
 
     @abstractmethod
     def _check(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
-        """Samples, targets and row weights as the executable loads them."""
+        """Convert samples, targets and row weights for the executable."""

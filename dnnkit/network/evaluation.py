@@ -1,4 +1,4 @@
-"""What `evaluate` found: loss and metrics, by name and in order."""
+"""The result of `evaluate`: loss and metrics, by name and in order."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,10 +11,10 @@ from dnnkit.settings import shown
 class Evaluation:
     """Loss and metrics of an evaluation: `loss, accuracy = net.evaluate(x, y)`, or `net.evaluate(x, y)["loss"]`.
 
-    It iterates over its values, the loss first and the metrics as `compile` was given them. By name it is a mapping:
-    `result["loss"]`, `keys()`, `values()`, `items()`, `get`, `dict(result)`, `"loss" in result`, and it equals the
-    dictionary of the same numbers. `result[0]` is the loss, too. The loss alone, where there are no metrics, is also
-    used as the number that it is: `f"{result:.3f}"`, `float(result)`, `result < 0.1`.
+    Iteration yields the values, first the loss, then the metrics in the order of `compile`. It is also a mapping:
+    `result["loss"]`, `keys()`, `values()`, `items()`, `get`, `dict(result)` and `"loss" in result` work, and it equals
+    the dictionary of the same numbers. `result[0]` is the loss. If there are no metrics, it can be used as a number:
+    `f"{result:.3f}"`, `float(result)`, `result < 0.1`.
     """
 
     __slots__ = ("_values",)
@@ -40,19 +40,19 @@ class Evaluation:
         return name in self._values
 
     def keys(self) -> Any:
-        """The names, "loss" first."""
+        """Names, "loss" first."""
         return self._values.keys()
 
     def values(self) -> Any:
-        """The numbers, the loss first."""
+        """Values, the loss first."""
         return self._values.values()
 
     def items(self) -> Any:
-        """Pairs of a name and its number."""
+        """(name, value) pairs."""
         return self._values.items()
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The number of that name, or the default."""
+        """Return the value of that name, or the default."""
         return self._values.get(name, default)
 
     def __eq__(self, other: object) -> bool:
@@ -71,7 +71,7 @@ class Evaluation:
 
     def __float__(self) -> float:
         if len(self._values) != 1:
-            raise TypeError(f"{self} is {len(self._values)} numbers, not one: take one of them, such as result['loss']")
+            raise TypeError(f"{self} is {len(self._values)} numbers, not one: select one, such as result['loss']")
         return self["loss"]
 
     def __format__(self, how: str) -> str:
@@ -91,5 +91,5 @@ class Evaluation:
 
 
 def as_of_batch(found: Evaluation, return_dict: bool) -> Any:
-    """What Keras gives of a batch: a dictionary if asked for, the loss alone as a number, else all in order."""
+    """Keras's result for a batch: a dictionary on request, a number if there is only the loss, else all in order."""
     return dict(found.items()) if return_dict else found if len(found) > 1 else float(found)

@@ -1,4 +1,4 @@
-"""A lock that is handed on in the order in which threads came for it."""
+"""A fair reentrant lock."""
 
 import threading
 from collections import deque
@@ -9,32 +9,32 @@ from dnnkit.backends.acting import acting
 from dnnkit.training.interrupts import interruptible, undivided
 
 LOOK = 0.2
-"""Seconds between two looks at whose turn it is: a signal that another thread is given does not wake the main one."""
+"""Seconds between checks of the queue: a signal delivered to another thread does not wake the main thread."""
 
 
 class FairLock:
     """A reentrant lock, first come, first served.
 
-    With Python's own locks, a thread that takes one again at once keeps others from it for ever.
-    Who stands first in the queue has the lock. So one operation of the queue takes it and one gives it back, and an
-    exception that a signal raises between two of ours finds it either with its owner or free.
+    With Python's locks, a thread that reacquires immediately can starve the others. Here, the first thread in the queue
+    owns the lock. Acquiring and releasing are therefore single operations on the queue, and an exception raised by a
+    signal handler between two bytecodes finds the lock either owned or free.
     """
 
     def __init__(self) -> None:
         self._depth = 0
         self._queue = deque[int]()
-        """Threads, the owner first, none of them twice."""
+        """Thread identifiers, the owner first, without duplicates."""
         self._wake_up = dict[int, threading.Lock]()
-        """What each thread that waits is woken by."""
+        """Per waiting thread, the lock that wakes it."""
 
     @property
     def is_mine(self) -> bool:
-        """Whether this thread has it."""
+        """Whether this thread owns the lock."""
         return self._owner() == acting()
 
     @property
     def is_outermost(self) -> bool:
-        """Of the thread that has it, whether it took it once."""
+        """Whether the owner has acquired it exactly once."""
         return self._depth == 0
 
     def _owner(self) -> int:
@@ -45,7 +45,7 @@ class FairLock:
 
     @undivided
     def acquire(self, when_waiting: Callable[[], None]) -> None:
-        """Take it; if another thread has it, call `when_waiting` and wait."""
+        """Acquire the lock; if another thread owns it, call `when_waiting` and wait."""
         me, queue = acting(), self._queue
         if queue and self._owner() == me:
             self._depth += 1
@@ -54,15 +54,15 @@ class FairLock:
             queue.append(me)
             if queue[0] != me:
                 self._wait(me, when_waiting)
-        except BaseException:  # Ctrl-C while it waits: perhaps it has just been handed the lock
-            with suppress(ValueError):  # it had not come yet
+        except BaseException:  # Ctrl-C while waiting: this thread may just have been given the lock
+            with suppress(ValueError):  # not enqueued yet
                 queue.remove(me)
             self._wake_next()
             raise
 
     @undivided
     def release(self) -> None:
-        """Give it back, to the thread that has waited longest."""
+        """Release the lock to the thread that has waited longest."""
         if self._depth:
             self._depth -= 1
             return
@@ -86,5 +86,5 @@ class FairLock:
 
     def _wake_next(self) -> None:
         if (turn := self._wake_up.get(self._owner())) is not None:
-            with suppress(RuntimeError):  # somebody else has woken it
+            with suppress(RuntimeError):  # already woken by another thread
                 turn.release()

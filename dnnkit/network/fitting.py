@@ -1,4 +1,4 @@
-"""`fit`: what it is asked for, checked and handed to the training loop."""
+"""`fit`: check the arguments, load the data and start the training loop."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 class Fittable(Askable):
-    """`fit` of a network."""
+    """Adds `fit` to a network."""
 
     _draws_seed: bool
-    """Whether its seed was drawn, not given."""
+    """Whether the seed was drawn rather than given."""
 
     @together
     def fit(
@@ -67,43 +67,65 @@ class Fittable(Askable):
         distributed: "str | DataParallel | None" = None,
         **others: Any,
     ) -> History:
-        """Train on samples x (N, ...) and targets y; return the History of these epochs.
+        """Train the network on samples and targets.
 
-        x may also be on disk: the path of a .npy, .parquet or .arrow file, a pattern, folder or list of shards, and y
-        another one or the name of a column; or `dk.streams.open(...)`. Or x makes batches, (x, y) or (x, y,
-        sample_weight), as an iterator, a generator or what begins anew each epoch does (docs/streams.md).
+        Data is checked before training starts, so errors in it change nothing. Data and losses that look wrong cause
+        a `TrainingWarning` that suggests a fix (docs/diagnosis.md).
 
-        `validation_data` is (x, y) or (x, y, sample_weight); `validation_split` takes that share from the end of the
-        data instead, before it is shuffled; `validation_freq` validates after every so many epochs only, or after the
-        epochs that it lists, counted from 1. Weights multiply losses and metrics of their rows, in validation too; of
-        several outputs each may have its own, in a dictionary by their names or in a list.
-        Epochs run from `initial_epoch` to `epochs`, by default one; or `steps` counts the updates instead, and the
-        last epoch may be shorter. `batch_size` None is 32. An epoch is one pass over the samples, or `steps_per_epoch`
-        updates. `shuffle`: within an epoch, True shows every sample once before any again, "with_replacement" draws
-        each from all, False keeps their order. A batch has at most all samples, except where `steps_per_epoch` makes
-        them come again or they are drawn with replacement. Errors in the data are raised before anything is trained.
+        An epoch cut short by `steps` or an interrupt is completed by the next `fit` with the same data and batches:
+        `fit(steps=a)` followed by `fit(steps=b)` equals `fit(steps=a + b)`.
 
-        An epoch that `steps` or an interrupt ended early is finished by the next fit of the same data and batches:
-        `fit(steps=a)` and then `fit(steps=b)` is `fit(steps=a + b)`.
+        A full-batch optimizer (`dk.LBFGS`) uses all samples in each step, in order, whatever `shuffle` says. An epoch
+        is then one iteration, and training stops early on convergence; `history.ended` gives the reason.
 
-        `checkpoint` is a folder, in which the fit saves itself every "30 s", "500 steps" or "1 epoch"
-        (`checkpoint_every`), at its end, and on Ctrl-C and SIGTERM; the newest `checkpoint_keep` are kept. The same
-        call goes on from there, whatever ended it, as if nothing had: until `epochs` or `steps` are reached, counted
-        from the first call. Where they are, it returns the History. A folder of another network, seed, data or
-        batches is an error that says what differs.
+        Arguments:
+            x: samples (N, ...). With several inputs, a dictionary by input name or a list. Also accepted: the path of a
+                .npy, .parquet or .arrow file, a glob pattern, a folder or list of shards, `dk.streams.open(...)`, or an
+                iterator, generator or re-iterable object that yields batches (x, y) or (x, y, sample_weight)
+                (docs/streams.md).
+            y: targets, one row per sample. For data on disk, another path or the name of a column.
+            batch_size: samples per step, default 32. At most N, unless `steps_per_epoch` repeats samples or they are
+                drawn with replacement.
+            epochs: epoch at which training ends, default 1: `epochs` - `initial_epoch` epochs are trained.
+            verbose: 0 prints nothing, 1 shows a progress bar, 2 prints one line per epoch; "auto" chooses 1 in a
+                terminal or notebook and 2 elsewhere, with fewer lines for long runs.
+            callbacks: a callback or a list of callbacks.
+            validation_split: fraction in [0, 1) of the samples to hold out for validation, taken from the end of the
+                data before shuffling.
+            validation_data: (x, y) or (x, y, sample_weight), in place of `validation_split`.
+            shuffle: True visits every sample once per epoch in random order, "with_replacement" draws each sample from
+                all of them, False keeps the order.
+            class_weight: {class: weight} for integer classes, 1 for those not listed; multiplies the weights of rows.
+                With several outputs, a dictionary by output name or a list of such mappings.
+            sample_weight: (N,), weight of each row in the loss and metrics, in validation too. With several outputs, a
+                dictionary by output name or a list.
+            initial_epoch: number of the first epoch, default 0.
+            steps_per_epoch: updates per epoch; by default an epoch is one pass over the samples.
+            steps: total number of updates, in place of `epochs`; the last epoch may be shorter.
+            validation_freq: validate every n epochs, or after the listed epochs, counted from 1.
+            checkpoint: folder in which the fit saves checkpoints: every `checkpoint_every`, at the end, and on Ctrl-C
+                and SIGTERM. Repeating the call resumes from the newest checkpoint with the same result as an
+                uninterrupted fit. `epochs` and `steps` count from the first call; a finished fit just returns its
+                History.
+            checkpoint_every: interval between checkpoints, such as "30 s", "500 steps" or "1 epoch".
+            checkpoint_keep: number of newest checkpoints to keep.
+            diagnose: monitor units, gradients and updates of each layer on a sample of the rows, before the first epoch
+                and after epochs; print a table of the results and keep them in `history.diagnosis`.
+            distributed: "mpi" or a `dk.DataParallel` trains data-parallel in all processes started by `mpirun`, each of
+                which makes the same call with the same network and data. Every batch is divided among them; the
+                trajectory equals that of a single process up to rounding. Callbacks, progress and checkpoints run in
+                the first process; all get the History and the parameters (docs/mpi.md).
 
-        `diagnose` watches units, gradients and updates of each layer on a sample of the rows, before the first epoch
-        and after epochs, prints a table of what became of them, and keeps all in `history.diagnosis`.
+        Returns:
+            The `History` of these epochs.
 
-        An optimizer of full batches (`dk.LBFGS`) takes all samples at a time, in their order, whatever `shuffle`: an
-        epoch is one iteration, and training ends early where it has converged; `history.ended` says why.
-
-        `distributed="mpi"` trains with all processes that `mpirun` started, each of which makes this call with the same
-        network and the same data: every batch is divided among them, and the trajectory is that of one process, up to
-        rounding. Callbacks, progress and checkpoints are those of the first; all have the History and the parameters
-        (docs/mpi.md; `dk.DataParallel` says more).
-
-        Data and losses that look wrong are a `TrainingWarning` with the cure; docs/diagnosis.md lists them.
+        Raises:
+            NotReady: the network is not compiled.
+            ShapeError, DataError: data does not fit the network.
+            ConfigurationError: an argument is out of range, or arguments contradict each other.
+            CheckpointError: the folder belongs to a different network, seed, data or batches; the message says what
+                differs.
+            ConcurrentUse: a fit of this network is already running.
         """
         refuse("fit", others, Fittable.fit)
         heard = CallbackList.of(callbacks)
@@ -153,9 +175,10 @@ class Fittable(Askable):
         load: Load = load_alone,
         ranks: "Ranks | None" = None,
     ) -> Run:
-        """Look at all that a fit was asked for, build the network, and load its data; for dnnkit's own parts.
+        """Check the arguments, build the network, and load the data. Internal.
 
-        `load` loads data for the executable, perhaps data that others have loaded. `ranks` train it together.
+        `load` loads data for the executable, possibly sharing arrays already loaded by other fits. `ranks` are the
+        processes that train the network together.
         """
         whole = self.optimizer.full_batch
         rows = 32 if asked.batch_size is None and not whole else asked.batch_size
@@ -181,7 +204,7 @@ class Fittable(Askable):
             held_out = self._rows_alone(asked.held_out, x, y, weights)
         if among is not None:
             samples = len(among)
-            if whole or weights is not None:  # whose mean is that of the rows
+            if whole or weights is not None:  # the loss is a mean over exactly these rows
                 (x, y, weights), among = self._rows_alone(among, x, y, weights), None
         shuffle = asked.shuffle
         if whole:
@@ -189,7 +212,7 @@ class Fittable(Askable):
             shuffle = False
         assert rows is not None
         batch_size = checks.rows_at_a_time(rows, samples, asked.steps_per_epoch, shuffle)
-        if isinstance(x, np.ndarray):  # what is a GPU's already stays there
+        if isinstance(x, np.ndarray):  # arrays already on a GPU stay there
             self._weigh_again(batch_size)
         if any(parameter.statistic for parameter in self.executable.program.parameters):
             with self.turns:
@@ -218,10 +241,10 @@ class Fittable(Askable):
             limit=asked.steps,
             validates=asked.validates,
             validation_rows=INFERENCE_BATCH if whole else max(batch_size, 256),
-            # all data was looked at before
+            # all data has been checked by now
             watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose)
             if ranks is None or ranks.leads
-            else Watch(self, None, batch_size),  # the first says what there is to say
+            else Watch(self, None, batch_size),  # only the first process reports
             among=among,
             orders=asked.orders,
         )
@@ -229,7 +252,7 @@ class Fittable(Askable):
     def _prepare_streamed(
         self, asked: Asked, checkpoints: Checkpoints | None, opened: ExitStack, ranks: "Ranks | None"
     ) -> Run:
-        """As `prepare_run`, of data that are on disk, or that something makes; `opened` closes what reads them."""
+        """`prepare_run` for data on disk or from an iterator; `opened` closes the readers."""
         given = streamed.open_streamed(asked.x, asked.y, asked.sample_weight)
         if (arrays := streamed.in_memory(given)) is not None:
             asked.x, asked.y, asked.sample_weight = arrays
@@ -282,7 +305,7 @@ class Fittable(Askable):
         )
 
     def _held_out(self, asked: Asked) -> tuple[tuple[Any, ...] | None, Any]:
-        """The validation data, checked, or what streams them."""
+        """Return the validation data: checked arrays, or a stream."""
         given = asked.validation_data
         x, y, *weight = (given, None) if streamed.is_streamed(given) else given or ()
         if not streamed.is_streamed(x):
@@ -299,13 +322,13 @@ class Fittable(Askable):
         return streamed.in_parts(self, stream, check, max(batch_size, 256))
 
     def _fingerprint_held_out(self, looked_at: int, stream: Any, arrays: tuple[Any, ...] | None) -> str:
-        """Of validation data in memory, or of a stream of them."""
+        """Fingerprint of the validation data, in memory or streamed."""
         if stream is not None:
             return streamed.identity(stream)
         return fingerprint(self.backend.to_numpy, looked_at, *arrays or ())
 
     def _rows_alone(self, rows: NDArray[Any], x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
-        """These rows of checked data, as if they alone had been given."""
+        """Select rows of checked data, with weights normalised as if only these rows had been given."""
         with self.backend.on_device():
             x, y, weights = (None if part is None else part[rows] for part in (x, y, weights))
             if weights is not None and weights.ndim == 1:
@@ -313,7 +336,7 @@ class Fittable(Askable):
         return x, y, balanced(weights, self.executable.program)
 
     def _take_seed(self, seed: int | None) -> None:
-        """That of a checkpoint, where the network's own was drawn."""
+        """Adopt the seed of a checkpoint if this network's seed was drawn."""
         if self._draws_seed and seed is not None and seed != self.seed:
             self.seed = seed
             self._rebuild()

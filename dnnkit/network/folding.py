@@ -1,4 +1,4 @@
-"""What predicts in a network's place where its stages can be folded (`dnnkit.backends.folding`)."""
+"""Prediction with a network's folded program, where stages can be folded (`dnnkit.backends.folding`)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from dnnkit.network.turns import Settled, Turns
 
 
 class Folding:
-    """A network's folded program, built when something is first predicted, with its parameters as they follow from
-    those of the network."""
+    """A network's folded program, built on the first prediction, with parameters derived from the network's."""
 
     def __init__(self, backend: Backend, executable: Executable, made: Folded) -> None:
         self._backend, self._executable, self._folded = backend, executable, made
         self._built: Executable | None = None
         self._known: tuple[Settled, Any] | None = None
-        """Parameters, and as long as what they follow from."""
+        """Folded parameters, and the settled state that they were derived from."""
         self._lock = threading.Lock()
 
     @classmethod
     def of(cls, backend: Backend, executable: Executable) -> Folding | None:
-        """None where there is nothing to fold."""
+        """Return None if there is nothing to fold."""
         made = folded(executable.program)
         return None if made is None else cls(backend, executable, made)
 
     def now(self, turns: Turns, *, averages: bool = False) -> tuple[Executable, Any]:
-        """What predicts as the network does now, and the parameters for it; with `averages`, of their running means."""
+        """Return the folded executable and its current parameters; with `averages`, those of the moving averages."""
         known, built = self._known, self._built
         if built is not None and known is not None and not averages and known[0] is turns.settled:
             return built, known[1]

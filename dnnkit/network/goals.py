@@ -1,4 +1,4 @@
-"""What each output of a network is trained for, as `compile` takes it: its loss, what that counts, and its metrics."""
+"""Training objectives per output, as `compile` takes them: loss, loss weight and metrics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,19 +14,19 @@ from dnnkit.settings import FINITE, shown
 
 @dataclass(frozen=True)
 class Goal:
-    """Of one output: the loss, None where only others have one, its factor in the sum of all, and metrics."""
+    """Objective of one output: its loss (None if only others have one), its weight in the sum, and its metrics."""
 
     loss: Loss | None
     metrics: Any = ()
-    """A tuple, once `compile` has checked them."""
+    """A tuple once `compile` has checked them."""
     weight: float = 1.0
 
 
 def goals_of(outputs: Sequence[str], loss: Any, loss_weights: Any, metrics: Any) -> tuple[Goal, ...]:
-    """One for each output, from what `compile` was given: one for all, a list, or a dictionary by their names.
+    """Return a goal per output, from a single value for all, a list, or a dictionary by output name.
 
     Raises:
-        ConfigurationError, UnknownName: there are too many or too few, or no output is called so.
+        ConfigurationError, UnknownName: there are too many or too few, or an unknown output is named.
     """
     if len(outputs) == 1:
         loss, loss_weights, metrics = (_only(given, outputs[0]) for given in (loss, loss_weights, metrics))
@@ -38,8 +38,8 @@ def goals_of(outputs: Sequence[str], loss: Any, loss_weights: Any, metrics: Any)
             metrics = metrics[0]
         if loss_weights not in (None, 1, 1.0):
             raise ConfigurationError(
-                f"loss_weights is {shown(loss_weights)}, but the network has one output: its loss alone is minimised, "
-                "and a factor is that of the learning rate. Leave it out"
+                f"loss_weights is {shown(loss_weights)}, but the network has one output, whose loss alone is "
+                "minimised; a factor would only scale the learning rate. Leave it out"
             )
         return (Goal(None if loss is None else LOSSES.make(loss, Loss), metrics or ()),)
     losses = _each("loss", loss, outputs, spread=True)
@@ -61,18 +61,18 @@ def goals_of(outputs: Sequence[str], loss: Any, loss_weights: Any, metrics: Any)
         for each, weight, those in zip(losses, weights, measured, strict=True)
     )
     if loss is not None and all(goal.loss is None for goal in found):
-        raise ConfigurationError("compile got no loss: what shall be minimised, such as loss='mean_squared_error'?")
+        raise ConfigurationError("compile got no loss: expected at least one, such as loss='mean_squared_error'")
     for name, goal in zip(outputs, found, strict=True):
         if goal.loss is None and goal.metrics:
             raise ConfigurationError(
-                f"output {name!r} has metrics, but no loss, and so no targets: give it a loss; with "
-                f"loss_weights={{{name!r}: 0.0}} it changes nothing"
+                f"output {name!r} has metrics but no loss, and so no targets: give it a loss; with "
+                f"loss_weights={{{name!r}: 0.0}} it does not influence training"
             )
     return found
 
 
 def _only(given: Any, output: str) -> Any:
-    """What is given for the only output, if it is by its name."""
+    """Return what is given for the only output, also if it is given by name."""
     if not isinstance(given, Mapping):
         return given
     _check_names("compile", given, [output])
@@ -80,7 +80,7 @@ def _only(given: Any, output: str) -> Any:
 
 
 def _each(what: str, given: Any, outputs: Sequence[str], *, spread: bool) -> list[Any]:
-    """One thing for each output; `spread`: a thing by itself is for all."""
+    """Return one element per output; with `spread`, a single value applies to all."""
     if isinstance(given, Mapping):
         _check_names(what, given, outputs)
         return [given.get(name) for name in outputs]
@@ -88,13 +88,13 @@ def _each(what: str, given: Any, outputs: Sequence[str], *, spread: bool) -> lis
         if len(given) != len(outputs):
             raise ConfigurationError(
                 f"{what} is a list of {len(given)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: "
-                "expected one for each, or a dictionary by their names"
+                "expected one per output, or a dictionary by output name"
             )
         return list(given)
     if given is not None and not spread:
         raise ConfigurationError(
-            f"{what} is {shown(given)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: expected one "
-            "for each, in a list, or in a dictionary by their names"
+            f"{what} is {shown(given)}, but the network has {len(outputs)} outputs, {', '.join(outputs)}: expected a "
+            "list with one element per output, or a dictionary by output name"
         )
     return [given] * len(outputs)
 
@@ -107,7 +107,7 @@ def _check_names(what: str, given: Mapping[str, Any], outputs: Sequence[str]) ->
 
 
 def named_metrics(outputs: Sequence[str], goals: Sequence[Goal]) -> dict[str, Given]:
-    """Every metric by what logs call it: of one of several outputs with the name of that before it."""
+    """Return metrics by their names in logs: with several outputs, prefixed by the output's name."""
     if len(goals) == 1:
         return {name_of(metric): metric for metric in goals[0].metrics}
     return {
@@ -118,7 +118,7 @@ def named_metrics(outputs: Sequence[str], goals: Sequence[Goal]) -> dict[str, Gi
 
 
 def check_names(outputs: Sequence[str], goals: Sequence[Goal]) -> None:
-    """Raise `ConfigurationError` where two things that are measured would have one name in logs."""
+    """Raise `ConfigurationError` if two measured quantities would have the same name in logs."""
     if len(outputs) == 1:
         return
     names = ["loss", *(f"{name}_loss" for name, goal in zip(outputs, goals, strict=True) if goal.loss is not None)]
@@ -127,7 +127,7 @@ def check_names(outputs: Sequence[str], goals: Sequence[Goal]) -> None:
     for name in names:
         if name in seen or f"val_{name}" in names:
             raise ConfigurationError(
-                f"two things that are measured are called {name!r} or val_{name} in logs: call outputs or metrics "
-                "otherwise, such as dk.Dense(1, name=...), or dk.Model(inputs, {'name': output})"
+                f"two measured quantities would both be called {name!r} or val_{name} in logs: rename outputs or "
+                "metrics, such as by dk.Dense(1, name=...), or dk.Model(inputs, {'name': output})"
             )
         seen.add(name)

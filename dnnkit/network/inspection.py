@@ -1,4 +1,4 @@
-"""How a training step of a network runs here: its parts, their partition, predicted and measured times."""
+"""`net.inspect()`: how a training step runs here: its parts, their partition, predicted and measured times."""
 
 from collections.abc import Callable
 from math import prod
@@ -21,9 +21,9 @@ HEADS = "part", "parameters", "partition", "predicted", "measured"
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `net.inspect()` found; printing it shows a table.
+    """Result of `net.inspect()`; printing it shows a table.
 
-    `step` has the parts with their seconds per step; `parameters` counts each part's, by its name.
+    `step` lists the parts with their seconds per step; `parameters` maps a part's name to its number of parameters.
     """
 
     backend: str
@@ -35,20 +35,20 @@ class Inspection:
     step: StepParts
     parameters: dict[str, int]
     chosen: str = ""
-    """Why the backend "auto" chose it; empty where somebody did."""
+    """Why the backend "auto" chose the backend; empty if it was given by name."""
     frozen: int = 0
-    """How many of the parameters are."""
+    """Number of parameters that are frozen."""
 
     @property
     def title(self) -> str:
-        """Where and how it runs, in a line."""
+        """Backend, device, execution and partition, on one line."""
         why = f" ({self.reason})" if self.reason else ""
         where = f"{self.backend} on {self.device}, {self.execution}{why}"
         shared = f", {_partition(self.step.partition)}" if self.step.partition else ""
         return f"{where}, {self.dtype}, batches of {self.batch_size}{shared}"
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table's rows, as text."""
+        """Rows of the table, as text."""
         rows = list[tuple[str, ...]]()
         for part in self.step.parts:
             count = self.parameters.get(part.name.split(" ")[0], 0)
@@ -82,10 +82,10 @@ class Inspection:
 
 
 def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size: int) -> Inspection:
-    """How a network trains, which then has trained; `check` is its own, of samples and targets."""
+    """Inspect `twin`, a copy, by training it for a few steps; `check` checks its samples and targets."""
     batch_size = checks.check_count("batch_size", batch_size)
     if not twin.is_built or not twin.is_compiled or twin.loss is None:
-        raise NotReady("only what fit can train can be inspected: call compile(optimizer, loss), and build(...) or fit")
+        raise NotReady("inspect needs a network that can train: call compile(optimizer, loss), and build(...) or fit")
     if (x is None) != (y is None):
         raise DataError(f"inspect got {'y without x' if x is None else 'x without y'}: give both, or neither")
     executable, program = twin.executable, twin.executable.program
@@ -94,7 +94,7 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
         x, y = _random_data(twin, batch_size)
     data = executable.load(*check(x, y))
     batch_size = min(batch_size, len(data))
-    steps = min(STEPS, len(data) // batch_size)  # whole batches: of each part the fastest counts
+    steps = min(STEPS, len(data) // batch_size)  # whole batches; the fastest time of each part is used
     order = np.random.default_rng(0).permutation(len(data))[: steps * batch_size]
     step = executable.step_parts(data, order, batch_size)
     counts: dict[str, int] = {}
@@ -108,7 +108,7 @@ def inspect(twin: Network, check: Callable[..., Any], x: Any, y: Any, batch_size
 
 
 def _random_data(net: Network, batch_size: int) -> tuple[Any, Any]:
-    """Samples and targets as the network takes them, enough for some steps."""
+    """Random samples and targets that fit the network, enough for several steps."""
     rng, rows, program = np.random.default_rng(0), STEPS * batch_size, net.executable.program
     x = [rng.normal(size=(rows, prod(each.shape or ()))).astype(program.dtype) for each in net.graph.inputs]
     x = [part.reshape(rows, *(each.shape or ())) for part, each in zip(x, net.graph.inputs, strict=True)]
@@ -120,11 +120,11 @@ def _random_data(net: Network, batch_size: int) -> tuple[Any, Any]:
 
 
 def _random_targets(loss: Loss | None, outputs: int, rows: int, dtype: str, rng: np.random.Generator) -> Any:
-    """As a loss on so many outputs takes them; None where there is none."""
+    """Random targets that fit the loss; None if there is no loss."""
     if loss is None:
         return None
     if loss.targets == "any":
-        raise DataError("what targets look like only your loss knows: give x and y to inspect")
+        raise DataError("inspect cannot make up targets for a custom loss: give x and y")
     if loss.targets == "labels":
         return rng.integers(0, outputs, rows)
     kernel = loss.kernel

@@ -1,12 +1,13 @@
-"""Derivatives of a network's outputs: what each of them changes by, with every input or parameter.
+"""Jacobians of a network's outputs with respect to its inputs or parameters.
 
-An output k of a sample has the gradient that the loss Σ t y has in x, if t is 1 for k and 0 for the others. So each
-sample is taken once for each output, with such targets, and one ordinary backward pass of a program with that loss, on
-whatever backend, gives all rows of the Jacobian. Compiled code goes forward once and backward from each output, which
-is half the work (`Executable.derivatives`).
+The gradient of the loss Σ t y with respect to x is the gradient of output k if t is 1 for k and 0 elsewhere. So each
+sample is repeated once per output, with one-hot targets, and one ordinary backward pass of a program with that loss
+gives all rows of the Jacobian, on every backend. Compiled code runs one forward pass and one backward pass per output,
+which halves the work (`Executable.derivatives`).
 
-Why backward also where there are fewer inputs than outputs: kernels go backward only. A pass forward for each input
-would need a derivative of every kernel and layer, users' own too, and win where outputs are many and inputs few.
+Reverse mode is used even where there are fewer inputs than outputs, because kernels have no forward-mode derivatives.
+Forward mode would need one for every kernel and layer, custom ones included, and would pay off only with many outputs
+and few inputs.
 """
 
 from abc import abstractmethod
@@ -30,31 +31,31 @@ from dnnkit.settings import FLAG
 
 @dataclass(frozen=True)
 class Chosen:
-    """The loss Σ t y: its gradient in the predictions is the targets."""
+    """The loss Σ t y: its gradient with respect to the predictions is the targets."""
 
     def loss_and_gradient(
         self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
     ) -> tuple[Array, Array]:
-        """As every loss kernel; there are no weights here."""
+        """The interface of a loss kernel; `weights` is unused."""
         return xp.sum(predictions * targets), targets * scale
 
 
 WITHOUT: dict[str, Any] = {
     "metrics": (), "rule": None, "groups": (), "averages": False, "penalties": (), "bounds": (), "outputs": (),
 }  # fmt: skip
-"""What no derivative needs of a program."""
+"""Parts of a program that derivatives do not need."""
 
 CHOSEN = Chosen()
-"""One object, so that programs with it are equal."""
+"""A single instance, so that programs with it compare equal."""
 
 
 class Differentiable(Network):
-    """`jacobian` of a network."""
+    """Adds `jacobian` to a network."""
 
     _output_shapes: list[tuple[int, ...]]
     _is_plain: bool
     _differentiated: tuple[Executable, dict[bool, Executable]] | None
-    """Of that executable, what computes derivatives in inputs (False) and in parameters (True)."""
+    """(executable, what computes derivatives with respect to inputs (False) and parameters (True))."""
 
     @overload
     def jacobian(self, x: Any, *, parameters: Literal[False] = False) -> NDArray[Any]: ...
@@ -64,25 +65,32 @@ class Differentiable(Network):
     def jacobian(self, x: Any, *, parameters: bool) -> "NDArray[Any] | dict[str, NDArray[Any]]": ...
 
     def jacobian(self, x: Any, *, parameters: bool = False) -> "NDArray[Any] | dict[str, NDArray[Any]]":
-        """Derivatives of the predictions (N, *outputs) of samples x (N, *inputs), dropout off: (N, *outputs, *inputs).
+        """Return the Jacobian (N, *outputs, *inputs) of the predictions for samples x, with dropout off.
 
-        They are those of what `predict` returns, after a softmax or sigmoid at the end, and of x as it is given, before
-        any rescaling. Computed backward: on the Numba backend from one output after the other after one forward pass,
-        elsewhere as many rows as samples times outputs, in chunks so that memory is bounded. Needs no `compile`,
-        changes nothing, and is NumPy's.
+        These are derivatives of what `predict` returns, after a final softmax or sigmoid, with respect to x as given,
+        before any rescaling. They are computed in reverse mode: on the Numba backend with one forward pass and one
+        backward pass per output, elsewhere with samples × outputs rows, in chunks that bound the memory. Does not need
+        `compile` and changes nothing.
 
         Arguments:
-            x: samples.
-            parameters: derivatives with respect to each trained parameter instead, (N, *outputs, *shape) by name; one
-                run for each sample and output.
+            x: samples (N, *inputs).
+            parameters: return derivatives with respect to each trainable parameter instead, as {name: array (N,
+                *outputs, *shape)}. Runs one backward pass per sample and output.
+
+        Returns:
+            A NumPy array, or a dictionary of them if `parameters` is True.
+
+        Raises:
+            ConfigurationError: the network has several inputs or outputs.
+            ShapeError, DataError: the samples do not fit the network.
         """
         from dnnkit.backends.one_function import rows_at_a_time
 
         of_parameters = FLAG.of("parameters", parameters)
         if not self._is_plain:
             raise ConfigurationError(
-                "jacobian: it is of networks with one input and one output array; this one has several: make one that "
-                "shares its layers, dk.Model(input, output), and ask that"
+                "jacobian supports networks with one input and one output array; this one has several: make a network "
+                "that shares its layers, dk.Model(input, output), and call its jacobian"
             )
         x = self._check_samples(x, choosing.NONE_TRAINED)
         samples, inputs = int(x.shape[0]), tuple(int(size) for size in x.shape[1:])
@@ -119,7 +127,7 @@ class Differentiable(Network):
         return {name: each.reshape(len(rows), *shape, *each.shape[2:]) for name, each in found.items()}
 
     def _differentiating(self, of_parameters: bool) -> Executable:
-        """What computes derivatives."""
+        """Return the executable that computes derivatives."""
         executable = self.executable
         if self._differentiated is None or self._differentiated[0] is not executable:
             self._differentiated = executable, {}
@@ -130,18 +138,18 @@ class Differentiable(Network):
         return made[of_parameters]
 
     def _take_numbers(self, other: Executable) -> None:
-        """Give what computes derivatives the network's numbers as they are now."""
+        """Copy the network's current parameters to the executable that computes derivatives."""
         other.state.step = self.executable.state.step
         for parameter in other.program.parameters:
             other.write_parameter(parameter.name, self.executable.read_parameter(parameter.name))
 
     @abstractmethod
     def _check_samples(self, x: Any, rows: int | None) -> Any:
-        """Samples as the executable loads them; builds the network if need be."""
+        """Convert samples for the executable; build the network if necessary."""
 
 
 def differentiated(program: Program, of_parameters: bool) -> Program:
-    """The program as it predicts, whose loss is the one that `Chosen` is; frozen, unless parameters are asked for."""
+    """Return the prediction program with the loss `Chosen`; its parameters are frozen unless `of_parameters`."""
     stages, sources = [_predicting(stage) for stage in program.stages], [*program.edges]
     scores = len(stages)
 
@@ -166,7 +174,7 @@ def differentiated(program: Program, of_parameters: bool) -> Program:
 
 
 def _predicting(stage: Stage) -> Stage:
-    """The stage as it predicts, also where others train: without what it draws, with the statistics that it has."""
+    """The stage as in prediction, in training programs too: no random draws, and fixed statistics."""
     from dnnkit.backends.one_function import drawing, has_statistics
 
     if drawing(stage) is not None:
@@ -177,7 +185,7 @@ def _predicting(stage: Stage) -> Stage:
 
 
 def _frozen(stage: Stage) -> Stage:
-    """The stage with no parameter that is trained, so that nothing but x has a gradient."""
+    """The stage with all parameters frozen, so that only x has a gradient."""
     changes: dict[str, Any] = {}
     for name, value in vars(stage).items():
         if isinstance(value, Parameter):

@@ -1,4 +1,4 @@
-"""Several inputs as the one table that executables load, targets of several outputs, and predictions taken apart."""
+"""Conversion between several inputs or outputs and the single tables that executables work on."""
 
 from collections.abc import Mapping, Sequence
 from math import prod
@@ -21,13 +21,13 @@ from dnnkit.registry import did_you_mean
 from dnnkit.settings import shown
 
 NAMELESS = "input"
-"""The name of an input that nobody named: who gives another in a dictionary thinks of no name."""
+"""Name of an unnamed input. A dictionary with other keys is then not meant as data by input name."""
 
 # -- inputs ----------------------------------------------------------------------------------------------------------
 
 
 def as_samples(x: Any, graph: Graph, dtype: str, backend: Backend) -> Array:
-    """Samples (N, ...) of one input; of several, in a list or a dictionary, as rows (N, F) side by side."""
+    """Return samples (N, ...) of one input; with several, given as a list or dictionary, concatenate them to (N, F)."""
     if len(graph.inputs) == 1:
         return checks.as_samples(_only(x, graph), graph.inputs[0].shape, backend)
     names = [each.name for each in graph.inputs]
@@ -38,27 +38,27 @@ def as_samples(x: Any, graph: Graph, dtype: str, backend: Backend) -> Array:
     for name, part in zip(names, parts, strict=True):
         if part.shape[0] != parts[0].shape[0]:
             raise ShapeError(
-                f"x[{names[0]!r}] has {parts[0].shape[0]} samples but x[{name!r}] has {part.shape[0]}: expected one "
-                "row of each for each sample"
+                f"x[{names[0]!r}] has {parts[0].shape[0]} samples but x[{name!r}] has {part.shape[0]}: expected the "
+                "same number of rows in each"
             )
         require_finite(f"x[{name!r}]", part, dtype)
     return side_by_side(parts, dtype, backend)
 
 
 def side_by_side(parts: Sequence[Array], dtype: str, backend: Backend) -> Array:
-    """The rows of arrays (N, ...), each flat, side by side: in their own dtype where they have one."""
+    """Flatten the rows of arrays (N, ...) and concatenate them, keeping a common dtype if there is one."""
     on_host = [isinstance(part, np.ndarray) for part in parts]
     if any(on_host) and not all(on_host):
         parts = [np.asarray(backend.to_numpy(part)) for part in parts]
     xp, rows = namespace(parts[0]), int(parts[0].shape[0])
     flat = [xp.reshape(part, (rows, prod(checks.shape_of(part)[1:]))) for part in parts]
     if not isinstance(flat[0], np.ndarray) and len({str(part.dtype) for part in flat}) > 1:
-        flat = [xp.astype(part, getattr(xp, dtype)) for part in flat]  # the standard says nothing of mixed kinds
+        flat = [xp.astype(part, getattr(xp, dtype)) for part in flat]  # the standard does not define mixed kinds
     return xp.concat(flat, axis=1)
 
 
 def _only(x: Any, graph: Graph) -> Any:
-    """Samples of the only input, also where they are in a dictionary or in a list of one."""
+    """Return the samples of the only input, unpacking a dictionary or a list of one element."""
     source = graph.inputs[0]
     if isinstance(x, Mapping) and (source.name in x or source.name != NAMELESS):
         return _by_name("x", "input", x, [source.name])[source.name]
@@ -67,7 +67,7 @@ def _only(x: Any, graph: Graph) -> Any:
 
 
 def _by_name(what: str, of: str, given: Any, names: Sequence[str]) -> dict[str, Any]:
-    """What is given for each name, in a dictionary or a list; None for what a dictionary leaves out."""
+    """Return what a dictionary or list gives for each name, None for names missing in a dictionary."""
     if isinstance(given, Mapping):
         for name in given:
             if name not in names:
@@ -92,7 +92,7 @@ def _in_words(given: Any) -> str:
 
 
 def as_targets(y: Any, samples: int, graph: Graph, program: Program, backend: Backend) -> Array:
-    """y as the loss takes it, see `targets`; of several outputs, columns of numbers side by side."""
+    """Return y as the loss takes it (see `targets`); with several outputs, columns of numbers, concatenated."""
     if not program.outputs:
         return targets.as_targets(_only_target(y, graph, samples), samples, program, backend)
     asked = {output.name: (output, output.loss) for output in program.outputs if output.loss is not None}
@@ -120,13 +120,13 @@ def _as_floats(part: Array, dtype: str) -> Array:
 def _check_label(output: Output, dtype: str) -> None:
     if output.takes_labels and output.width > LARGEST_LABEL[dtype]:
         raise ConfigurationError(
-            f"the output {output.name!r} has {output.width:,} classes, more than are kept exactly as numbers of "
-            f"{dtype} beside other targets: use dtype='float64'"
+            f"the output {output.name!r} has {output.width:,} classes, more than {dtype} represents exactly; with "
+            "several outputs, targets are stored in that dtype: use dtype='float64'"
         )
 
 
 def _only_target(y: Any, graph: Graph, samples: int) -> Any:
-    """Targets of the only output, also where they are in a dictionary or in a list of one."""
+    """Return the targets of the only output, unpacking a dictionary or a list of one element."""
     name = graph.output_names[0]
     if isinstance(y, Mapping) and (name in y or graph.output_form == "named"):
         return _by_name("y", "output", y, [name])[name]
@@ -138,13 +138,12 @@ def _only_target(y: Any, graph: Graph, samples: int) -> Any:
 def as_weights(
     sample_weight: Any, class_weight: Any, y: Array, graph: Graph, program: Program, backend: Backend
 ) -> Array | None:
-    """Row weights (N,) of samples and of their classes; of several outputs, (N, outputs) if they have their own.
+    """Return weights (N,) of rows times those of their classes; (N, outputs) if outputs have their own.
 
-    `y` is what `as_targets` gave. Weights of outputs are given in a dictionary by their names, or in a list.
+    `y` is the result of `as_targets`. Weights per output are given in a dictionary by output name or in a list.
 
     Raises:
-        ConfigurationError, DataError, ShapeError, UnknownName: what is given is no weights of these samples, outputs or
-            classes.
+        ConfigurationError, DataError, ShapeError, UnknownName: the weights do not fit the samples, outputs or classes.
     """
     samples = int(y.shape[0])
     if not program.outputs:
@@ -164,7 +163,7 @@ def as_weights(
     for output in program.outputs:
         rows, classes, name = of_rows[output.name], of_classes[output.name], f"sample_weight[{output.name!r}]"
         if output.loss is None and not (rows is None and classes is None):
-            raise ConfigurationError(f"weights are given for the output {output.name!r}, which has no loss to weigh")
+            raise ConfigurationError(f"weights are given for the output {output.name!r}, which has no loss")
         own = common if rows is None else checks.as_weights(rows, samples, program, backend, name)
         if classes is not None:
             wanted, of = output.targets_of(y, namespace(y)), f"class_weight[{output.name!r}]"
@@ -177,23 +176,23 @@ def as_weights(
 def _times(
     found: Any, weights: Array | None, samples: int, program: Program, backend: Backend, name: str
 ) -> Array | None:
-    """Weights of rows by their classes, times their own."""
+    """Return the product of class weights and row weights."""
     own = 1.0 if weights is None else np.asarray(backend.to_numpy(weights), np.float64)
     return checks.as_weights(found * own, samples, program, backend, name)
 
 
 def _of_only(what: str, given: Any, graph: Graph) -> Any:
-    """What is given for the only output, also where it is by its name."""
+    """Return what is given for the only output, also if it is given by name."""
     name = graph.output_names[0]
     return given[name] if isinstance(given, Mapping) and list(given) == [name] else given
 
 
 def _classes_by_name(given: Any, names: Sequence[str]) -> dict[str, Any]:
-    """A mapping of classes to weights for each output, None for those without."""
+    """Return the class weights of each output, None for outputs without."""
     if isinstance(given, Mapping) and given and not any(isinstance(name, str) for name in given):
         raise ConfigurationError(
-            f"class_weight is {shown(given)}, but the network has several outputs, {', '.join(names)}, whose classes "
-            f"are not the same: expected one for each, in a dictionary, {{{names[0]!r}: {{0: 1.0, 1: 2.5}}}}"
+            f"class_weight is {shown(given)}, but the network has several outputs, {', '.join(names)}, with different "
+            f"classes: expected one mapping for each, in a dictionary, {{{names[0]!r}: {{0: 1.0, 1: 2.5}}}}"
         )
     return _by_name("class_weight", "output", given, names)
 
@@ -202,7 +201,7 @@ def _classes_by_name(given: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def arranged(found: HostArray, graph: Graph, shapes: Sequence[Shape]) -> Any:
-    """Predictions (N, O) of all outputs, taken apart, in the form in which the outputs were given."""
+    """Split predictions (N, O) into outputs, in the form in which the outputs were given."""
     parts, start = list[HostArray](), 0
     for shape in shapes:
         stop = start + prod(shape)
@@ -213,7 +212,7 @@ def arranged(found: HostArray, graph: Graph, shapes: Sequence[Shape]) -> Any:
 
 
 def named_inputs(found: HostArray, graph: Graph) -> dict[str, HostArray]:
-    """A gradient (N, F) in all inputs, taken apart, by their names; of the only one by the name "input"."""
+    """Split a gradient (N, F) into inputs by name; with a single input, it is called "input"."""
     if len(graph.inputs) == 1:
         return {"input": found}
     parts, start = dict[str, HostArray](), 0

@@ -1,9 +1,8 @@
-"""Networks that have layers in common, because they were written with the same symbolic values: weights go along.
+"""Networks that share layers because they were written with the same symbolic values: their weights stay in sync.
 
-An encoder, and the autoencoder that it was called in, have one set of weights: what one learns, the other has when it
-is next asked or trained. Each keeps numbers of its own, where its backend wants them; whoever has the newest gives them
-to whoever needs them, at the beginning of a turn or a reading (`turns`). The state of an optimizer is each network's
-own.
+An encoder and the autoencoder that calls it share one set of weights: when one is trained, the other has the new
+weights the next time it is used. Each network keeps its own copy in its backend's format; at the beginning of a turn or
+read (`turns`), stale copies are updated from the network with the newest. The optimizer state is not shared.
 """
 
 from typing import Any
@@ -15,11 +14,11 @@ from dnnkit.graph.graph import Graph
 from dnnkit.graph.sharing import Shared, leaves, shared_of
 
 _joined = 0
-"""How often a network joined others: only then there may be more layers in common."""
+"""Counter of calls of `join`; the list of shared layers can change only when it does."""
 
 
 class Kin:
-    """What a network has in common with others; `net` is a `Network`, which this file does not know."""
+    """The layers that a network shares with others; `net` is a `Network`, which this module does not import."""
 
     def __init__(self, net: Any) -> None:
         self._net = net
@@ -33,7 +32,7 @@ class Kin:
         self.join()
 
     def join(self) -> None:
-        """Look anew which layers the network has, of which any network may have some, too."""
+        """Register the network's layers, so that other networks with the same layers find them."""
         global _joined
         graph = self._net.graph
         if self._graph is not None and self._graph.layers is graph.layers:
@@ -52,18 +51,18 @@ class Kin:
         return self._common
 
     def has_in_common(self, other: "Kin") -> list[str]:
-        """The paths of layers that another network has, too."""
+        """Return the paths of the layers shared with another network."""
         return [self._paths[shared] for shared in self._in_common() if other in shared.members]
 
     def was_built(self) -> None:
-        """The network has its first weights, which are those of its layers if no other has had any."""
+        """Mark the network's initial weights as current for layers that have none yet."""
         self.join()
         for shared in self._paths:
             if shared.newest is None:
                 shared.newest, self._seen[shared] = self, shared.version
 
     def begins(self) -> None:
-        """Before a turn or a reading: take what others have changed."""
+        """Copy weights changed by other networks; called before a turn or read."""
         me = acting()
         if self._busy == me or not self._net.is_built:
             return
@@ -94,18 +93,18 @@ class Kin:
         self._seen |= versions
 
     def entered(self) -> None:
-        """Within a turn, at its beginning."""
+        """Called at the beginning of a turn, within it."""
         self._step = self._net.executable.state.step if self._net.is_built else None
 
     def leaves(self) -> None:
-        """Within a turn, at its end: what it has trained, others lack."""
-        if self._step is None or self._busy == acting():  # built within the turn: its weights are no news
+        """Called at the end of a turn, within it: publish the weights if a step was trained."""
+        if self._step is None or self._busy == acting():  # built within this turn: no new weights to publish
             return
         if self._net.executable.state.step != self._step:
             self.changed()
 
     def changed(self) -> None:
-        """The network's weights were replaced or trained."""
+        """Mark the network's weights as the newest, after they were assigned or trained."""
         for shared in self._in_common():
             shared.newest, shared.version = self, shared.version + 1
             self._seen[shared] = shared.version

@@ -1,25 +1,25 @@
-"""Where the boxes of a drawn graph stand: in rows, each below all that it reads, and lines around the boxes between."""
+"""Layered graph drawing: boxes in rows, each below everything it reads, and lines around the boxes between."""
 
 from collections.abc import Sequence
 
 from dnnkit.deferred import dataclass
 
 SWEEPS = 12
-"""Times that rows are ordered anew by their neighbours above and below."""
+"""Number of passes that reorder rows by their neighbours above and below."""
 
 GAP, LINE = 0.3, 0.25
-"""Inches between two boxes of a row, and what a line takes that passes by."""
+"""Inches between two boxes of a row, and the space for a line that passes between them."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Boxes by number and the lines between them, in inches, rows counted from the top.
+    """Positions of numbered boxes and their connections, in inches, with rows counted from the top.
 
     Attributes:
-        rows: of each box.
-        centres: of each box, from the left.
+        rows: row of each box.
+        centres: horizontal centre of each box, from the left.
         lines: (from, to, centres in the rows between) of each connection.
-        width: of all.
+        width: total width.
     """
 
     rows: list[int]
@@ -29,7 +29,7 @@ class Layout:
 
 
 def lay_out(reads: Sequence[Sequence[int]], widths: Sequence[float]) -> Layout:
-    """Place boxes, each of which reads earlier ones and has a width."""
+    """Lay out boxes of given widths; each reads only earlier boxes."""
     rows = _rows(reads)
     places, size = [[box for box, row in enumerate(rows) if row == each] for each in range(max(rows) + 1)], list(widths)
     above: list[list[int]] = [[] for _ in widths]
@@ -57,7 +57,7 @@ def lay_out(reads: Sequence[Sequence[int]], widths: Sequence[float]) -> Layout:
 
 
 def _rows(reads: Sequence[Sequence[int]]) -> list[int]:
-    """Of each box, the row: below all that it reads; of one that reads nothing, above all that read it."""
+    """Row of each box: below everything it reads, or, if it reads nothing, directly above its first reader."""
     rows: list[int] = []
     for sources in reads:
         rows.append(max((rows[source] + 1 for source in sources), default=0))
@@ -69,7 +69,10 @@ def _rows(reads: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _ordered(places: list[list[int]], above: list[list[int]], below: list[list[int]]) -> list[list[int]]:
-    """Rows whose order crosses few lines: each by the mean place of its neighbours, downward and upward in turn."""
+    """Order rows to reduce crossings by the barycentre method, sweeping downward and upward in turn.
+
+    Source: Sugiyama, Tagawa and Toda, IEEE Trans. SMC 11 (1981).
+    """
     best, fewest = places, _crossings(places, above)
     for sweep in range(SWEEPS):
         places = [list(row) for row in places]
@@ -93,7 +96,7 @@ def _crossings(places: list[list[int]], above: list[list[int]]) -> int:
 
 
 def _centred(places: list[list[int]], above: list[list[int]], below: list[list[int]], size: list[float]) -> list[float]:
-    """Where each stands in its row: near its neighbours, and none over another."""
+    """Horizontal centres: near the neighbours of each box, without overlaps."""
     centres = [0.0] * len(size)
     for row in places:
         _spread(row, [0.0] * len(row), size, centres)
@@ -107,7 +110,7 @@ def _centred(places: list[list[int]], above: list[list[int]], below: list[list[i
 
 
 def _spread(row: list[int], wanted: list[float], size: list[float], centres: list[float]) -> None:
-    """Put a row's boxes where they want to be; groups that would overlap stand side by side about their mean."""
+    """Place the boxes of a row at their wanted centres; groups that would overlap are packed around their mean."""
     groups: list[tuple[list[int], list[float]]] = []
     for box, centre in zip(row, wanted, strict=True):
         groups.append(([box], [centre]))
@@ -129,7 +132,7 @@ def _length(boxes: list[int], size: list[float]) -> float:
 
 
 def _begin(group: tuple[list[int], list[float]], size: list[float]) -> float:
-    """Where a group begins whose boxes are on the whole where they want to be."""
+    """Left edge of a packed group, such that its boxes are at their wanted centres on average."""
     offset, shifts = 0.0, []
     for box, centre in zip(*group, strict=True):
         shifts.append(centre - size[box] / 2 - offset)

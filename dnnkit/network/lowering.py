@@ -42,7 +42,7 @@ def lower(
     num_threads: int | None,
     accumulation: int = 1,
 ) -> Program:
-    """Layers one after the other as one frozen description."""
+    """Lower a chain of layers to a program."""
     given = {"optimizer": optimizer, "dtype": dtype, "seed": seed, "num_threads": num_threads}
     given["accumulation"] = accumulation
     return lower_graph(Graph.chain(layers, input_shape), (Goal(loss, tuple(metrics)),), **given)  # type: ignore[arg-type]
@@ -58,12 +58,12 @@ def lower_graph(
     num_threads: int | None,
     accumulation: int = 1,
 ) -> Program:
-    """The whole network as one frozen description."""
+    """Lower a whole network to a program."""
     stages, outputs = stages_of(graph, goals)
     _check_dtype(stages.stages, dtype)
     only = outputs[0] if len(outputs) == 1 else None
     input_shape = graph.input_shape
-    assert input_shape is not None, "whoever lowers a network knows what samples are"
+    assert input_shape is not None, "callers lower a network only once its input shape is known"
     owners = stages.owners.values()
     program = Program(
         input_shape=input_shape,
@@ -87,7 +87,7 @@ def lower_graph(
 
 
 class Scores(NamedTuple):
-    """An output as its loss takes it: its numbers, the activation that the loss has taken over, what is measured."""
+    """An output as its loss takes it: number of features, activation fused with the loss, loss, metrics and weight."""
 
     features: int
     head: str
@@ -97,7 +97,7 @@ class Scores(NamedTuple):
 
 
 def stages_of(graph: Graph, goals: Sequence[Goal]) -> tuple[Stages, tuple[Scores, ...]]:
-    """The stages of a network, the last of which gives the scores of its outputs, and what is made of these."""
+    """Return the stages of a network, ending with the scores of its outputs, and a description of these scores."""
     shapes = [each.shape for each in graph.inputs if each.shape is not None]
     lowering = Lowering()
     values = lowering.call(graph, shapes, lowering.inputs(shapes), "", trainable=True)
@@ -122,7 +122,7 @@ def stages_of(graph: Graph, goals: Sequence[Goal]) -> tuple[Stages, tuple[Scores
 
 
 def _side_by_side(names: Sequence[str], outputs: Sequence[Scores]) -> list[Output]:
-    """Outputs with the columns of their scores and of their targets."""
+    """Assign to each output its columns of scores and of targets."""
     found, start, first = list[Output](), 0, 0
     for name, each in zip(names, outputs, strict=True):
         columns = 0 if each.loss is None else 1 if each.loss.targets == "labels" else each.features
@@ -142,7 +142,7 @@ def _side_by_side(names: Sequence[str], outputs: Sequence[Scores]) -> list[Outpu
 
 
 def _check_dtype(stages: Sequence[Stage], dtype: Dtype) -> None:
-    """Raise `ConfigurationError` where a rescaling is nothing or infinite as a number of that dtype."""
+    """Raise `ConfigurationError` if a rescaling underflows or overflows in that dtype."""
     least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
     for stage in stages:
         if isinstance(stage, Rescale):
@@ -155,7 +155,7 @@ def _check_dtype(stages: Sequence[Stage], dtype: Dtype) -> None:
 
 
 def initial_parameters(graph: Graph, seed: int, dtype: Dtype) -> dict[str, NDArray[Any]]:
-    """Every parameter's first value by canonical name: a function of the network's layers and seed alone."""
+    """Return initial parameters by canonical name: a function of the network's layers and seed only."""
     rng = stream(seed, "weights")
     return {
         name: _made(get_initializer(initializer), rng, shape, dtype)
@@ -166,12 +166,12 @@ def initial_parameters(graph: Graph, seed: int, dtype: Dtype) -> dict[str, NDArr
 def _made(
     initializer: Callable[["np.random.Generator", Shape], Any], rng: "np.random.Generator", shape: Shape, dtype: Dtype
 ) -> NDArray[Any]:
-    """What the initializer makes, if it is finite numbers in that shape, as the network keeps them."""
+    """Run the initializer; check shape and finiteness, and convert to the network's dtype."""
     with np.errstate(over="ignore"):
         made = np.asarray(initializer(rng, shape), dtype)
     if made.shape != tuple(shape) or not np.isfinite(made).all():
         raise ConfigurationError(
-            f"the initializer {initializer} made an array of {made.shape}, or numbers that are not finite in {dtype}: "
-            f"expected finite ones in the shape {tuple(shape)}"
+            f"the initializer {initializer} returned an array of shape {made.shape}, or numbers that are not finite "
+            f"in {dtype}: expected finite ones of shape {tuple(shape)}"
         )
     return made

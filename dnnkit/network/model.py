@@ -1,4 +1,4 @@
-"""Model: a network as a graph, written by calling layers on symbolic values."""
+"""`Model`: a network as a graph, written by calling layers on symbolic values."""
 
 from typing import Any
 
@@ -10,26 +10,28 @@ from dnnkit.network.whole import WholeNetwork
 
 
 class Model(WholeNetwork):
-    """Whatever leads from inputs to outputs, as Keras's functional way of writing has it.
+    """Network as a graph from inputs to outputs, in the style of Keras's functional API.
 
         left, right = dk.Input((8,), name="left"), dk.Input((3,), name="right")
         h = dk.Concatenate()([dk.Dense(16, "relu")(left), right])
         net = dk.Model([left, right], dk.Dense(1)(h))
 
-    `inputs` and `outputs` are symbolic values, lists or dictionaries of them: what `fit`, `predict` and their like take
-    and give has the same form; data for inputs, and targets for outputs, may also be dictionaries by their names. A
-    layer that is called several times has the same weights in each call; a network is called as a layer is. Models of
-    the same layers have the same weights: what one learns, the others have. All else is as of `Sequential`, the
-    simplest graph: `backend`, `seed`, `dtype`, `num_threads`, `name`, threads, copies, which share nothing, saves.
+    `inputs` and `outputs` are symbolic values, or lists or dictionaries of them; `fit`, `predict` and the other methods
+    take and return data in the same form. Data for inputs and targets for outputs may also be dictionaries by name.
+
+    A layer called several times shares its weights between the calls, and a network can be called like a layer. Models
+    built from the same layers share their weights: training one changes the others. Everything else works as in
+    `Sequential`: building, threads, copies (which share nothing) and saves.
 
     Arguments:
-        inputs: `dk.Input`, or any symbolic value that outputs come of; what is before it is then no part of it. Those
-            without a name are called "input", "input_1", ...
-        outputs: called by their layers' names, or by the keys of a dictionary.
+        inputs: `dk.Input`s, or intermediate symbolic values, in which case the model starts there. Unnamed inputs are
+            called "input", "input_1", ...
+        outputs: symbolic values. An output is named after its layer, or by its dictionary key.
+        backend, seed, dtype, num_threads, name: as for `Sequential`.
 
     Raises:
-        ConfigurationError: an output depends on an `Input` that is none of the inputs, or two have one name.
-        ShapeError: layers get values of shapes that they do not take.
+        ConfigurationError: an output depends on an `Input` that is not among the inputs, or two have the same name.
+        ShapeError: a layer does not accept the shape of its input.
     """
 
     def __init__(
@@ -45,8 +47,8 @@ class Model(WholeNetwork):
     ) -> None:
         if inputs is None or outputs is None:
             raise ConfigurationError(
-                "Model takes inputs and outputs: x = dk.Input((8,)); dk.Model(x, dk.Dense(1)(x)). A class with a "
-                "`call` of its own is not understood: write what it does by calling layers on symbolic values"
+                "Model takes inputs and outputs: x = dk.Input((8,)); dk.Model(x, dk.Dense(1)(x)). Subclasses with a "
+                "`call` method are not supported: write the computation by calling layers on symbolic values"
             )
         graph, symbols = graph_of(inputs, outputs)
         super().__init__(graph, backend=backend, seed=seed, dtype=dtype, num_threads=num_threads, name=name)

@@ -1,8 +1,8 @@
-"""Steps whose loss is somebody else's: gradients of a network's outputs come from outside, its own go on from there.
+"""Steps with a loss computed elsewhere: backpropagation starts from given gradients of the outputs.
 
-The outputs' gradient is what the loss `inner_product` has in them if it is given as targets. So the network has
-companions, programs with that loss and its own parameters, which run on its numbers like any other program: compiled,
-fused with the update, on every backend.
+The gradient of the loss `inner_product` with respect to the outputs equals its targets. So the network has companions:
+programs with that loss and the network's parameters, which run like any other program, compiled, fused with the update
+and on every backend.
 """
 
 from collections.abc import Mapping
@@ -39,29 +39,29 @@ TAU = numbers("a number from 0 to 1, such as 0.005", lambda number: 0 <= number 
 
 @dataclass(frozen=True)
 class FromOutside(Loss):
-    """Stands for the loss that is somebody else's, of an output or of its logits."""
+    """Placeholder for a loss computed elsewhere, on an output or its logits."""
 
     of_logits: bool = False
 
     def lower(self, last_activation: str) -> tuple[LossDescription, bool]:
-        """It takes the activation over where the gradient is that of what the activation is applied to."""
+        """Fuse the last activation if the gradient is with respect to its input."""
         return GIVEN, self.of_logits and last_activation != "linear"
 
 
 class Given(NamedTuple):
-    """What is given for an output, and whether it is of its logits; None for an output that has no part in the loss."""
+    """A gradient for an output and whether it is for its logits; None for an output that is not part of the loss."""
 
     gradient: Any
     of_logits: bool = False
 
     @property
     def argument(self) -> str:
-        """The argument that it was given as."""
+        """Name of the argument that it was given as."""
         return "logits_gradient" if self.of_logits else "output_gradient"
 
 
 class OpenStep(Askable):
-    """`backward`, `step` and `follow` of a network."""
+    """Adds `backward`, `step` and `follow` to a network."""
 
     def backward(
         self,
@@ -72,24 +72,29 @@ class OpenStep(Askable):
         with_input: bool = False,
         training: bool = False,
     ) -> dict[str, NDArray[Any]]:
-        """Gradients by name of all that is trained, from those of the outputs: `loss.backward()` from dL/dy on.
+        """Backpropagate gradients of the outputs: return the gradients of all trainable parameters by name.
 
-        Each is the sum over all rows: for a loss that is a mean, the mean is in what is given. Penalties of layers are
-        no part of it. Changes nothing, and needs no `compile`. What is returned is the caller's.
+        Corresponds to PyTorch's `y.backward(dL/dy)`. Gradients are summed over rows: if the loss is a mean, include the
+        factor 1/N in the given gradient. Penalties of layers are not included. Does not need `compile` and changes
+        nothing; the returned arrays belong to the caller.
 
         Arguments:
             x: samples (N, ...).
-            output_gradient: dL/dy (N, ...), in the shape of `predict(x)` and of the predictions that it returns, after
-                a softmax or sigmoid at the end. Or instead:
-            logits_gradient: dL/dz of what the last activation is applied to, in the same shape. Of a softmax policy and
-                a loss that is -log of the chosen probability it is `predict(x)`, less 1 where an action was chosen.
-                Where a network has several outputs, both are dictionaries by their names, or lists with None for those
-                that the other argument names or that have no part in the loss.
-            with_input: also dL/dx, under the name "input" and in x's shape; of several inputs by their names.
-            training: with dropout, with the mask of the next update, as in `train_step`; else without, as in `predict`.
+            output_gradient: dL/dy (N, ...), in the shape of `predict(x)`, with respect to the predictions after a final
+                softmax or sigmoid.
+            logits_gradient: instead, dL/dz with respect to the input of the last activation, in the same shape. For
+                example, for a softmax policy with loss -log p of the chosen action, it is `predict(x)` minus 1 at the
+                chosen action. With several outputs, both arguments are dictionaries by output name or lists, with None
+                for outputs that the other argument covers or that are not part of the loss.
+            with_input: also return dL/dx, named "input", in x's shape; with several inputs, by their names.
+            training: True applies dropout with the mask of the next update, as in `train_step`; False (default) applies
+                none, as in `predict`.
+
+        Returns:
+            {name: gradient in the parameter's shape}.
 
         Raises:
-            ConfigurationError: both gradients or none are given, or there are no logits.
+            ConfigurationError: both gradients or none were given, or the output has no logits.
             ShapeError, DataError: x or a gradient does not fit the network.
         """
         given, training = self._given(output_gradient, logits_gradient), FLAG.of("training", training)
@@ -111,24 +116,24 @@ class OpenStep(Askable):
         return named
 
     def step(self, x: Any, output_gradient: Any = None, *, logits_gradient: Any = None, training: bool = False) -> None:
-        """One step of the optimizer with the gradients of `backward`, in one compiled call.
+        """Perform one optimizer step with the gradients of `backward`, in one compiled call.
 
-        It is `apply_gradients(backward(...))`, up to rounding, and takes as long as `train_step`. The network needs an
-        optimizer for it, and no loss: `net.compile(dk.Adam(1e-3))`.
+        Equals `apply_gradients(backward(...))` up to rounding, and takes as long as `train_step`. The network needs an
+        optimizer but no loss: `net.compile(dk.Adam(1e-3))`.
 
         Arguments:
             x, output_gradient, logits_gradient, training: as for `backward`.
 
         Raises:
             NotReady: the network is not compiled.
-            ConfigurationError, ShapeError, DataError: as in `backward`, before anything changes.
+            ConfigurationError, ShapeError, DataError: as for `backward`; nothing has changed then.
         """
         optimizer, given = self.optimizer, self._given(output_gradient, logits_gradient)
         if optimizer.full_batch:
             raise ConfigurationError(
-                f"step takes a gradient from outside, but {type(optimizer).__name__} evaluates the loss at parameters "
-                "of its own: train by net.fit(x, y) or net.train_step(x, y), or compile with another optimizer, such "
-                "as dk.SGD()"
+                f"step takes a gradient computed elsewhere, but {type(optimizer).__name__} has to evaluate the loss "
+                "itself, at several points: train by net.fit(x, y) or net.train_step(x, y), or compile with another "
+                "optimizer, such as dk.SGD()"
             )
         training = FLAG.of("training", training)
         if self.is_built and (rows := self._as_rows(given)) is not None:
@@ -150,36 +155,36 @@ class OpenStep(Askable):
             executable.take_over(companion)
 
     def follow(self, net: Any, tau: float) -> None:
-        """Move each parameter to that of another network: (1 - tau) of its own and tau of the other's, in one pass.
+        """Move each parameter towards that of another network: (1 - tau) * own + tau * other, in one pass.
 
-        So a target network follows the one that is trained (Polyak's mean; arXiv:1509.02971). All parameters move,
-        frozen ones too; `tau=1` copies them. Optimizer, steps and history of both stay as they are. The other may be on
-        another backend, or have another dtype.
+        This updates a target network from the trained one (Polyak averaging; soft target updates of Lillicrap et al.,
+        arXiv:1509.02971). All parameters move, frozen ones included; `tau=1` copies them. Optimizer state, step count
+        and history of both networks are unchanged. The other network may be on another backend or have another dtype.
 
         Arguments:
-            net: the network that is followed, whose parameters have the same names and shapes.
-            tau: a number from 0 to 1.
+            net: the network to follow, with parameters of the same names and shapes.
+            tau: step size, from 0 to 1.
 
         Raises:
-            ConfigurationError: the other has other parameters; nothing changes then.
+            ConfigurationError: the parameters of the two networks differ in name or shape; nothing has changed then.
         """
         if not isinstance(net, OpenStep):
-            raise ConfigurationError(f"follow got {shown(net)}: expected a network, and then tau, such as 0.005")
+            raise ConfigurationError(f"follow got {shown(net)}: expected a network, followed by tau, such as 0.005")
         tau = TAU.of("tau", tau)
         if not self.is_built and self.input_shape is None and net.input_shape is not None:
             self.build(net.input_shape)
         if (shapes := self.parameters.shapes) != (others := net.parameters.shapes):
             differ = [name for name in {**shapes, **others} if shapes.get(name) != others.get(name)]
             raise ConfigurationError(
-                f"follow: {len(differ)} parameters are not the same in both networks, first {differ[0]!r}, which is "
-                f"{shapes.get(differ[0], 'none')} here and {others.get(differ[0], 'none')} there: expected the same "
-                "layers, with the same names, such as those of net.copy()"
+                f"follow: {len(differ)} parameters differ between the two networks; the first is {differ[0]!r}, which "
+                f"is {shapes.get(differ[0], 'missing')} here and {others.get(differ[0], 'missing')} there: expected "
+                "the same layers with the same names, such as those of net.copy()"
             )
         first, second = (self, net) if id(self.turns) < id(net.turns) else (net, self)
-        with first.turns, second.turns:  # in the same order everywhere, so nobody waits for ever
+        with first.turns, second.turns:  # always in the same order, to avoid a deadlock
             executable = self.executable
             executable.follow(net.executable, tau)
-            if executable.program.averages:  # of weights that were there before
+            if executable.program.averages:  # restart the averages, which are of the previous weights
                 for parameter in executable.program.trainable_parameters:
                     executable.write_average(parameter.name, executable.read_parameter(parameter.name))
             if self.turns.kin is not None:
@@ -188,7 +193,7 @@ class OpenStep(Askable):
     # -- companions --------------------------------------------------------------------------------------------------
 
     def _companion(self, given: tuple[Given, ...], training: bool, *, trains: bool = False) -> Executable:
-        """What runs the network with the gradients of outputs, or logits, as targets; on the network's numbers."""
+        """Return the executable that takes gradients of outputs or logits as targets, with the network's parameters."""
         executable = self.executable.within
         program = executable.program
         if program.frozen_parameters or program.held or executable.api_version < 2:
@@ -210,8 +215,8 @@ class OpenStep(Askable):
             if each.of_logits and not _has_logits(program, place):
                 which = f" {name!r}" if len(given) > 1 else ""
                 raise ConfigurationError(
-                    f"logits_gradient is given, but the output{which} does not end with an activation, or a dense "
-                    "layer that has one, so there are no logits: give output_gradient"
+                    f"logits_gradient is given, but the output{which} does not end with an activation or a dense "
+                    "layer, so it has no logits: give output_gradient"
                 )
         stages = program.stages if training else _as_predicted(program)
         return replace(program, stages=stages, outputs=(), head="linear", metrics=(), loss=GIVEN, penalties=())
@@ -224,27 +229,27 @@ class OpenStep(Askable):
             if other.program == program:
                 return other
         companion = self.backend.build(program)
-        if type(companion) is not type(executable):  # as where penalties, which are no part of it, run stage by stage
+        if type(companion) is not type(executable):  # such as where penalties made the network run stage by stage
             companion = self.backend.build_by_stages(program)
         if type(companion) is not type(executable):
             raise BackendUnavailable(
-                f"the backend {executable.plan.backend!r} runs this network by its {type(executable).__name__}, and "
-                f"from the gradient of its outputs by its {type(companion).__name__}, which cannot share numbers: use "
+                f"the backend {executable.plan.backend!r} runs this network by its {type(executable).__name__}, but "
+                f"steps from output gradients by its {type(companion).__name__}, which cannot share parameters: use "
                 "another backend, such as numpy"
             )
         return companion
 
-    # -- gradients that are given ------------------------------------------------------------------------------------
+    # -- given gradients ---------------------------------------------------------------------------------------------
 
     def _given(self, output_gradient: Any, logits_gradient: Any) -> tuple[Given, ...]:
-        """What is given for each output."""
+        """Return the gradient given for each output."""
         names = self.graph.output_names
         if len(names) == 1:
             if (output_gradient is None) == (logits_gradient is None):
                 both = "both are" if output_gradient is not None else "neither is"
                 raise ConfigurationError(
-                    "a step from outside takes output_gradient, dL/dy of net.predict(x), or logits_gradient, dL/dz "
-                    f"before the last activation; {both} given: give one of them"
+                    "give either output_gradient, dL/dy of net.predict(x), or logits_gradient, dL/dz before the last "
+                    f"activation: {both} given"
                 )
             of_logits = output_gradient is None
             given = logits_gradient if of_logits else output_gradient
@@ -266,7 +271,7 @@ class OpenStep(Askable):
         )
 
     def _as_rows(self, given: tuple[Given, ...]) -> Any:
-        """What the fast path may take: as it is, or as rows, where outputs are several or have several dimensions."""
+        """Convert for the fast path, flattening several or multidimensional outputs to rows; None if not applicable."""
         arrays, shapes = [each.gradient for each in given], self._output_shapes
         if len(arrays) == 1 and len(shapes[0]) == 1:
             return arrays[0]
@@ -276,12 +281,12 @@ class OpenStep(Askable):
             array is not None and (type(array) is not np.ndarray or array.shape != (rows, *shape))
             for array, shape in zip(arrays, shapes, strict=True)
         ):
-            return None  # something is to be said or done about them
+            return None  # needs a conversion, or an error message
         if len(arrays) == 1:
             return there.reshape(rows, -1)
         sizes = [prod(shape) for shape in shapes]
         whole, stop = np.zeros((rows, sum(sizes)), self.dtype), 0
-        with np.errstate(over="ignore"):  # what is infinite in the network's dtype is seen, and said, later
+        with np.errstate(over="ignore"):  # overflow in the network's dtype is reported later
             for array, size in zip(arrays, sizes, strict=True):
                 if array is not None:
                     whole[:, stop : stop + size] = array.reshape(rows, size)
@@ -289,7 +294,7 @@ class OpenStep(Askable):
         return whole
 
     def _as_gradient(self, given: tuple[Given, ...], samples: int) -> Array:
-        """As the companion loads it: rows (N, outputs)."""
+        """Convert the gradients for the companion: rows (N, outputs)."""
         backend, several = self.backend, len(given) > 1
         with backend.on_device():
             parts = [
@@ -299,7 +304,7 @@ class OpenStep(Askable):
             return joining.side_by_side(parts, self.dtype, backend) if several else parts[0]
 
     def _part(self, given: Given, name: str, shape: Shape, samples: int) -> Array:
-        """Of an output, (N, numbers)."""
+        """Convert the gradient of one output to (N, features)."""
         if given.gradient is None:
             return np.zeros((samples, prod(shape)), self.dtype)
         gradient = checks.as_numbers(name, given.gradient, self.backend)
@@ -314,31 +319,31 @@ class OpenStep(Askable):
 
 
 def _has_logits(program: Program, place: int) -> bool:
-    """Whether that output's last activation is taken over, or there would be one: of a linear layer, it is nothing."""
+    """Whether that output's last activation is fused, or could be; the activation of a linear layer is the identity."""
     if (program.outputs[place].head if program.outputs else program.head) != "linear":
         return True
     stage: Any = program.stages[-1] if program.stages else None
-    if program.outputs:  # which are put side by side by the last stage
+    if program.outputs:  # the last stage concatenates them
         value = program.edges[-1][place]
         stage = program.stages[value - 1] if value else None
     return isinstance(stage, Dense | Activate)
 
 
 def _as_predicted(program: Program) -> tuple[Any, ...]:
-    """The stages as they are in predictions: nothing is dropped."""
+    """The stages as in predictions, without dropout."""
     for stage in program.stages:
         if isinstance(stage, Op) and hasattr(registry.find(stage.kind, "stage"), "PREDICT"):
             raise ConfigurationError(
-                f"a {stage.kind} is another function in predictions than in training, and only of that one its "
-                "gradient is there: give training=True"
+                f"a {stage.kind} computes different functions in training and prediction, and only the training "
+                "function has a gradient: pass training=True"
             )
-    if program.sources:  # which count the stages
+    if program.sources:  # which refer to stages by number, so none may be removed
         return tuple(replace(stage, rate=0.0) if isinstance(stage, Dropout) else stage for stage in program.stages)
     return tuple(stage for stage in program.stages if not isinstance(stage, Dropout))
 
 
 def _by_name(argument: str, given: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    """What is given for each output; None where nothing is."""
+    """Return what is given for each output, None if nothing is."""
     if given is None:
         return dict.fromkeys(names)
     if isinstance(given, Mapping):
@@ -350,6 +355,6 @@ def _by_name(argument: str, given: Any, names: tuple[str, ...]) -> dict[str, Any
     if not isinstance(given, list | tuple) or len(given) != len(names):
         raise ConfigurationError(
             f"{argument} is {shown(given)}, but the network has {len(names)} outputs, {', '.join(names)}: expected a "
-            f"dictionary, such as {{{names[0]!r}: ...}}, or a list with an array, or None, for each"
+            f"dictionary, such as {{{names[0]!r}: ...}}, or a list with an array or None for each"
         )
     return dict(zip(names, given, strict=True))

@@ -1,4 +1,4 @@
-"""Steps one by one, for training loops of a user's own."""
+"""Single steps, for custom training loops."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,23 @@ from dnnkit.network.protocol import Network
 
 
 class OwnLoops(Network):
-    """`train_step`, `get_gradients` and `apply_gradients` of a network."""
+    """Adds `train_step`, `get_gradients` and `apply_gradients` to a network."""
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
-        """One update on all of x and y as one batch; returns the loss before it."""
+        """Perform one update on x and y as a single batch; return the loss before the update.
+
+        Arguments:
+            x: samples (N, ...).
+            y: targets, one row per sample.
+            sample_weight: (N,), weight of each row.
+
+        Returns:
+            The loss before the update, a float.
+
+        Raises:
+            NotReady: the network is not compiled, or has no loss.
+            ShapeError, DataError: data does not fit the network.
+        """
         if sample_weight is None and (loss := self._train_batch(x, y)) is not None:
             return loss
         return self._train_totals(x, y, sample_weight).mean_loss
@@ -32,14 +45,23 @@ class OwnLoops(Network):
         class_weight: Mapping[Any, Any] | Sequence[Any] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """`train_step`, which also gives the metrics before the update, where there are any, as an `Evaluation`."""
+        """Perform `train_step`; also return the metrics before the update.
+
+        Arguments:
+            x, y, sample_weight: as for `train_step`.
+            class_weight: as for `fit`.
+            return_dict: return a dictionary by name.
+
+        Returns:
+            The loss as a number if there are no metrics, otherwise an `Evaluation`.
+        """
         found = self._train_totals(x, y, sample_weight, class_weight)
         return as_of_batch(Evaluation(found.means(self.executable.program.metrics)), return_dict)
 
     def _train_totals(
         self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[Any, Any] | Sequence[Any] | None = None
     ) -> Totals:
-        """One update, and what was measured before it."""
+        """Perform one update; return what was measured before it."""
         x, y, weights = self._check(x, y, sample_weight, class_weight)
         require_trainable(self.executable, self.optimizer)
         samples = int(x.shape[0])
@@ -51,10 +73,10 @@ class OwnLoops(Network):
                 executable.run_steps(0, 1, self.hyperparameters())
                 return executable.totals()
             finally:
-                executable.epoch = epoch  # of a fit that this step is between two of
+                executable.epoch = epoch  # a single step does not advance the epoch counter of `fit`
 
     def _train_batch(self, x: Any, y: Any) -> float | None:
-        """The same, where nothing has to be built or converted; else None."""
+        """Fast path: as `_train_totals`, or None if something has to be built or converted first."""
         if not self.is_built or self.loss is None:
             return None
         with self.turns:
@@ -69,11 +91,23 @@ class OwnLoops(Network):
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
     ) -> tuple[float, dict[str, NDArray[Any]]]:
-        """(loss, gradient of each parameter that is trained, by name) on all of x and y as one batch; changes nothing.
+        """Return loss and gradients on x and y as a single batch; changes nothing.
 
-        With `with_input` also the gradient in x, under the name "input" and in x's shape; in each of several inputs, by
-        their names. Dropout is active, with the
-        mask of the next update.
+        Dropout is active, with the mask of the next update.
+
+        Arguments:
+            x: samples (N, ...).
+            y: targets, one row per sample.
+            with_input: also return the gradient with respect to x, named "input", in x's shape; with several inputs,
+                one per input, under their names.
+            sample_weight: (N,), weight of each row.
+
+        Returns:
+            (loss, {name: gradient}) with the gradient of each trainable parameter in its shape.
+
+        Raises:
+            NotReady: the network is not compiled, or has no loss.
+            ShapeError, DataError: data does not fit the network.
         """
         if sample_weight is None and not with_input and self.is_built and self.loss is not None:
             with self.turns:
@@ -94,20 +128,20 @@ class OwnLoops(Network):
         return gradients.loss, named
 
     def apply_gradients(self, gradients: Mapping[str, Any]) -> None:
-        """One step of the optimizer with gradients from outside, such as the mean of those of several processes.
+        """Perform one optimizer step with given gradients, such as the mean over several processes.
 
-        Its state, schedule, decay and `global_clipnorm` count as in a step of `fit`, of which this is the last part:
-        `net.apply_gradients(net.get_gradients(x, y)[1])` is `net.train_step(x, y)`, up to rounding.
+        Optimizer state, schedule, weight decay and `global_clipnorm` apply as in a step of `fit`:
+        `net.apply_gradients(net.get_gradients(x, y)[1])` equals `net.train_step(x, y)`, up to rounding.
 
         Arguments:
-            gradients: of every parameter that is trained, by its name, in its shape. As in `fit`, numbers that are not
-                finite go on to the parameters.
+            gradients: {name: array} for every trainable parameter, in its shape. As in `fit`, non-finite numbers
+                propagate to the parameters.
 
         Raises:
-            UnknownName, ShapeError, DataError: before anything changes, where a gradient does not fit a parameter.
-            ConfigurationError: if one is missing, or is of a layer that is frozen.
+            UnknownName, ShapeError, DataError: a gradient does not fit a parameter; nothing has changed then.
+            ConfigurationError: a gradient is missing, or belongs to a frozen layer.
         """
-        self.optimizer.rule  # noqa: B018 - whether the network is compiled is said first
+        self.optimizer.rule  # noqa: B018 - report a missing compile first
         self._take_rule()
         arrays = self.parameters.fitting("gradient", gradients)
         program = self.executable.program
@@ -116,13 +150,13 @@ class OwnLoops(Network):
             if frozen := [each.name for each in program.frozen_parameters if each.name in arrays]:
                 raise ConfigurationError(
                     f"the gradient of {', '.join(frozen)} is given, but the layer is frozen: expected those of "
-                    "parameters that are trained, as get_gradients gives them; leave it out, or unfreeze the layer"
+                    "trainable parameters, as get_gradients returns them; leave it out, or unfreeze the layer"
                 )
         if len(arrays) < len(program.trainable_parameters):
             missing = [each.name for each in program.trainable_parameters if each.name not in arrays]
             raise ConfigurationError(
-                f"the gradient of {', '.join(missing)} is missing: expected one of each parameter; give zeros where "
-                "the loss does not depend on it"
+                f"the gradient of {', '.join(missing)} is missing: expected one for each trainable parameter; give "
+                "zeros where the loss does not depend on it"
             )
         with self.turns:
             executable = self.executable
@@ -132,8 +166,8 @@ class OwnLoops(Network):
     def _check(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Mapping[Any, Any] | Sequence[Any] | None = None
     ) -> tuple[Any, Any, Any]:
-        """Samples, targets and row weights as the executable loads them; builds the network if need be."""
+        """Convert samples, targets and row weights for the executable; build the network if necessary."""
 
     @abstractmethod
     def _take_rule(self) -> None:
-        """Rebuild the network if the optimizer has another rule now."""
+        """Rebuild the network if the optimizer's rule has changed."""

@@ -1,4 +1,4 @@
-"""A network's parameters by canonical name: reading copies them, assigning replaces them."""
+"""A network's parameters by canonical name: reading returns copies, assignment replaces them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from dnnkit.settings import shown
 
 
 class Parameters(Mapping[str, NDArray[Any]]):
-    """An ordered mapping; `net.parameters["dense/kernel"] -= step` works, for it reads and then assigns."""
+    """Ordered mapping of names to arrays; `net.parameters["dense/kernel"] -= step` reads, computes and assigns."""
 
     def __init__(self, executable: Callable[[], Executable], turns: Turns) -> None:
         self._executable, self._turns = executable, turns
@@ -24,7 +24,7 @@ class Parameters(Mapping[str, NDArray[Any]]):
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """The shape of each."""
+        """Shapes by name."""
         return self._shapes
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -36,7 +36,14 @@ class Parameters(Mapping[str, NDArray[Any]]):
         self.assign({name: value})
 
     def assign(self, values: Mapping[str, Any]) -> None:
-        """Replace several at once for other threads; nothing is replaced if one of them does not fit."""
+        """Assign several parameters, atomically for other threads; nothing changes if any of them does not fit.
+
+        Arguments:
+            values: arrays by name.
+
+        Raises:
+            UnknownName, ShapeError, DataError: a value does not fit its parameter.
+        """
         arrays = self.fitting("parameter", values)
         with self._turns:
             executable = self._executable()
@@ -49,26 +56,26 @@ class Parameters(Mapping[str, NDArray[Any]]):
                 self._turns.kin.changed()
 
     def fitting(self, what: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-        """The values, each a `what` of the parameter of its name, as the executable takes them."""
+        """Return the values in the network's dtype, checked; `what` says in errors what they are."""
         if not isinstance(values, Mapping):
             raise ConfigurationError(
                 f"{what}s are given as a mapping of names to arrays, such as "
-                f"{'those of another network' if what == 'parameter' else 'get_gradients gives'}; got {shown(values)}"
+                f"{'those of another network' if what == 'parameter' else 'get_gradients returns'}; got {shown(values)}"
             )
         return {name: self._fitting(what, name, value) for name, value in values.items()}
 
     def _fitting(self, what: str, name: str, value: Any) -> NDArray[Any]:
         if type(value) is np.ndarray and value.dtype == self._dtype and value.shape == self._shapes.get(name):
-            return value  # as nearly always
+            return value  # the usual case
         self._check(name)
         try:
             array = np.asarray(without_mask(f"{what} {name!r}", value))
             if array.dtype.kind not in "biuf":
                 raise TypeError(f"it has dtype {array.dtype}")
         except (TypeError, ValueError) as error:
-            raise DataError(f"{what} {name!r} cannot be made an array of numbers: {error}") from error
+            raise DataError(f"{what} {name!r} cannot be converted to an array of numbers: {error}") from error
         if array.shape != self._shapes[name]:
-            raise ShapeError(f"{what} {name!r} has shape {self._shapes[name]}; got one of {array.shape}")
+            raise ShapeError(f"{what} {name!r} has shape {self._shapes[name]}; got an array of shape {array.shape}")
         return array.astype(self._dtype, copy=False)
 
     def __iter__(self) -> Iterator[str]:
@@ -87,7 +94,7 @@ class Parameters(Mapping[str, NDArray[Any]]):
 
 
 class Averages(Parameters):
-    """The running means of the parameters, which an optimizer with `use_ema` keeps; frozen ones are what they are."""
+    """Moving averages of the parameters, kept by an optimizer with `use_ema`; those of frozen ones are their values."""
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._check(name)
@@ -97,7 +104,7 @@ class Averages(Parameters):
         )
 
     def assign(self, values: Mapping[str, Any]) -> None:
-        """Replace several at once; nothing is replaced if one of them does not fit."""
+        """Assign several averages; nothing changes if any of them does not fit."""
         arrays = self.fitting("average", values)
         with self._turns:
             executable = self._executable()

@@ -1,4 +1,4 @@
-"""Penalties and bounds of parameters: what a layer says in `<parameter>_regularizer` and `<parameter>_constraint`."""
+"""Regularizers and constraints of parameters, from a layer's `<parameter>_regularizer` and `<parameter>_constraint`."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from dnnkit.regularizers import Regularizer, get_regularizer
 
 
 def penalties_of(layer: Layer, parameters: Sequence[Parameter]) -> list[Penalty]:
-    """Those of the layer's parameters that are trained."""
+    """Return the penalties on the layer's trainable parameters."""
     found = []
     for parameter in parameters:
         given = getattr(layer, f"{parameter.name.rpartition('/')[2]}_regularizer", None)
@@ -22,7 +22,7 @@ def penalties_of(layer: Layer, parameters: Sequence[Parameter]) -> list[Penalty]
 
 
 def bounds_of(layer: Layer, parameters: Sequence[Parameter]) -> list[Bound]:
-    """The same of constraints."""
+    """Return the constraints on the layer's trainable parameters."""
     found = []
     for parameter in parameters:
         given = getattr(layer, f"{parameter.name.rpartition('/')[2]}_constraint", None)

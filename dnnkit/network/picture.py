@@ -1,4 +1,4 @@
-"""A network as a picture: a box for each input and each call of a layer, what it reads above it."""
+"""A drawing of a network: a box per input and per call of a layer, with what it reads above it."""
 
 from math import prod
 from pathlib import Path
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEIGHT, STEP, MARGIN = 0.46, 0.82, 0.2
-"""Inches: a box, from one row to the next, the edge."""
+"""Inches: height of a box, distance of two rows, margin."""
 
 LETTER, LEAST = 0.072, 1.1
-"""Inches of a letter, and of a box at least."""
+"""Inches: width of a letter, minimum width of a box."""
 
 INPUT, TRAINED, PLAIN, FROZEN, RESULT = "#e3efe0", "#dce8f5", "#f3f3f3", "#e6e6e6", "#fbe7d3"
 EDGE, TEXT, FAINT = "#4b5d6b", "#1c2429", "#5f6b73"
 
 
 class Box(NamedTuple):
-    """What a box says, in two lines, and what it reads."""
+    """The two lines of a box, and which boxes it reads."""
 
     name: str
     about: str
     color: str
     is_again: bool
-    """Whether it is a further call of a layer that has a box already."""
+    """Whether the layer has a box already, for an earlier call."""
     reads: tuple[int, ...]
 
     @property
     def width(self) -> float:
-        """Of the box, in inches."""
+        """Width of the box in inches."""
         return max(LEAST, LETTER * max(len(self.name), len(self.about)) + 0.24)
 
 
 def plot_network(net: Network, path: str | Path | None = None) -> "Figure":
-    """The picture, written to `path` if there is one, in the format that its ending says."""
+    """Draw the network and write the figure to `path`, if given, in the format of its extension."""
     from dnnkit.figures import Figure
 
     boxes = _boxes(net)
@@ -110,7 +110,7 @@ def _draw_box(axes: Any, box: Box, centre: float, top: float) -> None:
 
 
 def _draw_lines(axes: Any, layout: Layout) -> None:
-    """From box to box, by the places that are kept free for them in the rows between."""
+    """Draw the connections, through the gaps that the layout leaves in the rows between."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Line
 

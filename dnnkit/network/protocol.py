@@ -1,6 +1,6 @@
-"""What the rest of dnnkit needs of a network: callbacks, the training loop, saves, checks and summaries.
+"""The interface of a network that callbacks, the training loop, saves, checks and summaries rely on.
 
-They import this and not `Sequential`, which imports them.
+They import this module rather than `Sequential`, which imports them.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from dnnkit.training.history import History
 
 
 class Network(Protocol):
-    """A network that is built, and compiled where it trains; `Sequential` is one and says what each part means."""
+    """A network that is built, and compiled if it trains; see `Sequential` for the meaning of each member."""
 
     graph: Graph
     goals: tuple[Goal, ...]
@@ -41,31 +41,31 @@ class Network(Protocol):
 
     @property
     def descriptions(self) -> tuple[Layer, ...]:
-        """The layers as they were given; `layers` are copies of them that know their weights."""
+        """The layers as they were given; `layers` returns copies that give access to their weights."""
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
-        """The shape of a sample, or of all inputs side by side; None where data will tell it."""
+        """Shape of a sample, or of all inputs concatenated; None if not yet known."""
 
     @property
     def loss(self) -> Any:
-        """What is minimised."""
+        """The loss, or losses by output name."""
 
     @property
     def metrics(self) -> tuple[Given, ...]:
-        """What is reported beside the loss."""
+        """The metrics."""
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers, as copies that know their weights."""
+        """The layers, as copies that give access to their weights."""
 
     @property
     def executable(self) -> Executable:
-        """What the backend built."""
+        """The executable that the backend built."""
 
     @property
     def backend(self) -> Backend:
-        """What it was built on."""
+        """The backend of the network."""
 
     @property
     def is_built(self) -> bool:
@@ -80,7 +80,7 @@ class Network(Protocol):
         """The optimizer."""
 
     def hyperparameters(self, count: int = ...) -> Hyperparameters:
-        """The optimizer's numbers for the next batches."""
+        """Optimizer hyperparameters of the next batches."""
 
     @property
     def history(self) -> History:
@@ -95,49 +95,49 @@ class Network(Protocol):
 
     @property
     def predicting_parameters(self) -> Parameters:
-        """Those that predictions are made with."""
+        """The parameters that predictions use."""
 
     @property
     def predicts_with_averages(self) -> bool:
-        """Whether these are running means of the parameters."""
+        """Whether predictions use moving averages of the parameters."""
 
     def replaced(self, executable: Executable) -> AbstractContextManager[None]:
-        """Within, another executable has the place of its own."""
+        """Temporarily replace the executable by another."""
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters."""
 
     def get_layer(self, name: str | None = ...) -> Layer:
-        """The layer of that name, as a copy that knows its weights."""
+        """The layer of that name, as a copy that gives access to its weights."""
 
     def values_of_layer(self, name: str, *, given: bool) -> Any:
-        """What a layer is given, or gives, as symbolic values."""
+        """Inputs or outputs of a layer as symbolic values."""
 
     def as_layer(self) -> Layer:
-        """The network as a layer of another."""
+        """The network as a layer of another network."""
 
     def freeze(self, *layers: str | int) -> None:
-        """Keep layers as they are."""
+        """Exclude layers from training."""
 
     def unfreeze(self, *layers: str | int) -> None:
-        """Train layers again."""
+        """Include layers in training again."""
 
     def train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
-        """One update; returns the loss before it."""
+        """Perform one update; return the loss before it."""
 
     def get_gradients(
         self, x: Any, y: Any, with_input: bool = False, *, sample_weight: Any = None
     ) -> tuple[float, dict[str, NDArray[Any]]]:
-        """Loss and gradients by name."""
+        """Return loss and gradients by name."""
 
     def apply_gradients(self, gradients: Mapping[str, Any]) -> None:
-        """The optimizer's step with gradients from outside."""
+        """Perform an optimizer step with given gradients."""
 
     def evaluate(self, x: Any, y: Any, batch_size: int | None = ...) -> Evaluation:
-        """Loss and metrics, in order and by name."""
+        """Return loss and metrics, in order and by name."""
 
     def predict(self, x: Any, batch_size: int | None = ...) -> Any:
-        """Outputs (N, ...)."""
+        """Return outputs (N, ...)."""
 
     def save(self, path: str | Path) -> None:
         """Write a save folder."""

@@ -1,4 +1,4 @@
-"""Sequential: the network people make, train, ask and save."""
+"""`Sequential`: a network whose layers form a chain."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -15,25 +15,31 @@ from dnnkit.network.whole import WholeNetwork
 
 
 class Sequential(WholeNetwork):
-    """Layers one after the other.
+    """Network with one layer after the other.
 
-    `layers` are described by `dnnkit.layers`; where the first is `dk.Input(shape)`, or says `input_shape`, the network
-    knows its parameters before it sees data. `backend` is a backend's name, None for the one in force when the
-    network is built, which, if it is "auto", follows from the network and its batches; `seed` (32 bits) decides initial
-    weights, the order of samples and dropout, None draws one (`net.seed` tells it); `dtype` is "float32" or "float64";
-    `num_threads` bounds the threads, None for the backend's choice; `name` is for its user. It builds itself on the
-    first data it sees.
+    The network builds itself (creates its parameters) on the first data it sees, or earlier if the input shape is
+    known from `dk.Input` or a layer's `input_shape`.
 
-    Any number of threads may call anything. What reads (`predict`, `evaluate`, `parameters`) runs side by side; beside
-    a fit it sees the parameters after a whole step, at most 0.1 s old. What changes the network takes turns, also
-    with the steps of a fit; another fit, `compile`, `build` or `to` meanwhile raises `ConcurrentUse`.
+    Thread safety: any thread may call any method. Reads (`predict`, `evaluate`, `parameters`) run in parallel; during a
+    fit they see the parameters as of a completed step, at most 0.1 s old. Methods that change the network are
+    serialised, also with the steps of a fit. A second fit, `compile`, `build` or `to` during a fit raises
+    `ConcurrentUse`.
 
-    A copy, by `copy.copy` as by `copy.deepcopy`, shares nothing with its original, and trains on bit for bit as it
-    would. So does a network that was pickled, for other processes too, on the backend it was on; where that does not
-    work, on the one in force there, which a line in the log says. Unpickling runs code, so it is for pickles of your
-    own; `save` writes what anyone can read.
+    Copies: `copy.copy` and `copy.deepcopy` both make independent copies that continue training bitwise identically, and
+    so does pickling, also across processes. An unpickled network uses the backend it was on, or, if that is not
+    available, the current one, which is logged. Unpickling runs code, so load only pickles you trust; `save` writes a
+    format that is safe to read.
 
-    Called on a symbolic value, the network is a layer of another: `dk.Model(x, net(x))`.
+    Called on a symbolic value, the network acts as a layer: `dk.Model(x, net(x))`.
+
+    Arguments:
+        layers: layers in order, optionally starting with `dk.Input(shape)`.
+        backend: name of a backend. None uses the current one when the network is built; "auto" chooses by network and
+            batch size.
+        seed: 32-bit seed of initial weights, sample order and dropout. None draws one, which `net.seed` reports.
+        dtype: "float32" or "float64".
+        num_threads: upper bound for the number of threads; None leaves it to the backend.
+        name: name shown in summaries.
     """
 
     is_graph: ClassVar = False
@@ -59,23 +65,29 @@ class Sequential(WholeNetwork):
         self._join_if_within()
 
     def add(self, layer: Layer | Input) -> None:
-        """Put a layer behind the others, also behind those of a network that was built and trained.
+        """Append a layer; works on built and trained networks too.
 
-        Their parameters stay, and the new layer gets its first ones, as the seed says; the optimizer's state is
-        forgotten.
+        Existing parameters are kept and the new layer is initialised from the seed; the optimizer state is reset.
+
+        Arguments:
+            layer: the layer to append.
+
+        Raises:
+            ShapeError: the layer does not accept the shape of the current output.
+            ConcurrentUse: a fit is running.
         """
         self._replace_layers("add", [*self._given_input(), *self.descriptions, layer])
 
     def pop(self) -> Layer:
-        """Take the last layer away and return it; the parameters of the others stay, as for `add`."""
+        """Remove the last layer and return it; the other layers keep their parameters, the optimizer state is reset."""
         if not self.descriptions:
-            raise ConfigurationError("the network has no layers: there is none to take away")
+            raise ConfigurationError("the network has no layers: there is none to remove")
         last = self.descriptions[-1]
         self._replace_layers("pop", [*self._given_input(), *self.descriptions[:-1]])
         return last
 
     def _join_if_within(self) -> None:
-        """Have the weights of networks that are among the layers, as a model has that calls them."""
+        """Share the weights of networks used as layers, as a Model that calls them does."""
         if any(layer.inner_layers() for layer in self.descriptions):
             self.join()
 
@@ -83,7 +95,7 @@ class Sequential(WholeNetwork):
         return [] if self.input_shape is None else [Input(self.input_shape)]
 
     def _replace_layers(self, what: str, layers: Sequence[Layer | Input]) -> None:
-        """Go on with other layers, of which those that keep their names and shapes keep their parameters."""
+        """Replace the layers; those that keep their names and shapes keep their parameters."""
         graph = Graph.chain(*checks.check_layers(layers))
         with self.turns.rebuilding(what):
             before = self.graph
@@ -92,7 +104,7 @@ class Sequential(WholeNetwork):
                 self._join_if_within()
                 return
             if not graph.layers:
-                raise ConfigurationError("the only layer of a network that is built cannot be taken away")
+                raise ConfigurationError("the only layer of a built network cannot be removed")
             assert self._backend is not None
             old = self._executable
             try:

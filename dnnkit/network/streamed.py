@@ -1,4 +1,4 @@
-"""What a network trains on, is evaluated on, or predicts, if that is no array: files, shards, iterators of batches."""
+"""Data that is not an array (files, shards, iterators of batches) for training, evaluation and prediction."""
 
 import hashlib
 from collections.abc import Callable
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 Check: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 
 ARRAYS = ("__array__", "__array_interface__", "__dlpack__", "shape", "dtype", "columns", "__arrow_c_stream__")
-"""What an array, a table or a sparse matrix has one of."""
+"""Attributes of which every array, table or sparse matrix has at least one."""
 
 SAMPLED = 1024
-"""Rows that are looked at before the first epoch."""
+"""Rows that are checked before the first epoch."""
 
 
 def is_streamed(x: Any) -> bool:
-    """Whether x is a path, a stream, or something that makes batches."""
+    """Whether x is a path, a stream, or an iterable of batches."""
     if isinstance(x, np.ndarray):
         return False
     if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False):
@@ -42,25 +42,25 @@ def is_streamed(x: Any) -> bool:
 
 
 def makes_batches(x: Any) -> bool:
-    """Whether it is iterated over to get batches: no array, table or container of numbers."""
+    """Whether x is an iterable of batches, rather than an array, table or container of numbers."""
     if isinstance(x, str | bytes | list | tuple | dict | set | frozenset | range) or not hasattr(type(x), "__iter__"):
         return False
     return hasattr(x, "__next__") or not any(hasattr(x, each) for each in ARRAYS)
 
 
 def open_streamed(x: Any, y: Any, sample_weight: Any) -> "Stream | Batches":
-    """What is read, or iterated over.
+    """Return what is read or iterated over.
 
     Raises:
-        ConfigurationError: targets are given besides.
+        ConfigurationError: targets are given in addition to batches.
     """
     if makes_batches(x):
         from dnnkit.streams.batches import Batches
 
         if y is not None or sample_weight is not None:
             raise ConfigurationError(
-                "x makes batches, (x, y) or (x, y, sample_weight), so targets and weights come with them: leave y and "
-                "sample_weight out"
+                "x yields batches, (x, y) or (x, y, sample_weight), so targets and weights come with them: leave out y "
+                "and sample_weight"
             )
         return Batches(x)
     from dnnkit.streams.stream import as_stream
@@ -70,16 +70,16 @@ def open_streamed(x: Any, y: Any, sample_weight: Any) -> "Stream | Batches":
 
 @dataclass(frozen=True)
 class Sample:
-    """Some rows of what is streamed, by which a network is built."""
+    """Rows of a stream from which the network is built and checked."""
 
     given: "Stream | Batches"
     spans: list[tuple[int, int]]
     parts: tuple[Any, Any, Any]
-    """Samples, targets and weights."""
+    """Samples, targets and weights of these rows."""
 
     @classmethod
     def of(cls, given: "Stream | Batches", rows: int = 1, *, has_targets: bool = True) -> "Sample":
-        """At least so many rows, if there are as many, and no more than a quarter of what is mixed, nor SAMPLED."""
+        """Take at least `rows` rows if available, up to SAMPLED, and at most a quarter of the shuffle buffer."""
         from dnnkit.streams.batches import of_batch
         from dnnkit.streams.stream import Stream
 
@@ -90,7 +90,7 @@ class Sample:
 
     @contextmanager
     def located(self, use: "Callable[[Any, Any, Any], object] | None" = None) -> "Iterator[None]":
-        """Within, errors in data say where they are: in which batch, or by trying `use`, in which row of which file."""
+        """Add the location to errors in data: the batch, or, by bisecting with `use`, the file and row."""
         from dnnkit.streams.locating import located
         from dnnkit.streams.stream import Stream
 
@@ -104,37 +104,37 @@ class Sample:
 
 
 def in_memory(given: "Stream | Batches") -> tuple[Any, Any, Any] | None:
-    """All samples, targets and weights, if they are no more than the buffer of a stream holds; else None."""
+    """Return all samples, targets and weights if they fit into the stream's buffer; otherwise None."""
     from dnnkit.streams.stream import Stream
 
     return given.read_all() if isinstance(given, Stream) and given.fits() else None
 
 
 def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: Any, validation_split: float) -> None:
-    """Raise `ConfigurationError` where something is asked for that needs all rows in memory at once."""
+    """Raise `ConfigurationError` if an option needs all rows in memory at once."""
     from dnnkit.streams.batches import Batches
 
     if net.optimizer.full_batch:
         raise ConfigurationError(
-            f"{type(net.optimizer).__name__} takes all samples in each step, and these are not in memory: use another "
+            f"{type(net.optimizer).__name__} uses all samples in each step, and these are not in memory: use another "
             "optimizer, such as dk.Adam()"
         )
     if validation_split:
         raise ConfigurationError(
-            f"validation_split is {validation_split}, which takes the end of data in memory: give validation_data, "
-            "such as files of their own"
+            f"validation_split is {validation_split}, which holds out the end of data in memory, and these are not: "
+            "give validation_data, such as separate files"
         )
     if isinstance(given, Batches) and batch_size is not None:
         raise ConfigurationError(
-            f"batch_size is {batch_size}, but x makes its own batches: leave batch_size out, and make them of that size"
+            f"batch_size is {batch_size}, but x yields batches: leave out batch_size, and make batches of that size"
         )
 
 
 def not_shared() -> ConfigurationError:
-    """What to say of data that are not in memory, where several networks or processes train together."""
+    """Error for data outside memory where several networks or processes train together."""
     return ConfigurationError(
-        "data that are not in memory are read by the fit of one network in one process: give arrays here, or data that "
-        "fit into the buffer of dk.streams.open"
+        "data outside memory is supported only by the fit of one network in one process: give arrays here, or data "
+        "that fits into the buffer of dk.streams.open"
     )
 
 
@@ -142,13 +142,13 @@ def refuse_once(given: "Stream | Batches") -> None:
     """Raise `ConfigurationError` for validation data that cannot be read a second time."""
     if getattr(given, "is_once", False):
         raise ConfigurationError(
-            "validation_data is an iterator, which is at its end after one epoch: give arrays, files, or what "
-            "begins anew whenever it is iterated over"
+            "validation_data is an iterator, which is exhausted after one epoch: give arrays, files, or an object that "
+            "starts over whenever it is iterated"
         )
 
 
 def rows_of_batch(given: "Stream | Batches", rows: int, sampled: int, steps_per_epoch: int | None) -> int:
-    """Rows of a batch."""
+    """Return the batch size."""
     from dnnkit.streams.stream import Stream
 
     if not isinstance(given, Stream):
@@ -157,18 +157,18 @@ def rows_of_batch(given: "Stream | Batches", rows: int, sampled: int, steps_per_
 
 
 def adapts_to(net: Network, given: "Stream | Batches | None", x: Any) -> Any:
-    """The samples in which layers find their statistics: all that there are, or of a stream as many as are mixed."""
+    """Return samples from which layers compute their statistics: all, or of a stream, as many as its buffer holds."""
     from dnnkit.streams.batches import Batches
     from dnnkit.streams.stream import Stream
 
     if isinstance(given, Batches):
         raise ConfigurationError(
-            "a layer has statistics that are not known, such as a Normalization's mean, and one batch does not tell "
-            "them: call its adapt(x) before, or give it its numbers"
+            "a layer has unknown statistics, such as the mean of a Normalization, and one batch is not enough to "
+            "compute them: call its adapt(x) before, or pass it the numbers"
         )
     if isinstance(given, Stream):
         x = given.sample(max(SAMPLED, int(given.buffer * 2**18 / max(1, given.row_bytes))))[0]
-        remark(f"layers find their statistics, such as means, in {len(x):,} of {len(given):,} rows")
+        remark(f"layers compute their statistics, such as means, from {len(x):,} of {len(given):,} rows")
     return x
 
 
@@ -176,14 +176,14 @@ def feed_of(
     net: Network, given: "Stream | Batches", check: Check, batch_size: int, steps: int | None, shuffle: Any,
     limit: int | None = None,
 ) -> tuple[Feed, int, int | None]:  # fmt: skip
-    """Who feeds a fit; the samples that there are, and the steps of an epoch, None where it is one pass over them."""
+    """Return the feed of a fit, its number of samples, and the steps per epoch (None for one pass over the samples)."""
     from dnnkit.streams.batches import BatchFeed
     from dnnkit.streams.feeding import StreamFeed
     from dnnkit.streams.stream import Stream
 
     if isinstance(shuffle, str):
         raise ConfigurationError(
-            f"shuffle is {shuffle!r}, which draws each row from all: of data that are not in memory, use True or False"
+            f"shuffle is {shuffle!r}, which draws from all rows, but the data is not in memory: use True or False"
         )
     if isinstance(given, Stream):
         rows = len(given) if steps is None else steps * batch_size
@@ -195,7 +195,7 @@ def feed_of(
 def in_parts(
     net: Network, given: "Stream | Batches", check: Check, batch_size: int, *, has_targets: bool = True
 ) -> "LoadedInParts":
-    """What is measured, or predicted, part by part."""
+    """Return data that is evaluated or predicted part by part."""
     from dnnkit.streams.batches import BatchFeed
     from dnnkit.streams.feeding import StreamFeed
     from dnnkit.streams.measuring import LoadedInParts
@@ -208,7 +208,7 @@ def in_parts(
 
 
 def identity(given: "Stream | Batches") -> str:
-    """16 hexadecimal digits that tell a data set from another; of batches that are made, nothing is known."""
+    """16 hexadecimal digits that identify a data set; the same for all iterables of batches, which are not known."""
     from dnnkit.streams.stream import Stream
 
     known = given.identity() if isinstance(given, Stream) else "batches"

@@ -1,4 +1,4 @@
-"""A network at a glance: as a table for `summary`, in a few lines for `repr`, as HTML for notebooks."""
+"""Overview of a network: a table for `summary`, a few lines for `repr`, HTML for notebooks."""
 
 from collections.abc import Callable, Mapping
 from math import prod
@@ -10,21 +10,21 @@ from dnnkit.network.goals import named_metrics
 from dnnkit.network.protocol import Network
 
 WIDTH = 80
-"""Columns of a table, unless asked otherwise."""
+"""Default width of a table, in columns."""
 
 MOST = 12
-"""Layers that a `repr` shows; of more, the first and the last ones."""
+"""Maximum number of layers in a `repr`; of more, only the first and last are shown."""
 
 HEADS = "Layer", "Output shape", "Parameters"
 
 CONNECTED, LEAST = "Connected to", 12
-"""The fourth column, of networks whose layers do not stand one after the other, and its width, at least."""
+"""Heading and minimum width of the fourth column, shown for networks that are not a chain."""
 
 
 class Row(NamedTuple):
-    """A layer with its name, the shape of its outputs and the number of its parameters; "" for what is unknown.
+    """A layer with its name, output shape and number of parameters; "" for what is unknown.
 
-    An input has no layer.
+    For an input, `layer` is None.
     """
 
     name: str
@@ -32,23 +32,23 @@ class Row(NamedTuple):
     shape: str
     numbers: str
     reads: tuple[str, ...] = ()
-    """What each call of it reads, of a network whose layers do not stand one after the other."""
+    """What each call of the layer reads, in networks that are not a chain."""
     frozen: int = 0
-    """How many of its parameters are not trained."""
+    """Number of its parameters that are frozen."""
 
     @property
     def parameters(self) -> int:
-        """The number of its parameters, where it is known."""
+        """Number of parameters, if known."""
         return int(self.numbers.replace(",", ""))
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it has parameters, or may have, that are not trained."""
+        """Whether it has, or may have, frozen parameters."""
         return self.layer is not None and not self.layer.trainable and self.numbers != "0"
 
     @property
     def cells(self) -> tuple[str, str, str]:
-        """What a table shows."""
+        """Cells of the table."""
         if self.layer is None:
             return f"{self.name} (Input)", self.shape, self.numbers
         about = [type(self.layer).__name__] if self.layer.name is not None else []
@@ -61,7 +61,7 @@ class Row(NamedTuple):
 
 
 def rows(net: Network) -> list[Row]:
-    """The network's layers; of one whose layers do not stand one after the other, after its inputs."""
+    """Return a row per layer; for networks that are not a chain, the inputs come first."""
     graph = net.graph
     if net.input_shape is None:
         return [Row(name, layer, "", "") for layer, name in zip(graph.layers, graph.names, strict=True)]
@@ -80,7 +80,7 @@ def rows(net: Network) -> list[Row]:
 
 
 def _frozen(layer: Layer, sizes: Mapping[str, int]) -> int:
-    """How many of a layer's parameters are frozen; of a network that is called, also those that it froze itself."""
+    """Number of frozen parameters of a layer, including those frozen within a nested network."""
     if not layer.trainable:
         return sum(sizes.values())
     frozen = [f"{path}/" for path, inner in layer.inner_layers() if not inner.trainable]
@@ -92,14 +92,14 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def total(net: Network) -> int | None:
-    """How many parameters it has, None where that is not known yet."""
+    """Number of parameters, None if not yet known."""
     if net.input_shape is None:
         return None
     return sum(row.parameters for row in rows(net))
 
 
 def print_summary(net: Network, line_length: int, print_fn: Callable[[str], object]) -> None:
-    """A table of at most so many columns."""
+    """Print a table of at most `line_length` columns."""
     found = rows(net)
     table = [HEADS, *(row.cells for row in found)]
     widths = [max(len(row[column]) for row in table) for column in range(3)]
@@ -127,12 +127,12 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def title(net: Network) -> str:
-    """What kind of network it is, and its name."""
+    """Kind and name of the network."""
     return type(net).__name__ + (f" {net.name!r}" if net.name is not None else "")
 
 
 def footer(net: Network) -> str:
-    """How many parameters, of which dtype, how large, on which backend."""
+    """Number of parameters, dtype, size and backend."""
     count = total(net)
     if count is None:
         return f"not built, {net.dtype}"
@@ -145,7 +145,7 @@ def footer(net: Network) -> str:
 
 
 def training(net: Network) -> str:
-    """How it is trained, and for how long it was; "" where it is not compiled."""
+    """Optimizer, losses, metrics and number of epochs trained; "" if not compiled."""
     if not net.is_compiled:
         return ""
     optimizer = type(net.optimizer).__name__
@@ -159,12 +159,12 @@ def training(net: Network) -> str:
         if goal.loss is not None
     ]
     together = net.gradient_accumulation_steps
-    batches = f", an update of {together} batches" if together > 1 else ""
+    batches = f", {together} batches per update" if together > 1 else ""
     return f"{optimizer} on {' and '.join(losses) or 'gradients from outside'}{batches}{metrics}{trained}"
 
 
 def text(net: Network) -> str:
-    """A `repr`: the layers as they are written, each with its parameters."""
+    """The `repr`: the layers as written, each with its number of parameters."""
     shown = [
         f"    {_called(row)},{f'  # {row.name}: {row.numbers}' if row.numbers not in ('', '0') else ''}"
         for row in rows(net)
@@ -177,7 +177,7 @@ def text(net: Network) -> str:
 
 
 def _called(row: Row) -> str:
-    """A layer as it is written, and, of a graph, what it is called on."""
+    """A layer as written, and, in a graph, what it is called on."""
     if row.layer is None:
         return f"Input({row.shape}, {row.name!r})"
     return repr(row.layer) + "".join(f"({reads})" for reads in row.reads)
@@ -187,8 +187,8 @@ STYLE = "text-align:left;padding:2px 12px 2px 0"
 
 
 def html(net: Network) -> str:
-    """A table for notebooks."""
-    from html import escape  # nothing else needs it
+    """The table for notebooks."""
+    from html import escape  # only notebooks need it
 
     connected = not net.graph.is_chain
     heads = (*HEADS, CONNECTED) if connected else HEADS

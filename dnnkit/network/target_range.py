@@ -1,4 +1,4 @@
-"""Whether targets are numbers that a loss is made for: with others it trains all the same, into nonsense."""
+"""Checks that targets are in the range of their loss: others would train without error, but wrongly."""
 
 from dnnkit.errors import DataError
 from dnnkit.kernels import registry
@@ -6,15 +6,15 @@ from dnnkit.kernels.array import Array, namespace
 
 EXPECTED = {
     "shares": "a binary cross-entropy expects targets in [0, 1]",
-    "signs": "a hinge loss expects targets that are 0 and 1, or -1 and 1, and no others",
+    "signs": "a hinge loss expects targets 0 and 1, or -1 and 1, and no others",
     "not negative": "the loss expects targets of 0 or more, such as counts or probabilities",
-    "positive": "the loss expects targets above 0: leave out rows without, or choose another loss",
+    "positive": "the loss expects targets above 0: leave out the other rows, or choose another loss",
 }
-"""By the range of a loss that is not made for all numbers."""
+"""Error text by the target range of a loss."""
 
 
 def check_range(y: Array, kernel: registry.Loss, name: str = "y") -> None:
-    """Raise `DataError` unless targets, as an array of numbers, are in the range of the loss; NaN others find."""
+    """Raise `DataError` unless the targets are in the range of the loss; NaN is reported elsewhere."""
     if kernel.target_range == "any":
         return
     xp = namespace(y)

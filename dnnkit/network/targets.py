@@ -1,4 +1,4 @@
-"""Targets as people have them - rows, columns, lists, booleans, whole numbers of any type - as losses take them."""
+"""Conversion of targets to the form a loss expects, from rows, columns, lists, booleans and integers of any type."""
 
 from typing import Any
 
@@ -17,16 +17,17 @@ from dnnkit.settings import NOT_NEGATIVE, shown
 
 
 def as_targets(y: Any, samples: int, program: Program, backend: Backend) -> Array:
-    """y as the loss wants it: class numbers (N,) in range, values (N, outputs), or for a loss of one's own anything.
+    """Return y as the loss expects it: integer classes (N,), values (N, outputs), or anything for a custom loss.
 
-    Class numbers may also be a column (N, 1), booleans or whole floats; values of a single output a vector (N,).
+    Classes are checked to be in range, and may also be a column (N, 1), booleans or integral floats. Values of a single
+    output may be a vector (N,).
     """
     assert program.loss is not None
     return as_targets_of("y", y, samples, program.loss, program.output_features, program.dtype, backend)
 
 
 def as_targets_of(name: str, y: Any, samples: int, loss: Loss, outputs: int, dtype: str, backend: Backend) -> Array:
-    """The same of a loss on so many outputs; an error calls them by `name`."""
+    """`as_targets` for one loss on `outputs` columns; errors refer to the targets as `name`."""
     if y is None:
         raise DataError("y is missing: fit and evaluate need the targets of the samples")
     y = as_numbers(name, y, backend)
@@ -40,7 +41,7 @@ def as_targets_of(name: str, y: Any, samples: int, loss: Loss, outputs: int, dty
 
 
 def as_labels(name: str, y: Array, classes: int, dtype: str = "float64") -> Array:
-    """Class numbers (N,) of an integer type, each in [0, classes); an error calls them by `name`."""
+    """Return classes (N,) of an integer type, each in [0, classes); errors refer to them as `name`."""
     xp, rows = namespace(y), y.shape[0]
     if y.ndim == 2 and y.shape[1] == classes and classes > 1:
         raise ShapeError(
@@ -49,7 +50,7 @@ def as_labels(name: str, y: Array, classes: int, dtype: str = "float64") -> Arra
         )
     if shape_of(y) not in ((rows,), (rows, 1)):
         raise ShapeError(
-            f"{name} has shape {shape_of(y)}: expected class numbers, ({rows},) or ({rows}, 1): one for each sample"
+            f"{name} has shape {shape_of(y)}: expected class numbers, ({rows},) or ({rows}, 1), one per sample"
         )
     y = xp.reshape(y, (-1,))
     if isinstance(y, np.ndarray) and not y.dtype.isnative:
@@ -63,7 +64,7 @@ def as_labels(name: str, y: Array, classes: int, dtype: str = "float64") -> Arra
             row = int(xp.argmax(xp.astype(is_part, xp.int64)))
             raise DataError(
                 f"{name} has {float(y[row]):g} in row {row}: expected whole class numbers from 0 to {classes - 1}. "
-                "For targets that are any numbers use loss='mean_squared_error'"
+                "For targets that are arbitrary numbers use loss='mean_squared_error'"
             )
         check_labels(y, classes, name)
         return xp.astype(y, xp.int64)
@@ -78,12 +79,12 @@ def check_labels(labels: Array, classes: int, name: str) -> None:
     if least < 0 or most >= classes:
         raise DataError(
             f"{name} has labels from {least} to {most}: expected 0 to {classes - 1}, one for each of the {classes} "
-            "outputs. Renumber the labels, or give the last layer as many units as there are classes"
+            "outputs. Renumber the labels, or give the last layer one unit per class"
         )
 
 
 def _as_values(name: str, y: Array, outputs: int, loss: Loss) -> Array:
-    """Values (N, outputs), which a vector is for one output."""
+    """Return values (N, outputs); a vector is accepted for one output."""
     xp, shape, kernel = namespace(y), shape_of(y), registry.loss(loss.kernel) if isinstance(loss.kernel, str) else None
     if y.ndim == 1 and outputs == 1:
         y = xp.reshape(y, (-1, 1))
@@ -100,17 +101,17 @@ def _as_values(name: str, y: Array, outputs: int, loss: Loss) -> Array:
 def class_weights(
     weights: Any, y: Array, loss: Loss | None, outputs: int, backend: Backend, of: str = "class_weight"
 ) -> Any:
-    """The weight of each row's class (N,), 1 where a class is not named; None stays None. An error calls them `of`."""
+    """Return the weight of each row's class (N,), 1 for unlisted classes; None stays None. Errors call it `of`."""
     if weights is None:
         return None
     if not hasattr(weights, "items"):
         raise ConfigurationError(
-            f"{of} is {shown(weights)}: expected a mapping of class numbers to weights, as {{0: 1, 1: 2.5}}. "
-            "For weights that balance the classes: dict(enumerate(len(y) / (classes * np.bincount(y))))"
+            f"{of} is {shown(weights)}: expected a mapping of class numbers to weights, such as {{0: 1, 1: 2.5}}. "
+            "To balance the classes: dict(enumerate(len(y) / (classes * np.bincount(y))))"
         )
     if loss is not None and loss.targets == "any":
         raise ConfigurationError(
-            f"{of} is given, but what of the targets is a class only your loss knows: give sample_weight"
+            f"{of} is given, but only your custom loss knows which targets are which class: give sample_weight"
         )
     targets = backend.to_numpy(y) if backend.owns(y) else np.asarray(y)
     if targets.ndim == 1:
@@ -122,6 +123,6 @@ def class_weights(
     table = np.ones(known)
     for name, weight in weights.items():
         if isinstance(name, bool) or not isinstance(name, int | np.integer) or not 0 <= name < known:
-            raise ConfigurationError(f"{of} names a class {name!r}: the classes are 0 to {known - 1}")
+            raise ConfigurationError(f"{of} has a weight for a class {name!r}: the classes are 0 to {known - 1}")
         table[name] = NOT_NEGATIVE.of(f"{of}[{name}]", weight)
     return table[classes]

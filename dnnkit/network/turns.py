@@ -1,8 +1,8 @@
-"""Who may change a network, and what other threads see of it meanwhile.
+"""Thread safety of a network: turns for changes, consistent snapshots for readers.
 
-Whatever changes a network takes its turn, one thread after the other; a fit takes one for each stretch of steps, and
-ends the stretch early if another thread waits. What only reads needs no turn as long as nothing changes: it looks
-before and after whether something did, and if so, reads again from a copy of its own (docs/design/0021-threads.md).
+Everything that changes a network takes a turn, one thread at a time; a fit takes one per stretch of steps and ends the
+stretch early if another thread is waiting. Reads need no turn while nothing changes: a reader checks before and after
+whether something did, and if so, reads again from a private copy (docs/design/0021-threads.md).
 """
 
 import os
@@ -23,18 +23,18 @@ from dnnkit.network.kinship import Kin
 from dnnkit.training.interrupts import undivided
 
 FRESH = 0.1
-"""Seconds for which readers beside a fit share one copy of the parameters."""
+"""Maximum age in seconds of the copy of the parameters that readers share during a fit."""
 
 LONG = 1 << 26
-"""Rows times parameters of a step that takes some 5 ms on a fast machine, and 0.1 s on a slow one: longer than readers
-beside it shall wait."""
+"""Step size (rows times parameters) of roughly 5 ms on a fast machine and 0.1 s on a slow one: longer than readers
+should wait for a step to end."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
 class Settled:
-    """Reads may use these parameters, as long as this object is in force: every change withdraws it first."""
+    """Parameters that may be read while this object is current: every change first withdraws it."""
 
     executable: Executable
     parameters: Any
@@ -42,31 +42,31 @@ class Settled:
 
 @dataclass(frozen=True)
 class _Copy:
-    """Parameters as they were after a whole step."""
+    """Parameters as of a completed step."""
 
     executable: Executable
     parameters: Any
     made: float
     is_newest: bool
-    """Whether no step has ended since, however old they are."""
+    """Whether no step has completed since, regardless of age."""
 
     @property
     def is_old(self) -> bool:
-        """Whether readers want a newer one."""
+        """Whether readers need a newer copy."""
         return not self.is_newest and monotonic() - self.made >= FRESH
 
 
 class Turns:
-    """The turns of one network; `with turns:` is one."""
+    """The turns of one network; `with turns:` takes one."""
 
     def __init__(self) -> None:
         self.kin: Kin | None = None
-        """What the network has in common with others; None where it has nothing."""
+        """The layers that the network shares with others; None if it shares none."""
         self._forget_threads()
         _ALL.add(self)
 
     def _forget_threads(self) -> None:
-        """As if no other thread had ever been there."""
+        """Reset all state that concerns other threads."""
         self.settled: Settled | None = None
         self._averages: tuple[Settled, Any] | None = None
         self._lock, self._mutex = FairLock(), threading.Lock()
@@ -79,7 +79,7 @@ class Turns:
 
     @undivided
     def __enter__(self) -> None:
-        """Begin a turn: no other thread changes the network until it ends. Within a turn another is no wait."""
+        """Begin a turn: no other thread changes the network until it ends. Turns nest without waiting."""
         kin = None if self.kin is None or self._lock.is_mine else self.kin
         if kin is not None:
             kin.begins()
@@ -102,7 +102,7 @@ class Turns:
 
     @contextmanager
     def rebuilding(self, what: str) -> Iterator[None]:
-        """A turn for what no fit can go on after; raises `ConcurrentUse` while one runs, in any thread."""
+        """A turn for a change that a running fit cannot survive; raises `ConcurrentUse` during one, in any thread."""
         self._refuse_beside_fit(what)
         with self:
             self._refuse_beside_fit(what)
@@ -110,7 +110,7 @@ class Turns:
 
     @contextmanager
     def fitting(self) -> Iterator[None]:
-        """From the beginning to the end of a fit; raises `ConcurrentUse` if one runs."""
+        """Held for the duration of a fit; raises `ConcurrentUse` if one is already running."""
         with self._mutex:
             if self._fitting is not None:
                 raise self._concurrent("fit")
@@ -121,14 +121,15 @@ class Turns:
             self._fitting, self._has_begun, self._has_readers, self._copy = None, False, False, None
 
     def begin_training(self) -> None:
-        """From now on this fit cannot go on after a rebuilding, not even one of its own."""
+        """Refuse rebuilding from now on, also by this fit itself."""
         self._has_begun = True
 
     def stretch(self, executable: Executable, step_size: int) -> "Stretch":
-        """A fit's turn: the executable is asked to stop as soon as another thread wants its own, if it `may_pause`.
+        """A fit's turn: if `may_pause`, the executable is asked to stop as soon as another thread wants its turn.
 
-        `step_size` is rows times parameters. A step of seconds begins with a copy of the parameters for readers; one of
-        milliseconds only after somebody has read in this fit, for the copy may take as long as the step.
+        `step_size` is rows times parameters. A step that takes seconds begins with a copy of the parameters for
+        readers. One that takes milliseconds does so only after a thread has read during this fit, because the copy may
+        take as long as the step.
         """
         return Stretch(self, executable, step_size)
 
@@ -137,22 +138,22 @@ class Turns:
             raise self._concurrent(what)
 
     def _concurrent(self, what: str) -> ConcurrentUse:
-        where = "and this is called within it, by a callback"
+        where = "and this call is made within it, by a callback"
         if self._fitting != acting():
             names = [thread.name for thread in threading.enumerate() if thread.ident == self._fitting]
             where = f"in thread {names[0]}" if names else "in another thread"
         return ConcurrentUse(
-            f"{what}: a fit of this network is running, {where}. Wait until it ends, end it by "
+            f"{what}: a fit of this network is running, {where}. Wait for it to end, stop it with "
             "net.stop_training = True, or use another network"
         )
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def read(self, executable: Executable, compute: Callable[[Any], Result], *, averages: bool = False) -> Result:
-        """compute(parameters), such that all it reads is of one moment; parameters are as `predict` takes them.
+        """Return compute(parameters) on a consistent snapshot; the parameters are as `predict` takes them.
 
-        With `averages`, of their running means. Where the executable cannot read in several threads, it is computed in
-        a turn.
+        With `averages`, these are the moving averages. If the executable does not support parallel reads, the
+        computation takes a turn.
         """
         if averages:
             return compute(self._read_averages(executable))
@@ -161,11 +162,11 @@ class Turns:
                 return compute(None)
         if self.kin is not None and not self._lock.is_mine:
             self.kin.begins()
-        if self._lock.is_mine:  # within a turn, which goes on
+        if self._lock.is_mine:  # within a turn, which continues
             return compute(executable.settle())
         for _ in range(2):
             if self._fitting is not None and self._fitting != acting():
-                break  # it writes nearly all the time
+                break  # the fit writes nearly all the time, so an optimistic read would fail
             settled = self.settled
             if settled is None or settled.executable is not executable:
                 settled = self._settle(executable)
@@ -175,7 +176,7 @@ class Turns:
         return compute(self._copied(executable))
 
     def read_once(self, executable: Executable, compute: Callable[[Any], Result], *, averages: bool = False) -> Result:
-        """`read`, but what is computed may call anything, and is never computed again: from a copy of its own."""
+        """`read` for computations with side effects: runs `compute` exactly once, on a private copy."""
         if averages:
             return compute(self._read_averages(executable))
         with self:
@@ -185,7 +186,7 @@ class Turns:
         return compute(parameters)
 
     def _read_averages(self, executable: Executable) -> Any:
-        """A copy of the running means, which is used again until something changes."""
+        """Return a copy of the moving averages, cached until something changes."""
         if self._lock.is_mine:  # within a turn, which may change them
             return executable.averages()
         settled, kept = self.settled, self._averages
@@ -210,7 +211,7 @@ class Turns:
 
 
 class Stretch:
-    """See `Turns.stretch`; entered once for each step where a callback looks at steps."""
+    """See `Turns.stretch`; entered once per step if a callback monitors steps."""
 
     __slots__ = ("_copies", "_executable", "_step_size", "_turns", "may_pause")
 
@@ -219,7 +220,7 @@ class Stretch:
         self.may_pause, self._copies = True, False
 
     def end(self, first: int, last: int) -> int:
-        """The step before which the next turn ends: `last`, or the next one if it begins with a copy."""
+        """The step before which the next turn ends: `last`, or just one step if it begins with a copy."""
         self._copies = self._step_size > (LONG if self._turns._has_readers else GIANT)
         return first + 1 if self._copies else last
 
@@ -231,7 +232,7 @@ class Stretch:
         turns._lock.acquire(turns._ask)
         if turns.kin is not None:
             turns.kin.entered()
-        turns.settled = None  # a copy stays: its readers say how old it may be
+        turns.settled = None  # the copy stays valid: readers decide how old it may be
         if self._copies:
             turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
         if self.may_pause:
@@ -254,7 +255,7 @@ _ALL: "weakref.WeakSet[Turns]" = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """In a child no other thread is there, whatever it held."""
+    """Reset the turns in a child process, which does not inherit the other threads."""
     for turns in list(_ALL):
         turns._forget_threads()
 

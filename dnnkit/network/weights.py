@@ -1,7 +1,7 @@
-"""A network's layers and their weights as lists, as Keras has them; by name they are `net.parameters`.
+"""A network's layers and weights as lists, as in Keras; by name, weights are `net.parameters`.
 
-Layers are descriptions without numbers, and networks share them. What a network gives is a copy that knows where it
-stands, made when it is asked for: so no description ever changes, and no network is kept by one.
+Layers are immutable descriptions without weights, which several networks may share. `net.layers` returns copies that
+refer to their network, made on access, so descriptions never change and do not keep networks alive.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ from dnnkit.settings import FLAG, several, shown
 
 @dataclass(frozen=True, eq=False)
 class Weight:
-    """A parameter of a network as a thing of its own: what it reads is what the network has now.
+    """A parameter of a network; reading it returns the network's current values.
 
-    `path` is its name in `net.parameters`, such as "dense/kernel", `name` that within its layer.
+    `path` is its name in `net.parameters`, such as "dense/kernel"; `name` is its name within the layer.
     """
 
     _network: Network
@@ -47,11 +47,11 @@ class Weight:
         return self.numpy().dtype
 
     def numpy(self) -> NDArray[Any]:
-        """A copy as a NumPy array."""
+        """Return a copy as a NumPy array."""
         return self._network.parameters[self.path]
 
     def assign(self, value: Any) -> None:
-        """Replace it by an array of the same shape."""
+        """Set the parameter to an array of the same shape."""
         self._network.set_parameters({self.path: value})
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -67,18 +67,18 @@ def _weights(net: Network, prefix: str = "") -> list[Weight]:
 
 
 def _set(what: str, weights: list[Weight], values: Any, net: Network) -> None:
-    given = several("weights", values, "a list of arrays, as get_weights gives them")
+    given = several("weights", values, "a list of arrays, as get_weights returns them")
     if len(given) != len(weights):
         raise ConfigurationError(
             f"{what} has {len(weights)} weights, {', '.join(weight.path for weight in weights) or 'none'}; got "
-            f"{len(given)} arrays: expected them as get_weights gives them"
+            f"{len(given)} arrays: expected them as get_weights returns them"
         )
     net.set_parameters({weight.path: value for weight, value in zip(weights, given, strict=True)})
 
 
 @dataclass(frozen=True)
 class PlaceInNetwork:
-    """Where a layer stands: see `layers.Place`."""
+    """The position of a layer in a network: see `layers.Place`."""
 
     network: Network
     name: str
@@ -89,11 +89,11 @@ class PlaceInNetwork:
 
     @property
     def _is_trained(self) -> bool:
-        """As the network has it now."""
+        """Whether the layer is trainable in the network now."""
         return self.network.get_layer(self.name).trainable
 
     def find(self, name: str) -> Any:
-        """`weights`, or one of them by its name; `input` and `output` as symbolic values."""
+        """Return `weights`, one of them by name, or `input` and `output` as symbolic values."""
         if name in ("input", "output"):
             return self.network.values_of_layer(self.name, given=name == "input")
         if name in ("weights", "variables"):
@@ -105,33 +105,33 @@ class PlaceInNetwork:
         return next((weight for weight in self._all() if weight.name == name), None) if self.network.is_built else None
 
     def get_weights(self) -> list[NDArray[Any]]:
-        """As a layer's."""
+        """As `Layer.get_weights`."""
         return [weight.numpy() for weight in self._all()]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """As a layer's."""
+        """As `Layer.set_weights`."""
         _set(f"the layer {self.name!r}", self._all(), weights, self.network)
 
     def set_trainable(self, trainable: Any) -> None:
-        """As `freeze` and `unfreeze` of the network."""
+        """Freeze or unfreeze the layer in the network."""
         change = self.network.unfreeze if FLAG.of("trainable", trainable) else self.network.freeze
         change(self.name)
 
     def count_params(self) -> int:
-        """As a layer's."""
+        """As `Layer.count_params`."""
         return sum(weight.numpy().size for weight in self._all())
 
 
 class WithWeights(Network):
-    """A network's layers, and its weights in their order."""
+    """A network's layers and weights, in order."""
 
     graph: Graph
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers, each as a copy that knows its weights: `net.layers[0].get_weights()`.
+        """The layers, as copies that give access to their weights: `net.layers[0].get_weights()`.
 
-        They are equal to those that the network was made of, and, handed to another network, stand for these.
+        They compare equal to the layers that the network was made from, and can be used in another network like them.
         """
         return tuple(
             at_place(layer, name, PlaceInNetwork(self, name, layer))
@@ -143,14 +143,19 @@ class WithWeights(Network):
         self.graph = replace(self.graph, layers=tuple(map(description, layers)))
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of that name, as `summary` shows it, or at that place.
+        """Return a layer by name, as `summary` shows it, or by index.
+
+        Arguments:
+            name: name of the layer.
+            index: position of the layer, counted from 0, instead of a name.
 
         Raises:
-            UnknownName: there is none.
+            UnknownName: there is no such layer.
+            ConfigurationError: neither or both of the arguments were given.
         """
         layers = self.layers
         if (name is None) == (index is None):
-            raise ConfigurationError("get_layer takes a name or an index: give one of them")
+            raise ConfigurationError("get_layer takes a name or an index: give exactly one of them")
         if index is not None:
             if shown(index) not in map(str, range(-len(layers), len(layers))):
                 raise UnknownName(f"no layer {shown(index)}: the network has {len(layers)}, counted from 0")
@@ -163,44 +168,51 @@ class WithWeights(Network):
 
     @property
     def weights(self) -> list[Weight]:
-        """The parameters of all layers, in their order; by name they are `parameters`."""
+        """The parameters of all layers, in order; `parameters` has them by name."""
         return _weights(self)
 
     @property
     def trainable_weights(self) -> list[Weight]:
-        """Those that are not frozen."""
+        """The parameters that are not frozen."""
         trained = {parameter.name for parameter in self.executable.program.trainable_parameters}
         return [weight for weight in self.weights if weight.path in trained]
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
-        """Those that are frozen."""
+        """The parameters that are frozen."""
         frozen = {parameter.name for parameter in self.executable.program.frozen_parameters}
         return [weight for weight in self.weights if weight.path in frozen]
 
     @property
     def variables(self) -> list[Weight]:
-        """The same as `weights`."""
+        """Alias of `weights`."""
         return self.weights
 
     @property
     def trainable_variables(self) -> list[Weight]:
-        """The same as `trainable_weights`."""
+        """Alias of `trainable_weights`."""
         return self.trainable_weights
 
     @property
     def non_trainable_variables(self) -> list[Weight]:
-        """The same as `non_trainable_weights`."""
+        """Alias of `non_trainable_weights`."""
         return self.non_trainable_weights
 
     def get_weights(self) -> list[NDArray[Any]]:
-        """The parameters of all layers, in their order, as copies."""
+        """Return copies of the parameters of all layers, in order."""
         return [weight.numpy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Replace the parameters of all layers, all or none, by arrays in the order of `get_weights`."""
+        """Set the parameters of all layers at once.
+
+        Arguments:
+            weights: a list of arrays in the order of `get_weights`.
+
+        Raises:
+            ConfigurationError, ShapeError, DataError: they do not fit; nothing has changed then.
+        """
         _set("the network", self.weights, weights, self)
 
     def count_params(self) -> int:
-        """How many numbers the parameters are."""
+        """Return the total number of parameter elements."""
         return self.executable.program.size

@@ -1,4 +1,4 @@
-"""What every network is, however it was written: it is built, trained, asked, frozen, described, copied and saved."""
+"""What `Sequential` and `Model` have in common: all features of a network, whichever way it was written."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ NAME_OF_NETWORK = or_none(text(words="text, of at most 200 letters", most=200))
 
 
 class Shown:
-    """As `property`, of an attribute that a class of the user's own may assign, as it does any other."""
+    """Like `property`, but for an attribute that a user's subclass may assign like any other."""
 
     def __init__(self, get: Callable[[Any], Any]) -> None:
         self._get, self.__doc__ = get, get.__doc__
@@ -43,10 +43,10 @@ class Shown:
 class WholeNetwork(
     Fittable, OpenStep, Differentiable, OwnLoops, Freezable, Describable, Copyable, Traceable, Exportable
 ):
-    """Base of `Sequential` and `Model`, which differ in how their graph is written."""
+    """Base of `Sequential` and `Model`, which differ in how their graph is defined."""
 
     is_graph: ClassVar = True
-    """Whether its graph is written out, and not only its layers."""
+    """Whether the graph is written out explicitly, rather than as a list of layers."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class WholeNetwork(
 
     @classmethod
     def of_graph(cls, graph: Graph, **settings: Any) -> Self:
-        """The network of a graph; for dnnkit's own parts."""
+        """Return the network of a graph. Internal."""
         made = cls.__new__(cls)
         WholeNetwork.__init__(made, graph, **settings)
         return made
@@ -80,50 +80,50 @@ class WholeNetwork(
     # -- as symbolic values ------------------------------------------------------------------------------------------
 
     def _values(self) -> list[Symbol]:
-        """A symbolic value for each value of the graph: those that it was written with, or new ones."""
+        """A symbolic value for each value of the graph: the original ones if available, otherwise new ones."""
         self.join()
         if self._symbols is None or self._symbols[0] != self.graph.calls:
             if None in (each.shape for each in self.graph.inputs):
                 raise NotReady(
-                    "the network is not built yet, so it is not known what its layers give: call build(input_shape)"
+                    "the network is not built yet, so the shapes of its values are unknown: call build(input_shape)"
                 )
             self._symbols = self.graph.calls, self.graph.symbols()
         return self._symbols[1]
 
     @Shown
     def inputs(self) -> list[Symbol]:
-        """Its inputs as symbolic values, for another `dk.Model` of the same layers."""
+        """The inputs as symbolic values, for another `dk.Model` with the same layers."""
         return self._values()[: len(self.graph.inputs)]
 
     @Shown
     def outputs(self) -> list[Symbol]:
-        """Its outputs as symbolic values."""
+        """The outputs as symbolic values."""
         values = self._values()
         return [values[place] for place in self.graph.outputs]
 
     @Shown
     def input(self) -> Any:
-        """Its input as a symbolic value; of several, a list, or a dictionary if they were given in one."""
+        """The input as a symbolic value; with several, a list, or a dictionary if given as one."""
         names = tuple(each.name for each in self.graph.inputs)
         return as_form(self.graph.input_form, names, tuple(self.inputs))
 
     @Shown
     def output(self) -> Any:
-        """Its output as a symbolic value; of several, a list, or a dictionary if they were given in one."""
+        """The output as a symbolic value; with several, a list, or a dictionary if given as one."""
         return as_form(self.graph.output_form, self.graph.output_names, tuple(self.outputs))
 
     @property
     def input_names(self) -> list[str]:
-        """The names of its inputs, by which data may be given in a dictionary."""
+        """Names of the inputs, usable as keys when data is given as a dictionary."""
         return [each.name for each in self.graph.inputs]
 
     @property
     def output_names(self) -> list[str]:
-        """The names of its outputs, by which targets, losses and metrics may be given in a dictionary."""
+        """Names of the outputs, usable as keys for targets, losses and metrics."""
         return list(self.graph.output_names)
 
     def values_of_layer(self, name: str, *, given: bool) -> Any:
-        """What a layer is given in its first call, or gives, as symbolic values; for dnnkit's own parts."""
+        """Return the inputs (`given`) or outputs of a layer's first call as symbolic values. Internal."""
         values, first = self._values(), len(self.graph.inputs)
         for each in self.graph.calls:
             if self.graph.names[each.layer] == name:
@@ -132,12 +132,12 @@ class WholeNetwork(
                 layer = self.graph.layers[each.layer]
                 return layer.as_given(found) if not given else found[0] if len(found) == 1 else list(found)
             first += each.gives
-        raise NotReady(f"the layer {name!r} is called nowhere")
+        raise NotReady(f"the layer {name!r} is never called")
 
-    # -- as a part of others -----------------------------------------------------------------------------------------
+    # -- as a part of other networks ---------------------------------------------------------------------------------
 
     def join(self) -> None:
-        """From now on its layers may stand in other networks, too, with the same weights; for dnnkit's own parts."""
+        """Allow other networks to use these layers, sharing their weights. Internal."""
         if self.turns.kin is None:
             self.turns.kin = Kin(self)
             if self.is_built:
@@ -146,47 +146,56 @@ class WholeNetwork(
             self.turns.kin.join()
 
     def as_layer(self) -> NestedModel:
-        """The network as a layer, one and the same as long as its layers are; for dnnkit's own parts."""
+        """Return the network as a layer, the same object until the layers change. Internal."""
         self.join()
         if self._layer is None or self._layer.graph != self.graph:
             self._layer = nested(self.graph, self.name)
         return self._layer
 
-    # -- keeping ----------------------------------------------------------------------------------------------------
+    # -- saves ------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write architecture, parameters, optimizer state and history to a folder; `dk.load` reads it."""
+        """Write architecture, parameters, optimizer state and history to a folder; `dk.load` reads it.
+
+        Arguments:
+            path: the folder. It is created if missing; a previous save in it is replaced only once the new one is
+                complete.
+
+        Raises:
+            NotReady: the network is not built.
+            CheckpointError: the folder cannot be written, or the network has parts that cannot be saved.
+        """
         saving.save_network(self, path)
 
     def save_weights(self, path: str | Path, layout: str | None = None) -> None:
-        """Write the parameters to one safetensors file.
+        """Write the parameters to a safetensors file.
 
         Arguments:
             path: the file.
-            layout: None for dnnkit's own names; "torch", "keras" or "sklearn" for the names and shapes that the same
-                layers have there: see docs/export.md.
+            layout: None for dnnkit's names; "torch", "keras" or "sklearn" for the names and shapes that the same layers
+                have there (docs/export.md).
 
         Raises:
-            ConfigurationError: a layer has no counterpart there.
+            ConfigurationError: a layer has no counterpart in that library.
         """
         saving.save_weights(self, path, layout)
 
     def load_weights(self, path: str | Path | Mapping[str, Any], layout: str | None = None) -> None:
-        """Read the parameters of a network that is built.
+        """Read the parameters of a built network.
 
         Arguments:
-            path: a safetensors file, a save folder, or a mapping of arrays by name, such as PyTorch's `state_dict()`.
-            layout: None for dnnkit's own names; "torch", "keras" or "sklearn" for the names and shapes of that library.
+            path: a safetensors file, a save folder, or a mapping {name: array}, such as PyTorch's `state_dict()`.
+            layout: None for dnnkit's names; "torch", "keras" or "sklearn" for the names and shapes of that library.
 
         Raises:
-            CheckpointError: they are not those of this network, in names or shapes.
+            CheckpointError: names or shapes do not match this network.
         """
         saving.load_weights(self, path, layout)
 
     # -- copies -----------------------------------------------------------------------------------------------------
 
     def _become(self, state: Mapping[str, Any], backend: str | Backend | None) -> None:
-        """The network that `state_of` described, on that backend."""
+        """Initialise this object from the state that `state_of` returned, on that backend."""
         same = {name: state[name] for name in ("seed", "dtype", "num_threads")}
         WholeNetwork.__init__(self, state["graph"], **same, backend=backend, name=state.get("name"))
         self.goals, self._optimizer = state["goals"], state["optimizer"]
@@ -202,7 +211,7 @@ class WholeNetwork(
         return self._backend or self._backend_asked
 
     def _own_attributes(self) -> dict[str, Any]:
-        """Attributes that `__init__` does not make."""
+        """Attributes that `__init__` does not set."""
         made = WholeNetwork.__new__(WholeNetwork)
         WholeNetwork.__init__(
             made, Graph.chain((), None), backend=None, seed=0, dtype="float32", num_threads=None, name=None

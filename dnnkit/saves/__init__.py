@@ -1,1 +1,1 @@
-"""Networks on disk: save folders that are whole at every moment, without pickle; and what pickle and copy take."""
+"""Saving networks to disk atomically and without pickle; support for pickle and copy."""

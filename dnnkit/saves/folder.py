@@ -1,15 +1,15 @@
-"""A save folder: files that are whole at every moment, whatever they hold.
+"""A save folder whose contents are complete at every moment.
 
     run/
       manifest.json            the current version, and the size and SHA-256 of each of its files
       versions/000002/         architecture.json  weights.safetensors  optimizer.safetensors  state.json  history.json
 
-A new version is written beside the old one. Replacing the manifest, in one step, makes it the save; only then is the
-old version removed. A reader finds the old save or the new one, never a mixture, and a writer that is killed leaves the
-old one. Versions that no manifest names are removed by the next save.
+A new version is written next to the old one. Atomically replacing the manifest makes it the save; only then is the old
+version removed. A reader finds the old save or the new one, never a mixture, and if the writer is killed, the old one
+remains. Versions that the manifest does not name are removed by the next save.
 
-Checkpoints keep some versions before the current one, which the manifest names as "older", newest first: where the
-current one is damaged, the newest of them that is whole is read.
+Checkpoints keep several earlier versions, which the manifest lists as "older", newest first: if the current version is
+damaged, the newest complete one is read.
 """
 
 import hashlib
@@ -29,18 +29,18 @@ from dnnkit.saves.schema import LARGEST_JSON, parsed, taken
 from dnnkit.settings import shown
 
 FORMAT = 3
-"""Of the files that are written. 2: the sums of an epoch that has not ended, the backend, checkpoints. 3: graphs."""
+"""Format of written files. 2 added sums of an incomplete epoch, the backend and checkpoints; 3 added graphs."""
 
 READABLE = (1, 2, 3)
-"""The formats of which files are read."""
+"""Formats that can be read."""
 
 
 LARGEST_SAVE = 4 << 30
-"""Bytes of all files of a save, unless DNNKIT_LARGEST_FILE says otherwise."""
+"""Maximum total size of a save in bytes, unless DNNKIT_LARGEST_FILE overrides it."""
 
 
 def require_readable(described: Any, what: str) -> None:
-    """Raise `CheckpointError` for a format of another version; `described` has `format` and `dnnkit`, its writer."""
+    """Raise `CheckpointError` for an unknown format; `described` has `format` and `dnnkit`, its writer."""
     described = described if isinstance(described, Mapping) else {}
     written, writer = described.get("format"), described.get("dnnkit")
     if type(written) is not int or written not in READABLE:
@@ -52,9 +52,9 @@ def require_readable(described: Any, what: str) -> None:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], keep: int = 1) -> None:
-    """Make these files the folder's save; raises `CheckpointError` where that fails, and leaves nothing of it.
+    """Make these files the folder's save; on failure, clean up and raise `CheckpointError`.
 
-    Of the saves so far, the newest stay beside it, so that there are `keep` in all.
+    Of earlier saves, the newest are kept, so that there are `keep` in all.
     """
     from filelock import FileLock
 
@@ -62,20 +62,20 @@ def write_files(folder: Path, files: Mapping[str, bytes], keep: int = 1) -> None
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):  # two writers would take the same version number
+        with FileLock(folder / ".lock"):  # otherwise two writers could use the same version number
             _write_version(folder, files, keep)
     except BaseException as error:
         if is_new:
             _remove_traces(folder)
         if isinstance(error, OSError):
             raise CheckpointError(
-                f"cannot write a save to {folder}: {error.strerror}; what was saved there before is still whole"
+                f"cannot write a save to {folder}: {error.strerror}; the previous save there is intact"
             ) from error
         raise
 
 
 def _write_version(folder: Path, files: Mapping[str, bytes], keep: int) -> None:
-    """Beside the old versions, of which those that are too many are removed once the manifest names the new one."""
+    """Write a new version; remove superfluous old ones once the manifest names the new one."""
     old = _own_versions(folder, files)
     kept = _present_versions(folder)[: keep - 1] if keep > 1 else []
     version = f"{int(old[-1].name) + 1 if old else 1:06d}"
@@ -89,27 +89,27 @@ def _write_version(folder: Path, files: Mapping[str, bytes], keep: int) -> None:
         manifest = {"format": FORMAT, "version": version, "files": sums, "older": kept}
         replace(folder / "manifest.json", to_json(manifest))
     except BaseException:
-        if _named_version(folder) != version:  # else it is the save already, and only the disk was not told yet
-            _remove(new)  # on a full disk each attempt would make it fuller
+        if _named_version(folder) != version:  # if it does, the version is the save already
+            _remove(new)  # on a full disk, leftovers of each attempt would accumulate
         raise
     still_named = {version["version"] for version in kept}
     for path in old:
         if path.name in still_named:
             continue
         _remove(path)
-    for path in folder.glob(".manifest.json-*.part"):  # of writers that were killed: no other has the lock
+    for path in folder.glob(".manifest.json-*.part"):  # of killed writers, since this one holds the lock
         path.unlink(missing_ok=True)
 
 
 def _own_versions(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """The versions that are there, in their order; `CheckpointError` for anything that no save of ours left there."""
+    """Return the existing versions in order; raise `CheckpointError` for files that no save has written."""
     versions, manifest = folder / "versions", folder / "manifest.json"
     known = set(files)
     if os.path.lexists(manifest):
         try:
             known.update(*(version["files"] for version in _versions(folder)))
         except CheckpointError as error:
-            if not versions.is_dir():  # else it is a damaged save, whose versions tell whose it is
+            if not versions.is_dir():  # otherwise it is a damaged save, identified by its versions
                 raise _foreign(manifest) from error
     if not os.path.lexists(versions):
         return []
@@ -127,12 +127,12 @@ def _own_versions(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 
 def _foreign(path: Path) -> CheckpointError:
     return CheckpointError(
-        f"{path} is not of a save that dnnkit wrote, and a new one would replace it: choose another folder, or move it"
+        f"{path} was not written by dnnkit, and a save would replace it: choose another folder, or move it"
     )
 
 
 def _remove_traces(folder: Path) -> None:
-    """What a save that failed made of a folder that was not there."""
+    """Remove what a failed save left in a folder that it created."""
     with suppress(OSError):
         (folder / ".lock").unlink(missing_ok=True)
         with suppress(FileNotFoundError):
@@ -141,23 +141,23 @@ def _remove_traces(folder: Path) -> None:
 
 
 def is_save(folder: Path) -> bool:
-    """Whether there is a save, or what is left of one."""
+    """Whether there is a save, intact or damaged."""
     return os.path.lexists(folder / "manifest.json")
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """The files of the folder's save, checked; of the newest that is whole where several are kept, said in the log."""
+    """Read and check the files of the save; fall back to the newest intact version, if several are kept, and log it."""
     while True:
         version, *older = _versions(folder)
         try:
             return _read_version(folder, version)
         except CheckpointError as error:
-            if _versions(folder)[0] != version:  # another process has just replaced it: read the new one
+            if _versions(folder)[0] != version:  # another process has just replaced it
                 continue
             for candidate in older:
                 with suppress(CheckpointError):
                     files = _read_version(folder, candidate)
-                    remark(f"{error}; what was saved before, version {candidate['version']}, is read instead")
+                    remark(f"{error}; the earlier version {candidate['version']} is read instead")
                     return files
             raise
 
@@ -175,26 +175,26 @@ def _read_version(folder: Path, version: Mapping[str, Any]) -> dict[str, bytes]:
             raise CheckpointError(f"{folder} is damaged: {path}: {error.strerror}") from error
         if size != written["bytes"] or _sum(data) != written["sha256"]:
             raise CheckpointError(
-                f"{folder} is damaged: {name} has {size} bytes that are not those that were written "
+                f"{folder} is damaged: {name} has {size} bytes that differ from those written "
                 f"({written['bytes']}); restore it from a copy, or train again"
             )
     return files
 
 
 def to_json(value: Any) -> bytes:
-    """The contents of a JSON file of the save."""
+    """Return the contents of a JSON file of the save."""
     return json.dumps(value, indent=1).encode()
 
 
 def _named_version(folder: Path) -> str | None:
-    """The version that is the save, if there is one."""
+    """Return the version that is the save, if any."""
     with suppress(CheckpointError):
         return str(_versions(folder)[0]["version"])
     return None
 
 
 def _present_versions(folder: Path) -> list[dict[str, Any]]:
-    """Those that the manifest names and whose files are there, newest first."""
+    """Return the versions that the manifest names and whose files exist, newest first."""
     with suppress(CheckpointError):
         return [version for version in _versions(folder) if _is_present(folder, version)]
     return []
@@ -209,7 +209,7 @@ def _is_present(folder: Path, version: Mapping[str, Any]) -> bool:
 
 
 def _versions(folder: Path) -> list[dict[str, Any]]:
-    """What the manifest says of the current version and of older ones that are kept, newest first."""
+    """Return the manifest's entries for the current version and older ones, newest first."""
     name = "manifest.json"
     try:
         files = {name: read_regular(folder / name, LARGEST_JSON, folder)}
@@ -226,7 +226,7 @@ def _versions(folder: Path) -> list[dict[str, Any]]:
 
 
 def _remove(folder: Path) -> None:
-    import shutil  # it imports all that packs archives
+    import shutil  # imported late: it imports all archive formats
 
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""What each JSON file of a save must be. What is not said here, such as a layer's fields, its class looks at."""
+"""Schemas of the JSON files of a save. What they leave open, such as the fields of a layer, its class checks."""
 
 import re
 from math import prod
@@ -9,7 +9,7 @@ from dnnkit.settings import FINITE, FLAG, Expected, or_none, whole
 
 MOST_LAYERS = 5000
 MOST_WORKERS = 256
-"""Of a recorded partition: each costs a thread and memory of its own, on whatever machine goes on."""
+"""Maximum number of workers in a recorded partition: each costs a thread and memory when training resumes."""
 WORDS = text(most=10_000)
 
 # -- manifest.json ---------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ STATE = record(
         "sums": or_none(SUMS),
         "evaluations": COUNT,
         "backend": or_none(text(most=200)),
-    },  # none of them in format 1
+    },  # not in format 1
     agrees=_check_position,
 )
 
@@ -134,7 +134,7 @@ def _check_lengths(history: dict[str, Any]) -> None:
     epochs = len(history["epoch"])
     for name, series in {**history["history"], "seconds": history["seconds"]}.items():
         if len(series) != epochs:
-            raise Wrong(f".{name}", series, f"one number for each of the {epochs} epochs")
+            raise Wrong(f".{name}", series, f"one number per epoch, {epochs} in all")
 
 
 HISTORY = record(

@@ -1,7 +1,7 @@
-"""Names and shapes that other libraries give to the same weights: PyTorch, Keras, scikit-learn.
+"""Names and shapes of weights in other libraries: PyTorch, Keras, scikit-learn.
 
-A layout says, layer class by layer class, what each parameter is called there and whether it is transposed. A layer
-that is missing in it cannot be written so.
+A layout maps the parameters of each supported layer class to their names in the library, and says which are transposed.
+Layers that it does not list cannot be written in it.
 """
 
 import re
@@ -18,17 +18,16 @@ from dnnkit.registry import Registry
 
 
 class Layout(NamedTuple):
-    """Where another library keeps weights.
+    """How another library names and stores weights.
 
     Attributes:
-        thing: whose weights they are, in words.
-        parts: for each layer class, by its name here, what each of its parameters is called there; one whose name ends
-            in ".T" is transposed.
-        join, split: the name of a parameter there, of a layer's and a part's; and the other way round.
-        prefix: what a layer is called there, from its name here, its place among layers with parameters, and how many
-            modules come before it.
-        modules: how many modules a layer is there.
-        more: parts that are written besides, and skipped when they are read.
+        thing: description of the object with the weights.
+        parts: by layer class, {parameter name here: name there}; a suffix ".T" means that the array is transposed.
+        join, split: build the full name of a parameter from those of a layer and a part; and the reverse.
+        prefix: name of a layer there, given its name here, its index among layers with parameters, and the number of
+            modules before it.
+        modules: number of modules that a layer is there.
+        more: additional parts to write, ignored when reading.
     """
 
     thing: str
@@ -41,7 +40,7 @@ class Layout(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A layer with parameters: what it is called here and there, and the parts it has there, by their names here."""
+    """A layer with parameters: its names here and there, and its parts there by their names here."""
 
     name: str
     prefix: str
@@ -56,7 +55,7 @@ NO_MODULES = ("Input", "Rescaling", "GaussianNoise")
 
 
 def _torch_modules(layer: Layer) -> int:
-    """A dense layer is a Linear, and a module for its activation; what is done to data before a network is none."""
+    """A dense layer is a Linear plus a module for its activation; preprocessing of data has no module."""
     has_activation = getattr(layer, "activation", None) not in (None, "linear") and type(layer).__name__ == "Dense"
     return 0 if type(layer).__name__ in NO_MODULES else 2 if has_activation else 1
 
@@ -113,10 +112,10 @@ LAYOUTS.add(
 
 
 def places(net: Network, layout: Layout) -> list[Place]:
-    """The layers with parameters, in their order.
+    """Return the layers with parameters, in order.
 
     Raises:
-        ConfigurationError: a layer is not there, in that library.
+        ConfigurationError: a layer has no counterpart in that library.
     """
     found, seen, modules = list[Place](), set[str](), 0
     for step in net.graph.steps():
@@ -130,8 +129,8 @@ def places(net: Network, layout: Layout) -> list[Place]:
             if missing or getattr(step.layer, "parametrization", None) is not None:
                 what = f"{kind}(parametrization=...)" if not missing else kind
                 raise ConfigurationError(
-                    f"the layer {step.name!r}, a {what}, has no counterpart in {layout.thing}, which has those of "
-                    f"{', '.join(layout.parts)}: save_weights without a layout keeps every layer"
+                    f"the layer {step.name!r}, a {what}, has no counterpart in {layout.thing}, which supports "
+                    f"{', '.join(layout.parts)}: save_weights without a layout supports every layer"
                 )
             prefix = layout.prefix(step.name, len(found), modules)
             found.append(Place(step.name, prefix, kind, {name: parts[name] for name in own}))
@@ -140,7 +139,7 @@ def places(net: Network, layout: Layout) -> list[Place]:
 
 
 def written(net: Network, parameters: Mapping[str, Any], layout: str) -> dict[str, Any]:
-    """The parameters under the names of a layout, in its shapes."""
+    """Return the parameters with the names and shapes of a layout."""
     chosen = LAYOUTS.find(layout)
     found = dict[str, Any]()
     for place in places(net, chosen):
@@ -156,13 +155,13 @@ def written(net: Network, parameters: Mapping[str, Any], layout: str) -> dict[st
 
 
 def read(net: Network, arrays: Mapping[str, Any], layout: str, what: str) -> dict[str, Any]:
-    """The network's parameters, of arrays under the names of a layout, which an error calls `what`.
+    """Return the network's parameters from arrays in a layout; errors refer to them as `what`.
 
-    Layers are told apart by their parts, and those of the same parts by their names, if these are the network's, or
-    by the numbers in their names.
+    Layers are matched by the set of their parts; those with equal sets are matched by name, if the names are the
+    network's, and otherwise ordered by the numbers in their names.
 
     Raises:
-        CheckpointError: they are not those of this network.
+        CheckpointError: the arrays do not fit this network.
     """
     chosen = LAYOUTS.find(layout)
     wanted = places(net, chosen)
@@ -171,7 +170,7 @@ def read(net: Network, arrays: Mapping[str, Any], layout: str, what: str) -> dic
         layer, part = chosen.split(name)
         group = groups.setdefault(layer, {})
         if part in group:
-            raise CheckpointError(f"{what} has two {part!r} of a layer {layer!r}: give each layer a name of its own")
+            raise CheckpointError(f"{what} has two {part!r} of a layer {layer!r}: give the layers different names")
         group[part] = array
     found = dict[str, Any]()
     skipped = {part for parts in chosen.more.values() for part in parts}
@@ -183,7 +182,7 @@ def read(net: Network, arrays: Mapping[str, Any], layout: str, what: str) -> dic
     for name, array in found.items():
         if array.shape != shapes[name]:
             raise CheckpointError(
-                f"{what} has {name} of the shape {array.shape}, as it is here, but the network's is {shapes[name]}"
+                f"{what} has {name} of shape {array.shape} (converted to dnnkit's), but the network's is {shapes[name]}"
             )
     return found
 
@@ -191,7 +190,7 @@ def read(net: Network, arrays: Mapping[str, Any], layout: str, what: str) -> dic
 def _in_order(
     wanted: Sequence[Place], groups: Mapping[str, Mapping[str, Any]], skipped: set[str], layout: Layout, what: str
 ) -> list[Mapping[str, Any]]:
-    """For each layer, what belongs to it."""
+    """Return the arrays of each layer, in order."""
     by_parts = dict[frozenset[str], list[str]]()
     for name, group in groups.items():
         by_parts.setdefault(frozenset(group) - skipped, []).append(name)
@@ -202,7 +201,7 @@ def _in_order(
         parts: len(several) for parts, several in places_of.items()
     }:
         raise CheckpointError(
-            f"{what} has {_counted(by_parts)}, but of {layout.thing} like this network there would be "
+            f"{what} has {_counted(by_parts)}, but {layout.thing} for this network would have "
             f"{_counted(places_of)}: they do not fit"
         )
     found = dict[str, Mapping[str, Any]]()
@@ -213,8 +212,8 @@ def _in_order(
             continue
         if len({re.sub(r"_?\d+", "#", name).rstrip("#") for name in names}) > 1:
             raise CheckpointError(
-                f"{what} has layers {', '.join(sorted(names))}, whose order their names do not say: give the network's "
-                f"layers these names, which are now {', '.join(place.name for place in several)}"
+                f"{what} has layers {', '.join(sorted(names))}, whose names do not tell their order: give the layers "
+                f"of the network these names; they are now {', '.join(place.name for place in several)}"
             )
         ordered = sorted(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
         found.update((place.name, groups[name]) for place, name in zip(several, ordered, strict=True))
@@ -222,5 +221,5 @@ def _in_order(
 
 
 def _counted(several: Mapping[frozenset[str], Sequence[Any]]) -> str:
-    """How many layers with which parts, in words."""
+    """Describe how many layers have which parts."""
     return " and ".join(f"{len(each)} with {', '.join(sorted(parts))}" for parts, each in several.items()) or "nothing"

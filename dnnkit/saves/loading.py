@@ -1,4 +1,4 @@
-"""The network of a save folder."""
+"""Loading a network from a save folder."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ from dnnkit.settings import shown
 
 
 def known_classes() -> dict[str, type]:
-    """Every class that a save may name: ours, and those that were registered."""
+    """Return all classes that a save may name: built-in and registered ones."""
     found: list[Any] = [*LAYERS.usable(), *LOSSES.usable(), *OPTIMIZERS.usable(), *SCHEDULES.usable()]
     found += [*REGULARIZERS.usable(), *CONSTRAINTS.usable(), Graph, Call, Source]
     found += [Formula, FormulaLoss, KernelLoss, *(type(initializer) for initializer in INITIALIZERS.usable())]
@@ -41,7 +41,7 @@ def known_classes() -> dict[str, type]:
 
 
 def known_metrics() -> dict[str, type]:
-    """The same of metrics, whose classes may be called as losses are."""
+    """Return all metric classes that a save may name; kept separate, because losses may have the same names."""
     return _by_class_name([KernelMetric, *METRICS.usable()])
 
 
@@ -50,7 +50,7 @@ def _by_class_name(found: Iterable[Any]) -> dict[str, type]:
 
 
 def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[str, Any] | None) -> WholeNetwork:
-    """The network of a save folder, ready to predict and to train on."""
+    """Load the network of a save folder, ready to predict and to continue training."""
     files = read_files(as_path(path))
     if "estimator.json" in files:
         raise CheckpointError(f"{path} is the save of an estimator, not of a network: use dk.load_estimator")
@@ -58,7 +58,7 @@ def load_network(path: str | Path, backend: str | None, custom_objects: Mapping[
 
 
 def _backend_that_ran(address: str | None, place: str) -> Backend | None:
-    """The backend of the save, so that training goes on bit for bit, unless another was chosen; None: the default."""
+    """Return the backend of the save, so that results stay bitwise identical, unless another was chosen explicitly."""
     if address is None or choice().origin != "default":
         return None
     return get_backend_or_default(address, place)
@@ -70,9 +70,9 @@ def network_of(
     backend: str | None = None,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> WholeNetwork:
-    """The network of a save's files, as `files_of` gives them; errors call them by `place`.
+    """Return the network of a save's files, as returned by `files_of`; errors refer to them as `place`.
 
-    Everything that a file says is looked at, and compared with its arrays, before anything of their size is made.
+    Everything in the files is checked, also against their arrays, before memory of the declared sizes is allocated.
     """
     custom = _custom(custom_objects)
     known = {**known_classes(), **custom}
@@ -91,7 +91,7 @@ def network_of(
             name=architecture.get("name"),
         )
         if architecture["optimizer"] is not None:
-            with warnings.catch_warnings():  # compiling it warned before
+            with warnings.catch_warnings():  # the warnings were issued by the original compile
                 warnings.simplefilter("ignore", TrainingWarning)
                 optimizer = serialization.rebuild(architecture["optimizer"], known)
                 together = architecture.get("gradient_accumulation_steps")
@@ -101,15 +101,15 @@ def network_of(
         shapes = {name: tuple(size) for name, (size, _) in graph.parameters().items()}
         numbers.check(shapes, net.dtype, measured_sums(net, graph), place)
         net.build_of(shape, numbers.give_to)
-    except (DnnkitError, Warning):  # a warning that is to be an error stays one
+    except (DnnkitError, Warning):  # warnings turned into errors stay as they are
         raise
-    except Exception as error:  # what is described is right as JSON, but a class, perhaps the user's, cannot be it
+    except Exception as error:  # valid JSON, but a class, perhaps a custom one, does not accept its values
         raise CheckpointError(f"{place} is not a save that this version can read: {repr(error)[:400]}") from error
     return net
 
 
 def _made(architecture: Mapping[str, Any], layers: tuple[Layer, ...], **settings: Any) -> WholeNetwork:
-    """The network of these layers, not built."""
+    """Return the network with these layers, not built."""
     if (connected := architecture.get("graph")) is None:
         return Sequential(layers, **settings)
     described, _ = check_layers(layers)
@@ -126,7 +126,7 @@ def _made(architecture: Mapping[str, Any], layers: tuple[Layer, ...], **settings
 
 
 def _compiled(architecture: Mapping[str, Any], known: Mapping[str, type], custom: Mapping[str, Any]) -> dict[str, Any]:
-    """What `compile` was given."""
+    """Return the arguments of `compile`."""
     goals = architecture.get("goals")
     if goals is None:
         metrics = [_metric(each, custom) for each in architecture["metrics"]]
@@ -141,12 +141,12 @@ def _compiled(architecture: Mapping[str, Any], known: Mapping[str, type], custom
 
 
 def measured_sums(net: WholeNetwork, graph: Graph) -> int:
-    """How many numbers an epoch of the network sums up, which is not built yet."""
+    """Return how many numbers an epoch of the network, not yet built, accumulates."""
     return lower_graph(graph, net.goals, optimizer=None, dtype=net.dtype, seed=0, num_threads=None).measured
 
 
 def _metric(described: Any, custom: Mapping[str, Any]) -> Any:
-    """A name, the function of that name that was given to `load`, or a metric with its settings."""
+    """Return a metric: by name, as a function passed to `load`, or with its settings."""
     if isinstance(described, str):
         return custom.get(described, described)
     if not isinstance(described, dict):

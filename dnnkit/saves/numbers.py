@@ -1,6 +1,7 @@
-"""A network's numbers as the files of a save, and back: parameters, optimizer state, position and history.
+"""A network's numbers as files of a save: parameters, optimizer state, training state and history.
 
-What they are the numbers of, a save folder says by names (`saving`, `loading`), a pickle by objects (`pickling`).
+The rest of a network is stored by names in a save folder (`saving`, `loading`), and as objects in a pickle
+(`pickling`).
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from dnnkit.training.history import History
 
 
 def numbers_of(net: Network) -> dict[str, bytes]:
-    """The contents of the files, by name; all of one moment."""
+    """Return the files' contents by name, a consistent snapshot."""
     with net.turns:
         snapshot, plan, history = net.executable.snapshot(), asdict(net.executable.plan), net.history.to_json()
     state = {**_state_to_json(snapshot.state), "plan": plan, "backend": net.backend.address}
@@ -34,18 +35,18 @@ def numbers_of(net: Network) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Those of a save, each looked at; arrays are read only, and views of the files."""
+    """Checked numbers of a save; the arrays are read-only views of the files."""
 
     parameters: Mapping[str, HostArray]
     slots: Mapping[str, HostArray]
     state: TrainingState
     history: History
     backend: str | None
-    """The address of the one that ran; None in format 1."""
+    """Address of the backend that trained it; None in format 1."""
 
     @classmethod
     def of(cls, files: Mapping[str, bytes], place: str) -> "Numbers":
-        """Those of `numbers_of`, of any network; errors call the files by `place`."""
+        """Read the files written by `numbers_of`, for any network; errors refer to them as `place`."""
         state = read(files, "state.json", STATE, place)
         parameters, slots = (
             from_safetensors(contents(files, name, place), f"{place}: {name}")
@@ -55,27 +56,27 @@ class Numbers:
         return cls(parameters, slots, _state_from_json(state), history, state.get("backend"))
 
     def check(self, shapes: Mapping[str, tuple[int, ...]], dtype: str, measured: int, place: str) -> None:
-        """Raise `CheckpointError` unless they are those of a network with these parameters that sums up so much."""
+        """Raise `CheckpointError` unless they fit a network with these parameters and number of sums (`measured`)."""
         check_parameters(shapes, self.parameters, place)
         for name, array in self.slots.items():
             slot, _, parameter = name.partition("/")
             if not slot or shapes.get(parameter) != array.shape:
                 raise CheckpointError(
-                    f"{place} holds an optimizer's state {name!r} of shape {array.shape}, which is of no parameter of "
-                    "the network: it is damaged"
+                    f"{place} holds optimizer state {name!r} of shape {array.shape}, which matches no parameter of the "
+                    "network: it is damaged"
                 )
         for name, array in {**self.parameters, **self.slots}.items():
             if array.dtype != dtype:
-                raise CheckpointError(f"{place} holds {name!r} in {array.dtype}, but the network is of {dtype}")
+                raise CheckpointError(f"{place} holds {name!r} in {array.dtype}, but the network has dtype {dtype}")
         sums = self.state.sums
         if sums is not None and len(sums.total) != measured:
             raise CheckpointError(
-                f"{place} is damaged: state.json sums {len(sums.total)} numbers: expected the loss and {measured - 1} "
-                "of the metrics"
+                f"{place} is damaged: state.json has {len(sums.total)} sums: expected 1 for the loss and "
+                f"{measured - 1} for metrics"
             )
 
     def give_to(self, net: Network) -> None:
-        """Give them to a network that is built, of which they were checked to be."""
+        """Copy them to a built network that they were checked against."""
         with net.turns:
             net.executable.restore(Snapshot(self.parameters, self.slots, self.state))
             if net.turns.kin is not None:
@@ -84,7 +85,7 @@ class Numbers:
 
 
 def restore_numbers(net: Network, files: Mapping[str, bytes], place: str) -> None:
-    """Give a network that is built the numbers of `numbers_of`; errors call the files by `place`."""
+    """Set the numbers of a built network from the files of `numbers_of`; errors refer to them as `place`."""
     numbers, program = Numbers.of(files, place), net.executable.program
     numbers.check(shapes_of(net), program.dtype, program.measured, place)
     numbers.give_to(net)
@@ -99,7 +100,7 @@ def _state_to_json(state: TrainingState) -> dict[str, Any]:
 
 
 def _state_from_json(values: Mapping[str, Any]) -> TrainingState:
-    """Of what `STATE` took; format 1 had neither sums nor schedule nor data."""
+    """Build the state from checked values; format 1 had neither sums nor schedule nor data."""
     state = TrainingState(**{field.name: values[field.name] for field in fields(TrainingState) if field.name in values})
     if (sums := values.get("sums")) is not None:
         state.sums = EpochSums(sums["first"], sums["weight"], tuple(map(tuple, sums["sums"])), sums["nan_step"])
@@ -107,12 +108,12 @@ def _state_from_json(values: Mapping[str, Any]) -> TrainingState:
 
 
 def shapes_of(net: Network) -> dict[str, tuple[int, ...]]:
-    """The shape of each parameter of a network that is built."""
+    """Return the shape of each parameter of a built network."""
     return {parameter.name: parameter.shape for parameter in net.executable.program.parameters}
 
 
 def check_parameters(wanted: Mapping[str, tuple[int, ...]], parameters: Mapping[str, HostArray], place: str) -> None:
-    """Raise `CheckpointError` unless these are the network's parameters, in name and shape."""
+    """Raise `CheckpointError` unless names and shapes are those of the network's parameters."""
     found = {name: array.shape for name, array in parameters.items()}
     if dict(wanted) != found:
         raise CheckpointError(

@@ -1,8 +1,8 @@
-"""A network as pickle and copy take it: its parts as the objects they are, its numbers as the files of a save.
+"""Networks in pickles and copies: their parts as Python objects, their numbers as the files of a save.
 
-A save names classes, and reads none but those that dnnkit or its caller knows. A pickle refers to them as pickle does,
-by module and name, so one's own layers, losses, optimizers and metrics need no `custom_objects`; what one registered
-under a name goes along, for the process that reads the pickle may not have done so.
+A save names classes, and reads only those known to dnnkit or passed by the caller. A pickle refers to classes by module
+and name, so custom layers, losses, optimizers and metrics need no `custom_objects`; objects registered under a name are
+included, because the process that reads the pickle may not have registered them.
 """
 
 import pickle
@@ -24,11 +24,11 @@ from dnnkit.saves.folder import FORMAT, require_readable
 from dnnkit.saves.numbers import numbers_of
 
 KEPT_BY_NAME = (activations.ACTIVATIONS, initializers.INITIALIZERS, metrics.METRICS)
-"""Registries of things that a network calls by their names; of others it holds the thing itself."""
+"""Registries of objects that a network refers to by name; objects of other kinds are stored directly."""
 
 
 def state_of(net: Network, own: Mapping[str, Any]) -> dict[str, Any]:
-    """All that a network is; `own` are attributes that dnnkit knows nothing of, such as a subclass has."""
+    """Return the complete state of a network; `own` are attributes not set by dnnkit, such as those of a subclass."""
     return {
         "format": FORMAT,
         "dnnkit": __version__,
@@ -46,7 +46,7 @@ def state_of(net: Network, own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def readable(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state as this version has it, of what it or an earlier one pickled; `CheckpointError` for a later one's."""
+    """Convert a state pickled by this or an earlier version; raise `CheckpointError` for one of a later version."""
     require_readable(state, "this pickle of a network")
     if "graph" in state:
         return dict(state)
@@ -55,7 +55,7 @@ def readable(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def registered_names(net: Network) -> dict[str, dict[str, Any]]:
-    """What was registered under names that the network uses, by kind and name."""
+    """Return the registered objects whose names the network uses, by kind and name."""
     described: list[Any] = [layer for _, layer in leaves(net.graph.layers, net.graph.names) if is_dataclass(layer)]
     values = [getattr(layer, field.name) for layer in described for field in fields(layer)]
     names = sorted({name for name in (*values, *net.metrics) if isinstance(name, str)})
@@ -63,7 +63,7 @@ def registered_names(net: Network) -> dict[str, dict[str, Any]]:
 
 
 def register_names(things: Mapping[str, Mapping[str, Any]]) -> None:
-    """Register what is not registered in this process; a name that is keeps its meaning, as for a save."""
+    """Register objects not yet registered in this process; existing names keep their meaning, as when loading."""
     for kind, by_name in things.items():
         for name, thing in by_name.items():
             if name not in REGISTRIES[kind].names():
@@ -71,17 +71,17 @@ def register_names(things: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def require_picklable(net: Network) -> None:
-    """Raise `ConfigurationError` for a part that pickle refuses, with its place and what to do."""
+    """Raise `ConfigurationError` for a part that cannot be pickled, saying where it is and what to do."""
     for what, part in _parts(net):
         try:
             pickle.dumps(part)
-        except Exception as error:  # as their own classes, parts may fail in any way
+        except Exception as error:  # custom parts may fail in any way
             if _another_pickler_asks():
                 continue
             raise ConfigurationError(
-                f"{what} cannot be pickled, nor can the network: {error}. Pickle stores functions and classes by their "
-                "module and name: define it at the top of a module, not as a lambda nor within a function. "
-                "copy.deepcopy does without"
+                f"{what} cannot be pickled, so neither can the network: {error}. Pickle stores functions and classes "
+                "by module and name: define it at the top of a module, rather than as a lambda or within a function. "
+                "copy.deepcopy does not need that"
             ) from error
 
 
@@ -100,7 +100,7 @@ def _parts(net: Network) -> Iterator[tuple[str, Any]]:
 
 
 def _another_pickler_asks() -> bool:
-    """Whether a pickler that has its own way with functions, as cloudpickle has, is at work: it may take these, too."""
+    """Whether a pickler that supports such functions, such as cloudpickle, is active: it may accept the parts."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""A network as the files of a save folder, without pickle; and its parameters alone as one file."""
+"""Writing a network as the files of a save folder, without pickle; and its parameters alone as one file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,19 +19,19 @@ from dnnkit.saves.tensors import from_safetensors, to_safetensors
 
 
 def save_network(net: Network, path: str | Path) -> None:
-    """Write everything that is needed to predict and to train on exactly as if there had been no pause."""
+    """Write everything that is needed to predict, and to continue training bitwise identically."""
     with net.turns:
         files = files_of(net)
     write_files(as_path(path), files)
 
 
 def files_of(net: Network) -> dict[str, bytes]:
-    """The contents of a save's files, by name."""
+    """Return the contents of a save's files by name."""
     return {"architecture.json": to_json(architecture_of(net)), **numbers_of(net)}
 
 
 def architecture_of(net: Network) -> dict[str, Any]:
-    """All that a network is besides numbers, as JSON values."""
+    """Return everything but the numbers of a network, as JSON values."""
     together = net.gradient_accumulation_steps
     return {
         "format": FORMAT,
@@ -51,7 +51,7 @@ def architecture_of(net: Network) -> dict[str, Any]:
 
 
 def _graph_of(net: Network) -> dict[str, Any]:
-    """How layers are connected; and what each of several outputs is trained for."""
+    """Return the connections of the layers, and with several outputs, the goal of each."""
     graph = net.graph
     connected = {
         "inputs": [{"name": each.name, "shape": each.shape} for each in graph.inputs],
@@ -75,12 +75,12 @@ def _graph_of(net: Network) -> dict[str, Any]:
 
 
 def _described(metric: Given) -> Any:
-    """A metric of dnnkit's with its settings; else the name that it was given by, or a function's own."""
+    """Describe a dnnkit metric with its settings; return others by name."""
     return serialization.describe(metric) if isinstance(metric, Metric) else name_of(metric)
 
 
 def save_weights(net: Network, path: str | Path, layout: str | None = None) -> None:
-    """Write the parameters alone, those that predictions are made with, as one safetensors file, in that layout."""
+    """Write the parameters that predictions use to a safetensors file, in that layout."""
     with net.turns:
         executable = net.executable
         parameters = executable.snapshot().parameters
@@ -95,7 +95,7 @@ def save_weights(net: Network, path: str | Path, layout: str | None = None) -> N
 
 
 def load_weights(net: Network, path: str | Path | Mapping[str, Any], layout: str | None = None) -> None:
-    """Read the parameters of a network that is built from a safetensors file, a save folder, or arrays by name."""
+    """Set the parameters of a built network from a safetensors file, a save folder, or a mapping of arrays."""
     wanted = shapes_of(net)
     if isinstance(path, Mapping):
         _take(net, wanted, path, layout, "the mapping")
@@ -114,7 +114,7 @@ def load_weights(net: Network, path: str | Path | Mapping[str, Any], layout: str
 def _take(
     net: Network, wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, Any], layout: str | None, what: str
 ) -> None:
-    """Give the network these arrays, under the names of a layout, or its own."""
+    """Set the network's parameters from arrays in a layout, or with dnnkit's names."""
     if layout is None:
         parameters: dict[str, Any] = {name: np.asarray(array) for name, array in given.items()}
         check_parameters(wanted, parameters, what)

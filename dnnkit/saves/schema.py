@@ -1,7 +1,7 @@
-"""The one way in which JSON of a save is read: bounded when it is parsed, and every value of the kind it must be.
+"""Validated reading of JSON in saves: bounded parsing, and a schema for every value.
 
-A kind is an `Expected`, as of settings: what it takes, in words and as a function. Kinds of lists and of objects are
-made of others, and say at which place a value is wrong.
+A schema is an `Expected`, as for settings: a description and a converter. Schemas of lists and objects are composed of
+others, and report the place of an invalid value.
 """
 
 import json
@@ -14,15 +14,15 @@ from dnnkit.errors import CheckpointError
 from dnnkit.settings import Expected, shown, whole
 
 LARGEST_JSON = 32 << 20
-"""Bytes of a JSON file: a history of 200,000 epochs. Parsed, it takes up to twenty times as much."""
+"""Maximum size of a JSON file in bytes: a history of 200,000 epochs. Parsed, it takes up to twenty times as much."""
 DEEPEST = 50
-"""Lists and objects within each other."""
+"""Maximum nesting depth."""
 DIGITS = 308
-"""Of a whole number, so that it is finite as a float."""
+"""Maximum number of digits of an integer, so that it is finite as a float."""
 
 
 class Wrong(ValueError):
-    """A value that is not of its kind, and where it stands."""
+    """An invalid value, with its place."""
 
     def __init__(self, place: str, given: Any, words: str) -> None:
         super().__init__(place)
@@ -30,12 +30,12 @@ class Wrong(ValueError):
 
 
 def read(files: Mapping[str, bytes], name: str, kind: Expected, place: str) -> Any:
-    """The value of a JSON file of a save, which errors call by `place`; `CheckpointError` if it is not of that kind."""
+    """Read and check a JSON file of a save; raise `CheckpointError`, referring to the save as `place`, if invalid."""
     return taken(parsed(files, name, place), kind, f"{place} is damaged: {name}")
 
 
 def taken(value: Any, kind: Expected, what: str) -> Any:
-    """The value as its kind takes it; `what` begins the error."""
+    """Return the converted value; `what` begins the error message."""
     try:
         return _take(kind, value, "")
     except Wrong as wrong:
@@ -44,21 +44,21 @@ def taken(value: Any, kind: Expected, what: str) -> Any:
 
 
 def parsed(files: Mapping[str, bytes], name: str, place: str) -> Any:
-    """The value of a JSON file, of whatever kind."""
+    """Parse a JSON file without checking it against a schema."""
     data = contents(files, name, place)
     try:
         if len(data) > LARGEST_JSON:
-            raise ValueError(f"it has {len(data):,} bytes, more than the {LARGEST_JSON:,} that are read")
+            raise ValueError(f"it has {len(data):,} bytes, more than the limit of {LARGEST_JSON:,}")
         value = json.loads(data, parse_int=_whole)
         _check_depth(value)
     except (ValueError, RecursionError) as error:
-        why = "lists within lists" if isinstance(error, RecursionError) else str(error)[:200]
-        raise CheckpointError(f"{place} is damaged: {name} cannot be understood ({why})") from None
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+        raise CheckpointError(f"{place} is damaged: {name} cannot be parsed ({why})") from None
     return value
 
 
 def contents(files: Mapping[str, bytes], name: str, place: str) -> bytes:
-    """A file of a save."""
+    """Return a file of a save; raise `CheckpointError` if it is missing."""
     if name not in files:
         raise CheckpointError(f"{place} is damaged: it has no {name}; restore it from a copy, or train again")
     return files[name]
@@ -71,12 +71,12 @@ def _whole(digits: str) -> int:
 
 
 def _check_depth(value: Any) -> None:
-    """Raise ValueError where it is too deep, or holds half a letter (a surrogate), which nothing can print."""
+    """Raise ValueError for excessive nesting, or for lone surrogates, which cannot be printed."""
     level, depth = [value], 0
     while level:
         depth += 1
         if depth > DEEPEST:
-            raise ValueError(f"more than {DEEPEST} lists within each other")
+            raise ValueError(f"nested more than {DEEPEST} deep")
         inner: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -97,13 +97,13 @@ def _take(kind: Expected, value: Any, place: str) -> Any:
         raise Wrong(place, value, kind.words) from None
 
 
-# -- kinds -----------------------------------------------------------------------------------------------------------
+# -- schemas ---------------------------------------------------------------------------------------------------------
 
 ANYTHING = Expected("anything", lambda value: value)
 
 
 def text(pattern: str = "", words: str = "text", most: int = 1000) -> Expected:
-    """Text of at most so many letters, all of the pattern if there is one."""
+    """Accept text of at most `most` characters, matching the pattern if given."""
 
     def take(value: Any) -> str:
         if not isinstance(value, str) or len(value) > most or (pattern and not re.fullmatch(pattern, value)):
@@ -114,7 +114,7 @@ def text(pattern: str = "", words: str = "text", most: int = 1000) -> Expected:
 
 
 def one_of(*values: Any) -> Expected:
-    """One of these values, True not being 1."""
+    """Accept one of these values; True is not accepted as 1."""
 
     def take(value: Any) -> Any:
         if not any(type(value) is type(each) and value == each for each in values):
@@ -125,18 +125,18 @@ def one_of(*values: Any) -> Expected:
 
 
 def list_of(kind: Expected, most: int | None = None) -> Expected:
-    """A list, of at most so many."""
+    """Accept a list of at most `most` items."""
 
     def take(value: Any) -> list[Any]:
         if not isinstance(value, list) or (most is not None and len(value) > most):
             raise ValueError
         return [_take(kind, item, f"[{number}]") for number, item in enumerate(value)]
 
-    return Expected("a list" if most is None else f"a list of at most {most:,}", take)
+    return Expected("a list" if most is None else f"a list of at most {most:,} items", take)
 
 
 def by_name(kind: Expected, name: Expected | None = None) -> Expected:
-    """An object of whatever names, all values of a kind."""
+    """Accept an object with arbitrary names and values of one kind."""
     names = name or text()
 
     def take(value: Any) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def record(
     optional: Mapping[str, Expected] | None = None,
     agrees: Callable[[dict[str, Any]], None] = lambda value: None,
 ) -> Expected:
-    """An object with these fields; others are left out, and `agrees` raises `Wrong` where they disagree."""
+    """Accept an object with these fields, dropping others; `agrees` raises `Wrong` for inconsistent values."""
 
     def take(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -178,6 +178,6 @@ def _measured(value: Any) -> float:
 
 
 MEASURED = Expected("a number, null, 'inf' or '-inf'", _measured)
-"""What `number_to_json` writes: also numbers that are none, or infinite."""
+"""What `number_to_json` writes, including NaN and infinite numbers."""
 COUNT = whole(0, 1 << 53)
-"""Of steps or epochs: so many that each is exact as a float, and none comes near the end of 64 bits."""
+"""Numbers of steps or epochs: exact as floats, and far below the limit of 64 bits."""

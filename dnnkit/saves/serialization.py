@@ -1,4 +1,4 @@
-"""Layers, losses, optimizers and schedules as JSON and back: their class name and their fields."""
+"""Serialization of layers, losses, optimizers and schedules as JSON: class name and fields."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -11,11 +11,11 @@ from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.settings import UNLESS_DEFAULT, is_masked, plain, shown
 
 ARRAY = "array"
-"""What stands in place of a class's name for an array of numbers, which a class of the user's own may hold."""
+"""Marks an array of numbers, in place of a class name; custom classes may contain arrays."""
 
 
 def describe(thing: Any) -> Any:
-    """A JSON value: `{"type": "Dense", "units": 10, ...}` for a dataclass, a plain value as it is."""
+    """Return a JSON value: `{"type": "Dense", "units": 10, ...}` for a dataclass, plain values unchanged."""
     if is_dataclass(thing) and not isinstance(thing, type):
         given = {field: getattr(thing, field.name) for field in fields(thing) if field.init}
         values = {
@@ -32,13 +32,13 @@ def describe(thing: Any) -> Any:
     if isinstance(thing, list | tuple):
         return [describe(item) for item in thing]
     raise ConfigurationError(
-        f"{thing!r} cannot be written to a save: only dataclasses, numbers and strings can. "
+        f"{thing!r} cannot be saved: only dataclasses, numbers and strings can. "
         "Write it as a dataclass and pass it to load(custom_objects=...)"
     )
 
 
 def without_nan(value: Any) -> Any:
-    """A JSON value with null for numbers that are not finite, which JSON cannot write."""
+    """Replace non-finite numbers, which JSON cannot represent, by null."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -47,12 +47,12 @@ def without_nan(value: Any) -> Any:
 
 
 def number_to_json(value: float) -> float | str | None:
-    """A JSON value for any number: null for what is none, "inf" and "-inf" for what is infinite."""
+    """Return a JSON value for any number: null for NaN, "inf" and "-inf" for infinite ones."""
     return value if isfinite(value) else None if isnan(value) else str(value)
 
 
 def rebuild(description: Any, known: Mapping[str, type]) -> Any:
-    """What `describe` described; only classes in `known` are ever made."""
+    """Invert `describe`; only classes in `known` are ever instantiated."""
     if isinstance(description, list):
         return tuple(rebuild(item, known) for item in description)
     if not isinstance(description, dict):
@@ -63,8 +63,7 @@ def rebuild(description: Any, known: Mapping[str, type]) -> Any:
         return _array(values.get("dtype"), values.get("values"))
     if name not in known:
         raise CheckpointError(
-            f"the save names a class {shown(name)} that dnnkit does not have; "
-            f"pass it as custom_objects={{{shown(name)}: the class}}"
+            f"the save names an unknown class {shown(name)}; pass it as custom_objects={{{shown(name)}: the class}}"
         )
     try:
         return known[name](**{key: rebuild(value, known) for key, value in values.items()})
@@ -75,11 +74,11 @@ def rebuild(description: Any, known: Mapping[str, type]) -> Any:
 
 
 def _array(dtype: Any, values: Any) -> Any:
-    """Of numbers alone: an item of other dtypes may have any size."""
+    """Build an array of a numeric dtype; items of other dtypes could have any size."""
     try:
         kind = np.dtype(dtype) if isinstance(dtype, str) and len(dtype) <= 20 else np.dtype(object)
         if kind.kind in "biuf":
             return np.asarray(values, kind)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise CheckpointError(f"the save describes an array of {shown(dtype)}: expected numbers, such as of 'float32'")
+    raise CheckpointError(f"the save describes an array of {shown(dtype)}: expected a numeric dtype, such as 'float32'")

@@ -1,4 +1,4 @@
-"""Safetensors files: arrays by name. What is read costs no more memory than the file has bytes."""
+"""Reading and writing safetensors files. Reading takes no more memory than the size of the file."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ DTYPES = {
     **{f"{kind}{bits}": np.dtype(f"<{kind.lower()}{bits // 8}") for kind in "IU" for bits in (8, 16, 32, 64)},
     "BOOL": np.dtype(bool),
 }
-"""Those that NumPy has, too."""
+"""Supported dtypes: those that NumPy has too."""
 
 _ARRAY = record(
     {"dtype": one_of(*DTYPES), "shape": list_of(COUNT, 32), "data_offsets": list_of(COUNT, 2)},
@@ -25,11 +25,11 @@ _HEADER = by_name(_ARRAY, text(words="a name", most=1000))
 
 
 ORDER = ("BOOL", "U8", "I8", "I16", "U16", "F16", "I32", "U32", "F32", "F64", "I64", "U64")
-"""In which the safetensors package sorts them; the last stand first in a file."""
+"""Dtypes in the order of the safetensors package; arrays of the last come first in a file."""
 
 
 def to_safetensors(arrays: Mapping[str, HostArray]) -> bytes:
-    """The contents of a safetensors file, byte for byte as the package of that name writes it."""
+    """Return the contents of a safetensors file, byte for byte as the package safetensors writes it."""
     names = {dtype: name for name, dtype in DTYPES.items()}
     little = {name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for name, array in arrays.items()}
     kinds = {name: names[array.dtype] for name, array in little.items()}
@@ -44,9 +44,9 @@ def to_safetensors(arrays: Mapping[str, HostArray]) -> bytes:
 
 
 def from_safetensors(data: bytes, what: str) -> dict[str, HostArray]:
-    """The arrays of a safetensors file, which an error calls `what`; they are views of the data, to be read only.
+    """Return the arrays of a safetensors file as read-only views; errors refer to the file as `what`.
 
-    The bytes of every array are its own, one after the other as their offsets say, and none are left over.
+    The arrays must be contiguous, in the order of their offsets, without overlaps or unused bytes.
     """
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
@@ -61,7 +61,7 @@ def from_safetensors(data: bytes, what: str) -> dict[str, HostArray]:
             raise CheckpointError(f"{what} is not a safetensors file: {name!r} has the bytes from {first} to {last}")
         try:
             arrays[name] = _view(data, dtype, shape, 8 + size + first)
-        except ValueError as error:  # NumPy refuses some shapes of nothing
+        except ValueError as error:  # NumPy refuses some empty shapes
             raise CheckpointError(f"{what} is not a safetensors file: {name!r} has shape {shape}: {error}") from error
         end = last
     if end != len(data) - 8 - size:

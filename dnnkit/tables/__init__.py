@@ -1,1 +1,1 @@
-"""Tables: what their columns are, as numbers for a network, and targets, as they are in a table."""
+"""Tables: kinds of columns, encoding as numbers for networks, and targets."""

@@ -1,4 +1,4 @@
-"""What the arguments of `dk.TabularEncoder` take."""
+"""Checks of the arguments of `dk.TabularEncoder`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ from dnnkit.tables.columns import Options
 from dnnkit.tables.scaling import SCALINGS
 
 EMBEDS_ABOVE = 8
-"""Categories of a column that become codes with embeddings="auto", as of RealMLP."""
+"""Number of categories above which a column becomes codes with embeddings="auto", as in RealMLP."""
 
 
 def _auto_or(kind: Expected, *others: Any) -> Expected:
-    """One of these, or what another kind takes."""
+    """Accept one of `others`, or what `kind` accepts."""
 
     def take(value: Any) -> Any:
         if any(value is other or (isinstance(value, str) and value == other) for other in others):
@@ -39,11 +39,11 @@ EXPECTED: dict[str, Expected] = {
     "max_categories": whole(2),
     "dtype": one_of("float32", "float64"),
 }
-"""What the arguments take."""
+"""Checks by argument name."""
 
 
 def options_of(given: Mapping[str, Any], rows: int) -> Options:
-    """How the columns of a table of so many rows are encoded; raises `ConfigurationError` for what cannot work."""
+    """Return the encoding options for a table with `rows` rows; raise `ConfigurationError` for bad arguments."""
     values = {name: EXPECTED[name].of(name, value) for name, value in given.items()}
     rare = min(max(2, rows // 1000), 10) if values["rare"] == "auto" else values["rare"]
     embeds = {False: None, "auto": EMBEDS_ABOVE}.get(values["embeddings"], values["embeddings"])

@@ -1,4 +1,4 @@
-"""Columns that become flags or codes: categories and booleans; and free text, which becomes nothing."""
+"""Columns that become flags or codes: categories and booleans. Free text is refused."""
 
 import re
 from collections import Counter
@@ -23,7 +23,7 @@ VALUE = text(most=10_000)
 
 
 def _check_values(column: dict[str, Any]) -> None:
-    """Raise `Wrong` where a value is there twice, or none is."""
+    """Raise `Wrong` if there are no values, or one occurs twice."""
     values = [*column["values"], *column["rare"]]
     if not values or len(set(values)) != len(values):
         raise Wrong(".values", column["values"], "each value once, and at least one")
@@ -32,14 +32,15 @@ def _check_values(column: dict[str, Any]) -> None:
 @kind
 @dataclass(frozen=True)
 class Category(Column):
-    """Categories: a feature for each, 1 where it is; one for two of them, -1 and 1; or an integer code.
+    """Categories, as one feature per value (1 for that value); a single feature, -1 or 1, for two; or an integer
+    code.
 
     Attributes:
-        values: those that have a feature or a code of their own, in order.
-        rare: all others of the training, which share one, with those that training did not have.
+        values: values with their own feature or code, in order.
+        rare: the other values of training, which share one feature with values unseen in training.
         most: the most frequent value.
-        most_rows: how many rows have it.
-        has_code: whether the feature is a code: 0 where the value is missing, then values in order, at last rare ones.
+        most_rows: its number of rows.
+        has_code: whether the feature is a code: 0 for missing values, then values in order, rare ones last.
         of_numbers: whether values are numbers.
     """
 
@@ -78,10 +79,10 @@ class Category(Column):
 
     @classmethod
     def of_counts(cls, name: str, missing: int, counts: Counter[str], of_numbers: bool, options: Options) -> Self:
-        """The column in which values are so frequent."""
+        """Return the column for values with these counts."""
         in_order = sorted(counts, key=float if of_numbers else str)
         values = [value for value in in_order if counts[value] >= options.rare]
-        if len(values) == len(in_order) - 1:  # a single rare one has nobody to share a feature with
+        if len(values) == len(in_order) - 1:  # a single rare value would not share its feature
             values = in_order
         has_code = options.embeds_above is not None and len(values) > options.embeds_above
         if not has_code and len(values) > options.most_categories:
@@ -94,7 +95,7 @@ class Category(Column):
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """What has a feature or a code of its own: the values, and rare ones together."""
+        """Names of the features or codes: the values, and one for all rare values."""
         return (*self.values, OTHERS) if self.rare else self.values
 
     @property
@@ -118,9 +119,9 @@ class Category(Column):
         return frozenset(self.rare)
 
     def texts(self, series: Series) -> list[str | None]:
-        """The values of a series as text."""
+        """Return the values of a series as text."""
         if self.of_numbers and series.form == "cells":
-            with suppress(DataError):  # else it is text now, and that a category that training had not
+            with suppress(DataError):  # otherwise it is text: categories unseen in training
                 series = as_numbers(series)
         found: list[str | None] = as_texts(series).values
         return found
@@ -144,7 +145,7 @@ class Category(Column):
         return notes
 
     def _write(self, codes: NDArray[np.int64], place: Place) -> None:
-        """Features of codes, -1 where there is none."""
+        """Write the features of codes; -1 means no feature."""
         if place.code is not None:
             place.code[:] = codes + 1
         elif len(self.shares) == 2:
@@ -156,7 +157,7 @@ class Category(Column):
     def summary(self) -> str:  # noqa: D102
         count = len(self.values) + len(self.rare)
         if count == 1 and not self.missing:
-            return f"always {self.most[:40]}: it tells nothing"
+            return f"always {self.most[:40]}: no information"
         rare = f", {len(self.rare):,} of them rare" if self.rare else ""
         return f"{count:,} values{rare}, most often {self.most[:40]} ({self.most_rows:,})"
 
@@ -164,7 +165,7 @@ class Category(Column):
 @kind
 @dataclass(frozen=True)
 class Boolean(Category):
-    """Booleans: -1 and 1; 0 where one is missing."""
+    """Booleans, as -1 and 1; 0 for missing values."""
 
     kind: ClassVar = "boolean"
     group: ClassVar = "booleans"
@@ -183,16 +184,15 @@ class Boolean(Category):
         found: list[str | None] = as_texts(as_booleans(series)).values
         return found
 
-
-# -- what is no category ---------------------------------------------------------------------------------------------
+    # -- free text ---------------------------------------------------------------------------------------------------
 
 
 class FreeText(Exception):
-    """A column of text that no network can take as it is; says what it looks like. The encoder names all of them."""
+    """Raised for a column of free text, with a description. The encoder reports all such columns at once."""
 
 
 def refuse_text(name: str, counts: Counter[str]) -> None:
-    """Raise `FreeText` where values are hardly ever the same, or are sentences."""
+    """Raise `FreeText` if values hardly ever repeat, or are sentences."""
     rows, distinct = counts.total(), len(counts)
     some = list(islice(counts, 1000))
     words = sum(len(value.split()) for value in some) / len(some)

@@ -1,7 +1,7 @@
-"""What columns of a table are: kinds, each of which knows its own columns in training and makes features of them.
+"""Kinds of columns: each detects its columns in training and computes their features.
 
-A kind is a class with `found`, which looks at a column in training, and `write`, which makes its features of a table's
-rows. A new kind is a class with `@kind` in a file that `finding` imports.
+A kind is a class with `found`, which inspects a column in training, and `write`, which computes the features of a
+table's rows. To add one, decorate a class with `@kind` in a file that `finding` imports.
 """
 
 from abc import ABC, abstractmethod
@@ -24,12 +24,12 @@ REAL = Expected("a finite number", lambda value: float(FINITE.take(value)))
 
 
 OTHERS, MISSING = "(rare)", "(missing)"
-"""What features of these are called in the place of a value."""
+"""Names of the features for rare and missing values."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How columns are encoded, by the arguments of `TabularEncoder`."""
+    """Encoding options, from the arguments of `TabularEncoder`."""
 
     numbers: str
     rare: int
@@ -40,11 +40,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a column writes its features, each an array of all rows.
+    """Destination of a column's features, arrays over all rows.
 
     Attributes:
-        numbers: float64, to be scaled.
-        flags: zeros, to which it may write anything.
+        numbers: float64 values, scaled afterwards.
+        flags: initialized to zeros; may be overwritten.
         code: the column of integer codes, if it has one.
     """
 
@@ -55,14 +55,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Note:
-    """What a table has that the training had not.
+    """A remark on values that training did not have.
 
     Attributes:
-        column: the name of the column.
-        what: what its values are, in one word.
-        count: how many.
-        example: one of them, if it has a name.
-        meaning: what is made of them, in words.
+        column: name of the column.
+        what: kind of values, in one word.
+        count: number of values.
+        example: one of them, if it can be named.
+        meaning: how they are treated.
     """
 
     column: str
@@ -84,64 +84,64 @@ class Column(ABC):
 
     Attributes:
         name: its name.
-        missing: how many rows had no value.
+        missing: number of rows without a value.
     """
 
     name: str
     missing: int
 
     kind: ClassVar[str]
-    """What it is, in one word."""
+    """Name of the kind, in the singular."""
     group: ClassVar[str]
-    """What several are, for the summary of a table."""
+    """Name of several such columns, for summaries."""
     schema: ClassVar[Mapping[str, Expected]]
-    """What fields other than the name and `missing` are in JSON."""
+    """Checks of the fields other than name and `missing` in JSON."""
     agrees: ClassVar[Any] = staticmethod(lambda column: None)
-    """A function of them that raises `Wrong` where they disagree."""
+    """A function of the fields in JSON that raises `Wrong` if they are inconsistent."""
 
     @classmethod
     @abstractmethod
     def found(cls, series: Series, options: Options) -> Self | None:
-        """The column of a series in training, whose form says what it looks like; None if it is of another kind.
+        """Return the column if the series, in training, is of this kind; else None.
 
-        A column is of one kind, whatever the order in which they are asked; one without any value is of "empty".
+        A series is of exactly one kind, independent of the order of checks; one without any value is "empty".
         """
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Names of features that are scaled."""
+        """Names of the scaled features."""
         return ()
 
     @property
     def scales(self) -> tuple[Scale, ...]:
-        """How."""
+        """Center and factor of each scaled feature."""
         return ()
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Names of features that are 0, 1 or -1."""
+        """Names of the features with values 0, 1 or -1."""
         return ()
 
     @property
     def codes(self) -> int | None:
-        """How many integer codes there are, if its feature is one of these."""
+        """Number of integer codes, if the feature is a code; else None."""
         return None
 
     @abstractmethod
     def write(self, series: Series, place: Place) -> list[Note]:
-        """Make the features of a series; raises `DataError` where it is of another kind."""
+        """Write the features of a series; raise `DataError` if it is of another kind."""
 
     @abstractmethod
     def summary(self) -> str:
-        """What values it has, in a few words."""
+        """Describe the values in a few words."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The column as JSON values."""
+        """Return the column as JSON values."""
         return {"kind": self.kind, **{name: _as_lists(value) for name, value in asdict(self).items()}}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Column":
-        """The column of JSON values that were checked against `COLUMN`."""
+        """Return the column of JSON values that were checked against `COLUMN`."""
         kind = KINDS[value["kind"]]
         given: dict[str, Any] = {each.name: _as_tuples(value[each.name]) for each in fields(kind)}
         return kind(**given)
@@ -156,13 +156,13 @@ def _as_tuples(value: Any) -> Any:
 
 
 KINDS: dict[str, type[Column]] = {}
-"""By name."""
+"""Kinds by name."""
 
 Kind = TypeVar("Kind", bound=type[Column])
 
 
 def kind(which: Kind) -> Kind:
-    """Add a kind of column."""
+    """Register a kind of column; a class decorator."""
     KINDS[which.kind] = which
     return which
 
@@ -175,11 +175,11 @@ def _take_column(value: Any) -> Any:
 
 
 COLUMN = Expected("a column of a kind that this version has", _take_column)
-"""What a column is in JSON."""
+"""Check of a column in JSON."""
 
 
 def figure(value: float) -> str:
-    """A number in six digits, a whole one in all of its."""
+    """Format a number with six significant digits; integers with all digits."""
     if value.is_integer() and abs(value) < 1e15:
-        return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"  # a year is no thousands
+        return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"  # no separator in years
     return f"{value:,.6g}"

@@ -1,4 +1,4 @@
-"""Data frames of whatever library, by way of narwhals, which is imported when one comes."""
+"""Data frames of any library, through narwhals, which is imported on first use."""
 
 import sys
 from dataclasses import replace
@@ -15,7 +15,7 @@ from dnnkit.tables.table import Table, check_names, check_shape, numbered, of_se
 
 
 def is_of_a_frame_library(data: Any) -> bool:
-    """Whether it offers itself to other libraries as a table, or as a column of one."""
+    """Return whether an object implements a protocol for exchanging tables or columns."""
     offers = (
         "__arrow_c_stream__",
         "__dataframe__",
@@ -38,11 +38,11 @@ def _narwhals() -> Any:
 
 
 def of_frame(data: Any) -> Table:
-    """The table of a data frame; raises `DataError` where it cannot be one."""
+    """Return the table of a data frame; raise `DataError` if it cannot be read."""
     kind = f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
     own_names = list(data.columns) if kind == "pandas.DataFrame" else None
     if own_names is not None and not any(isinstance(name, str) for name in own_names):
-        data = data.set_axis(numbered(len(own_names)), axis=1)  # as scikit-learn, which has no names then, either
+        data = data.set_axis(numbered(len(own_names)), axis=1)  # as in scikit-learn, which ignores such names
         has_names = False
     else:
         has_names = True
@@ -55,13 +55,13 @@ def of_frame(data: Any) -> Table:
 
 
 def _as_narwhals(data: Any, kind: str) -> Any:
-    """The narwhals frame of a data frame, or of anything that hands out a stream of Arrow."""
+    """Return the narwhals frame of a data frame, or of any object with an Arrow stream."""
     narwhals = _narwhals()
     try:
         return narwhals.from_native(data, eager_only=True)
     except TypeError:
         pass
-    except Exception as error:  # each library has its own for two columns of one name
+    except Exception as error:  # each library raises its own class for duplicate names
         raise DataError(f"the {kind} cannot be read: {str(error)[:200]}") from error
     if _is_column(data):
         check_shape((len(data),))
@@ -69,10 +69,10 @@ def _as_narwhals(data: Any, kind: str) -> Any:
     if reader is not None and hasattr(data, "__arrow_c_stream__"):
         try:
             return narwhals.from_arrow(data, backend=reader)
-        except Exception as error:  # of its own kind in each library
+        except Exception as error:  # each library raises its own classes
             raise DataError(f"the {kind} cannot be read: {str(error)[:200]}") from error
     hint = "collect it first: .collect()" if "Lazy" in kind else "convert it to a dictionary of columns"
-    raise DataError(f"the table is a {kind}, which narwhals does not read: {hint}")
+    raise DataError(f"the table is a {kind}, which narwhals cannot read: {hint}")
 
 
 def _is_column(data: Any) -> bool:
@@ -84,7 +84,7 @@ def _is_column(data: Any) -> bool:
 
 
 def series_of_column(name: str, column: Any) -> Series:
-    """The series of a column of any library."""
+    """Return the series of a column of any library."""
     try:
         series = _narwhals().from_native(column, series_only=True)
     except TypeError:
@@ -94,7 +94,7 @@ def series_of_column(name: str, column: Any) -> Series:
 
 
 def _series_of(name: str, column: Any) -> Series:
-    """The series of a narwhals series."""
+    """Return the series of a narwhals series."""
     dtype, narwhals = column.dtype, _narwhals()
     if dtype.is_float() or dtype.is_integer():
         return Series(name, "number", _as_floats(name, column))
@@ -110,13 +110,13 @@ def _series_of(name: str, column: Any) -> Series:
             return Series(name, "date", as_microseconds(name, dates))
     if isinstance(dtype, narwhals.List | narwhals.Array | narwhals.Struct | narwhals.Binary):
         raise DataError(
-            f"column {name!r} is of type {dtype}: expected numbers, text, booleans or dates; take it apart first"
+            f"column {name!r} is of type {dtype}: expected numbers, text, booleans or dates; split it into such columns"
         )
     return from_objects(name, column.to_list())
 
 
 def _as_floats(name: str, column: Any) -> NDArray[np.float64]:
-    """Numbers or booleans of whatever width, NaN where there is none."""
+    """Convert numbers or booleans to float64, with NaN for missing values."""
     array = column.to_numpy()
     if array.dtype.kind in "biuf":
         return np.asarray(array, np.float64)

@@ -1,4 +1,4 @@
-"""`dk.TabularEncoder`: a table as a matrix of numbers."""
+"""`dk.TabularEncoder`: encodes tables as matrices of numbers."""
 
 import warnings
 from collections.abc import Collection, Mapping
@@ -40,11 +40,11 @@ ENCODER = record(
         "columns": list_of(COLUMN, MOST_COLUMNS),
     }
 )
-"""What an encoder is in JSON."""
+"""Schema of an encoder in JSON."""
 
 
 def missing_columns(absent: Collection[str], present: Collection[str]) -> str:
-    """What to say of columns that a table has not."""
+    """Return the error message for columns that a table lacks."""
     several = len(absent) > 1
     first = next(iter(absent))
     return (
@@ -54,45 +54,49 @@ def missing_columns(absent: Collection[str], present: Collection[str]) -> str:
 
 
 class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn comes without types
-    """A table of numbers, categories, booleans and dates as a matrix of numbers, for a network.
+    """Encoder of tables with numbers, categories, booleans and dates as numeric matrices for a network.
 
-    Any table: a NumPy array, a list of rows, a dictionary of columns, a data frame of pandas, polars or pyarrow. What a
-    column is follows from its type, the same for all of them; columns of a table with names are found by name, in
-    whatever order they come. The features:
+    Accepts NumPy arrays, lists of rows, dictionaries of columns, and data frames of pandas, polars or pyarrow. The
+    kind of a column follows from its type, alike for all of them. Columns with names are matched by name, in any
+    order. The features:
 
-    - A number, x, is scaled by median and quartiles, (x - median) / (q75 - q25), and clipped smoothly to (-3, 3),
-      z / sqrt(1 + (z / 3)²). Where it is missing, the feature is 0, and another one is 1 if training had that, too.
-    - A category becomes a feature for each of its values, 1 where it is; one of -1 and 1 if there are two. Missing
-      ones are 0 in all. Rare ones share a feature; values that training did not have are in it, or 0 in all.
-    - A boolean is -1 or 1, 0 where it is missing.
-    - A date becomes the days since 1970, and sine and cosine of where it is in its year, its week and its day, those
-      of them that differ. A moment in a time zone is read in UTC. Durations and times of day are seconds.
-    - Free text, of which hardly any value comes twice, is an error that names the columns.
+    - A number x is scaled by median and quartiles, z = (x - median) / (q75 - q25), and smoothly clipped to (-3, 3),
+      z / sqrt(1 + (z / 3)²). For a missing value the feature is 0, and a flag is 1 if training had missing values
+      too.
+    - A category has one 0/1 feature per value; a single feature, -1 or 1, if there are two values. All are 0 for a
+      missing value. Rare values share a feature; values unseen in training use it, or are 0 in all if there is none.
+    - A boolean is -1 or 1; 0 if it is missing.
+    - A date becomes the days since 1970, and sine and cosine of its position in the year, the week and the day, as
+    far
+      as they vary. Times with a zone are converted to UTC. Durations and times of day are numbers of seconds.
+    - Free text, whose values hardly ever repeat, raises an error that names the columns.
 
-    The matrix has scaled numbers first, then flags, 0, 1 and -1, then codes; `groups_` says which column is which.
+    The matrix has scaled numbers first, then flags (0, 1 and -1), then codes; `groups_` has their positions.
 
     Arguments:
-        numbers: "robust", as above; "standard", by mean and standard deviation; "none", as they are.
-        categories: "auto": text, and what a data frame says is a category; or names (numbers, from 0 on, of a table
-            without names) of columns that are categories beside these, such as post codes.
-        rare: how many rows a category needs for a feature of its own; "auto" is 2, and more from 3,000 rows on, up to
-            10: one in a thousand.
-        missing: "indicator", the flag above; "zero", none; "error", a missing value is an error.
-        dates: "parts", as above; "error", dates are an error.
-        embeddings: False; or "auto", a column with more than 8 values becomes integer codes, for `dk.Embedding`; or
-            another number than 8.
-        max_categories: how many values of a column have a feature of their own at most, the most frequent ones.
-        dtype: of the matrix, "float32" or "float64".
+        numbers: "robust" (default), as above; "standard", scaled by mean and standard deviation; "none", unscaled.
+        categories: "auto" (default): text, and columns that a data frame declares as categories; or a list of names
+            (indices for a table without names) of further columns that are categories, such as post codes.
+        rare: minimum number of rows for a category to have its own feature. "auto" (default) is 2, and from 3,000
+            rows on one per thousand rows, up to 10.
+        missing: "indicator" (default), the flag above; "zero", no flag; "error", missing values raise an error.
+        dates: "parts" (default), as above; "error", dates raise an error.
+        embeddings: False (default); "auto": a column with more than 8 values becomes integer codes for
+            `dk.Embedding`; or another threshold than 8.
+        max_categories: maximum number of values of a column with their own feature, the most frequent ones. Default
+            256.
+        dtype: dtype of the matrix, "float32" (default) or "float64".
 
     Attributes:
-        columns_: what was found, one `Column` for each column of the table: its name, kind, missing values, ....
-        groups_: "numbers", "one_hot", "embedded" -> the positions of scaled numbers, flags and codes in the matrix.
+        columns_: a `Column` per column of the table: its name, kind, number of missing values, ....
+        groups_: "numbers", "one_hot", "embedded" -> positions of scaled numbers, flags and codes in the matrix.
         embedded_: position in the matrix and number of codes of each column of codes.
-        n_features_in_: columns of the table.
-        feature_names_in_: their names, if it had any.
+        n_features_in_: number of columns of the table.
+        feature_names_in_: their names, if the table has any.
 
     Source:
-        Holzmüller, Grinsztajn, Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data",
+        Holzmüller, Grinsztajn, Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular
+        Data",
         NeurIPS 2024, for scaling, clipping and categories.
     """
 
@@ -124,15 +128,18 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
     # -- fitting -----------------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Find what the columns of a table are, and what is needed to encode them.
+        """Determine the kinds of the columns, and what is needed to encode them.
 
         Arguments:
             X: the table, (N, columns).
             y: not used.
 
+        Returns:
+            The encoder.
+
         Raises:
-            DataError: X is no table, or has a column that cannot be used.
-            ConfigurationError: an argument of the encoder cannot work.
+            DataError: X is not a table, or has a column that cannot be used.
+            ConfigurationError: an argument of the encoder is invalid.
         """
         table = table_of(X)
         options = options_of(self.get_params(deep=False), table.rows)
@@ -140,13 +147,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         if found.refused:
             columns = "columns" if len(found.refused) > 1 else "column"
             raise DataError(
-                f"{columns} {listed_words(found.refused.values())}: free text, it seems; leave it out, or, if the same "
-                f"values come again, say so by TabularEncoder(categories=[{listed(found.refused)}])"
+                f"{columns} {listed_words(found.refused.values())}: looks like free text; leave it out, or, if its "
+                f"values repeat, use TabularEncoder(categories=[{listed(found.refused)}])"
             )
         self._check_allowed(found.columns)
         for name in found.numbered:
             warnings.warn(
-                f"column {name!r} numbers the rows: leave it out, for it tells nothing of other rows",
+                f"column {name!r} numbers the rows: leave it out, it has no information about other rows",
                 TrainingWarning,
                 stacklevel=2,
             )
@@ -154,7 +161,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         return self
 
     def _category_names(self, table: Table) -> set[str]:
-        """The names of the columns that are said to be categories."""
+        """Return the names of the columns that are declared as categories."""
         if isinstance(self.categories, str):
             return set()
         names = set()
@@ -165,7 +172,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
                 names.add(given)
             else:
                 raise ConfigurationError(
-                    f"categories has {shown(given)}, which is no column: {did_you_mean(given, table.names)}expected "
+                    f"categories has {shown(given)}, which is not a column: {did_you_mean(given, table.names)}expected "
                     f"{'names' if table.has_names else 'numbers from 0 on'} of columns of the table"
                 )
         return names
@@ -188,10 +195,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
     # -- encoding ----------------------------------------------------------------------------------------------------
 
     def transform(self, X: Any) -> NDArray[Any]:
-        """The matrix of a table, (N, features).
+        """Return the matrix of a table, (N, features).
 
         Arguments:
-            X: a table with the columns of the training, by name if it has names; others are ignored.
+            X: a table with the columns of training, matched by name if it has names; other columns are ignored.
 
         Raises:
             DataError: a column is missing, or is of another kind than in training.
@@ -199,7 +206,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         return self.transform_and_tell(X)[0]
 
     def transform_and_tell(self, X: Any) -> tuple[NDArray[Any], list[Note]]:
-        """The matrix, and what the table has that training had not: categories, missing values."""
+        """Return the matrix, and notes on values that training did not have: new categories, missing values."""
         check_is_fitted(self)
         table = self.arranged(table_of(X))
         if self.missing == "error":
@@ -210,7 +217,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         return self._features.write(table, SCALINGS[self.numbers], self.dtype)
 
     def arranged(self, table: Table) -> Table:
-        """The table with the columns of the training, in their order."""
+        """Return the table with the columns of training, in their order."""
         names = [column.name for column in self.columns_]
         if hasattr(self, "feature_names_in_") and table.has_names:
             absent = [name for name in names if name not in set(table.names)]
@@ -224,11 +231,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
             )
         return table
 
-    # -- what comes out ----------------------------------------------------------------------------------------------
+    # -- features ----------------------------------------------------------------------------------------------------
 
     @property
     def groups_(self) -> dict[str, tuple[int, ...]]:
-        """Positions in the matrix of scaled numbers, of flags and of codes."""
+        """Positions of scaled numbers, flags and codes in the matrix."""
         return self._features.groups
 
     @property
@@ -237,10 +244,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         return tuple(zip(self.groups_["embedded"], self._features.sizes, strict=True))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """The names of the columns of the matrix.
+        """Return the names of the columns of the matrix.
 
         Arguments:
-            input_features: None, or the names of the columns of the table, which must be those of the training.
+            input_features: None, or the names of the columns of the table, equal to those of training.
+
+        Raises:
+            DataError: the names are not those of training.
         """
         check_is_fitted(self)
         columns = self.columns_
@@ -254,7 +264,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         return np.array(names_of(columns), object)
 
     def report(self) -> list[str]:
-        """What was found, in lines of 80 letters at most."""
+        """Describe the columns in lines of at most 80 characters."""
         check_is_fitted(self)
         return list(report(self.columns_, self.rows_))
 
@@ -270,7 +280,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
     # -- saves -------------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """All of a fitted encoder as JSON values; `from_dict` makes one that encodes with equal bits."""
+        """Return a fitted encoder as JSON values; `from_dict` restores it with bitwise identical encoding."""
         check_is_fitted(self)
         arguments = {name: EXPECTED[name].of(name, given) for name, given in self.get_params(deep=False).items()}
         return {
@@ -284,14 +294,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "TabularEncoder":
-        """The encoder of `to_dict`.
+        """Return the encoder that `to_dict` described.
 
         Raises:
-            CheckpointError: it is none, or of a later version.
+            CheckpointError: the value is not an encoder, or is of a later version.
         """
         found = taken(value, ENCODER, "an encoder")
         if len({column["name"] for column in found["columns"]}) != len(found["columns"]):
-            raise CheckpointError("an encoder has two columns of one name")
+            raise CheckpointError("an encoder has two columns with the same name")
         encoder = cls(**found["arguments"])
         encoder._take([Column.from_dict(each) for each in found["columns"]], found["has_names"], found["rows"])
         return encoder

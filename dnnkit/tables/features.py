@@ -1,4 +1,4 @@
-"""Where the features of columns are in the matrix: scaled numbers first, then flags, then codes."""
+"""Layout of the feature matrix: scaled numbers first, then flags, then codes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from dnnkit.tables.table import Table
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The features of columns.
+    """The features of a table's columns.
 
     Attributes:
-        columns: in the order of the table.
-        numbers: how many scaled numbers there are.
-        flags: how many flags.
-        sizes: how many codes each column of codes has.
+        columns: the columns, in the order of the table.
+        numbers: number of scaled numbers.
+        flags: number of flags.
+        sizes: number of codes of each column of codes.
         scales: (numbers, 2), center and factor of each.
         is_plain: whether all columns are numbers without flags.
     """
@@ -36,7 +36,7 @@ class Features:
 
     @classmethod
     def of(cls, columns: Sequence[Column]) -> "Features":
-        """Those of these columns."""
+        """Return the features of these columns."""
         flags = sum(len(column.flags) for column in columns)
         sizes = tuple(column.codes for column in columns if column.codes is not None)
         scales = np.array([scale for column in columns for scale in column.scales], np.float64).reshape(-1, 2)
@@ -45,7 +45,7 @@ class Features:
 
     @property
     def groups(self) -> dict[str, tuple[int, ...]]:
-        """The positions of numbers, flags and codes."""
+        """Positions of scaled numbers, flags and codes in the matrix."""
         ends = np.cumsum([0, self.numbers, self.flags, len(self.sizes)]).tolist()
         return {
             name: tuple(range(ends[number], ends[number + 1]))
@@ -53,11 +53,11 @@ class Features:
         }
 
     def write(self, table: Table, scaling: Scaling, dtype: str) -> tuple[NDArray[Any], list[Note]]:
-        """The matrix of a table with these columns, and what it has that training had not."""
+        """Return the matrix of a table with these columns, and notes on values that training did not have."""
         out = np.zeros((table.rows, self.numbers + self.flags + len(self.sizes)), dtype)
         notes: list[Note] = []
         if self.is_plain and table.matrix is not None and np.isfinite(table.matrix).all():
-            values: NDArray[Any] = table.matrix  # of which nothing is missing
+            values: NDArray[Any] = table.matrix  # without missing values
         else:
             values = np.empty((table.rows, self.numbers), np.float64, order="F")
             first, flag, code = 0, self.numbers, self.numbers + self.flags
@@ -71,12 +71,12 @@ class Features:
         if not scaling.is_clipped and not np.isfinite(scaled).all():
             names = [name for column in self.columns for name in column.numbers]
             wrong = names[int(np.argmin(np.isfinite(scaled).all(axis=0)))]
-            raise DataError(f"column {wrong!r} has numbers too large for {dtype}: scale it, or use numbers='robust'")
+            raise DataError(f"column {wrong!r} has numbers too large for {dtype}: rescale it, or use numbers='robust'")
         return out, notes
 
 
 def names_of(columns: Sequence[Column]) -> list[str]:
-    """The names of the features, each once."""
+    """Return unique names of the features."""
     found = [name for column in columns for name in column.numbers]
     found += [name for column in columns for name in column.flags]
     found += [column.name for column in columns if column.codes is not None]
@@ -85,4 +85,4 @@ def names_of(columns: Sequence[Column]) -> list[str]:
         return found
     return [
         f"{name}#{number}" if times[name] > 1 else name for number, name in enumerate(found)
-    ]  # "a=b" beside "b" of "a"
+    ]  # a column "a=b" next to category "b" of column "a"

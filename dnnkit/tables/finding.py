@@ -1,4 +1,4 @@
-"""What the columns of a table are, in training."""
+"""Detection of the kinds of a table's columns."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -15,12 +15,12 @@ from dnnkit.tables.table import Table
 
 @dataclass(frozen=True)
 class Found:
-    """The columns of a table.
+    """Kinds of the columns of a table.
 
     Attributes:
-        columns: those that can be encoded.
-        refused: what is said of those that look like free text, by name.
-        numbered: the names of those that number the rows.
+        columns: the columns that can be encoded.
+        refused: descriptions of columns that look like free text, by name.
+        numbered: names of columns that number the rows.
     """
 
     columns: tuple[Column, ...]
@@ -29,7 +29,7 @@ class Found:
 
 
 def find_columns(table: Table, options: Options, categories: Collection[str] = ()) -> Found:
-    """What each column is; those of these names are categories, whatever they look like."""
+    """Determine the kind of each column; those named in `categories` are categories whatever their values."""
     columns, refused, numbered = [], {}, []
     for series in table.series:
         seen = typed(replace(series, is_category=True) if series.name in categories else series)
@@ -43,16 +43,16 @@ def find_columns(table: Table, options: Options, categories: Collection[str] = (
 
 
 FEWEST_NUMBERED = 50
-"""Rows of which it would be no accident that they are numbered."""
+"""Number of rows from which consecutive values are not a coincidence."""
 
 
 def numbers_rows(series: Series) -> bool:
-    """Whether values are 0, 1, 2, ..., from whatever number on."""
+    """Return whether the values are consecutive increasing integers."""
     if series.form != "number" or series.is_category or len(series) < FEWEST_NUMBERED:
         return False
     return bool(np.all(np.diff(series.values) == 1))
 
 
 def is_an_identifier(series: Series) -> bool:
-    """Whether values are consecutive whole numbers, each once, in whatever order."""
+    """Return whether the values are consecutive integers in any order, each once."""
     return series.form == "number" and numbers_rows(replace(series, values=np.sort(series.values)))

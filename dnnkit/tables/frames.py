@@ -1,6 +1,6 @@
-"""Any table as series: NumPy's arrays, lists of rows, dictionaries of columns, data frames of any library.
+"""Tables of any library as series: NumPy arrays, lists of rows, dictionaries of columns, data frames.
 
-None of these libraries is needed, or imported.
+None of these libraries is required or imported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,18 @@ from dnnkit.tables.table import Table, check_names, check_shape, numbered, of_ma
 
 
 def table_of(data: Any) -> Table:
-    """The table of anything that is one.
+    """Convert a table of any kind.
 
     Arguments:
         data: an array (N, columns), a list of rows, a dictionary or structured array of columns (N,), or a data frame
-            of pandas, polars, pyarrow, or another library that narwhals knows.
+            of pandas, polars, pyarrow, or another library that narwhals supports.
+
+    Returns:
+        The table.
 
     Raises:
-        DataError: it is none of these; rows or columns have different lengths; a name is there twice, or is no text
-            beside names that are; a column has values of several kinds, or of none that can be used.
+        DataError: it is none of these; rows or columns have different lengths; names are not unique, or only some are
+            text; a column has values of mixed or unsupported types.
     """
     if isinstance(data, Table):
         return data
@@ -51,7 +54,7 @@ def _of_array(array: NDArray[Any]) -> Table:
 
 
 def _of_rows(data: Any) -> Table:
-    """A list of rows."""
+    """Convert a list of rows."""
     try:
         rows = [list(row) if not isinstance(row, str | bytes) else None for row in data]
     except TypeError:
@@ -68,8 +71,8 @@ def _of_rows(data: Any) -> Table:
     width = len(rows[0])
     for number, row in enumerate(rows):
         if row is None or len(row) != width:
-            count = "no list" if row is None else f"{len(row)} values"
-            raise DataError(f"row {number} of the table is {count}, row 0 has {width}: expected rows of one length")
+            count = "not a list" if row is None else f"{len(row)} values"
+            raise DataError(f"row {number} of the table is {count}, row 0 has {width}: expected rows of equal length")
     check_shape((len(rows), width))
     names = numbered(width)
     columns = zip(*rows, strict=True)
@@ -79,14 +82,14 @@ def _of_rows(data: Any) -> Table:
 
 
 def _of_mapping(data: Mapping[Any, Any]) -> Table:
-    """A dictionary of columns."""
+    """Convert a dictionary of columns."""
     names = check_names(list(data))
     series = [_of_column(name, column) for name, column in zip(names, data.values(), strict=True)]
     rows = len(series[0]) if series else 0
     for each in series:
         if len(each) != rows:
             raise DataError(
-                f"column {each.name!r} has {len(each):,} rows, {names[0]!r} has {rows:,}: expected one length"
+                f"column {each.name!r} has {len(each):,} rows, {names[0]!r} has {rows:,}: expected equal lengths"
             )
     check_shape((rows, len(series)))
     return of_series(series, rows)
@@ -104,14 +107,14 @@ def _of_column(name: str, column: Any) -> Series:
 
 
 def _of_values(name: str, column: Any) -> Series:
-    """The series of a list, or of an array (N,)."""
+    """Return the series of a list, or of an array (N,)."""
     if not hasattr(column, "dtype") and not hasattr(column, "__array__"):
         return from_objects(name, list(column))
     if is_masked(column):
         return from_objects(name, column.tolist())
     array = np.asarray(column)
     if array.ndim != 1:
-        raise DataError(f"column {name!r} has shape {array.shape}: expected one value in each row, (N,)")
+        raise DataError(f"column {name!r} has shape {array.shape}: expected one value per row, (N,)")
     kind = array.dtype.kind
     if kind in "iuf":
         return Series(name, "number", array.astype(np.float64))

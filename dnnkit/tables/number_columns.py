@@ -1,4 +1,4 @@
-"""Columns that become numbers: numbers and dates, and columns without any value."""
+"""Columns that become scaled numbers: numbers and dates; and columns without values."""
 
 from typing import Any, ClassVar, Self
 
@@ -26,7 +26,7 @@ SCALE = Expected("a center and a factor", _scale)
 @kind
 @dataclass(frozen=True)
 class Empty(Column):
-    """A column without any value in training: its feature is 0, whatever comes."""
+    """A column without any value in training: its feature is always 0."""
 
     kind: ClassVar = "empty"
     group: ClassVar = "without values"
@@ -46,15 +46,15 @@ class Empty(Column):
         return [Note(self.name, "ignored", count, meaning="training had none")] if count else []
 
     def summary(self) -> str:  # noqa: D102
-        return "no values: it tells nothing"
+        return "no values: no information"
 
 
 @dataclass(frozen=True)
 class Scaled(Column):
-    """What becomes numbers that are scaled, 0 where one is missing.
+    """A column with scaled features, which are 0 for missing values.
 
     Attributes:
-        has_flag: whether there is a flag for missing values.
+        has_flag: whether missing values have a flag.
     """
 
     has_flag: bool
@@ -64,24 +64,24 @@ class Scaled(Column):
         return (f"{self.name}={MISSING}",) if self.has_flag else ()
 
     def note_missing(self, missing: NDArray[np.bool_], place: Place) -> list[Note]:
-        """Write the flag; what there is to say where there is none."""
+        """Write the flag for missing values, or return a note if there is none."""
         if self.has_flag:
             place.flags[:, 0] = missing
         count = 0 if self.missing else int(missing.sum())
         if not count:
             return []
-        return [Note(self.name, "missing", count, meaning="taken for the median, as none was missing in training")]
+        return [Note(self.name, "missing", count, meaning="replaced by the median, as none was missing in training")]
 
 
 @kind
 @dataclass(frozen=True)
 class Number(Scaled):
-    """Numbers.
+    """A column of numbers.
 
     Attributes:
         scale: center and factor.
-        low: the smallest.
-        high: the largest.
+        low: smallest value in training.
+        high: largest value in training.
     """
 
     scale: tuple[float, float]
@@ -122,28 +122,28 @@ class Number(Scaled):
 
     def summary(self) -> str:  # noqa: D102
         if self.low == self.high:
-            return f"always {figure(self.low)}: it tells nothing"
+            return f"always {figure(self.low)}: no information"
         return f"{figure(self.low)} to {figure(self.high)}"
 
 
 def check_finite(series: Series) -> None:
-    """Raise `DataError` where a number is infinite."""
+    """Raise `DataError` if a number is infinite."""
     wrong = np.isinf(series.values)
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"column {series.name!r} has an infinity in {series.place(row)}: expected finite numbers, or NaN where one "
-            "is missing"
+            f"column {series.name!r} has an infinite value in {series.place(row)}: expected finite numbers, or NaN for "
+            "missing values"
         )
 
 
 DAY = np.timedelta64(1, "D")
 PARTS = ("", "_year_sin", "_year_cos", "_week_sin", "_week_cos", "_day_sin", "_day_cos")
-"""Of a date: days since 1970, and where it is in its year, its week and its day, as points of a circle."""
+"""Features of a date: days since 1970, and its position in the year, week and day as points on a circle."""
 
 
 def _parts(dates: NDArray[Any]) -> NDArray[np.float64]:
-    """The numbers of dates, one column for each of `PARTS`; NaN where there is none."""
+    """Return the features of dates, one column for each of `PARTS`; NaN for missing dates."""
     missing = np.isnat(dates)
     dates = np.where(missing, np.datetime64(0, "us"), dates)
     days = dates.astype("datetime64[D]")
@@ -163,7 +163,7 @@ def _parts(dates: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _check_parts(column: dict[str, Any]) -> None:
-    """Raise `Wrong` where a part is there twice, or has no scale."""
+    """Raise `Wrong` if a part occurs twice or has no scale."""
     parts = column["parts"]
     if len(set(parts)) != len(parts) or len(column["scales_of_parts"]) != len(parts):
         raise Wrong(".parts", parts, "each part once, with a scale")
@@ -172,13 +172,13 @@ def _check_parts(column: dict[str, Any]) -> None:
 @kind
 @dataclass(frozen=True)
 class Date(Scaled):
-    """Dates and moments, as numbers of their parts: those parts that differ in training.
+    """Dates and times, as those numeric parts that vary in training.
 
     Attributes:
-        parts: which of `PARTS`.
+        parts: indices into `PARTS`.
         scales_of_parts: center and factor of each.
-        low: the first, as ISO 8601 writes it.
-        high: the last.
+        low: the earliest date, in ISO 8601.
+        high: the latest date.
     """
 
     parts: tuple[int, ...]

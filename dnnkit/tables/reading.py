@@ -1,4 +1,4 @@
-"""Tables of files: CSV, Parquet, NumPy's archives. What a file may be is bounded, for it may be a stranger's."""
+"""Reading tables from files: CSV, Parquet, NumPy archives. Sizes are limited, because files may be untrusted."""
 
 import zlib
 from collections.abc import Callable
@@ -15,23 +15,23 @@ from dnnkit.tables.table import Table
 from dnnkit.tables.text_files import read_text_table
 
 LARGEST_TEXT, LARGEST_TABLE = 256 << 20, 1 << 30
-"""Bytes of a file, unless DNNKIT_LARGEST_FILE says otherwise. Cells of text take up to twenty times as much."""
+"""Maximum file sizes in bytes, unless DNNKIT_LARGEST_FILE is set. Text cells take up to twenty times as much memory."""
 
 MISSING_WORDS = (
     "", "#N/A", "#NA", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
-"""Cells of text files that stand for no value, as pandas has them."""
+"""Cells of text files that mean a missing value, as in pandas."""
 
 
 @dataclass(frozen=True)
 class TextOptions:
-    """What a text file does not say; None is found out, or an error where that is not clear.
+    """Properties that a text file does not declare; None means to detect them, or raise if that is ambiguous.
 
     Attributes:
-        delimiter: what stands between cells: ",", ";", a tab, ....
-        decimal: what stands before the fraction of a number: "." or ",".
-        encoding: as Python calls it, such as "latin-1".
-        missing: further words that stand for no value, such as "?".
+        delimiter: separator of cells: ",", ";", a tab, ....
+        decimal: decimal mark: "." or ",".
+        encoding: Python's name of the encoding, such as "latin-1".
+        missing: further texts that mean a missing value, such as "?".
     """
 
     delimiter: str | None = None
@@ -41,16 +41,20 @@ class TextOptions:
 
 
 def is_table_file(path: Path) -> bool:
-    """Whether the file's name says that it is a table."""
+    """Return whether a file's suffix is that of a table."""
     return path.suffix.lower() in READERS
 
 
 def read_table(path: Path, options: TextOptions | None = None) -> Table:
-    """The table of a file, by its name: .csv, .tsv, .txt, .parquet, .npz.
+    """Read a table from a file, by its suffix: .csv, .tsv, .txt, .parquet, .npz.
+
+    Arguments:
+        path: the file.
+        options: properties of text files; None to detect them.
 
     Raises:
-        DataError: it cannot be read, or is no table; text files say in which line.
-        ConfigurationError: an option cannot work, or a package is missing that reads the file.
+        DataError: the file cannot be read or is not a table; for text files the error names the line.
+        ConfigurationError: an option is invalid, or a package that reads the file is missing.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -72,7 +76,7 @@ def _read_text(path: Path, options: TextOptions) -> Table:
 
 
 def _read_npz(path: Path, options: TextOptions) -> Table:
-    """Each array a column, or several if it has two dimensions."""
+    """Read an .npz file; each array is a column, or several if it has two dimensions."""
     try:
         arrays = read_arrays(path, largest(LARGEST_TABLE))
         if len(arrays) == 1 and next(iter(arrays.values())).ndim == 2:
@@ -95,12 +99,12 @@ def _read_parquet(path: Path, options: TextOptions) -> Table:
         try:
             read = _parquet_reader()
         except ImportError:
-            raise ConfigurationError(f"{path} needs pyarrow or polars, to be read: pip install pyarrow") from None
+            raise ConfigurationError(f"{path} needs pyarrow or polars: pip install pyarrow") from None
         try:
             frame = read(file)
-        except Exception as error:  # each library has its own
+        except Exception as error:  # each library raises its own classes
             why = str(error).partition("\n")[0][:200]
-            raise DataError(f"{path} is no Parquet file that can be read: {why}") from error
+            raise DataError(f"{path} is not a readable Parquet file: {why}") from error
     return table_of(frame)
 
 
@@ -123,4 +127,4 @@ READERS: dict[str, Callable[[Path, TextOptions], Table]] = {
     ".parquet": _read_parquet,
     ".npz": _read_npz,
 }
-"""By the end of a file's name."""
+"""Readers by file suffix."""

@@ -1,7 +1,7 @@
-"""How numbers are scaled: by their median and quartiles, or by mean and standard deviation.
+"""Scaling of numbers: by median and quartiles, or by mean and standard deviation.
 
-The robust scaling and its smooth clipping are RealMLP's: Holzmüller, Grinsztajn, Steinwart, "Better by Default: Strong
-Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS 2024.
+The robust scaling and its smooth clipping are RealMLP's: Holzmüller, Grinsztajn, Steinwart, "Better by Default:
+Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS 2024.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,19 @@ Scale: TypeAlias = tuple[float, float]
 """Center and factor: (x - center) * factor."""
 
 LARGEST = 1e100
-"""Beyond this all is one, so that no square overflows."""
+"""Scaled values are limited to this magnitude so that no square overflows."""
 LARGEST_FACTOR = 1e307
 ROWS = 2048
-"""That are scaled at once, in the cache."""
+"""Rows that are scaled at a time, so that they stay in the cache."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """A way to scale.
+    """A method of scaling.
 
     Attributes:
-        fit: center and factor of values, at least one, all finite.
-        is_clipped: whether scaled values are clipped smoothly to (-3, 3).
+        fit: returns center and factor of a non-empty array of finite values.
+        is_clipped: whether scaled values are smoothly clipped to (-3, 3).
     """
 
     fit: Callable[[NDArray[np.float64]], Scale]
@@ -36,13 +36,13 @@ class Scaling:
 
 
 def _factor(spread: float) -> float:
-    """1 / (2 * spread); 0 where nothing differs, so that the feature stays constant."""
+    """Return 1 / (2 * spread); 0 for constant values, so that the feature is constant."""
     return 0.0 if spread == 0 else min(0.5 / spread, LARGEST_FACTOR)
 
 
 def _robust(values: NDArray[np.float64]) -> Scale:
-    """By the median and the distance of the quartiles; by half the range where these are equal."""
-    halves = values / 2  # of which no difference overflows
+    """Scale by the median and the interquartile range; by half the range if the quartiles are equal."""
+    halves = values / 2  # differences cannot overflow
     low, center, high = np.quantile(halves, (0.25, 0.5, 0.75))
     spread = high - low
     if spread == 0:
@@ -51,7 +51,7 @@ def _robust(values: NDArray[np.float64]) -> Scale:
 
 
 def standard(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation, which is 0 where nothing differs, without overflow."""
+    """Return mean and standard deviation (exactly 0 for constant values) without overflow."""
     largest = max(abs(float(values.max())), abs(float(values.min()))) or 1.0
     small = values / largest
     center = float(small.mean())
@@ -73,12 +73,12 @@ SCALINGS = {
 
 
 def write_scaled(values: NDArray[Any], scales: NDArray[np.float64], scaling: Scaling, out: NDArray[Any]) -> None:
-    """Scale columns; what is NaN becomes 0.
+    """Scale columns; NaN becomes 0.
 
     Arguments:
         values: (N, M).
         scales: (M, 2), center and factor of each column.
-        scaling: whether to clip.
+        scaling: the method, which says whether to clip.
         out: (N, M), written.
     """
     centers, factors = np.ascontiguousarray(scales.T)

@@ -1,6 +1,7 @@
-"""A column of a table as it was given: its values in one of a few forms, and their conversion to another.
+"""Columns of tables in one of a few forms, and conversions between these.
 
-Whatever library a table is of, its columns come to the same series, so that everything after that is the same.
+Columns of all libraries are converted to the same series, so that the rest of the code does not depend on the
+library.
 """
 
 import re
@@ -22,16 +23,16 @@ from dnnkit.settings import shown
 Form: TypeAlias = Literal["number", "boolean", "date", "text", "cells"]
 
 WORDS = {"number": "numbers", "boolean": "booleans", "date": "dates", "text": "text", "cells": "text"}
-"""What values of a form are called."""
+"""Words for the values of each form."""
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?")
-"""Dates as ISO 8601 writes them, with or without a time of day and a zone."""
+"""Dates in ISO 8601, with or without a time and a zone."""
 
 TRUTHS = {"true": True, "false": False}
 
 
 class Taken(Sequence[int]):
-    """Some of the places of rows, each looked up when it is asked for."""
+    """Selected elements of a sequence of line numbers, looked up on demand."""
 
     def __init__(self, places: Sequence[int], rows: Any) -> None:
         self._places, self._rows = places, rows
@@ -45,15 +46,15 @@ class Taken(Sequence[int]):
 
 @dataclass(frozen=True)
 class Series:
-    """A column as it was given.
+    """A column of a table.
 
     Attributes:
-        name: as errors call it.
-        form: "number", "boolean": float64, NaN where there is none; "date": datetime64 in microseconds; "text": a list
-            of strings, None where there is none; "cells": the same, of a file, which does not say what it holds.
-        values: as the form says.
-        is_category: whether the table itself says that the values are categories.
-        decimal: what stands before the fraction of a number in cells.
+        name: its name in errors.
+        form: "number", "boolean": float64 with NaN for missing values; "date": datetime64 in microseconds; "text": a
+            list of strings and None; "cells": the same, from a text file, whose types are not known.
+        values: the values, as the form says.
+        is_category: whether the table declares the values to be categories.
+        decimal: decimal mark of numbers in cells.
         places: the line of each row in its file, for errors.
     """
 
@@ -68,28 +69,28 @@ class Series:
         return len(self.values)
 
     def take(self, rows: Any) -> "Series":
-        """Some rows, by their numbers."""
+        """Return the rows with the given indices."""
         places = None if self.places is None else Taken(self.places, rows)
         if isinstance(self.values, np.ndarray):
             return replace(self, values=self.values[rows], places=places)
         return replace(self, values=[self.values[row] for row in rows], places=places)
 
     def place(self, row: int) -> str:
-        """Where a row is, in words: its number from 0 on, or the line of its file."""
+        """Describe the position of a row: its index from 0, or the line of its file."""
         return f"row {row}" if self.places is None else f"line {self.places[row]}"
 
     def is_missing(self) -> NDArray[np.bool_]:
-        """Where there is no value."""
+        """Return a mask of the missing values."""
         if isinstance(self.values, np.ndarray):
             return np.isnat(self.values) if self.form == "date" else np.isnan(self.values)
         return np.fromiter((value is None for value in self.values), bool, len(self.values))
 
 
-# -- from Python's objects -------------------------------------------------------------------------------------------
+# -- from Python objects ---------------------------------------------------------------------------------------------
 
 
 def from_objects(name: str, values: list[Any]) -> Series:
-    """The series of a list of anything; raises `DataError` where values are of several kinds, or of none known."""
+    """Return the series of a list of objects; raise `DataError` for mixed or unknown types."""
     kinds = {kind: _form_of(kind) for kind in set(map(type, values))}
     forms = {form for form in kinds.values() if form != "missing"}
     unknown = next((kind for kind, form in kinds.items() if form == "unknown"), None)
@@ -100,24 +101,24 @@ def from_objects(name: str, values: list[Any]) -> Series:
             "booleans or dates"
         )
     if "text" in forms and "number" in forms and all(_is_nan(v) for v in values if kinds[type(v)] == "number"):
-        forms.discard("number")  # NaN is how some say that a text is missing
+        forms.discard("number")  # some libraries use NaN for missing text
     if forms == {"number", "boolean"}:
         forms = {"number"}
     if len(forms) > 1:
         first, second = (_example(values, kinds, form) for form in sorted(forms)[:2])
-        raise DataError(f"column {name!r} has both {first} and {second}: make them one kind")
+        raise DataError(f"column {name!r} has both {first} and {second}: convert them to one type")
     form = forms.pop() if forms else "number"
     return Series(name, *_CONVERSIONS[form](name, values, kinds))
 
 
 def _example(values: list[Any], kinds: dict[type, str], form: str) -> str:
-    """What a form is called, with its first value."""
+    """Return the word for a form, with its first value."""
     row = next(row for row, value in enumerate(values) if kinds[type(value)] == form and not _is_nan(value))
     return f"{WORDS.get(form, f'{form}s')} ({shown(values[row])} in row {row})"
 
 
 def _form_of(kind: type) -> str:
-    """What values of a class are."""
+    """Return the form of values of a class."""
     if kind is type(None) or kind.__name__ in ("NAType", "NaTType"):
         return "missing"
     for form, classes in (
@@ -148,7 +149,7 @@ def _floats(name: str, values: list[Any]) -> NDArray[np.float64]:
         return np.fromiter(map(float, values), np.float64, len(values))
     except OverflowError:
         row = next(row for row, value in enumerate(values) if _overflows(value))
-        raise DataError(f"column {name!r} has a number too large for float64 in row {row}: scale the column") from None
+        raise DataError(f"column {name!r} has a number too large for float64 in row {row}: rescale it") from None
 
 
 def _overflows(value: Any) -> bool:
@@ -197,14 +198,14 @@ _CONVERSIONS: dict[str, Any] = {
 
 
 def without_zone(value: Any) -> Any:
-    """A date or a moment; one in a zone as it is in UTC."""
+    """Convert a datetime with a zone to UTC without one; return other values unchanged."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).replace(tzinfo=None)
     return value
 
 
 def as_microseconds(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    """Dates of any unit; of those that are too far away NumPy says nothing before 2.5."""
+    """Convert dates of any unit; raise for dates out of range, which NumPy before 2.5 wraps silently."""
     try:
         found = values.astype("datetime64[us]")
         years = found.astype("datetime64[Y]") - values.astype("datetime64[Y]")
@@ -217,16 +218,16 @@ def as_microseconds(name: str, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def seconds(durations: NDArray[Any]) -> NDArray[np.float64]:
-    """Durations as numbers, NaN where there is none."""
+    """Convert durations to seconds, with NaN for missing values."""
     found: NDArray[np.float64] = durations / np.timedelta64(1, "s")
     return found
 
 
-# -- from the cells of a file ----------------------------------------------------------------------------------------
+# -- from the cells of a text file -----------------------------------------------------------------------------------
 
 
 def typed(series: Series) -> Series:
-    """Cells as what they look like, and text that is all dates as dates; other series as they are."""
+    """Convert cells to the type that fits all of them, and text that consists of dates; others are unchanged."""
     if series.form not in ("cells", "text") or series.is_category:
         return series
     values = [value for value in series.values if value is not None]
@@ -239,41 +240,41 @@ def typed(series: Series) -> Series:
         if all(value.lower() in TRUTHS for value in values):
             return as_booleans(series)
     if all(map(DATE.fullmatch, values)):
-        with suppress(DataError):  # a day 31 of February: text after all
+        with suppress(DataError):  # an impossible date such as 31 February: text
             return as_dates(series)
     return replace(series, form="text")
 
 
 def _is_a_code(cell: str) -> bool:
-    """Whether zeros in front say that digits are no number, as of post codes."""
+    """Return whether leading zeros show that digits are a code, such as a post code."""
     return cell[0] == "0" and len(cell) > 1 and cell.isdecimal()
 
 
 def _parsed(series: Series) -> NDArray[np.float64]:
-    """The numbers of cells; ValueError where one is none."""
+    """Parse cells as numbers; raise ValueError if one is not a number."""
     values = series.values
     if series.decimal != ".":
         if any(value is not None and "." in value for value in values):
             raise ValueError
         values = [value and value.replace(series.decimal, ".") for value in values]
-    if any(value is not None and "_" in value for value in values):  # which Python's own numbers may have
+    if any(value is not None and "_" in value for value in values):  # Python's float accepts underscores
         raise ValueError
     return np.fromiter((np.nan if value is None else float(value) for value in values), np.float64, len(values))
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:
-    """Whether a cell is a number."""
+    """Return whether a cell is a number."""
     with suppress(ValueError):
         _parsed(Series("", "cells", [cell], decimal=decimal))
         return True
     return False
 
 
-# -- conversions, of a column that was of that form in training ------------------------------------------------------
+# -- conversions to the form that the column had in training ---------------------------------------------------------
 
 
 def as_numbers(series: Series) -> Series:
-    """The series as numbers; raises `DataError` where it is of another kind."""
+    """Return the series as numbers; raise `DataError` if it has other values."""
     if series.form in ("number", "boolean"):
         return replace(series, form="number")
     if series.form == "cells":
@@ -285,7 +286,7 @@ def as_numbers(series: Series) -> Series:
 
 
 def as_booleans(series: Series) -> Series:
-    """The series as booleans; raises `DataError` where it is of another kind."""
+    """Return the series as booleans; raise `DataError` if it has other values."""
     if series.form == "boolean":
         return series
     if series.form == "number":
@@ -307,7 +308,7 @@ def as_booleans(series: Series) -> Series:
 
 
 def as_dates(series: Series) -> Series:
-    """The series as dates; raises `DataError` where it is of another kind."""
+    """Return the series as dates; raise `DataError` if it has other values."""
     if series.form == "date":
         return series
     if series.form in ("number", "boolean"):
@@ -334,7 +335,7 @@ def _is_date(text: str) -> bool:
 
 
 def _empty(series: Series, form: Form, expected: str) -> Series:
-    """A series of that form without any value, if the series has none; else the error."""
+    """Return an all-missing series of a form if the series has no values; else raise the error."""
     if not series.is_missing().all():
         raise _changed(series, expected, lambda value: False)
     nothing = np.full(len(series), "NaT", "datetime64[us]") if form == "date" else np.full(len(series), np.nan)
@@ -342,7 +343,7 @@ def _empty(series: Series, form: Form, expected: str) -> Series:
 
 
 def as_texts(series: Series) -> Series:
-    """The series as text, numbers as Python writes them, whole ones without a fraction."""
+    """Return the series as text; integers have no fraction."""
     if series.form in ("text", "cells"):
         return replace(series, form="text")
     if series.form == "date":
@@ -362,12 +363,12 @@ def _word(value: float, words: tuple[str, str] | None) -> str | None:
 
 
 def codes_of(texts: Sequence[str | None], codes: dict[str, int], other: int) -> NDArray[np.int64]:
-    """The code of each text, `other` for what has none."""
+    """Return the code of each text, `other` for those without one."""
     return np.fromiter(map(codes.get, texts, repeat(other)), np.int64, len(texts))  # type: ignore[arg-type]
 
 
 def _changed(series: Series, expected: str, is_right: Callable[[Any], bool]) -> DataError:
-    """What to say of a column that was something else in training, with its first value that is wrong."""
+    """Return the error for a column that had another form in training, with the first wrong value."""
     missing = series.is_missing()
     row = next(row for row, value in enumerate(series.values) if not missing[row] and not is_right(value))
     value = series.values[row]
@@ -375,6 +376,6 @@ def _changed(series: Series, expected: str, is_right: Callable[[Any], bool]) -> 
         value = str(value) if series.form == "date" else value.item()
     is_now = "" if WORDS[series.form] == expected else f" and has {WORDS[series.form]} now"
     return DataError(
-        f"column {series.name!r} had {expected} in training{is_now}: {shown(value)} in {series.place(row)}; give "
-        f"{expected}, or nothing where there is none"
+        f"column {series.name!r} had {expected} in training{is_now}: {shown(value)} in {series.place(row)}; use "
+        f"{expected}, or nothing for missing values"
     )

@@ -1,4 +1,4 @@
-"""What was found in a table, in lines of text."""
+"""Summaries of tables as text, and lists of names for errors."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -7,11 +7,11 @@ from itertools import islice
 from dnnkit.tables.columns import Column
 
 MOST_LINES = 24
-"""Columns that are told one by one; of more, these and how many others there are."""
+"""Maximum number of columns that are listed one by one; the others are counted."""
 
 
 def report(columns: Sequence[Column], rows: int, width: int = 80) -> Iterator[str]:
-    """The lines: how many rows and columns of which kind, then the columns, each in one line of that width at most."""
+    """Yield lines: the number of rows and of columns by kind, then one line of at most `width` per column."""
     counts = Counter((column.kind, column.group) for column in columns)
     kinds = ", ".join(f"{count:,} {one if count == 1 else several}" for (one, several), count in counts.most_common())
     yield f"{rows:,} rows, {len(columns):,} columns: {kinds}"
@@ -30,16 +30,16 @@ def report(columns: Sequence[Column], rows: int, width: int = 80) -> Iterator[st
 
 
 def listed(names: Collection[str], most: int = 12) -> str:
-    """Names for an error."""
+    """Format names for an error."""
     return listed_words([repr(name[:60]) for name in names], most)
 
 
 def listed_words(words: Collection[str], most: int = 12) -> str:
-    """Words for an error, of which there may be too many."""
+    """Join words for an error; of many, list the first and count the others."""
     some = ", ".join(islice(words, most))
     return some if len(words) <= most else f"{some} and {len(words) - most:,} more"
 
 
 def printable(text: str) -> str:
-    """The text on one line, without what moves a terminal's cursor or changes its colours."""
+    """Replace unprintable characters, such as line ends and terminal control sequences."""
     return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)

@@ -1,4 +1,4 @@
-"""A table: named columns of one length."""
+"""Tables: named columns of equal length."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
@@ -14,19 +14,19 @@ from dnnkit.settings import shown
 from dnnkit.tables.series import Series
 
 LONGEST_NAME = 300
-"""Letters: names stand in errors."""
+"""Maximum length of a name in characters; names appear in errors."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of one length.
+    """Columns of equal length.
 
     Attributes:
-        names: of the columns, each once; "x0", "x1", ... of what has no names.
-        rows: how many there are.
+        names: unique names of the columns; "x0", "x1", ... if the table has none.
+        rows: number of rows.
         has_names: whether the names are the table's own.
-        column: the series of a column by its number.
-        matrix: all of it as an array of numbers, (N, columns), if it was one.
+        column: returns the series of a column, given its index.
+        matrix: the whole table as an array of numbers, (N, columns), if it was given as one.
     """
 
     names: tuple[str, ...]
@@ -37,12 +37,12 @@ class Table:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Number of rows and columns."""
         return self.rows, len(self.names)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of columns, as data frames call them."""
+        """Names of the columns, as in data frames."""
         return self.names
 
     def __len__(self) -> int:
@@ -50,34 +50,34 @@ class Table:
 
     @cached_property
     def series(self) -> tuple[Series, ...]:
-        """All columns."""
+        """All columns as series."""
         return tuple(map(self.column, range(len(self.names))))
 
     def take(self, rows: Any) -> "Table":
-        """Some rows, by their numbers."""
+        """Return the rows with the given indices."""
         if self.matrix is not None:
             return of_matrix(self.matrix[rows], self.names, self.has_names)
         return of_series([series.take(rows) for series in self.series], len(rows), self.has_names)
 
     def select(self, names: Sequence[str]) -> "Table":
-        """Some columns, in that order."""
+        """Return the columns with the given names, in that order."""
         numbers = [self.names.index(name) for name in names]
         if self.matrix is not None:
             return of_matrix(self.matrix[:, numbers], tuple(names), self.has_names)
         return of_series([self.series[number] for number in numbers], self.rows, self.has_names)
 
     def drop(self, names: Sequence[str]) -> "Table":
-        """All columns but some."""
+        """Return all columns except those with the given names."""
         return self.select([name for name in self.names if name not in set(names)])
 
 
 def of_series(series: Sequence[Series], rows: int, has_names: bool = True) -> Table:
-    """The table of these columns."""
+    """Return the table of these columns."""
     return Table(tuple(each.name for each in series), rows, has_names, list(series).__getitem__)
 
 
 def of_matrix(matrix: NDArray[Any], names: tuple[str, ...], has_names: bool) -> Table:
-    """The table of an array of numbers."""
+    """Return the table of an array of numbers."""
 
     def column(number: int) -> Series:
         return Series(names[number], "number", np.ascontiguousarray(matrix[:, number], np.float64))
@@ -86,12 +86,12 @@ def of_matrix(matrix: NDArray[Any], names: tuple[str, ...], has_names: bool) -> 
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """Names of columns that have none."""
+    """Return names for columns without names."""
     return tuple(f"x{number}" for number in range(count))
 
 
 def check_shape(shape: tuple[int, ...]) -> None:
-    """Raise `DataError` for what has not two dimensions, or nothing in one of them."""
+    """Raise `DataError` unless there are two dimensions, neither of them empty."""
     if len(shape) != 2:
         hint = ""
         if len(shape) == 1:
@@ -107,18 +107,16 @@ def check_shape(shape: tuple[int, ...]) -> None:
 
 
 def check_names(names: Sequence[Any]) -> list[str]:
-    """The names of columns; raises `DataError` for what is no text, too long, or there twice."""
+    """Return the names of columns; raise `DataError` for names that are not text, too long, or not unique."""
     wrong = next((name for name in names if not isinstance(name, str)), None)
     if wrong is not None:
-        raise DataError(
-            f"a column is called {shown(wrong)} ({type(wrong).__name__}): expected text as the name of each"
-        )
+        raise DataError(f"a column is called {shown(wrong)} ({type(wrong).__name__}): expected text for all names")
     longest = max((name for name in names), key=len, default="")
     if len(longest) > LONGEST_NAME:
         raise DataError(
-            f"a column's name has {len(longest):,} letters, {shown(longest)}: expected {LONGEST_NAME:,} at most"
+            f"a column's name has {len(longest):,} characters, {shown(longest)}: expected at most {LONGEST_NAME:,}"
         )
     if len(set(names)) != len(names):
         twice = next(name for number, name in enumerate(names) if name in names[:number])
-        raise DataError(f"two columns are called {twice!r}: give each a name of its own")
+        raise DataError(f"two columns are named {twice!r}: give each a unique name")
     return [str(name) for name in names]

@@ -1,4 +1,4 @@
-"""Which columns of a table are to be predicted, and whether as classes or as numbers; what cannot be is refused."""
+"""Target columns: detect whether they are classes or numbers, and reject unusable ones."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -21,17 +21,17 @@ from dnnkit.tables.table import Table
 Task: TypeAlias = Literal["classes", "numbers"]
 
 MOST_WHOLE_CLASSES = 20
-"""Different whole numbers that are classes, unless one is told otherwise."""
+"""Maximum number of distinct integers that are treated as classes by default."""
 
 
 @dataclass(frozen=True)
 class TargetColumn:
-    """What is to be predicted.
+    """The targets of a table.
 
     Attributes:
-        names: of the columns.
+        names: names of the columns.
         task: "classes" or "numbers".
-        y: classes (N,), numbers (N,), or numbers (N, columns) of several.
+        y: classes (N,), numbers (N,), or numbers (N, columns) for several targets.
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class TargetColumn:
     y: NDArray[Any]
 
     def report(self) -> list[str]:
-        """What it is, in lines of text."""
+        """Describe the target in lines of text."""
         if self.task == "numbers":
             columns = self.y[:, None] if self.y.ndim == 1 else self.y
             return [
@@ -54,17 +54,18 @@ class TargetColumn:
 
 
 def find_target(table: Table, names: Sequence[str], task: Task | None, file: str) -> TargetColumn:
-    """The target of a table, looked at.
+    """Return the checked target of a table.
 
     Arguments:
-        table: with the columns of these names.
-        names: one; or several, of numbers.
-        task: None where the values decide: text, booleans and few whole numbers are classes.
-        file: as errors call the table.
+        table: the table.
+        names: names of the target columns; several only for numbers.
+        task: None to infer it: text, booleans and few distinct integers are classes.
+        file: name of the table in errors.
 
     Raises:
-        DataError: a column is missing or has rows without a value; is constant, an identifier, free text or dates; a
-            class has one row; several columns are not numbers.
+        DataError: a column does not exist, has missing values, is constant, an identifier, free text or dates; a
+            class
+            has a single row; one of several columns is not numeric.
     """
     for name in names:
         if name not in table.names:
@@ -79,9 +80,7 @@ def find_target(table: Table, names: Sequence[str], task: Task | None, file: str
     if len(columns) > 1:
         for column in columns:
             if task == "classes" or column.form not in ("number", "boolean"):
-                raise DataError(
-                    f"target {column.name!r} is of classes, among several targets: expected one, or numbers"
-                )
+                raise DataError(f"target {column.name!r} has classes: expected a single target, or several of numbers")
         y = np.stack([_as_values(column) for column in columns], axis=1)
         return TargetColumn(tuple(names), "numbers", y)
     (column,) = columns
@@ -94,7 +93,7 @@ def _check_values(column: Series) -> None:
     if missing.any():
         raise DataError(
             f"target {column.name!r} has no value in {int(missing.sum()):,} of {len(column):,} rows, first in "
-            f"{column.place(int(missing.argmax()))}: leave these rows out"
+            f"{column.place(int(missing.argmax()))}: remove these rows"
         )
     if column.form == "date":
         raise DataError(f"target {column.name!r} has dates: expected classes or numbers")
@@ -106,12 +105,12 @@ def _check_values(column: Series) -> None:
     if is_an_identifier(column) or (is_text and distinct > 20 and distinct > len(values) / 2):
         raise DataError(
             f"target {column.name!r} looks like an identifier: {distinct:,} different values in {len(values):,} rows, "
-            f"{listed_values(values)}; name the column that is to be predicted"
+            f"{listed_values(values)}; choose the column to predict"
         )
 
 
 def listed_values(values: Collection[Any], most: int = 3) -> str:
-    """The first values, for an error."""
+    """Format the first values for an error."""
     return ", ".join(map(_word, islice(values, most))) + (", ..." if len(values) > most else "")
 
 
@@ -154,9 +153,9 @@ def _as_classes(column: Series) -> NDArray[Any]:
         names = listed_values([classes[number].item() for number in lonely])
         place = column.place(int(first[lonely[0]]))
         several = len(lonely) > 1
-        numbers = "; or say --task numbers" if column.form == "number" else ""
+        numbers = "; or use --task numbers" if column.form == "number" else ""
         raise DataError(
             f"target {column.name!r} has {len(lonely):,} {'classes' if several else 'class'} of a single row, {names} "
-            f"({place}{' first' if several else ''}), of which none is left to score: leave such rows out{numbers}"
+            f"({place}{' first' if several else ''}), so none is left to score: remove such rows{numbers}"
         )
     return values

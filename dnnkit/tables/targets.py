@@ -1,4 +1,4 @@
-"""Targets as networks learn them, and back: classes by number, labels as zeros and ones, numbers standardised."""
+"""Encoding of targets for networks and back: classes as indices, labels as zeros and ones, standardized numbers."""
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
@@ -18,26 +18,26 @@ MOST_OUTPUTS = 1_000_000
 
 
 class Target(ABC):
-    """What rows are to be predicted as."""
+    """Encoding of targets."""
 
     kind: ClassVar[str]
 
     @classmethod
     @abstractmethod
     def fit(cls, y: Any) -> Self:
-        """What the targets of a training are; raises `DataError` for what they cannot be."""
+        """Return the encoding for the targets of a training; raise `DataError` for unusable ones."""
 
     @abstractmethod
     def encode(self, y: Any) -> NDArray[Any]:
-        """Targets as a network learns them; raises `DataError` for others than in training."""
+        """Encode targets for a network; raise `DataError` for targets that training did not have."""
 
     @abstractmethod
     def decode(self, values: NDArray[Any]) -> NDArray[Any]:
-        """What a network learned as targets were given."""
+        """Convert a network's outputs to the form of the given targets."""
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """Return all fields as JSON values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class ClassTarget(Target):
     """One class per row.
 
     Attributes:
-        classes: each once, sorted, of the dtype that they were given in.
+        classes: the sorted unique classes, in their original dtype.
     """
 
     classes: NDArray[Any]
@@ -54,16 +54,16 @@ class ClassTarget(Target):
 
     @classmethod
     def fit(cls, y: Any) -> Self:
-        """The classes of y, (N,), of anything that can be sorted."""
+        """Return the encoding of classes y, (N,), of any sortable type."""
         values = _column(y)
         try:
             return cls(np.unique(values))
         except TypeError:
             kinds = ", ".join(sorted({type(value).__name__ for value in values.tolist()}))
-            raise DataError(f"y has classes of several kinds, {kinds}: make them one") from None
+            raise DataError(f"y has classes of several types, {kinds}: convert them to one") from None
 
     def encode(self, y: Any) -> NDArray[np.int64]:
-        """The number of each row's class, (N,)."""
+        """Return the index of each row's class, (N,)."""
         values = _column(y)
         try:
             numbers = np.minimum(np.searchsorted(self.classes, values), len(self.classes) - 1)
@@ -73,30 +73,30 @@ class ClassTarget(Target):
         if np.any(wrong):
             row = int(np.argmax(wrong))
             raise DataError(
-                f"y has {shown(values.tolist()[row])} in row {row}, which is none of the {len(self.classes)} classes "
+                f"y has {shown(values.tolist()[row])} in row {row}, not one of the {len(self.classes)} classes "
                 f"of the training: {shown(self.classes.tolist())}"
             )
         return numbers.astype(np.int64)
 
     def decode(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The classes of these numbers."""
+        """Return the classes with these indices."""
         return self.classes[values]  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:  # noqa: D102
         values = self.classes.tolist()
         if not all(type(value) in (str, int, float, bool) for value in values):
             raise CheckpointError(
-                f"classes of dtype {self.classes.dtype} are not saved: expected text, numbers or booleans; convert them"
+                f"classes of dtype {self.classes.dtype} cannot be saved: convert them to text, numbers or booleans"
             )
         return {"kind": self.kind, "dtype": str(self.classes.dtype), "values": values}
 
 
 @dataclass(frozen=True)
 class LabelTarget(Target):
-    """Any of several labels per row.
+    """Several labels per row.
 
     Attributes:
-        labels: how many there are.
+        labels: number of labels.
     """
 
     labels: int
@@ -105,15 +105,15 @@ class LabelTarget(Target):
 
     @classmethod
     def fit(cls, y: Any) -> Self:
-        """The labels of a matrix of zeros and ones, (N, labels)."""
+        """Return the encoding of a matrix of zeros and ones, (N, labels)."""
         return cls(int(_zeros_and_ones(y).shape[1]))
 
     def encode(self, y: Any) -> NDArray[np.float64]:
-        """Zeros and ones, (N, labels)."""
+        """Return zeros and ones, (N, labels)."""
         return _zeros_and_ones(y, self.labels).astype(np.float64)
 
     def decode(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        """Zeros and ones, (N, labels)."""
+        """Return zeros and ones, (N, labels)."""
         return np.asarray(values).astype(np.int64)
 
     def to_dict(self) -> dict[str, Any]:  # noqa: D102
@@ -122,12 +122,12 @@ class LabelTarget(Target):
 
 @dataclass(frozen=True)
 class NumberTarget(Target):
-    """Numbers, learned as (y - center) / spread.
+    """Numbers, encoded as (y - center) / spread.
 
     Attributes:
-        centers: the mean of each output.
-        spreads: its standard deviation; 0 of a constant one, which is learned as 0.
-        is_column: whether y was (N,), with one output.
+        centers: mean of each output.
+        spreads: standard deviation of each output; 0 for a constant one, which is encoded as 0.
+        is_column: whether y was (N,).
     """
 
     centers: tuple[float, ...]
@@ -138,13 +138,13 @@ class NumberTarget(Target):
 
     @classmethod
     def fit(cls, y: Any) -> Self:
-        """The outputs of y, (N,) or (N, outputs)."""
+        """Return the encoding of y, (N,) or (N, outputs)."""
         values = _numbers(y)
         scales = [standard(column) for column in (values[:, None] if values.ndim == 1 else values).T]
         return cls(tuple(center for center, _ in scales), tuple(spread for _, spread in scales), values.ndim == 1)
 
     def encode(self, y: Any) -> NDArray[np.float64]:
-        """Standardised numbers, (N, outputs)."""
+        """Return standardized numbers, (N, outputs)."""
         values = _numbers(y)
         values = values[:, None] if values.ndim == 1 else values
         if values.shape[1] != len(self.centers):
@@ -153,7 +153,7 @@ class NumberTarget(Target):
         return found
 
     def decode(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Numbers as y had them, (N,) or (N, outputs), in the dtype of what the network gave."""
+        """Return numbers in the original scale, (N,) or (N, outputs), in the dtype of `values`."""
         found = (np.asarray(values, np.float64) * self.spreads + self.centers).astype(values.dtype)
         return found[:, 0] if self.is_column else found
 
@@ -170,18 +170,18 @@ class NumberTarget(Target):
         }
 
 
-# -- what y may be ---------------------------------------------------------------------------------------------------
+# -- checks of y -----------------------------------------------------------------------------------------------------
 
 
 def _array(y: Any) -> NDArray[Any]:
     array = np.asarray(y)
     if array.ndim not in (1, 2) or not len(array):
-        raise DataError(f"y has shape {array.shape}: expected (N,) or (N, outputs), of at least one row")
+        raise DataError(f"y has shape {array.shape}: expected (N,) or (N, outputs), with at least one row")
     return array
 
 
 def _column(y: Any) -> NDArray[Any]:
-    """Classes, (N,); a column (N, 1) is taken as such."""
+    """Return classes (N,); a column (N, 1) is flattened."""
     array = _array(y)
     if array.ndim == 2:
         if array.shape[1] != 1:
@@ -193,7 +193,7 @@ def _column(y: Any) -> NDArray[Any]:
 
 
 def _is_not_itself(value: Any) -> bool:
-    """Whether it is NaN, or what pandas has for that."""
+    """Return whether a value is NaN, or pandas' equivalent."""
     try:
         return bool(value != value)
     except TypeError:
@@ -203,7 +203,7 @@ def _is_not_itself(value: Any) -> bool:
 def _refuse_missing(missing: Any) -> None:
     if missing.any():
         rows = f"{int(missing.sum()):,} of {len(missing):,} rows" if len(missing) > 1 else "its row"
-        raise DataError(f"y has no value in {rows}, first in row {int(missing.argmax())}: leave these rows out")
+        raise DataError(f"y has no value in {rows}, first in row {int(missing.argmax())}: remove these rows")
 
 
 def _numbers(y: Any) -> NDArray[np.float64]:
@@ -235,7 +235,7 @@ REAL = Expected("a finite number", lambda value: float(FINITE.take(value)))
 
 
 def _check_outputs(target: dict[str, Any]) -> None:
-    """Raise `Wrong` where outputs have no center, or no spread of 0 or more."""
+    """Raise `Wrong` unless each output has a center and a non-negative spread."""
     centers, spreads = target["centers"], target["spreads"]
     if len(centers) != len(spreads) or not centers or (target["is_column"] and len(centers) > 1) or min(spreads) < 0:
         raise Wrong(".spreads", spreads, "a spread for each center, 0 or more")
@@ -263,7 +263,7 @@ KINDS: dict[str, tuple[Expected, Any]] = {
 
 
 def target_of(value: Any) -> Target:
-    """The target of `to_dict`; raises `CheckpointError` where it is none."""
+    """Return the target that `to_dict` described; raise `CheckpointError` if it is not one."""
     what = "a target"
     kind = taken(value, record({"kind": one_of(*KINDS)}), what)["kind"]
     schema, make = KINDS[kind]

@@ -1,1 +1,1 @@
-"""The training loop: epochs, the order of the samples, what is measured and shown."""
+"""The training loop behind `fit`: epochs, sample order, progress, History, checkpoints, interrupts."""

@@ -1,4 +1,4 @@
-"""What a fit is asked for, each argument looked at by itself, before any network or data are."""
+"""The arguments of a fit, each checked on its own, before the network or data are considered."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -14,20 +14,19 @@ from dnnkit.training.epoch_order import Shuffle, check_shuffle
 from dnnkit.training.run import Orders, check_frequency
 
 Load: TypeAlias = Callable[[Executable, Any, Any, Any], Any]
-"""What loads samples, targets and row weights, all checked, for an executable."""
+"""Loads checked samples, targets and row weights for an executable."""
 
 
 def load_alone(executable: Executable, x: Any, y: Any, weights: Any) -> Any:
-    """As every fit does by itself."""
+    """Load data for a single fit, without sharing."""
     return executable.load(x, y, weights)
 
 
 class Asked:
-    """The arguments of `fit` that say what is trained on what, and for how long.
+    """The arguments of `fit` that say what to train on, and for how long.
 
-    `among` are the rows of x that are trained on, and `held_out` those that are validated on; None where all are, and
-    where none is. `whose` is what warnings call the network, where it is one of several. `orders` are
-    used in place of its own.
+    `among` are the rows of x to train on (None for all), `held_out` those to validate on (None for none). `whose` is
+    how warnings refer to the network if it is one of several. `orders` replace the network's sample orders.
     """
 
     def __init__(
@@ -61,11 +60,11 @@ class Asked:
         self.steps = checks.check_optional_count("steps", steps)
         self.steps_per_epoch = checks.check_optional_count("steps_per_epoch", steps_per_epoch)
         if epochs is not None and steps is not None:
-            raise ConfigurationError(f"epochs={epochs} and steps={steps} both say how long to train: give one of them")
+            raise ConfigurationError(f"epochs={epochs} and steps={steps} both set the length: give one of them")
         self.diagnose = FLAG.of("diagnose", diagnose)
         self.validation_split = SHARE.of("validation_split", validation_split)
         is_pair = isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)
         if validation_data is not None and not is_pair and not is_streamed(validation_data):
-            raise ConfigurationError("validation_data is not (x, y) or (x, y, sample_weight)")
+            raise ConfigurationError("validation_data is invalid: expected (x, y) or (x, y, sample_weight)")
         self.validation_data = validation_data
         self.shuffle = check_shuffle(shuffle)

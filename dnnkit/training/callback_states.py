@@ -1,4 +1,4 @@
-"""What callbacks know, for a checkpoint: JSON values, and the arrays among them apart."""
+"""States of callbacks in checkpoints: JSON values, with arrays stored separately."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from dnnkit.settings import plain, shown
 
 
 def without_arrays(value: Any, arrays: dict[str, Any], place: str) -> Any:
-    """A JSON value, its arrays moved to `arrays`."""
+    """Convert to JSON values, moving arrays to `arrays`."""
     value = plain(value)
     if isinstance(value, np.ndarray):
         arrays[place] = np.ascontiguousarray(value)
@@ -28,7 +28,7 @@ def without_arrays(value: Any, arrays: dict[str, Any], place: str) -> Any:
 
 
 def with_arrays(value: Any, arrays: Mapping[str, Any]) -> Any:
-    """What `without_arrays` was given; raises `CheckpointError` for an array that is not there."""
+    """Invert `without_arrays`; raise `CheckpointError` for a missing array."""
     if isinstance(value, dict):
         if set(value) == {"array"}:
             return _array(value["array"], arrays)

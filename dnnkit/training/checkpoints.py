@@ -1,7 +1,6 @@
-"""Checkpoints: a fit that saves itself while it runs, and goes on from there as if it had never ended.
+"""Checkpoints: a fit saves itself while it runs, and resumes as if it had not been interrupted.
 
-A checkpoint is a save of the network (`dk.load` reads it), and besides, how far the fit has come and what its
-callbacks know.
+A checkpoint is a save of the network (`dk.load` reads it) plus the progress of the fit and the states of its callbacks.
 """
 
 import json
@@ -37,7 +36,7 @@ SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 class Every:
-    """How often, from "30 s", "500 steps" or "1 epoch"; infinite, or 0, in the other units."""
+    """An interval, "30 s", "500 steps" or "1 epoch"; in the other units it is infinite or 0."""
 
     def __init__(self, text: str) -> None:
         pattern = r"\s*(\d+(?:\.\d+)?)\s*(?:(s|min|h)|(step)s?|(epoch)s?)\s*"
@@ -45,7 +44,7 @@ class Every:
         count = float(found[1]) if found else 0.0
         if found is None or count == 0 or (found[2] is None and count % 1):
             raise ConfigurationError(
-                f"checkpoint_every is {shown(text)}: expected a time, a number of steps or of epochs, such as '30 s', "
+                f"checkpoint_every is {shown(text)}: expected a time, or a number of steps or epochs, such as '30 s', "
                 "'5 min', '500 steps' or '1 epoch'"
             )
         self.seconds = count * SECONDS[found[2]] if found[2] else inf
@@ -55,28 +54,28 @@ class Every:
 
 @dataclass(frozen=True)
 class _Checkpoint:
-    """What a folder holds of a fit, each looked at."""
+    """The checked contents of a checkpoint."""
 
     architecture: Mapping[str, Any]
     fit: Mapping[str, Any]
     numbers: Numbers
     arrays: Mapping[str, Any]
-    """Of callbacks."""
+    """Arrays of callbacks."""
 
     @classmethod
     def read(cls, folder: Path) -> "_Checkpoint":
-        """The newest that is whole."""
+        """Read the newest complete checkpoint."""
         files, place = read_files(folder), str(folder)
         described = parsed(files, "architecture.json", place)
         require_readable(described, place)
         if "fit.json" not in files:
             raise CheckpointError(
-                f"{folder} holds a save, but no checkpoint of a fit: choose another folder, or go on from the "
+                f"{folder} holds a save, but not a checkpoint of a fit: choose another folder, or continue from the "
                 "save by dk.load"
             )
         fit, numbers = read(files, "fit.json", FIT, place), Numbers.of(files, place)
-        if fit["first_step"] > numbers.state.step:  # else a fit of some steps would go on for ever
-            raise CheckpointError(f"{folder} is damaged: fit.json began at step {fit['first_step']}, which is to come")
+        if fit["first_step"] > numbers.state.step:  # would make a fit limited by steps run forever
+            raise CheckpointError(f"{folder} is damaged: fit.json began at step {fit['first_step']}, in the future")
         arrays = from_safetensors(contents(files, "callbacks.safetensors", place), f"{place}: callbacks.safetensors")
         return cls(taken(described, ARCHITECTURE, f"{place} is damaged: architecture.json"), fit, numbers, arrays)
 
@@ -92,9 +91,9 @@ class Checkpoints:
         *,
         starts_anew: bool = False,
         besides: Mapping[str, bytes] | None = None,
-        hint: str = "the same call of fit goes on from there",
+        hint: str = "the same call of fit resumes from there",
     ) -> None:
-        """`starts_anew` replaces what is there; `besides` are more files of each; `hint` says how to go on, or ""."""
+        """`starts_anew` ignores existing checkpoints; `besides` are additional files; `hint` says how to resume."""
         self.folder, self.hint, self._besides = as_path(folder), hint, dict(besides or {})
         self._every, self._keep, self._starts_anew = Every(every), keep, starts_anew
         self._there: _Checkpoint | None = None
@@ -102,16 +101,16 @@ class Checkpoints:
         self._was_written, self._saved_at = False, monotonic()
         self._lock: Any = None
         self.were_final = False
-        """Whether the fit found nothing left to do."""
+        """Whether the existing checkpoint was of a finished fit."""
         check_writable(self.folder)
 
     @classmethod
     def of(cls, given: "str | Path | Checkpoints", every: str, keep: int) -> "Checkpoints":
-        """Those of a folder, or those that were given."""
+        """Return the checkpoints of a folder, or the given ones."""
         return given if isinstance(given, Checkpoints) else cls(given, every, keep)
 
     def __enter__(self) -> Self:
-        """Take the folder for this process alone, and read what is there."""
+        """Lock the folder for this process, and read an existing checkpoint."""
         from filelock import FileLock, Timeout
 
         try:
@@ -120,7 +119,7 @@ class Checkpoints:
             self._lock.acquire()
         except Timeout:
             raise CheckpointError(
-                f"{self.folder} is used by another fit, which is running: wait until it ends, or choose another folder"
+                f"{self.folder} is in use by another running fit: wait for it to end, or choose another folder"
             ) from None
         except OSError as error:
             raise CheckpointError(f"cannot write checkpoints to {self.folder}: {error.strerror}") from error
@@ -134,45 +133,45 @@ class Checkpoints:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-        if not is_save(self.folder):  # nothing came of it
+        if not is_save(self.folder):  # nothing was written
             with suppress(OSError):
                 (self.folder / ".fit.lock").unlink()
                 self.folder.rmdir()
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
+        """Whether there is a checkpoint to resume from."""
         return self._was_written or self._there is not None
 
     @property
     def seed(self) -> int | None:
-        """The seed of the network that is there."""
+        """The seed of the network in the checkpoint."""
         return None if self._there is None else int(self._there.architecture["seed"])
 
-    # -- going on ----------------------------------------------------------------------------------------------------
+    # -- resuming ----------------------------------------------------------------------------------------------------
 
     def begin(self, net: Network, run: Run) -> Standing | None:
-        """Where the checkpoint stands, its numbers given to the network; None where there is none.
+        """Restore the network from the checkpoint and return the fit's progress; None if there is no checkpoint.
 
-        Raises `CheckpointError` where it is of another run, with all that differs.
+        Raises `CheckpointError` listing the differences if it belongs to another run.
         """
         self._described = _describe(net, run)
         if self._there is None:
             return None
         fit, now, numbers = self._there.fit, self._there.architecture, self._there.numbers
-        if self._described["optimizer"] == now["optimizer"]:  # as callbacks have changed it
+        if self._described["optimizer"] == now["optimizer"]:  # with hyperparameters that callbacks had changed
             self._described["optimizer"] = fit["run"].get("optimizer")
         found = list(differences("", fit["run"], self._described))
         if found:
             raise CheckpointError(
                 f"{self.folder} holds a checkpoint of another run: {'; '.join(found[:4])}"
                 f"{f'; and {len(found) - 4} more' if len(found) > 4 else ''}. Choose another folder, or "
-                "call fit as it was called"
+                "repeat the original call of fit"
             )
         if numbers.backend != net.backend.address:
             remark(
-                f"the checkpoint in {self.folder} is of backend {numbers.backend!r}, the network on "
-                f"{net.backend.address!r}: training goes on within rounding"
+                f"the checkpoint in {self.folder} is of backend {numbers.backend!r}, but the network is on "
+                f"{net.backend.address!r}: results will agree up to rounding"
             )
         numbers.check(shapes_of(net), net.dtype, net.executable.program.measured, str(self.folder))
         numbers.give_to(net)
@@ -183,27 +182,27 @@ class Checkpoints:
         return Standing(fit["epoch"], fit["first_step"], history, fit["was_stopped"])
 
     def restore(self, callbacks: CallbackList) -> None:
-        """Give the callbacks what they knew."""
+        """Restore the states of the callbacks."""
         if self._there is not None:
             callbacks.restore_each(with_arrays(self._there.fit["callbacks"], self._there.arrays), str(self.folder))
 
     # -- saving ------------------------------------------------------------------------------------------------------
 
     def steps_until_due(self, standing: Standing, step: int) -> float:
-        """Steps before the next checkpoint, at update `step`."""
+        """Return the number of steps until the next checkpoint, from update `step`."""
         return self._every.steps - (step - standing.first_step) % self._every.steps if self._every.steps else inf
 
     def epochs_until_due(self, epochs_ended: int) -> float:
-        """The same of epochs."""
+        """Return the number of epochs until the next checkpoint."""
         return self._every.epochs - epochs_ended % self._every.epochs if self._every.epochs else inf
 
     @property
     def is_timed(self) -> bool:
-        """Whether the clock says when."""
+        """Whether checkpoints are due by time."""
         return self._every.seconds < inf
 
     def is_due(self, standing: Standing, step: int, epochs_ended: int) -> bool:
-        """Whether to save now, after update `step` or, with `epochs_ended` above 0, at an epoch's end."""
+        """Whether to save now, after update `step`, or, with `epochs_ended` above 0, at the end of an epoch."""
         if epochs_ended:
             if self._every.epochs and epochs_ended % self._every.epochs == 0:
                 return True
@@ -212,7 +211,7 @@ class Checkpoints:
         return monotonic() - self._saved_at >= self._every.seconds
 
     def save(self, net: Network, standing: Standing, callbacks: CallbackList, *, must: bool = True) -> None:
-        """Write a checkpoint; where that fails and no `must`, a line in the log says so, and training goes on."""
+        """Write a checkpoint; unless `must`, a failure is only logged and training continues."""
         arrays: dict[str, Any] = {}
         known = without_arrays(callbacks.state_of_each(), arrays, "callback")
         fit = {
@@ -232,13 +231,13 @@ class Checkpoints:
         except CheckpointError as error:
             if must:
                 raise
-            remark(f"no checkpoint, training goes on: {error}")
+            remark(f"no checkpoint, training continues: {error}")
         finally:
             self._saved_at = monotonic()
 
 
 def _describe(net: Network, run: Run) -> dict[str, Any]:
-    """What must be the same for a run to go on, as JSON values."""
+    """Return what must be equal for a run to be resumed, as JSON values."""
     architecture = architecture_of(net)
     for name in ("format", "dnnkit", "num_threads"):
         del architecture[name]
@@ -254,7 +253,7 @@ def _describe(net: Network, run: Run) -> dict[str, Any]:
 
 
 def differences(place: str, there: Any, here: Any) -> Iterator[str]:
-    """Where two JSON values differ, in words."""
+    """Describe the differences of two JSON values, such as of a checkpoint (`there`) and of this call (`here`)."""
     if isinstance(there, dict) and isinstance(here, dict) and there.get("type") == here.get("type"):
         for name in {**there, **here}:
             yield from differences(f"{place}.{name}".removeprefix("."), there.get(name), here.get(name))
@@ -274,7 +273,7 @@ def _short(value: Any) -> str:
 
 
 def _take_numbers(thing: Any, described: Any) -> None:
-    """Set the numbers that callbacks may have changed since."""
+    """Set hyperparameters that callbacks may have changed."""
     for field in fields(thing):
         value = described.get(field.name) if isinstance(described, Mapping) else None
         name, now = field.name, getattr(thing, field.name)

@@ -1,4 +1,4 @@
-"""Which samples an epoch shows, in which order: a function of the network's seed and the epoch alone."""
+"""The samples of an epoch and their order, as a function of only the network's seed and the epoch."""
 
 from typing import Literal, TypeAlias
 
@@ -12,17 +12,17 @@ Shuffle: TypeAlias = bool | Literal["with_replacement"]
 
 
 def check_shuffle(shuffle: Shuffle) -> Shuffle:
-    """The way of shuffling, if there is one of that name."""
+    """Return the argument if it is a valid kind of shuffling."""
     if isinstance(shuffle, bool | np.bool_) or (isinstance(shuffle, str) and shuffle == "with_replacement"):
         return shuffle
     raise ConfigurationError(f"shuffle is {shuffle!r}: expected True, False or 'with_replacement'")
 
 
 def epoch_order(shuffle: Shuffle, samples: int, rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The samples (rows,) that an epoch shows.
+    """Return the samples (rows,) of an epoch in order.
 
-    True: every sample once before any is shown again. "with_replacement": each row is drawn from all samples. False:
-    one after the other, each epoch going on where as many epochs of that length end.
+    True: every sample once before any is repeated. "with_replacement": each row is drawn from all samples. False: in
+    order, each epoch continuing where the previous one of the same length ended.
     """
     if shuffle == "with_replacement":
         return stream(seed, "order", epoch).integers(samples, size=rows)

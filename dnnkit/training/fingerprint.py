@@ -1,4 +1,4 @@
-"""Whether data are those that they were: a hash of their shapes and numbers."""
+"""Fingerprints of data: a hash of shapes and numbers, to detect changes."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 THOROUGH = 256 << 20
-"""Bytes of an array that are hashed in 0.2 s."""
+"""Bytes of an array to hash for a checkpoint, which takes 0.2 s."""
 
 BLOCKS = 32
-"""Parts in which these are read, at least."""
+"""Minimum number of blocks that these bytes are taken from."""
 
 
 def fingerprint(to_numpy: Callable[[Any], Any], looked_at: int, *arrays: Any) -> str:
-    """16 hexadecimal digits for arrays that are the host's, or a backend's; None stands for one that is absent.
+    """Return 16 hexadecimal digits for arrays of the host or a backend; None means an absent array.
 
-    Of an array of more bytes than `looked_at`, blocks of rows are hashed that are spread evenly over it.
+    Of arrays larger than `looked_at` bytes, blocks of rows are hashed that are evenly spread over the array.
     """
     found = hashlib.sha256()
     for array in arrays:

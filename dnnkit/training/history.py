@@ -1,4 +1,4 @@
-"""History: what training measured, epoch by epoch, and how it was run."""
+"""History: measurements of training per epoch, and how it was run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, field
@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 
 
 FEW = 3
-"""Epochs at the beginning, and at the end, that a `repr` shows."""
+"""Number of epochs at the beginning and at the end that a `repr` shows."""
 
 
 @dataclass(repr=False)
 class History:
-    """`history["loss"]` is the list of training losses, one per epoch; so are `accuracy`, `val_loss`, ...
+    """Measurements per epoch: `history["loss"]` is the list of training losses; likewise `accuracy`, `val_loss`, ...
 
-    All lists are as long as `epoch`, NaN where something was not measured. `epoch` numbers the epochs from 0,
-    `seconds` is the time each took without validation, `seed` repeats the run, `plan` says which backend ran it and
-    how.
+    All lists have the length of `epoch`, with NaN for what was not measured.
+
+    Attributes:
+        seed: reproduces the run.
+        plan: which backend ran it, and how.
+        epoch: numbers of the epochs, counted from 0.
+        history: the lists by name.
+        seconds: training time of each epoch, without validation.
+        ended: why the optimizer ended training early; empty if it did not.
+        diagnosis: results of `fit(diagnose=True)`; not saved.
     """
 
     seed: int
@@ -38,9 +45,7 @@ class History:
     history: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     ended: str = ""
-    """Why an optimizer ended the training before its epochs were over; empty where none did."""
     diagnosis: "Diagnosis | None" = field(default=None, repr=False, compare=False)
-    """What became of the layers, after `fit(diagnose=True)`; not part of saves."""
 
     def __getitem__(self, name: str) -> list[float]:
         return self.history[name]
@@ -70,14 +75,14 @@ class History:
         return f"<div><b>History</b> of {escape(self._about())}{table}</div>"
 
     def _about(self) -> str:
-        """How many epochs, how long, where."""
+        """Number of epochs, time and backend."""
         count = len(self.epoch)
         seconds = sum(second for second in self.seconds if second == second)
         took = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.0f} ms"
         return f"{count:,} epoch{'s' * (count != 1)} in {took} on {self.plan.backend}, seed {self.seed}"
 
     def _table(self) -> list[list[str]]:
-        """A row of heads, then some epochs: the first, the last, and the best by the loss that counts."""
+        """A header row, then the first, last and best epochs (by validation loss, or else training loss)."""
         count = len(self.epoch)
         by = self.history.get("val_loss") or self.history.get("loss") or [nan]
         best = min(range(count), key=lambda place: by[place] if by[place] == by[place] else inf)
@@ -93,7 +98,7 @@ class History:
         return rows
 
     def add(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
-        """Append an epoch; one that was there, as far as it had come, is replaced."""
+        """Append an epoch, replacing an incomplete entry of the same epoch."""
         if self.epoch[-1:] == [epoch]:
             seconds += self.seconds.pop()
             del self.epoch[-1]
@@ -107,7 +112,7 @@ class History:
         self.seconds.append(seconds)
 
     def extend(self, first: int, logs: Mapping[str, list[float]], seconds: float) -> None:
-        """Append epochs that took so long in all; `logs` has, by name, a number of each."""
+        """Append several epochs; `logs` has one number per epoch by name, `seconds` is the total time."""
         count = len(next(iter(logs.values())))
         if self.epoch[-1:] == [first]:
             for place in range(count):
@@ -121,13 +126,23 @@ class History:
         self.seconds += [seconds / count] * count
 
     def plot(self, path: str | Path | None = None) -> "Figure":
-        """Loss and metrics by epoch, training and validation; written to `path` if given."""
+        """Plot loss and metrics by epoch, for training and validation.
+
+        Arguments:
+            path: image file to write; None writes none.
+
+        Returns:
+            A matplotlib `Figure`.
+
+        Raises:
+            DataError: there are no epochs.
+        """
         from dnnkit.plots import plot_epochs
 
         return plot_epochs(self.epoch, self.history, path)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; null stands for what is not a number, "inf" and "-inf" for what is infinite."""
+        """Return JSON values, with null for NaN, and "inf" and "-inf" for infinite numbers."""
         history = {name: [number_to_json(value) for value in series] for name, series in self.history.items()}
         values = {**vars(self), "plan": asdict(self.plan), "history": history}
         del values["diagnosis"]
@@ -137,11 +152,11 @@ class History:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], *, is_checked: bool = False) -> "History":
-        """What `to_json` gave; raises `CheckpointError` where it is not, unless `HISTORY` took it already."""
+        """Invert `to_json`; raise `CheckpointError` for invalid values, unless they have been checked by `HISTORY`."""
         checked = values if is_checked else taken(values, HISTORY, "the history")
         return cls(**{**checked, "plan": Plan(**checked["plan"])})
 
 
 def _shown(value: float) -> str:
-    """Four digits; nothing for what was not measured."""
+    """Format with four digits; empty for NaN."""
     return f"{value:.4g}" if value == value else ""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a network trains: heard between two steps, so that every number is of a whole step."""
+"""Ctrl-C and SIGTERM during training: handled between two steps, so that all numbers are those of a completed step."""
 
 import signal
 import sys
@@ -11,14 +11,14 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
 KEY_REPEAT = 1.0
-"""Seconds in which more signals are the same one: a key that was held, or a terminal and a shell that both send it."""
+"""Seconds in which repeated signals count as one: a held key, or a terminal and a shell that both send it."""
 
 
 _heard_at = -inf
 
 
 def _is_repeated() -> bool:
-    """Whether a signal that has just come is the same as the one before."""
+    """Whether a signal that has just arrived repeats the previous one."""
     global _heard_at
     before, now = _heard_at, monotonic()
     if now - before < KEY_REPEAT:
@@ -28,39 +28,39 @@ def _is_repeated() -> bool:
 
 
 def end_program(number: int, frame: FrameType | None) -> None:
-    """Handle SIGINT and SIGTERM for a command: end it, and do not be disturbed at that."""
+    """Handle SIGINT and SIGTERM in a command by ending it, ignoring repeated signals while it ends."""
     if not _is_repeated():
         raise error_of(number)
 
 
 def error_of(number: int) -> BaseException:
-    """What ends the program as the signal would have."""
+    """Return the exception that ends the program like the signal would."""
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 _IS_DIVIDED: dict[CodeType, bool] = {}
-"""Of functions that say so: whether a signal may be raised within."""
+"""By decorated function: whether a signal may raise within it."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def undivided(function: Function) -> Function:
-    """Decorate what takes or gives back a lock: a signal of `Interrupts` is raised after it, never within.
+    """Decorate a function that acquires or releases a lock: `Interrupts` raises after it, never within.
 
-    Python raises between any two operations, also where a lock is held already and nobody knows it yet.
+    Python may raise between any two bytecodes, including when a lock has been acquired but not yet recorded.
     """
     _IS_DIVIDED[function.__code__] = False
     return function
 
 
 def interruptible(function: Function) -> Function:
-    """Decorate what waits within something undivided: there, who does not wait any longer is heard."""
+    """Decorate a function that waits within an undivided one: signals may raise within it."""
     _IS_DIVIDED[function.__code__] = True
     return function
 
 
 def _is_divided(frame: FrameType | None) -> bool | None:
-    """What the innermost function says that says anything."""
+    """Return what the innermost decorated function says; None if there is none."""
     while frame is not None:
         if (is_divided := _IS_DIVIDED.get(frame.f_code)) is not None:
             return is_divided
@@ -73,19 +73,19 @@ def _nothing() -> None:
 
 
 class Interrupts:
-    """A `with` block in which signals are noted, and raised where that does no harm.
+    """A `with` block that records signals and raises them only where that is safe.
 
-    Only Python's own handlers are replaced, and `end_program`; and only in the main thread, which alone may. SIGTERM is
-    left alone unless `hears_sigterm`. What is noted is never lost, whoever swallows the exception: foreign code that
-    calls back to Python does.
+    Replaces only Python's default handlers and `end_program`, and only in the main thread, which alone can. SIGTERM is
+    handled only if `hears_sigterm`. A recorded signal is never lost, even if the exception is swallowed, as happens
+    when C code calls back into Python.
     """
 
     def __init__(self, hears_sigterm: bool) -> None:
         self.stop: Callable[[], None] = _nothing
-        """What makes the running steps end."""
+        """Asks the running steps to stop."""
         self.received: list[int] = []
         self.is_forced = False
-        """Whether somebody did not wait for the end of a step, which may have been left half done."""
+        """Whether the user did not wait for the end of a step, which may be incomplete."""
         self._signals = [signal.SIGINT, signal.SIGTERM] if hears_sigterm else [signal.SIGINT]
         self._before: dict[int, Any] = {}
         self._raises, self._is_held = True, False
@@ -105,13 +105,13 @@ class Interrupts:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self._hook_before is not None:
             sys.unraisablehook = self._hook_before
-        for number, handler in reversed(self._before.items()):  # that of Ctrl-C last: it may raise at once
+        for number, handler in reversed(self._before.items()):  # Ctrl-C's handler last: it may raise immediately
             signal.signal(number, handler)
         if kind is None:
             self.check()
 
     def _forget_own(self, unraisable: Any) -> None:
-        """Python tells of exceptions that a callback from C swallowed; ours is noted, and raised again."""
+        """Suppress Python's report of our own exception swallowed by C code: it is recorded and raised again."""
         if unraisable.exc_value is not self._raised or self._raised is None:
             self._hook_before(unraisable)
 
@@ -127,21 +127,21 @@ class Interrupts:
         if len(self.received) > 1:
             self.is_forced = True
             raise self.error()
-        if is_divided is None:  # else another thread's steps may be running, and its own begin later, or not at all
+        if is_divided is None:  # otherwise, another thread's steps may be running
             self.stop()
 
     def error(self) -> BaseException:
-        """What ends the program as the first signal would have."""
+        """Return the exception that ends the program like the first signal would."""
         return error_of(self.received[0])
 
     def check(self) -> None:
-        """Raise what was noted."""
+        """Raise the recorded signal, if any."""
         if self.received:
             raise self.error()
 
     @contextmanager
     def between_steps(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Within, signals are noted only, and steps asked to stop; a later one, of who does not wait, is raised."""
+        """Only record signals and ask the steps to stop; a second signal raises immediately."""
         self.stop, self._raises = stop, False
         try:
             yield
@@ -150,7 +150,7 @@ class Interrupts:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within `between_steps`, signals are raised: for what may be given up anywhere."""
+        """Within `between_steps`, raise signals immediately: for work that may be abandoned anywhere."""
         self._raises = True
         try:
             self.check()
@@ -160,7 +160,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within, no signal ends anything: a save that somebody waits for."""
+        """Suspend signals, such as during a save."""
         self._is_held = True
         try:
             yield

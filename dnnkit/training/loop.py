@@ -1,7 +1,7 @@
-"""The training loop: epochs, what is done before and after each, and epochs at which nobody looks.
+"""The training loop: epochs, what happens before and after each, and batches of epochs in one call.
 
-The steps of an epoch are in `stretches.py`. Of an optimizer of full batches an epoch is a single step, often of some
-microseconds; so where no callback, validation or checkpoint looks between two epochs, many are run in one call.
+The steps of an epoch are in `stretches.py`. With a full-batch optimizer, an epoch is a single step of perhaps a few
+microseconds; where no callback, validation or checkpoint intervenes, many epochs are run in one call.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from dnnkit.training.run import Run, Standing
 from dnnkit.training.stretches import Pace, Steps
 
 UNSEEN = 0.05
-"""Seconds of epochs in one call at which nobody looks between two."""
+"""Duration in seconds of epochs run in one call."""
 
 
 def train(
@@ -33,7 +33,7 @@ def train(
     interrupts: Interrupts,
     checkpoints: Checkpoints | None = None,
 ) -> History:
-    """Run the epochs, from `run.first_epoch` on or from where the checkpoint stands; return what they measured."""
+    """Train the epochs, starting at `run.first_epoch` or at the checkpoint; return their History."""
     fit = begin(net, run, callbacks, verbose, interrupts, checkpoints)
     if fit.is_over:
         return fit.standing.history
@@ -57,7 +57,7 @@ def begin(
     interrupts: Interrupts,
     checkpoints: Checkpoints | None = None,
 ) -> "Fit":
-    """A fit that stands where its checkpoint does, or at its beginning; nothing is trained yet."""
+    """Return a fit at its checkpoint or its beginning; nothing is trained yet."""
     executable = net.executable
     standing = checkpoints.begin(net, run) if checkpoints is not None else None
     goes_on = standing is not None
@@ -85,7 +85,7 @@ def begin(
 
 
 def _params(net: Network, run: Run, end: int, progress: Progress) -> dict[str, Any]:
-    """What callbacks know of the run."""
+    """Return `Callback.params` of the run."""
     measured = ["loss", *(metric.name for metric in net.executable.program.metrics)]
     held_out = [f"val_{name}" for name in measured] if run.validation is not None else []
     return {
@@ -99,51 +99,51 @@ def _params(net: Network, run: Run, end: int, progress: Progress) -> dict[str, A
 
 
 def _begin_where_it_stopped(net: Network, run: Run) -> None:
-    """Go on with an epoch that has not ended, if batches and data are the same; else begin a new one."""
+    """Continue an incomplete epoch if batches and data are the same; otherwise begin a new one."""
     state, sums = net.executable.state, None
     if state.position:
         sums = net.executable.sums()
-        is_same = state.steps == run.steps and state.schedule in ("", run.schedule)  # format 1 had no schedule
+        is_same = state.steps == run.steps and state.schedule in ("", run.schedule)  # not recorded in format 1
         is_same = is_same and state.data in ("", run.sample_of_data())
         was_told = net.history.epoch[-1:] == [state.epoch]
         is_over = state.position >= state.steps and (sums is None or not is_same)
         if is_over or not is_same:
             state.position, sums = 0, None
-            if is_over or was_told:  # else it begins again
+            if is_over or was_told:  # otherwise the epoch begins again
                 state.epoch += 1
     state.sums = sums if state.position else None
     state.steps, state.schedule, state.data = run.steps, run.schedule, ""
 
 
 class Fit(Steps):
-    """All that takes part in one training, and its epochs; `begin` makes it."""
+    """The state of one training and its epochs; created by `begin`."""
 
     last_epoch = 0
-    """The epoch before which it ends, unless it is stopped."""
+    """End of training: the number of the last epoch plus 1."""
     goes_on = False
-    """Whether it goes on from a checkpoint."""
+    """Whether it resumes from a checkpoint."""
     is_over = False
-    """Whether that checkpoint is of its end."""
+    """Whether that checkpoint is of a finished fit."""
     totals: Totals
-    """What was measured in the last epoch."""
+    """Measurements of the last epoch."""
 
     def begin(self) -> None:
-        """Before the first epoch."""
+        """Called before the first epoch."""
         if not self.goes_on:
             self.save(must=True)
         self.run.watch.begin()
 
     def end(self, logs: Mapping[str, float], *, is_shown: bool) -> None:
-        """After the last epoch, whose logs these are."""
+        """Called after the last epoch, with its logs."""
         standing, executable = self.standing, self.net.executable
-        standing.history.plan = self.net.history.plan = executable.plan  # how it ran is known once it ran
+        standing.history.plan = self.net.history.plan = executable.plan  # may have been completed while running
         self.run.watch.end(standing.history, is_shown=is_shown)
         self.callbacks.on_train_end(dict(logs))
         with self.interrupts.held():
             self.leave(None)
 
     def run_epochs(self) -> Mapping[str, float]:
-        """Train to the end of the last epoch, to the limit, or until it is stopped; the last epoch's logs."""
+        """Train until the last epoch, the step limit or a stop; return the last epoch's logs."""
         net, run, standing, end = self.net, self.run, self.standing, self.last_epoch
         logs: Mapping[str, float] = {}
         epoch, pace = standing.epoch, Pace(UNSEEN)
@@ -163,7 +163,7 @@ class Fit(Steps):
         return logs
 
     def run_epoch(self, epoch: int, pace: Pace | None = None) -> Mapping[str, float]:
-        """Train one epoch, and tell of it."""
+        """Train one epoch, with callbacks and progress."""
         last = self.begin_epoch(epoch)
         totals, seconds = self._train_epoch(last)
         if pace is not None:
@@ -171,7 +171,7 @@ class Fit(Steps):
         return self.end_epoch(epoch, totals, seconds)
 
     def begin_epoch(self, epoch: int) -> int:
-        """Tell of an epoch that begins, or goes on; the step before which it ends."""
+        """Begin or continue an epoch; return the step before which it ends."""
         run, standing, state = self.run, self.standing, self.net.executable.state
         self.callbacks.on_epoch_begin(epoch, {})
         first, last = state.position, int(min(run.steps, state.position + standing.steps_left(run, state)))
@@ -181,9 +181,9 @@ class Fit(Steps):
     def end_epoch(
         self, epoch: int, totals: Totals, seconds: float, held_out: Mapping[str, float] | None = None
     ) -> Mapping[str, float]:
-        """Validate after the steps of an epoch, in which this was measured, and tell of it; its logs.
+        """Validate after an epoch with these totals, record its results and call callbacks; return its logs.
 
-        `held_out` is what the validation gives, where somebody has measured it.
+        `held_out` are the validation results, if already measured.
         """
         net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
         self.totals = totals
@@ -202,7 +202,7 @@ class Fit(Steps):
         return self._tell_of_epoch(epoch, number, logs)
 
     def _note_end(self) -> None:
-        """Stop where the optimizer has nothing left to do."""
+        """Stop if the optimizer has converged."""
         if self.net.executable.ended:
             self.standing.history.ended, self.net.stop_training = self.net.executable.ended, True
 
@@ -210,10 +210,10 @@ class Fit(Steps):
         if self.net.executable.ended:
             self.progress.say(f"ended: {self.net.executable.ended}")
 
-    # -- epochs in one call ------------------------------------------------------------------------------------------
+    # -- several epochs in one call ----------------------------------------------------------------------------------
 
     def _unseen(self, epoch: int, end: int) -> float:
-        """How many epochs from this one on nobody looks at between two, and can be run in one call; else 1."""
+        """Return the number of epochs that can be run in one call without anything in between; else 1."""
         net, run, state, callbacks = self.net, self.run, self.net.executable.state, self.callbacks
         if not net.executable.can_run_epochs or run.steps > 1 or state.position or net.stop_training:
             return 1
@@ -228,7 +228,7 @@ class Fit(Steps):
         return most
 
     def _run_unseen(self, epoch: int, most: int, pace: Pace) -> tuple[int, Mapping[str, float]]:
-        """Train at most so many epochs in one call; how many, and the logs of the last."""
+        """Train at most `most` epochs in one call; return their number, and the logs of the last."""
         net, run = self.net, self.run
         executable, start = net.executable, perf_counter()
         turn = net.turns.stretch(executable, run.step_size(executable))
@@ -248,9 +248,9 @@ class Fit(Steps):
     def end_epochs(
         self, epoch: int, made: Mapping[str, list[float]], totals: Totals, seconds: float
     ) -> Mapping[str, float]:
-        """Note of epochs that nobody saw end, the first of that number; the logs of the last, which has these totals.
+        """Record epochs run in one call, the first numbered `epoch`; return the logs of the last, with these totals.
 
-        `made` has, by name, a number of each.
+        `made` has one number per epoch by name.
         """
         net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
         count = len(made["loss"])
@@ -269,7 +269,7 @@ class Fit(Steps):
         return {name: values[-1] for name, values in made.items()}
 
     def _tell_of_epoch(self, epoch: int, number: int, logs: Mapping[str, float]) -> Mapping[str, float]:
-        """The logs, with what callbacks add to them; `number` counts the epochs of all fits."""
+        """Call `on_epoch_end` and return the logs with its additions; `number` counts epochs across all fits."""
         told = after_callbacks(lambda given: self.callbacks.on_epoch_end(epoch, given), logs)
         if told != logs:
             self.standing.history.add(epoch, told, 0.0)
@@ -277,17 +277,17 @@ class Fit(Steps):
         return told
 
     def _validate(self, epoch: int) -> dict[str, float]:
-        """Loss and metrics of the validation data, as `val_...`; {} without any, or if it is not their turn."""
+        """Return validation loss and metrics as `val_...`; empty if this epoch is not validated."""
         run, callbacks = self.run, self.callbacks
         if not run.is_validated(epoch):
             return {}
         rows = min(run.batch_size, run.validation_rows) if callbacks.wants_test_batches else run.validation_rows
-        with self.interrupts.at_once():  # the epoch is logged when it is validated, by the next fit if not by this one
+        with self.interrupts.at_once():  # if interrupted, the next fit validates and records the epoch
             means = evaluate(self.net, self.net.executable, run.validation, rows, callbacks)
         return {f"val_{name}": value for name, value in means.items()}
 
     def leave(self, error: BaseException | None) -> None:
-        """Note of an epoch that has not ended which data it had; save, unless an error may have left half a step."""
+        """Record the data of an incomplete epoch; save, unless an error may have left a step incomplete."""
         state, interrupts = self.net.executable.state, self.interrupts
         if state.position:
             state.data = self.run.sample_of_data()

@@ -1,4 +1,4 @@
-"""The parts of an epoch: steps whose data are at hand. Data in memory are one part; what is larger comes in several."""
+"""Parts of an epoch: steps whose data is loaded. Data in memory is one part; larger data comes in several."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -16,15 +16,15 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Part:
-    """Some steps of an epoch.
+    """Consecutive steps of an epoch.
 
     Attributes:
         data: what the executable loaded.
-        order: of their rows, the first batch's first.
-        batch_size: rows of a batch.
-        first: the first step, counted from the epoch's first.
-        end: the step after the last.
-        begun: to be called when the part before is not used any more.
+        order: order of its rows, batch after batch.
+        batch_size: rows per batch.
+        first: number of the first step within the epoch.
+        end: number of the step after the last.
+        begun: called once the previous part is no longer in use.
     """
 
     data: Any
@@ -36,28 +36,28 @@ class Part:
 
 
 class Feed(Protocol):
-    """Where the parts of epochs come from, if data are not in memory."""
+    """Source of the parts of epochs for data outside memory."""
 
     schedule: str
-    """How rows become batches, in words: an epoch goes on only with the same."""
+    """Description of how rows become batches; an epoch is continued only with the same one."""
     row_bytes: float
-    """Bytes that are read for a row."""
+    """Bytes read per row."""
 
     def parts(self, seed: int, epoch: int, position: int, done: int) -> Iterator[Part]:
-        """Those of an epoch, from the one with step `position` on; waiting for one may be interrupted.
+        """Yield the parts of an epoch from the one with step `position`; waiting for one may be interrupted.
 
-        `done` counts the steps of this fit before that one, those of an earlier process included.
+        `done` is the number of steps of this fit before it, including those of an earlier process.
         """
 
     def close(self) -> None:
-        """The fit is over, also by an exception."""
+        """Called at the end of the fit, also after an exception."""
 
 
 class InParts(ABC):
-    """Data to be measured, of which a part at a time is loaded."""
+    """Data for evaluation that is loaded one part at a time."""
 
     rows = 0
-    """Of all; 0 as long as nobody knows."""
+    """Total number of rows; 0 while unknown."""
 
     @abstractmethod
     def measure(

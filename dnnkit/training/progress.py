@@ -1,6 +1,6 @@
-"""Progress of training: a live bar on a terminal or in a notebook, plain lines elsewhere.
+"""Progress of training: a live bar in a terminal or notebook, plain lines elsewhere.
 
-By itself, a training of many fast epochs is told in a few lines: what a second holds is one of them.
+With verbose="auto", a training of many fast epochs prints few lines, about one per second.
 """
 
 import sys
@@ -18,36 +18,34 @@ from dnnkit.training.notebook import Cell, in_notebook
 Verbosity: TypeAlias = Literal["auto", 0, 1, 2]
 
 REFRESH = 0.1
-"""Seconds between two updates of a live bar."""
+"""Seconds between updates of a live bar."""
 
 FEW = 20
-"""Epochs that have a line each, whatever they take."""
+"""Maximum number of epochs that get one line each, however fast."""
 
 LONGEST_SILENCE = 1.0
-"""Seconds after which any epoch has a line."""
+"""Seconds after which the next epoch gets a line."""
 
 LINES = 40
-"""Lines that a notebook's cell shows of a training of more epochs: the first and the last."""
+"""Maximum number of lines in a notebook cell; of more epochs, the first and last are shown."""
 
 
 def make_progress(
     verbose: Verbosity, epochs: int, estimated: Collection[str] = (), row_bytes: float = 0.0
 ) -> "Progress":
-    """0: silent; 1: a live bar; 2: one line per epoch; "auto": 1 on a terminal or in a notebook, else 2.
+    """Return the progress display: 0 silent, 1 a live bar, 2 a line per epoch, "auto" 1 if interactive, else 2.
 
-    With "auto" and more than `FEW` epochs, those that are over within a second share a line.
-
-    Names of metrics that are `estimated` while training are shown with "≈". Where rows of so many bytes are read from
-    a disk, it is shown how many were.
+    With "auto" and more than `FEW` epochs, those that end within a second share a line. Metrics in `estimated` are
+    shown with "≈". If `row_bytes` is not 0, the amount of data read is shown.
     """
     verbose = check_verbosity(verbose)
-    if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # as without a console
+    if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():  # no console
         verbose = 0
     is_sparse = verbose == "auto" and epochs > FEW and not in_notebook()
     if verbose == "auto":
         verbose = 1 if in_notebook() or sys.stdout.isatty() else 2
     kind = {0: Progress, 1: NotebookProgress if in_notebook() else LiveProgress, 2: LineProgress}[int(verbose)]
-    if kind is LiveProgress and find_spec("rich") is None:  # NumPy is all that a training needs
+    if kind is LiveProgress and find_spec("rich") is None:  # rich is optional
         kind = LineProgress
     shown = SparseProgress(epochs, has_bar=kind is LiveProgress) if is_sparse else kind(epochs)
     shown.estimated, shown.row_bytes = estimated, row_bytes
@@ -55,7 +53,7 @@ def make_progress(
 
 
 def check_verbosity(verbose: Verbosity) -> Verbosity:
-    """What is asked for, if it is one of the words."""
+    """Return the argument if it is a valid verbosity."""
     verbose = plain(verbose)
     if not isinstance(verbose, str | int) or verbose not in ("auto", 0, 1, 2):
         raise ConfigurationError(f"verbose is {verbose!r}: expected 'auto', 0, 1 or 2")
@@ -63,42 +61,42 @@ def check_verbosity(verbose: Verbosity) -> Verbosity:
 
 
 class Progress:
-    """Silent; the base of the others."""
+    """Silent progress; base of the others."""
 
     wants_updates = False
-    """Whether `advance` should be called several times an epoch."""
+    """Whether `advance` should be called several times per epoch."""
     verbosity = 0
-    """The `verbose` that it is."""
+    """The corresponding value of `verbose`."""
 
     estimated: Collection[str] = ()
-    """Names of what is only estimated while training."""
+    """Names of metrics that are only estimated during training."""
     row_bytes = 0.0
-    """Of a row that is read from a disk; 0 where data are in memory."""
+    """Bytes per row read from disk; 0 for data in memory."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
     def begin_epoch(self, epoch: int, first: int, end: int, samples: int) -> None:
-        """Epochs count from 0; this one runs steps first ... end - 1, and ends after so many samples."""
+        """Begin an epoch (counted from 0) of steps first ... end - 1 that ends after `samples` samples."""
         self._epoch, self._first, self._end, self._start = epoch, first, end, perf_counter()
         self._samples_per_step = samples / end
 
     def advance(self, step: int, logs: Mapping[str, float]) -> None:
-        """So many steps of the epoch are done; logs are means so far."""
+        """Report that `step` steps of the epoch are done; logs are means so far."""
 
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:
-        """The epoch and its validation are done; the seconds are those of training."""
+        """Report the end of an epoch and its validation; `seconds` is the training time."""
 
     def tell_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:
-        """The same of an epoch of one step that nobody saw begin."""
+        """Report a one-step epoch that has already ended."""
         Progress.begin_epoch(self, epoch, 0, 1, samples)
         self.end_epoch(logs, seconds)
 
     def say(self, text: str) -> None:
-        """A line besides, after an epoch."""
+        """Print an additional line after an epoch."""
 
     def close(self) -> None:
-        """Training is over, also by an exception."""
+        """End the display, also after an exception."""
 
     @property
     def _title(self) -> str:
@@ -106,11 +104,11 @@ class Progress:
 
     def _parts(self, logs: Mapping[str, float], seconds: float, end: int | None = None) -> tuple[str, ...]:
         samples = self._samples_per_step * ((end or self._end) - self._first)
-        speed = (_per_sample(seconds, samples),) if samples else ()  # none where an epoch had only to be validated
+        speed = (_per_sample(seconds, samples),) if samples else ()  # a resumed epoch may only need validation
         return _duration(seconds), *speed, *self._amount(end or self._end), self._numbers(logs)
 
     def _amount(self, end: int) -> tuple[str, ...]:
-        """The rows and bytes of the epoch's steps before `end`, where they are read from a disk."""
+        """Rows and bytes of the epoch's steps before `end`, for data read from disk."""
         if not self.row_bytes:
             return ()
         rows, of = round(self._samples_per_step * end), round(self._samples_per_step * self._end)
@@ -131,7 +129,7 @@ class Progress:
 
 
 class Guarded(Progress):
-    """Another, until it cannot be written (a full disk, a pipe that nobody reads): training goes on without it."""
+    """A progress display that is dropped once it cannot be written (full disk, closed pipe); training continues."""
 
     def __init__(self, shown: Progress) -> None:
         super().__init__(shown.epochs)
@@ -159,13 +157,13 @@ class Guarded(Progress):
     def _try(self, method: str, *arguments: Any) -> None:
         try:
             getattr(self._shown or _SILENT, method)(*arguments)
-        except (OSError, ValueError) as error:  # ValueError: it was closed
+        except (OSError, ValueError) as error:  # ValueError: the stream is closed
             self._shown, self.wants_updates = None, False
-            remark(f"progress is not shown any more, training goes on: {error}")
+            remark(f"progress is no longer shown, training continues: {error}")
 
 
 class LineProgress(Progress):
-    """`Epoch 1/10 - 0.52 s - 9 µs/sample - loss: 0.3125 - accuracy: 0.9112`."""
+    """A line per epoch: `Epoch 1/10 - 0.52 s - 9 µs/sample - loss: 0.3125 - accuracy: 0.9112`."""
 
     verbosity = 2
 
@@ -177,7 +175,7 @@ class LineProgress(Progress):
 
 
 class LiveProgress(Progress):
-    """While an epoch runs, a bar with steps, time left, time per sample, loss and metrics; then a line in its place."""
+    """A bar with steps, remaining time, time per sample, loss and metrics, replaced by a line after the epoch."""
 
     wants_updates, verbosity = True, 1
 
@@ -212,9 +210,9 @@ class LiveProgress(Progress):
 
 
 class SparseProgress(LineProgress):
-    """Lines of some epochs: the first, the last, each tenth or so, and whatever comes a second after the last line.
+    """Lines for some epochs: the first, the last, about every tenth, and any that ends a second after the last line.
 
-    On a terminal there is also a bar while an epoch runs that takes long enough to see it.
+    In a terminal, also a bar during epochs that take long enough to see it.
     """
 
     def __init__(self, epochs: int, has_bar: bool) -> None:
@@ -261,7 +259,7 @@ class SparseProgress(LineProgress):
 
 
 class NotebookProgress(Progress):
-    """One output of a notebook's cell: the lines of the epochs so far, the last of them while it runs."""
+    """One output of a notebook cell: lines of completed epochs, and the running one."""
 
     wants_updates, verbosity = True, 1
 
@@ -298,7 +296,7 @@ _SILENT = Progress(0)
 
 
 def stride(epochs: int) -> int:
-    """The epochs between two lines: 1, 2 or 5 times a power of ten, so that there are 10 lines at most."""
+    """Return the number of epochs between lines: 1, 2 or 5 times a power of ten, for at most 10 lines."""
     step = 1
     while 10 * step < epochs:
         step *= 10
@@ -306,11 +304,11 @@ def stride(epochs: int) -> int:
 
 
 def _bar(total: int, completed: int = 0, console: Any = None) -> tuple[Any, Any]:
-    """A bar that has begun, and its task; it leaves nothing behind."""
+    """Return a started transient bar and its task."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    # The numbers are the caller's, not those of rich's own columns: they must agree with the line that stays.
+    # The numbers come from the caller rather than rich's columns, to agree with the final line.
     columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(20), TextColumn("{task.fields[text]}"))
     bar = Progress(*columns, console=console or Console(highlight=False), auto_refresh=False, transient=True)
     task = bar.add_task("", total=total, completed=completed, text="")
@@ -324,7 +322,7 @@ def _per_sample(seconds: float, samples: float) -> str:
 
 
 def _bytes(count: float) -> str:
-    """Bytes with a unit, three digits."""
+    """Format bytes with a unit and three digits."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.3g} {unit}"
@@ -333,7 +331,7 @@ def _bytes(count: float) -> str:
 
 
 def _where_it_can_be_written(text: str, plain_text: str) -> str:
-    """The text, or another where standard output has no such letters, as in GBK."""
+    """Return the text, or `plain_text` if standard output's encoding (such as GBK) lacks its characters."""
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):

@@ -1,4 +1,4 @@
-"""What a fit was asked for, and how far it has come."""
+"""The parameters of a fit after checking, and its progress."""
 
 from collections.abc import Callable, Iterable
 from math import inf, prod
@@ -14,19 +14,19 @@ from dnnkit.training.history import History
 from dnnkit.training.parts import Feed
 
 SAMPLED = 1 << 18
-"""Bytes of an array that tell whether an epoch goes on with the data with which it began."""
+"""Bytes of each array to hash when deciding whether an epoch continues with the same data."""
 
 
 class Orders(Protocol):
-    """Orders that are not a network's own; its `repr` says which they are."""
+    """Sample orders that replace the network's; their `repr` identifies them."""
 
     def order(self, samples: int, epoch: int) -> HostArray:
-        """The samples, in the order of an epoch."""
+        """Return the samples in the order of an epoch."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What `fit` was asked for, after its arguments were checked and the data handed to the executable."""
+    """Parameters of a fit, after its arguments were checked and its data loaded by the executable."""
 
     data: Any
     samples: int
@@ -36,24 +36,24 @@ class Run:
     epochs: int
     shuffle: Shuffle
     fingerprints: Callable[[int], tuple[str, str]]
-    """Of data and validation data, from so many bytes of each array."""
+    """Returns fingerprints of data and validation data, from the given number of bytes per array."""
     watch: Watch
     steps_per_epoch: int | None = None
     limit: int | None = None
-    """Steps after which training ends, perhaps within an epoch."""
+    """Number of steps after which training ends, possibly within an epoch."""
     validates: "int | frozenset[int]" = 1
-    """After every so many epochs there is a validation, or after these, counted from 1."""
+    """Validate every n epochs, or after these epochs, counted from 1."""
     validation_rows: int = 256
-    """Of a batch of the validation data, unless somebody looks at each."""
+    """Batch size for validation, unless callbacks monitor its batches."""
     feed: Feed | None = None
-    """Where the data come from, if they are not in memory; there are none to be had at once then."""
+    """Source of data outside memory."""
     among: HostArray | None = None
-    """The rows of the data that are the samples; None where all are."""
+    """Rows of the data that are the samples; None for all."""
     orders: "Orders | None" = None
-    """What gives the orders of epochs in place of the network's seed."""
+    """Replaces the sample orders that the network's seed determines."""
 
     def is_validated(self, epoch: int) -> bool:
-        """Whether the validation data are looked at after that epoch, counted from 0."""
+        """Whether validation follows that epoch, counted from 0."""
         if self.validation is None:
             return False
         if isinstance(self.validates, int):
@@ -62,7 +62,7 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Batches per epoch; the last of a single pass over the samples may be smaller."""
+        """Batches per epoch; the last one of a pass over the samples may be smaller."""
         return self.steps_per_epoch or -(-self.samples // self.batch_size)
 
     @property
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def schedule(self) -> str:
-        """How samples become batches, in words: an epoch goes on only with the same."""
+        """Description of how samples become batches; an epoch is continued only with the same one."""
         if self.feed is not None:
             return f"{self.steps} steps per epoch, {self.feed.schedule}"
         return (
@@ -82,7 +82,7 @@ class Run:
         )
 
     def order(self, seed: int, epoch: int) -> HostArray:
-        """The rows of the data that an epoch shows, one after the other."""
+        """Return the rows of the data that an epoch trains on, in order."""
         if self.orders is not None:
             order = self.orders.order(self.samples, epoch)
         else:
@@ -90,16 +90,16 @@ class Run:
         return order if self.among is None else self.among[order]
 
     def sample_of_data(self) -> str:
-        """A fingerprint that costs nothing, of some rows."""
+        """Return a cheap fingerprint of some rows."""
         return self.fingerprints(SAMPLED)[0]
 
     def step_size(self, executable: Executable) -> int:
-        """Rows times parameters of a step: how long it takes, roughly."""
+        """Return rows times parameters of a step, a rough measure of its duration."""
         return self.batch_size * sum(prod(parameter.shape) for parameter in executable.program.parameters)
 
 
 def check_frequency(given: Any) -> "int | frozenset[int]":
-    """How often there is a validation: every so many epochs, or after those that are listed."""
+    """Parse `validation_freq`: every n epochs, or after the listed ones."""
     if not isinstance(given, Iterable) or isinstance(given, str):
         return int(whole(1).of("validation_freq", given))
     return frozenset(whole(1).of("an epoch in validation_freq", each) for each in given)
@@ -107,29 +107,29 @@ def check_frequency(given: Any) -> "int | frozenset[int]":
 
 @dataclass
 class Standing:
-    """How far a fit has come."""
+    """Progress of a fit."""
 
     epoch: int
-    """The next, or the one that has not ended, counted from the run's first."""
+    """The next epoch or the incomplete one, counted like `initial_epoch`."""
     first_step: int
-    """Updates of the network before the fit."""
+    """Number of updates of the network before this fit."""
     history: History
-    """Of this fit's epochs."""
+    """History of this fit."""
     was_stopped: bool = False
-    """Whether a callback ended it."""
+    """Whether a callback stopped training."""
 
     def steps_left(self, run: Run, state: TrainingState) -> float:
-        """Steps until its limit."""
+        """Return the number of steps until the limit."""
         return inf if run.limit is None else run.limit - (state.step - self.first_step)
 
     def end(self, run: Run, state: TrainingState) -> int:
-        """The epoch before which it ends."""
+        """Return the number of the last epoch plus 1."""
         if run.limit is None:
             return run.epochs
         return self.epoch + -(-(state.position + int(self.steps_left(run, state))) // run.steps)
 
     def is_over(self, run: Run, state: TrainingState) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the fit is finished."""
         if self.was_stopped or run.limit is None:
             return self.was_stopped or self.epoch >= run.epochs
         was_told = not state.position or self.history.epoch[-1:] == [self.epoch]

@@ -1,8 +1,8 @@
-"""Steps of an epoch: stretches of them, which the executable runs in one call each.
+"""Steps of an epoch, run in stretches of one call of the executable each.
 
-By default a stretch is the whole epoch, or the part of it whose data are in memory. It is shorter only where something
-looks in between: a live progress bar (ten times per second), checkpoints, or a callback with a batch's method (each
-step). Ctrl-C ends a stretch between two steps.
+By default, a stretch is the whole epoch, or the part of it whose data is loaded. Stretches are shorter only where
+something happens in between: updates of a live progress bar (ten per second), checkpoints, or a callback's batch
+methods (every step). Ctrl-C ends a stretch between two steps.
 """
 
 from collections.abc import Iterator
@@ -25,30 +25,30 @@ from dnnkit.training.progress import REFRESH, Progress
 from dnnkit.training.run import Run, Standing
 
 CLOCK = 1.0
-"""Seconds between two looks at the clock, where checkpoints are due by time and nothing else ends a stretch."""
+"""Seconds between checks of the clock, if checkpoints are due by time and nothing else ends a stretch."""
 
 ANY_ORDER = np.empty(0, np.int64)
-"""For who looks at all rows together."""
+"""For executables that use all rows in each step, in any order."""
 
 MANY = 1 << 22
-"""Rows whose order is drawn in a thread, so that Ctrl-C is heard meanwhile."""
+"""Number of rows from which their order is drawn in a thread, so that Ctrl-C is handled meanwhile."""
 
 
 class Pace:
-    """How many steps, or epochs, take about so many seconds: at first one, then as many as those before tell."""
+    """Number of steps or epochs that take about `seconds`: initially one, then extrapolated from previous ones."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self.length = seconds, 1.0 if seconds < inf else inf
 
     def went(self, done: int, seconds: float) -> None:
-        """So many took so long."""
+        """Record that `done` of them took `seconds`."""
         if self._seconds < inf:
             self.length = max(1, min(int(done * self._seconds / max(seconds, 1e-9)), 8 * self.length))
 
 
 @dataclass(eq=False)
 class Steps:
-    """The steps of one training, epoch by epoch, and its checkpoints."""
+    """The steps of one training, and its checkpoints."""
 
     net: Network
     run: Run
@@ -59,15 +59,15 @@ class Steps:
     checkpoints: Checkpoints | None
 
     def _train_epoch(self, end: int) -> tuple[Totals, float]:
-        """What was measured of an epoch from its first step on, and the seconds since the state's position.
+        """Train the epoch up to step `end`, from the state's position.
 
-        The epoch goes on from there, and ends before step `end`.
+        Returns what was measured since the epoch's first step, and the seconds taken now.
         """
         net, run, executable, state = self.net, self.run, self.net.executable, self.net.executable.state
         start = perf_counter()
         parts = self._parts()
         part, made = self._next(parts), perf_counter()
-        if run.feed is None:  # to draw an order is no part of training, to wait for data is
+        if run.feed is None:  # drawing an order does not count as training time, waiting for data does
             start = made
         with net.turns:
             if part.first == 0:
@@ -78,7 +78,7 @@ class Steps:
                 self._turn_to(part, state.sums)
         part.begun()
         self._part, self._rest = part, parts
-        self.interrupts.check()  # before: what begins an epoch forgets that it was asked to stop
+        self.interrupts.check()  # the stop request was cleared by beginning the epoch
         logs: dict[str, float] = {}
         totals = None
         turn = net.turns.stretch(executable, run.step_size(executable))
@@ -100,14 +100,14 @@ class Steps:
         return totals or executable.totals(), perf_counter() - start
 
     def _parts(self) -> Iterator[Part]:
-        """The parts of the epoch, from the state's position on."""
+        """Return the parts of the epoch from the state's position on."""
         run, net, state = self.run, self.net, self.net.executable.state
         if run.feed is None:
             return iter((Part(run.data, self.order(), run.batch_size),))
         return run.feed.parts(net.seed, state.epoch, state.position, state.step - self.standing.first_step)
 
     def _next(self, parts: Iterator[Part]) -> Part:
-        """The next part, for which somebody may have to wait."""
+        """Return the next part, which may have to be waited for."""
         if self.run.feed is None:
             return next(parts)
         with self.interrupts.at_once():
@@ -119,7 +119,7 @@ class Steps:
         executable.turn_to(part.data, part.order, part.batch_size, sums, step)
 
     def order(self) -> HostArray:
-        """The rows of the data that the epoch shows, one after the other."""
+        """Return the rows of the data that the epoch trains on, in order."""
         run, epoch = self.run, self.net.executable.state.epoch
         if self.net.executable.can_run_epochs:
             return ANY_ORDER
@@ -129,7 +129,7 @@ class Steps:
             return in_background(lambda: run.order(self.net.seed, epoch))
 
     def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
-        """Run the steps before `last`, other threads having their turn between two; the epoch's totals so far."""
+        """Run the steps before `last`, giving other threads turns in between; return the epoch's totals so far."""
         net, state, turn.may_pause = self.net, executable.state, True
         first, part = state.position, self._part
         while True:
@@ -141,18 +141,18 @@ class Steps:
                 if is_new:
                     self._turn_to(part, executable.sums())
                     part.begun()
-                if self.interrupts.received:  # while it came to its turn: nobody has asked these steps to stop
+                if self.interrupts.received:  # arrived while waiting for the turn, when no steps could be stopped
                     return executable.totals()
                 hyperparameters = net.hyperparameters(end - first)
                 done = executable.run_steps(first - part.first, end - part.first, hyperparameters) + part.first
                 state.position = done
                 if done == last or self.interrupts.received:
-                    return executable.totals()  # within the turn: a step of another thread has an epoch of its own
-            turn.may_pause = done > first  # who waits all the time does not stop it altogether
+                    return executable.totals()  # within the turn, before another thread's step replaces them
+            turn.may_pause = done > first  # continuous requests by other threads must not prevent progress
             first = done
 
     def _stretches(self, end: int) -> Iterator[int]:
-        """The end of each stretch: every step, or as many as fit until somebody looks, or all until `end`."""
+        """Yield the end of each stretch: every step, the whole epoch, or as many steps as fit a refresh."""
         state, checkpoints = self.net.executable.state, self.checkpoints
         if self.callbacks.wants_batches:
             yield from range(state.position + 1, end + 1)
@@ -168,13 +168,13 @@ class Steps:
             pace.went(state.position - first, perf_counter() - start)
 
     def save(self, must: bool = False) -> None:
-        """Write a checkpoint, if there are any."""
+        """Write a checkpoint, if enabled."""
         if self.checkpoints is not None:
             with self.interrupts.held():
                 self.checkpoints.save(self.net, self.standing, self.callbacks, must=must)
 
     def save_if_due(self, epochs_ended: int) -> None:
-        """Write a checkpoint where it is time for one: after a step, or after so many epochs."""
+        """Write a checkpoint if one is due: after a step, or after `epochs_ended` epochs."""
         if self.checkpoints is not None and self.checkpoints.is_due(
             self.standing, self.net.executable.state.step, epochs_ended
         ):

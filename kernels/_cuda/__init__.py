@@ -1,1 +1,1 @@
-"""What the CUDA versions share: sources, launches, and the passes that activations and losses have in common."""
+"""Shared machinery of the CUDA versions: sources, launches, and the passes common to activations and losses."""

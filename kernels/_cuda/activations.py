@@ -1,8 +1,8 @@
-"""Activations on the GPU by their names, forward and backward, each one pass over memory.
+"""Activations on the GPU by name, forward and backward, each in one pass over memory.
 
-An elementwise activation's `gpu.cu` says what happens to one number; `elementwise.cu` does it to arrays. Any other has
-kernels and a launcher of its own beside it, `gpu.py`, with `forward(x, out, b=None)` of x + b and
-`backward(dy, saved, out)`.
+The `gpu.cu` of an elementwise activation defines the function of one number; `elementwise.cu` applies it to arrays. Any
+other activation has its own kernels and launcher, `gpu.py`, with `forward(x, out, b=None)` of x + b and `backward(dy,
+saved, out)`.
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ from dnnkit.kernels.registry import Activation
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     elementwise = [name for name in registry.names("activation") if registry.activation(name).elementwise]
     names = [name for name in elementwise if registry.has_gpu_version(name)]
     return [source(name, dtype) for name in names for dtype in REALS]
@@ -24,7 +24,7 @@ def sources() -> list[Source]:
 
 @cache
 def source(name: str, dtype: str) -> Source:
-    """An elementwise activation's kernels, those of a dense layer included: one source for all."""
+    """Return the kernels of an elementwise activation, including those of a dense layer, as one source."""
     saves_input = registry.activation(name).saves == "input"
     slope = "derivative" if saves_input else "derivative_from_output"
     macros = {"ACTIVATION": name, "SLOPE": slope, "SAVES_INPUT": str(int(saves_input))}
@@ -33,12 +33,12 @@ def source(name: str, dtype: str) -> Source:
 
 @cache
 def launcher(name: str) -> ModuleType:
-    """The launcher of an activation that is not elementwise."""
+    """Return the launcher of an activation that is not elementwise."""
     return registry.version(name, "gpu")
 
 
 def forward(activation: Activation, x: Array, out: Array) -> None:
-    """f(x) to out, which may be x."""
+    """Write f(x) to out, which may be x."""
     if not activation.elementwise:
         launcher(activation.name).forward(x, out)
         return
@@ -49,7 +49,7 @@ def forward(activation: Activation, x: Array, out: Array) -> None:
 
 
 def backward(activation: Activation, dy: Array, saved: Array, out: Array) -> None:
-    """The gradient in x, from that in y and what the activation saves, to out, which may be dy."""
+    """Write the gradient in x to out, from the gradient in y and what the activation saves. out may be dy."""
     if not activation.elementwise:
         launcher(activation.name).backward(dy, saved, out)
         return
@@ -60,5 +60,5 @@ def backward(activation: Activation, dy: Array, saved: Array, out: Array) -> Non
 
 
 def _blocks(x: Array) -> int:
-    """Blocks for a kernel whose threads take 16 bytes at a time."""
+    """Return the number of blocks for a kernel whose threads process 16 bytes at a time."""
     return blocks(x.nbytes, 16 * THREADS)

@@ -1,7 +1,7 @@
-// A kind of stage that takes each number by itself, with at most two parameters of its column. KIND is its name; its
-// gpu.cu says, in the namespace stage::KIND, what happens to a number:
+// A kind of stage that maps each number by itself, with at most two parameters of its column. KIND is its name; its
+// gpu.cu defines the mapping in the namespace stage::KIND:
 //
-//   known(p, q)              what is made of a column's parameters, once
+//   known(p, q)              values derived from a column's parameters, once
 //   forward(x, known)        y
 //   slope(x, known)          dy / dx
 //   parameter_slope(x, known)    dy / dp
@@ -14,7 +14,7 @@ struct Known {
 
 #include "stages/KIND/gpu.cu"
 
-// What is known of some columns.
+// Derived values of some columns.
 template <int N>
 struct Columns {
     Known lane[N];
@@ -42,7 +42,7 @@ extern "C" __global__ void __launch_bounds__(256) by_column(
     for_strips<0>(is_aligned<LANES>(x) && is_aligned<LANES>(y), rows, columns, chunk, Parts{}, begin, read, use);
 }
 
-// dx, and the chunks' sums of dp: each where it is not null.
+// dx, and the chunks' sums of dp: each if not null.
 extern "C" __global__ void __launch_bounds__(256) by_column_backward(
     const REAL* dy, const REAL* x, const REAL* p, const REAL* q, REAL* dx, REAL* dp, long long rows, int columns,
     int chunk

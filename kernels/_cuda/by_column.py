@@ -1,4 +1,4 @@
-"""Kinds of stages that take each number by itself, with parameters of its column: `gpu.cu` says what happens to it."""
+"""Kinds of stages that map each number by itself, with parameters of its column; `gpu.cu` defines the mapping."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from dnnkit.kernels.stages import Context, Settings
 
 
 class ByColumn:
-    """The launchers of such a kind, of parameters (C,) and values (B, n C), as `kernels.stages` wants them.
+    """Launchers of such a kind, for parameters (C,) and values (B, n C), with the interface of `kernels.stages`.
 
     Arguments:
-        kind: its name, which is that of its folder.
-        reads: how many of its parameters the kernel reads.
+        kind: name of the kind, and of its folder.
+        reads: number of parameters that the kernel reads.
         trains: whether the first of them is trained.
     """
 
@@ -23,7 +23,7 @@ class ByColumn:
         self._kind, self._reads, self._trains = kind, reads, trains
 
     def sources(self) -> list[Source]:
-        """Every variant that ships."""
+        """Return every variant that ships."""
         return [self._source(dtype) for dtype in REALS]
 
     def _source(self, dtype: str) -> Source:
@@ -32,7 +32,7 @@ class ByColumn:
     def forward(
         self, xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
     ) -> tuple[Array, Any]:
-        """(y, x)."""
+        """Return (y, x)."""
         x = xs[0]
         y, (rows, columns) = memory("y", x.shape), _shape(x, parameters)
         arguments = {"x": contiguous(x), **self._named(parameters), "y": y}
@@ -49,7 +49,7 @@ class ByColumn:
         memory: Memory,
         outs: Sequence[Array | None] | None = None,
     ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-        """The gradients in x and in the first parameter, if it is trained."""
+        """Return the gradients in x and in the first parameter, if it is trained."""
         rows, columns = _shape(saved, parameters)
         dx = memory("dx", saved.shape) if needs_dx[0] else None
         dp = wanted(outs, 0, memory, (columns,)) if self._trains else None

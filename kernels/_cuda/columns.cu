@@ -1,12 +1,12 @@
 // Sums down the columns of a matrix by blocks of (x, y) threads: x side by side along a row, y rows at a time.
 //
-// A block takes a strip of WIDTH x columns and a chunk of rows, and writes one number a column. If there are several
-// chunks, their sums are added in the order of the chunks by a second launch: the result depends on the sizes alone.
+// A block processes a strip of WIDTH x columns and a chunk of rows, and writes one number per column. With several
+// chunks, a second launch adds their sums in chunk order, so the result depends on the sizes alone.
 
 constexpr int STRIP_THREADS = 256;  // x times y
 
-// Adds up what the threads of a column hold in `sums` (WIDTH columns each); the sums are in those with threadIdx.y == 0.
-// Every thread of the block must come here.
+// Adds up the `sums` (WIDTH columns each) of a column's threads; the result is in the threads with threadIdx.y == 0.
+// All threads of the block must call this.
 template <int WIDTH>
 __device__ __forceinline__ void sum_down(REAL (&sums)[WIDTH], REAL* shared) {
     int place = threadIdx.y * blockDim.x + threadIdx.x;
@@ -20,7 +20,7 @@ __device__ __forceinline__ void sum_down(REAL (&sums)[WIDTH], REAL* shared) {
             }
         }
     }
-    // Each thread reads what it wrote itself last, so it need not wait before, but after: `shared` may be written again.
+    // Each thread reads only what it wrote last, so no barrier before; one after, because `shared` may be reused.
     for (int lane = 0; lane < WIDTH; ++lane) sums[lane] = shared[lane * STRIP_THREADS + place];
     __syncthreads();
 }

@@ -1,5 +1,5 @@
-// An activation and its derivative, element by element. ACTIVATION is its name, SLOPE its derivative's in the folder's
-// gpu.cu: of the output or of the input, whichever the backward pass is given.
+// An activation and its derivative, element by element. ACTIVATION is its name, SLOPE the name of its derivative in the
+// folder's gpu.cu: in terms of the output or of the input, whichever the backward pass is given.
 
 #include "_cuda/packs.cu"
 #include "activations/ACTIVATION/gpu.cu"

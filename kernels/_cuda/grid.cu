@@ -1,4 +1,4 @@
-// This thread's number in the grid, and how many threads there are: the start and the stride of a loop over elements.
+// Index of this thread in the grid, and number of threads: start and stride of a grid-stride loop.
 __device__ __forceinline__ long long thread_in_grid() {
     return static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
 }

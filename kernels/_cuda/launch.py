@@ -1,8 +1,8 @@
-"""CUDA kernels as Python calls them: one way to launch, and the sizes of grids.
+"""Launching CUDA kernels from Python: one launch function, and grid sizes.
 
-A launcher names the arguments; their order and their types are read from the kernel itself (`source.py`), so the two
-cannot drift apart. CuPy compiles a source when it is first launched and keeps the result on disk; nothing here imports
-it before.
+A launcher passes arguments by name; their order and types are read from the kernel's source (`source.py`), so the two
+cannot drift apart. CuPy compiles a source on its first launch and caches the result on disk; nothing here imports CuPy
+before that.
 """
 
 import warnings
@@ -22,22 +22,23 @@ from dnnkit.kernels._cuda.telling import told
 from dnnkit.kernels.array import Array
 
 THREADS = 256
-"""Threads of a block: every kernel here is written for so many."""
+"""Threads per block; every kernel here assumes it."""
 
 MOST_BLOCKS = 1056
-"""Blocks of a launch at most: eight for each of the 132 multiprocessors of an H100, what it runs at once.
+"""Maximum number of blocks per launch: eight for each of the 132 multiprocessors of an H100, all resident at once.
 
-The kernels' loops take as many turns as that needs, several at a time.
+The kernels use grid-stride loops, with several elements per iteration.
 """
 
 PARTIALS = 1024
-"""Blocks at most that each leave a partial sum, so also the size of the scratch memory of sums over a batch."""
+"""Maximum number of blocks that each leave a partial sum, and so the size of the scratch memory of sums over a batch.
+"""
 
 MOST_COLUMNS = 1 << 30
-"""Of a row: kernels count columns, unlike rows and elements, with 32 bits only."""
+"""Maximum columns per row: kernels count columns with 32 bits, unlike rows and elements."""
 
 NULL = np.uintp(0)
-"""A pointer to nothing, as CuPy takes it: eight bytes by value."""
+"""Null pointer for a CuPy launch: eight bytes passed by value."""
 
 
 def launch(
@@ -49,12 +50,12 @@ def launch(
     shared_bytes: int = 0,
     cooperative: bool = False,
 ) -> None:
-    """Run a kernel on the current device and stream, without waiting for it.
+    """Launch a kernel on the current device and stream, asynchronously.
 
-    `arguments` go by the names of the kernel's parameters: contiguous arrays of the dtype that is pointed to, None for
-    a pointer to nothing, and numbers, which are converted to the parameter's type. All else raises `TypeError`.
+    `arguments` are named like the kernel's parameters: contiguous arrays of the dtype that is pointed to, None for a
+    null pointer, and numbers, which are converted to the parameter's type. Anything else raises `TypeError`.
 
-    Blocks of a `cooperative` launch run all at once and may wait for each other: a grid too large for that raises
+    The blocks of a `cooperative` launch all run at once and may wait for each other; a grid too large for that raises
     `ConfigurationError`.
     """
     import cupy
@@ -73,24 +74,24 @@ def launch(
 
 
 def blocks(items: int, per_block: int = THREADS, most: int | None = None) -> int:
-    """How many blocks of a grid have work when each takes `per_block` items at a time; at least 1."""
+    """Return how many blocks have work if each processes `per_block` items at a time; at least 1."""
     return max(1, min(-(-items // per_block), MOST_BLOCKS if most is None else most))
 
 
 def power_of_two(size: int, most: int) -> int:
-    """The smallest power of two that is at least `size`, from 1 to `most`."""
+    """Return the smallest power of two that is at least `size`, between 1 and `most`."""
     return min(most, 1 << max(0, size - 1).bit_length())
 
 
 def counted(columns: int) -> int:
-    """A number of columns itself; more than the kernels can count raise `ShapeError`."""
+    """Return a number of columns unchanged; raise `ShapeError` if it exceeds what kernels can count."""
     if columns > MOST_COLUMNS:
         raise ShapeError(f"a row of {columns} numbers; the GPU's kernels take {MOST_COLUMNS} at most: use shorter rows")
     return columns
 
 
 def contiguous(x: Array, dtype: Any = None) -> Array:
-    """x itself if its elements lie one after the other in row-major order and are of the dtype, else such a copy."""
+    """Return x if it is row-major contiguous and of the dtype, else such a copy."""
     if x.flags.c_contiguous and (dtype is None or x.dtype == dtype):
         return x
     refuse("an array is copied to be contiguous or of another dtype")
@@ -100,7 +101,7 @@ def contiguous(x: Array, dtype: Any = None) -> Array:
 
 
 def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
-    """Memory on the current device, not initialised."""
+    """Allocate uninitialised memory on the current device."""
     import cupy
 
     return cupy.empty(shape, dtype=dtype)
@@ -108,7 +109,7 @@ def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
 
 @dataclass(frozen=True)
 class _Parameter:
-    """A kernel's parameter, and how a launcher's value becomes it."""
+    """A kernel's parameter, and the conversion of a launcher's value to it."""
 
     kernel: str
     kind: str
@@ -116,7 +117,7 @@ class _Parameter:
     dtype: np.dtype[Any]
 
     def array(self, value: Any) -> Any:
-        """The array that is pointed to, as CuPy takes it; a CuPy argument of None would not be a null pointer."""
+        """Convert an array argument for CuPy; its None would not be a null pointer."""
         if value is None:
             return NULL
         if isinstance(value, np.generic) or getattr(value, "dtype", None) != self.dtype:
@@ -127,7 +128,7 @@ class _Parameter:
         return value
 
     def number(self, value: Any) -> Any:
-        """The number in the parameter's type."""
+        """Convert a number to the parameter's type."""
         if not isinstance(value, Real if self.dtype.kind == "f" else Integral):
             given = f"{type(value).__name__} {value!r}"
             raise TypeError(f"{self.name} of kernel {self.kernel} is a {self.kind}; given: {given}")
@@ -136,23 +137,23 @@ class _Parameter:
 
 @dataclass(frozen=True)
 class _Kernel:
-    """A compiled kernel, and what makes its parameters, by name in their order, of a launcher's values."""
+    """A compiled kernel, and the conversions of its arguments, by parameter name in order."""
 
     name: str
     function: Any
     parameters: dict[str, Callable[[Any], Any]]
 
     def ordered(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The arguments in the kernel's order, numbers in its types."""
+        """Return the arguments in the kernel's order, numbers in its types."""
         if arguments.keys() != self.parameters.keys():
             raise TypeError(f"kernel {self.name} takes {', '.join(self.parameters)}; given: {', '.join(arguments)}")
         return tuple([convert(arguments[name]) for name, convert in self.parameters.items()])
 
 
 def _whole(kernel: _Kernel, grid: tuple[int, ...], block: tuple[int, ...], arguments: Any, *, shared_mem: int) -> None:
-    """Launch all of a cooperative grid or nothing.
+    """Launch all blocks of a cooperative grid, or raise.
 
-    CuPy leaves out the blocks that do not fit, with a warning alone: what they own would silently not be computed.
+    CuPy drops the blocks that do not fit, with only a warning: their part would silently not be computed.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "The grid size will be reduced")
@@ -167,7 +168,7 @@ def _whole(kernel: _Kernel, grid: tuple[int, ...], block: tuple[int, ...], argum
 
 @cache
 def _kernel(cupy: ModuleType, source: Source, name: str, cooperative: bool) -> _Kernel:
-    """Compiled when it is first launched on a device: CuPy's RawModule holds one function a device."""
+    """Return a kernel, compiled on its first launch on a device: CuPy's RawModule holds one function per device."""
     parameters: dict[str, Callable[[Any], Any]] = {}
     for kind, parameter in source.signatures()[name]:
         found = _Parameter(name, kind, parameter, dtype_of(kind))

@@ -1,14 +1,14 @@
-// A loss over the rows of a batch, with its gradient, in one launch. LOSS is its name; the folder's gpu.cu says what a row
-// does. MEASURES is what else is summed in that launch: `loss_alone`, nothing, or `with_metric`, a metric. Each block sums
-// its rows in double; sum_parts adds up the blocks' sums.
+// A loss over the rows of a batch, with its gradient, in one launch. LOSS is its name; the folder's gpu.cu defines the
+// loss of a row. MEASURES is what else that launch sums: `loss_alone`, nothing, or `with_metric`, a metric. Each block
+// sums its rows in double; sum_parts adds up the blocks' sums.
 
 #include "_cuda/rows.cu"
 #include "_cuda/sums.cu"
 #include "losses/LOSS/gpu.cu"
 #include "_cuda/MEASURES.cu"
 
-// Sums go to totals where one block has all rows, else to parts (blocks, SUMS) for sum_parts. A training step has its
-// scale among its `numbers` and ends by its clock; else both are null.
+// Sums go to totals if there is one block, else to parts (blocks, SUMS) for sum_parts. A training step has its scale in
+// `numbers` and its clock to advance; otherwise both are null.
 template <typename Target>
 __device__ __forceinline__ void loss_of_rows(
     const REAL* scores, const Target* targets, const REAL* weights, REAL scale, const REAL* numbers, REAL threshold,
@@ -18,7 +18,7 @@ __device__ __forceinline__ void loss_of_rows(
     double sums[SUMS] = {};
     auto of_row = [&](auto& row, auto& held, auto& wanted, REAL* to) {
         REAL w = weight(weights, row);
-        double measured = row_metric(row, held, wanted, threshold);  // before the loss may change what is held
+        double measured = row_metric(row, held, wanted, threshold);  // before the loss changes its inputs
         REAL loss = loss::LOSS::row_loss(row, held, wanted, w * scale, to);
         if (row.present && row.lane == 0) {
             sums[0] += static_cast<double>(w) * static_cast<double>(loss);

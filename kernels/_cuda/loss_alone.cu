@@ -1,4 +1,4 @@
-// Nothing is measured beside the loss.
+// No metric alongside the loss.
 
 constexpr int SUMS = 1;
 

@@ -1,7 +1,7 @@
-"""Losses on the GPU by their names, each one pass over memory with its gradient, and a metric where one is wanted.
+"""Losses on the GPU by name, with their gradient and optionally a metric, in one pass over memory.
 
-A loss's `gpu.cu` says what happens to one row; `loss.cu` does it to the rows of a batch, `loss_of_labels.cu` also to
-those with class labels.
+The `gpu.cu` of a loss defines the loss of one row; `loss.cu` applies it to the rows of a batch, `loss_of_labels.cu`
+also to batches with class labels.
 """
 
 from functools import cache
@@ -19,16 +19,16 @@ from dnnkit.kernels.registry import Loss
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     names = [name for name in registry.names("loss") if registry.has_gpu_version(name)]
     measured = [(name, None) for name in names] + with_metric()
     return variants(source(name, dtype, metric) for name, metric in measured for dtype in REALS)
 
 
 def with_metric() -> list[tuple[str, str]]:
-    """Losses with a metric in their launch: any goes with any; these are each metric once, for tests.
+    """Return losses paired with the metric in their launch. Any pair works; these have each metric once, for tests.
 
-    The losses are one that takes labels and one that does not, in turns.
+    They alternate between a loss that takes labels and one that does not.
     """
     names = [name for name in registry.names("loss") if registry.has_gpu_version(name)]
     kinds = [next(name for name in names if registry.loss(name).takes_labels is labels) for labels in (True, False)]
@@ -37,7 +37,7 @@ def with_metric() -> list[tuple[str, str]]:
 
 @cache
 def source(name: str, dtype: str, metric: str | None = None) -> Source:
-    """A loss's kernels, with a metric or without."""
+    """Return the kernels of a loss, with or without a metric."""
     file = "_cuda/loss_of_labels.cu" if registry.loss(name).takes_labels else "_cuda/loss.cu"
     measured = {"MEASURES": "loss_alone"} if metric is None else {"MEASURES": "with_metric", "METRIC": metric}
     return Source.of(file, dtype, LOSS=name, **measured)
@@ -54,10 +54,10 @@ def loss_and_gradient(
     scratch: Array | None = None,
     numbers: Array | None = None,
 ) -> None:
-    """Weighted sum of the rows' losses to total, float64 of one element; `scale` times its gradient to out (B, K).
+    """Write the weighted sum of the rows' losses to total, and `scale` times its gradient to out (B, K).
 
-    `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not given. Where there are `numbers` of
-    a step, in the dtype of scores, the first is the scale.
+    `total` is one float64 element. `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not
+    given. If the `numbers` of a step are given, in the dtype of scores, the first is the scale.
     """
     _launch(loss, None, scores, targets, weights, {"scale": scale, "numbers": numbers, "out": out}, total, scratch)
 
@@ -74,19 +74,19 @@ def end_step(
     totals: Array,
     scratch: Array | None = None,
 ) -> None:
-    """The loss of a training step that `gather.gather_batch` has begun, and its gradient to out (B, K).
+    """Compute the loss of a training step that `gather.gather_batch` began, and write its gradient to out (B, K).
 
     Arguments:
-        loss: by its kernel.
-        metric: the name of one that is summed in the same pass, on the same scores, and its threshold.
+        loss: the loss, with its kernel.
+        metric: name and threshold of a metric to sum in the same pass, on the same scores.
         scores: (B, K).
         targets: labels (B,) or values (B, K).
-        weights: of the rows, (B,).
-        out: memory for the gradient.
-        numbers: those of the step, in the dtype of scores; the first is the gradient's scale.
-        clock: int64 (4,), see `clock.cu`; the step is over.
-        totals: float64, running sums, of the loss and then of the metric: those of the step are added.
-        scratch: as above.
+        weights: row weights, (B,).
+        out: array for the gradient.
+        numbers: numbers of the step, in the dtype of scores; the first is the gradient's scale.
+        clock: int64 (4,), see `clock.cu`; it advances to the next step.
+        totals: float64, running sums of the loss and then of the metric, to which the step's are added.
+        scratch: as in `loss_and_gradient`.
     """
     given = {"scale": 1.0, "numbers": numbers, "out": out}
     _launch(loss, metric, scores, targets, weights, given, totals, scratch, adds=True, clock=clock)

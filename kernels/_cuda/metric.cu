@@ -1,6 +1,6 @@
-// A metric summed over the rows of a batch. METRIC is its name; the folder's gpu.cu says what a row's value is, in all
-// threads that share the row. Each block sums its rows in double, to totals where it is the only one; sum_parts adds up
-// the parts of several.
+// A metric summed over the rows of a batch. METRIC is its name; the folder's gpu.cu defines the value of a row, in all
+// threads that share the row. Each block sums its rows in double, to totals if it is the only one; otherwise sum_parts
+// adds up the parts.
 
 #include "_cuda/rows.cu"
 #include "_cuda/sums.cu"

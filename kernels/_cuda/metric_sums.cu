@@ -1,13 +1,13 @@
-// A metric of several sums over the rows of a batch. METRIC is its name; the folder's gpu.cu says what a row adds to a
-// sum, `summand`, and what is to be known of a row before that, `note`, found by all threads that share the row.
+// A metric of several sums over the rows of a batch. METRIC is its name; the folder's gpu.cu defines what a row adds to
+// a sum, `summand`, and what must be known about a row first, `note`, computed by all threads that share the row.
 //
-// A block has some of the rows (blockIdx.x) and BLOCK of the sums (blockIdx.y), one for each of its threads. Note by
-// note, its threads first look at NOTED rows, then each adds these rows to its sum, in their order. So nothing is added
-// by two threads, and each run gives the same bits.
+// A block processes some of the rows (blockIdx.x) and BLOCK of the sums (blockIdx.y), one per thread. Its threads
+// alternate between taking the notes of NOTED rows, and each adding these rows to its sum, in order. So no two threads
+// add to one number, and every run gives the same bits.
 
 #include "_cuda/rows.cu"
 
-// A row's number in a column.
+// Element of a row in column k.
 template <typename Numbers>
 __device__ __forceinline__ REAL one(Numbers& numbers, int k) {
     return numbers.get(0, k).lane[0];
@@ -71,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(256) sums_of_labels(
     add_up(scores, targets, weights, threshold, parts, totals, adds, rows, columns, count, rows_per_block, group);
 }
 
-// The blocks' parts of each sum, in the order of the blocks, to totals (count,), or added to them.
+// Adds the blocks' parts of each sum in block order, and writes them to totals (count,), or adds them.
 extern "C" __global__ void __launch_bounds__(256) add_parts(
     const double* parts, double* totals, bool adds, long long count, long long blocks
 ) {

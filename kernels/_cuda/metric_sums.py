@@ -1,4 +1,4 @@
-"""Metrics of several sums on the GPU by their names: one launch for all of them. Their formulas stand in `gpu.cu`."""
+"""Metrics of several sums on the GPU by name: one launch for all sums. Their formulas are in `gpu.cu`."""
 
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, contiguous, counted, empty, launch, power_of_two
@@ -7,22 +7,22 @@ from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 ROWS = 64
-"""Rows that a block adds up at least, before another block is worth its part of each sum."""
+"""Minimum number of rows per block, below which another partial sum does not pay."""
 
 
 def names() -> list[str]:
-    """The metrics that have several sums and a CUDA version."""
+    """Return the metrics that have several sums and a CUDA version."""
     several = [name for name in registry.names("metric") if registry.metric(name).count is not None]
     return [name for name in several if registry.has_gpu_version(name)]
 
 
 def source(name: str, dtype: str) -> Source:
-    """The metric in that dtype."""
+    """Return a metric's source for a dtype."""
     return Source.of("_cuda/metric_sums.cu", dtype, METRIC=name, ROWS=AS_STREAMS)
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [source(name, dtype) for name in names() for dtype in REALS]
 
 
@@ -36,7 +36,7 @@ def totals(
     scratch: Array | None = None,
     adds: bool = False,
 ) -> None:
-    """Weighted sums over the rows to out, float64 (S,), or added to it.
+    """Write the weighted sums over rows to out, float64 (S,), or add them to it.
 
     `scratch` is float64 of `scratch_size(rows, S)` elements, allocated here if it is not given.
     """
@@ -67,10 +67,10 @@ def totals(
 
 
 def scratch_size(rows: int, count: int) -> int:
-    """Partial sums of a batch of so many rows."""
+    """Return the size of the scratch memory for a batch of `rows` rows."""
     return _parts(rows, count) * count
 
 
 def _parts(rows: int, count: int) -> int:
-    """Blocks that share the rows: fewer where many sums keep the GPU busy, and take memory."""
+    """Return the number of blocks that share the rows: fewer with many sums, which occupy the GPU and take memory."""
     return blocks(rows, ROWS, max(1, PARTIALS * 64 // count))

@@ -1,4 +1,4 @@
-"""Metrics of one sum on the GPU by their names, in one pass. What a row's value is stands in `gpu.cu`."""
+"""Metrics of one sum on the GPU by name, in one pass. `gpu.cu` defines the value of a row."""
 
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda.launch import contiguous
@@ -8,17 +8,17 @@ from dnnkit.kernels.array import Array
 
 
 def source(name: str, dtype: str) -> Source:
-    """The metric in that dtype."""
+    """Return a metric's source for a dtype."""
     return Source.of("_cuda/metric.cu", dtype, METRIC=name)
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return variants(source(name, dtype) for name in names() for dtype in REALS)
 
 
 def names() -> list[str]:
-    """The metrics of one sum that have a CUDA version."""
+    """Return the metrics that have one sum and a CUDA version."""
     one = [name for name in registry.names("metric") if registry.metric(name).count is None]
     return [name for name in one if registry.has_gpu_version(name)]
 
@@ -33,7 +33,7 @@ def total(
     scratch: Array | None = None,
     adds: bool = False,
 ) -> None:
-    """Weighted sum of the rows' values to out, float64 of one element, or added to it.
+    """Write the weighted sum of the rows' values to out, one float64 element, or add it.
 
     `scratch` is float64 of `launch.PARTIALS` elements, allocated here if it is not given.
     """

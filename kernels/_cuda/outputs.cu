@@ -1,8 +1,8 @@
-// Several outputs of a network, whose targets are columns of one matrix and whose losses are added up.
+// Several outputs of a network, whose targets are columns of one matrix and whose losses are summed.
 
 #include "_cuda/clock.cu"
 
-// A column of a matrix (rows, columns) as class labels.
+// Copies a column of a matrix (rows, columns) as class labels.
 extern "C" __global__ void __launch_bounds__(256) labels_of_column(
     const REAL* targets, int columns, int column, long long* labels, long long rows
 ) {
@@ -12,8 +12,8 @@ extern "C" __global__ void __launch_bounds__(256) labels_of_column(
     }
 }
 
-// A step's losses (outputs,) are added to the running sums: each to its own place, their weighted sum to the first. The
-// step is over, as where there is one loss.
+// Adds a step's losses (outputs,) to the running sums: each to its own place, their weighted sum to the first. Ends the
+// step, as a single loss does.
 extern "C" __global__ void join_losses(
     const double* losses, const double* loss_weights, const int* places, int outputs, double* totals, long long* clock
 ) {

@@ -1,4 +1,4 @@
-"""Several outputs of a network: labels that are a column of numbers, and losses that are added up."""
+"""Several outputs of a network: labels stored as a column of numbers, and the sum of losses."""
 
 from dnnkit.kernels._cuda.launch import THREADS, blocks, launch
 from dnnkit.kernels._cuda.source import REALS, Source
@@ -6,12 +6,12 @@ from dnnkit.kernels.array import Array
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("_cuda/outputs.cu", dtype) for dtype in REALS]
 
 
 def labels_of(targets: Array, column: int, labels: Array) -> None:
-    """A column of targets (B, K) to labels, int64 (B,)."""
+    """Copy a column of targets (B, K) to labels, int64 (B,)."""
     rows, columns = targets.shape
     if rows:
         arguments = {"targets": targets, "columns": columns, "column": column, "labels": labels, "rows": rows}
@@ -23,8 +23,8 @@ def join_losses(losses: Array, loss_weights: Array, places: Array, totals: Array
 
     Arguments:
         losses: float64 (K,), of the step.
-        loss_weights: float64 (K,), of their sum, which is added to the first of totals.
-        places: int32 (K,), to which of totals each is added by itself.
+        loss_weights: float64 (K,), their weights in the sum, which is added to the first of totals.
+        places: int32 (K,), the index in totals to which each loss is added separately.
         totals: float64, running sums.
         clock: int64 (4,), see `clock.cu`.
         dtype: the network's.

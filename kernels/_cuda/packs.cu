@@ -1,7 +1,8 @@
-// Packs: a few numbers that are read or written with one instruction, 16 bytes where the type allows it.
+// Packs: a few numbers that are read or written with one instruction, 16 bytes if the type allows it (vectorized
+// access).
 //
-// A kernel that visits each element once is as fast as memory only if it asks for enough bytes at a time. Views of
-// arrays may begin anywhere, so a kernel looks whether its pointers are aligned and goes element by element if not.
+// A kernel that visits each element once reaches memory bandwidth only if it requests enough bytes at a time. Views of
+// arrays may start anywhere, so a kernel checks the alignment of its pointers and falls back to single elements.
 
 #include "_cuda/grid.cu"
 
@@ -10,8 +11,8 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
     T lane[N];
 };
 
-// The N numbers from `place` on, which is aligned for them. The compiler is told so again: in a struct's copy it would
-// forget, and store its numbers one by one.
+// The N numbers from `place` on, which is aligned for them. The alignment is asserted again, because the compiler loses
+// it in a struct's copy and stores the numbers one by one.
 template <int N, typename T>
 __device__ __forceinline__ Pack<T, N> load(const T* place) {
     return *static_cast<const Pack<T, N>*>(__builtin_assume_aligned(place, alignof(Pack<T, N>)));
@@ -28,10 +29,10 @@ __device__ __forceinline__ bool is_aligned(const T* place) {
 }
 
 #ifdef REAL
-constexpr int LANES = 16 / sizeof(REAL);  // numbers of a 16-byte pack
+constexpr int LANES = 16 / sizeof(REAL);  // numbers per 16-byte pack
 
-// How the body of `for_packs` reads and writes: N elements at a time. A single one is read as a number, for the
-// compiler unrolls no loop in which it is told of an alignment.
+// How the body of `for_packs` reads and writes: N elements at a time. A single element is read as a plain number,
+// because the compiler does not unroll a loop that contains an alignment assertion.
 template <int N>
 struct Packs {
     static constexpr int lanes = N;
@@ -70,9 +71,9 @@ __device__ __forceinline__ Pair<First, Second> pair(const First& first, const Se
 #define CHUNK (1 << 30)  // elements, or rows, that are counted with 32 bits; tests choose fewer
 #endif
 
-// use(i, read(i)) for i = first, first + stride, ... below end. UNROLL of them are read before the first is used: `use`
-// writes, perhaps to what `read` reads, so the compiler may not bring the reads forward itself.
-// The loops are not unrolled further: with a stride that is not known, that begins with a division.
+// use(i, read(i)) for i = first, first + stride, ... below end. UNROLL elements are read before the first is used:
+// `use` writes, possibly to what `read` reads, so the compiler may not move the reads forward itself. The loops are not
+// unrolled further: with an unknown stride that would begin with a division.
 template <int UNROLL, typename Read, typename Use>
 __device__ __forceinline__ void some_at_once(int first, int stride, int end, Read read, Use use) {
     int i = first;
@@ -93,10 +94,11 @@ __device__ __forceinline__ void some_at_once(int first, int stride, int end, Rea
     }
 }
 
-// use(packs, i, read(packs, i)) for each pack of LANES elements, the first of which is element i; then for what is left
-// of `count` elements, one by one, as for all of them if the arrays are not aligned. The threads of the grid share the work.
+// use(packs, i, read(packs, i)) for each pack of LANES elements, starting with element i; then for the remaining
+// elements one by one, or for all `count` of them if the arrays are not aligned. The threads of the grid share the
+// work.
 //
-// Within a chunk, 32 bits count: a GPU counts with 64 by two instructions or more.
+// Indices within a chunk have 32 bits: 64-bit arithmetic takes a GPU two or more instructions.
 template <int UNROLL, typename Read, typename Use>
 __device__ __forceinline__ void for_packs(bool aligned, long long count, Read read, Use use) {
     constexpr Packs<LANES> whole = {};

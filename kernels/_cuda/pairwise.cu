@@ -1,5 +1,5 @@
-// Two values become one, element by element. KIND is the kind of stage whose gpu.cu says how, in the namespace stage::KIND:
-// combine(a, b).
+// Elementwise combination of two values. KIND is the kind of stage whose gpu.cu defines combine(a, b) in the namespace
+// stage::KIND.
 
 #include "_cuda/packs.cu"
 #include "stages/KIND/gpu.cu"

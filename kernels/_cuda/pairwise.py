@@ -1,4 +1,4 @@
-"""Two values become one, element by element, as a kind of stage says in its `gpu.cu`."""
+"""Elementwise combination of two values, as a kind of stage defines in its `gpu.cu`."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from dnnkit.kernels.array import Array
 
 
 def sources(kind: str) -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("_cuda/pairwise.cu", dtype, KIND=kind) for dtype in REALS]
 
 
 def combine(kind: str, a: Array, b: Array, out: Array) -> None:
-    """Of a and b, to out, which may be either."""
+    """Combine a and b into out, which may be either."""
     if out.size == 0:
         return
     arguments = {"a": contiguous(a), "b": contiguous(b), "y": out, "count": out.size}
@@ -23,7 +23,7 @@ def combine(kind: str, a: Array, b: Array, out: Array) -> None:
 
 
 def combine_all(kind: str, xs: Sequence[Array], memory: Memory) -> Array:
-    """All values, from left to right; a single one is it itself."""
+    """Combine all values from left to right; a single value is returned as is."""
     if len(xs) == 1:
         return xs[0]
     y = memory("y", xs[0].shape)

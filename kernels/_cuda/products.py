@@ -1,8 +1,8 @@
-"""Matrix products by cuBLAS, called as it is, with workspaces of ours.
+"""Matrix products by direct cuBLAS calls, with dnnkit's workspaces.
 
-CuPy's own way to cuBLAS refuses to be captured into a graph, and packs its arguments anew in each call. A handle
-belongs to one stream of one thread, and so does its workspace: cuBLAS gives the same bits then, whatever else runs, and
-needs no memory of its own while a graph runs. See docs/design/0032-a-recorded-step.md.
+CuPy's cuBLAS wrapper cannot be captured into a graph, and packs its arguments again in each call. A handle belongs to
+one stream of one thread, and so does its workspace: cuBLAS then gives the same bits whatever else runs, and allocates
+nothing while a graph runs. See docs/design/0032-a-recorded-step.md.
 """
 
 import ctypes
@@ -19,28 +19,29 @@ from dnnkit.kernels._cuda.recording import current
 from dnnkit.kernels.array import Array
 
 WORKSPACE, WORKSPACE_OF_HOPPER = 8 << 20, 32 << 20
-"""Bytes that NVIDIA recommends, before and since compute capability 9.0."""
+"""Workspace sizes in bytes that NVIDIA recommends, below and from compute capability 9.0."""
 
 SHORT = 128
-"""Terms of a sum up to which a product is computed without a workspace. With one, cuBLAS divides the sums of a small
-product among blocks and adds the parts in a second kernel: on an H200, that takes up to three times as long for sums of
-10 to 128 terms, and half as long for 512 and more (docs/gpu.md)."""
+"""Longest sum that is computed without a workspace. With one, cuBLAS splits the sums of a small product among blocks
+and adds the parts in a second kernel (split-K): on an H200, that takes up to three times as long for sums of 10 to
+128 terms, and half as long for 512 and more (docs/gpu.md).
+"""
 
 STREAMS = 4
-"""Streams of a thread that keep their handles and workspaces."""
+"""Number of streams per thread that keep their handles and workspaces."""
 
 GEMM = {"f": ("cublasSgemm_v2", ctypes.c_float), "d": ("cublasDgemm_v2", ctypes.c_double)}
-"""cuBLAS's product for float32 and float64, by NumPy's letters, and the type of its factors."""
+"""cuBLAS functions for float32 and float64, by NumPy type character, and the C type of their factors."""
 
 TF32_ALLOWED = 3
-"""cuBLAS's number of the mode in which float32 products may be rounded to TF32, as CUPY_TF32=1 asks for."""
+"""cuBLAS math mode in which float32 products may be rounded to TF32, as CUPY_TF32=1 requests."""
 
 AS_IT_IS, TRANSPOSED = 0, 1
-"""cuBLAS's numbers, of matrices column by column."""
+"""cuBLAS operation codes, for column-major matrices."""
 
 
 def multiply(a: Array, b: Array, out: Array) -> None:
-    """a b to out, contiguous; either factor may be a transposed view. Arrays are of one dtype of `GEMM`."""
+    """Write a b to out, contiguous; either factor may be a transposed view. Arrays share one dtype of `GEMM`."""
     import cupy
 
     key = cupy, cupy.cuda.get_current_stream().ptr, cupy.cuda.runtime.getDevice()
@@ -53,7 +54,7 @@ def multiply(a: Array, b: Array, out: Array) -> None:
 
 
 def forget() -> None:
-    """Give back this thread's workspaces; what is needed is made again."""
+    """Free this thread's workspaces; they are allocated again when needed."""
     _of_thread.__dict__.pop("held", None)
 
 
@@ -61,14 +62,14 @@ _of_thread = threading.local()
 
 
 class Products:
-    """cuBLAS in one stream of one thread: a handle for long sums, and one for short ones."""
+    """cuBLAS for one stream of one thread: a handle for long sums, and one for short sums."""
 
     def __init__(self, cupy: Any, stream: int, device: int) -> None:
         major = cupy.cuda.runtime.getDeviceProperties(device)["major"]
         self._device, self._stream, self._cublas = cupy.cuda.Device(device), stream, library(cupy)
         self._workspace = cupy.empty(WORKSPACE if major < 9 else WORKSPACE_OF_HOPPER, "uint8")
         self._handles: list[tuple[ctypes.c_void_p, int]] = []
-        """Each with the bytes of the workspace that it may use."""
+        """Each handle with the number of workspace bytes it may use."""
         for size in (self._workspace.nbytes, 0):
             handle = ctypes.c_void_p()
             check(self._cublas.cublasCreate_v2(ctypes.byref(handle)))
@@ -79,13 +80,13 @@ class Products:
         self._of = {dtype: (getattr(self._cublas, name), kind(1), kind(0)) for dtype, (name, kind) in GEMM.items()}
 
     def __del__(self) -> None:
-        if getattr(self, "_handles", None) and not sys.is_finalizing():  # then CUDA may be gone already
+        if getattr(self, "_handles", None) and not sys.is_finalizing():  # during finalization CUDA may be gone
             with self._device:
                 for handle, _ in self._handles:
                     self._cublas.cublasDestroy_v2(handle)
 
     def _turn_to(self, stream: int) -> None:
-        """With the stream, cuBLAS takes its own workspace, so it is told of ours again."""
+        """Setting the stream resets cuBLAS to its own workspace; set ours again."""
         memory = ctypes.c_void_p(self._workspace.data.ptr)
         for handle, size in self._handles:
             check(self._cublas.cublasSetStream_v2(handle, ctypes.c_void_p(stream)))
@@ -93,7 +94,7 @@ class Products:
 
     @contextmanager
     def in_stream(self, stream: int) -> Iterator[None]:
-        """Within, products are launched there."""
+        """Launch products in that stream within this context."""
         try:
             self._turn_to(stream)
             yield
@@ -101,7 +102,7 @@ class Products:
             self._turn_to(self._stream)
 
     def multiply(self, a: Array, b: Array, out: Array) -> None:
-        """See `multiply`. Row by row that is, column by column, the transposed product of the transposed factors."""
+        """As `multiply`. A row-major product is the column-major product of the transposed factors, swapped."""
         function, one, zero = self._of[out.dtype.char]
         (a, a_way, a_step), (b, b_way, b_step) = _as_cublas_reads(a), _as_cublas_reads(b)
         (rows, columns), (handle, _) = out.shape, self._handles[a.shape[1] <= SHORT]
@@ -117,7 +118,7 @@ class Products:
 
 
 def _as_cublas_reads(x: Array) -> tuple[Array, int, int]:
-    """The matrix, how cuBLAS takes it, and how far its columns lie apart."""
+    """Return the matrix, its cuBLAS operation code, and its leading dimension."""
     from dnnkit.kernels._cuda.launch import contiguous
 
     if x.flags.c_contiguous:
@@ -129,7 +130,7 @@ def _as_cublas_reads(x: Array) -> tuple[Array, int, int]:
 
 
 def check(status: int) -> None:
-    """Raise what cuBLAS reports, as CuPy would."""
+    """Raise the error of a cuBLAS status, as CuPy does."""
     if status:
         from cupy_backends.cuda import libs
 
@@ -138,9 +139,9 @@ def check(status: int) -> None:
 
 @cache
 def library(cupy: Any) -> Any:
-    """The library that CuPy has loaded, or would load."""
+    """Return the cuBLAS library that CuPy has loaded, or would load."""
     from cupy_backends.cuda import libs
 
     assert libs.cublas, "CuPy loads what cuBLAS needs, and says in its own words if it cannot"
-    pathfinder = import_module("cuda.pathfinder")  # by which CuPy has found it
+    pathfinder = import_module("cuda.pathfinder")  # CuPy finds it the same way
     return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)

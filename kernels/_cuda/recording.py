@@ -1,8 +1,8 @@
-"""What is launched while somebody records it, to be launched again with the very same arguments.
+"""Recording of launches, to be repeated with the very same arguments.
 
-Arguments lie ready in memory as CUDA wants them, so that a launch made again costs what the call of the driver does.
-That is right only if all that was done was launched by `launch` and `products`: whoever computes in another way says so
-by `refuse`, and there is no recording then.
+Arguments are stored in memory in CUDA's format, so repeating a launch costs only the driver call. That is correct only
+if all work was launched through `launch` and `products`: code that computes in another way calls `refuse`, and then
+there is no recording.
 """
 
 import threading
@@ -14,25 +14,25 @@ from typing import Any
 import numpy as np
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
-"""A function of CUDA's, and its arguments; what it returns is a status, None where it raises errors itself."""
+"""A CUDA function and its arguments. It returns a status, or None if it raises errors itself."""
 
 
 class Recording:
-    """Launches in their order, and all that they point to."""
+    """Launches in order, and everything that they point to."""
 
     def __init__(self) -> None:
         self.why_not = ""
-        """Why what was recorded cannot be launched again; empty if it can."""
+        """Why the recording cannot be launched again; empty if it can."""
         self.kernels = 0
         self.products: list[Any] = []
-        """What multiplied matrices, once for each product."""
+        """The `Products` of each matrix product."""
         self._launches: list[Callable[[int], Call]] = []
         self._kept: list[Any] = []
 
     def kernel(self, function: int, sizes: tuple[int, ...], arguments: tuple[Any, ...], stream: int) -> Call:
-        """A kernel's launch: its address, the grid's, the block's and the shared memory's sizes, and its arguments.
+        """Record a kernel launch: function address, sizes of grid, block and shared memory, and arguments.
 
-        Returns the call that makes it in that stream.
+        Returns the call that makes the launch in that stream.
         """
         values = [_in_memory(value) for value in arguments]
         pointers = np.array([value.ctypes.data for value in values], np.uintp)
@@ -43,13 +43,13 @@ class Recording:
         return launch(stream)
 
     def product(self, call: Call, products: Any, *arrays: Any) -> None:
-        """A matrix product, in the stream that `products` is set to."""
+        """Record a matrix product, in the stream that `products` is set to."""
         self._kept.append(arrays)
         self.products.append(products)
         self._launches.append(lambda stream: call)
 
     def calls(self, stream: int) -> list[Call]:
-        """All launches, kernels' in that stream."""
+        """Return all launches, those of kernels in that stream."""
         return [launch(stream) for launch in self._launches]
 
 
@@ -60,7 +60,7 @@ def _kernel(sizes: tuple[int, ...], arguments: int, stream: int) -> Call:
 
 
 def _in_memory(value: Any) -> Any:
-    """An argument as an array of one element to point to: a number, or an array's address."""
+    """Return an argument as a one-element array to point to: a number, or an array's address."""
     return np.array([value]) if isinstance(value, np.generic) else np.array([value.data.ptr], np.uintp)
 
 
@@ -68,13 +68,13 @@ _of_thread = threading.local()
 
 
 def current() -> Recording | None:
-    """The recording that this thread makes, if it makes one."""
+    """Return this thread's current recording, or None."""
     return getattr(_of_thread, "recording", None)
 
 
 @contextmanager
 def recorded() -> Iterator[Recording]:
-    """Within, this thread's launches are done, and recorded."""
+    """Execute and record this thread's launches within this context."""
     before, recording = current(), Recording()
     _of_thread.recording = recording
     try:
@@ -84,6 +84,6 @@ def recorded() -> Iterator[Recording]:
 
 
 def refuse(reason: str) -> None:
-    """Something is done that would not be done again: what is being recorded, if anything is, cannot be used."""
+    """Mark the current recording as unusable, because something happens that a repetition would not do."""
     if (recording := current()) is not None and not recording.why_not:
         recording.why_not = reason

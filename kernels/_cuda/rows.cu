@@ -1,26 +1,26 @@
-// Rows of a matrix (rows, columns), each shared by a group of 1, 2, 4, 8, 16 or 32 threads of one warp, and the three ways
-// in which the group's threads come by their numbers:
+// Rows of a matrix (rows, columns), each shared by a group of 1, 2, 4, 8, 16 or 32 threads of one warp, and the three
+// ways in which the threads of a group access its numbers:
 //
-// - A tile: a block reads as many rows as its threads take at once to shared memory, as one run of packs, and writes
-//   them back so. For rows that are short, or that packs do not fit into.
-// - In registers: a row is read once, as packs, and passed over there as often as is needed.
-// - A stream: a row is read as packs in every pass. For rows that are long, and for work that takes one pass.
+// - Tile: a block reads as many rows as its threads process at once into shared memory, as one run of packs, and writes
+//   them back in the same way. For rows that are short, or do not consist of whole packs.
+// - Registers: a row is read once, as packs, and all passes use the registers.
+// - Stream: a row is read as packs in every pass. For long rows, and for work in a single pass.
 //
-// ROWS says which: a launcher knows the columns (rows.py), and nothing is compiled that is not needed.
-// What is done with a row is written once for all of them, in passes: `row.each(numbers, body)` and the like.
-// All threads of a warp go through the loop over rows together, also those without a row left, because they exchange
-// numbers on the way.
+// ROWS selects one of them: the launcher knows the number of columns (rows.py), so only the needed variant is compiled.
+// The work on a row is written once for all of them, as passes: `row.each(numbers, body)` and so on. All threads of a
+// warp go through the loop over rows together, including those without a row, because they exchange numbers by
+// shuffles.
 
 #include "_cuda/packs.cu"
 
 constexpr unsigned int WARP = 0xffffffffu;
-constexpr int IN_TILES = 0, IN_REGISTERS = 1, AS_STREAMS = 2;  // what ROWS may be
-constexpr int ROW_THREADS = 256;          // of a block
-constexpr int TILED = 64 / sizeof(REAL);  // numbers of a row that a thread has of a tile at most
-constexpr int HELD = 128 / sizeof(REAL);  // numbers of a row that a thread has in registers at most
-constexpr int STREAMED = 4;               // packs of a stream that are on their way at the same time
+constexpr int IN_TILES = 0, IN_REGISTERS = 1, AS_STREAMS = 2;  // values of ROWS
+constexpr int ROW_THREADS = 256;          // threads per block
+constexpr int TILED = 64 / sizeof(REAL);  // maximum numbers of a row per thread in a tile
+constexpr int HELD = 128 / sizeof(REAL);  // maximum numbers of a row per thread in registers
+constexpr int STREAMED = 4;               // packs of a stream in flight at a time
 
-// The lowest finite number, and what is below it.
+// The lowest finite number, and minus infinity.
 template <typename T>
 struct Limits {
     static constexpr T LOWEST = -3.4028234663852886e38f;
@@ -36,18 +36,18 @@ struct Limits<double> {
 constexpr REAL LOWEST = Limits<REAL>::LOWEST;
 
 struct Row {
-    long long number;    // which row; 0 for a thread without one
+    long long number;    // index of the row; 0 for a thread without one
     int columns;
-    int lane, group;     // this thread's place among the threads of the row, and how many they are
+    int lane, group;     // this thread's index among the threads of the row, and their number
     bool present;        // false for a thread without a row
 };
 
-// The larger number; a NaN counts as the largest, so that no row with one looks sound.
+// Returns the larger number; NaN counts as the largest, so that a row with a NaN yields NaN.
 __device__ __forceinline__ REAL larger(REAL a, REAL b) {
     return b > a || b != b ? b : a;
 }
 
-// Of all threads of the row, to all of them.
+// Maximum over all threads of the row, returned to all of them.
 __device__ __forceinline__ REAL row_largest(const Row& row, REAL value) {
     for (int offset = row.group / 2; offset > 0; offset /= 2) {
         value = larger(value, __shfl_xor_sync(WARP, value, offset));
@@ -66,7 +66,8 @@ __device__ __forceinline__ REAL weight(const REAL* weights, const Row& row) {
     return weights != nullptr && row.present ? weights[row.number] : REAL(1);
 }
 
-// ---- A thread's numbers of a row: the pack that begins at column k, its `turn`-th ----------------------------------
+// ---- A thread's numbers of a row: the `turn`-th pack, which begins at column k
+// ----------------------------------------
 
 template <int WIDTH>
 struct InRegisters {
@@ -76,7 +77,7 @@ struct InRegisters {
     __device__ __forceinline__ void put(int turn, int, const Pack<REAL, WIDTH>& values) { packs[turn] = values; }
 };
 
-// In global or in shared memory, so that what is put there remains only in a tile.
+// In global or shared memory; what is put there persists only in a tile.
 template <int WIDTH, bool STAYS>
 struct InMemory {
     REAL* from;
@@ -87,7 +88,7 @@ struct InMemory {
     }
 };
 
-// The one-hot row that a label stands for; a label out of range is nowhere in it.
+// The one-hot row of a label; a label out of range matches no column.
 template <int WIDTH>
 struct OneHot {
     int label;
@@ -108,10 +109,10 @@ struct Number {
     __device__ __forceinline__ void put(int, int, const Pack<REAL, 1>& values) { value = values.lane[0]; }
 };
 
-// ---- A row that is passed over -------------------------------------------------------------------------------------
+// ---- Passes over a row ---------------------------------------------------------------------------------------------
 
-// WIDTH numbers at a time. KEPT: a number that a pass changes is found so by the next one; else each finds what was there
-// before the first. TURNS: packs of a thread at most, 0 for any number.
+// WIDTH numbers at a time. KEPT: the next pass sees the changes of a pass; otherwise each pass sees the original
+// numbers. TURNS: maximum packs per thread, 0 for any number.
 template <int WIDTH, bool IS_KEPT, int TURNS>
 struct Walk : Row {
     static constexpr int AT_ONCE = WIDTH;
@@ -119,7 +120,7 @@ struct Walk : Row {
 
     __device__ __forceinline__ explicit Walk(const Row& row) : Row(row) {}
 
-    // body(k, a, b): both numbers of each column k of this thread.
+    // body(k, a, b) with the numbers of both matrices in each column k of this thread.
     template <typename A, typename B, typename Body>
     __device__ __forceinline__ void each(A& first, B& second, Body body) const {
         turns(first, second, [&](int, int k, auto& a, auto& b) {
@@ -133,7 +134,7 @@ struct Walk : Row {
         each(numbers, none, [&](int k, REAL a, REAL) { body(k, a); });
     }
 
-    // The first number becomes body(k, a, b), where it is kept.
+    // Replaces the first number by body(k, a, b); only if numbers are KEPT.
     template <typename A, typename B, typename Body>
     __device__ __forceinline__ void change(A& first, B& second, Body body) const {
         static_assert(KEPT, "of a stream, every pass finds what was there before");
@@ -143,7 +144,7 @@ struct Walk : Row {
         });
     }
 
-    // out[k] = body(k, a, b); out may be where the first or the second are.
+    // out[k] = body(k, a, b); out may alias the first or the second matrix.
     template <typename A, typename B, typename Body>
     __device__ __forceinline__ void map(A& first, B& second, REAL* out, Body body) const {
         turns(first, second, [&](int, int k, auto& a, auto& b) {
@@ -152,7 +153,7 @@ struct Walk : Row {
         });
     }
 
-    // For each pack. A stream's are read some turns ahead, before what is done with the first of them is written.
+    // Calls body for each pack. Packs of a stream are read several turns ahead, before the first result is written.
     template <typename A, typename B, typename Body>
     __device__ __forceinline__ void turns(A& first, B& second, Body body) const {
         const int end = present ? columns : 0, stride = group * WIDTH;
@@ -175,13 +176,14 @@ auto read = [&](int k) { return pair(first.get(0, k), second.get(0, k)); };
     }
 };
 
-// A row of one number, which a thread has for itself.
+// A row of a single number, owned by one thread.
 struct Alone : Walk<1, true, 1> {
     __device__ __forceinline__ Alone() : Walk(Row{0, 1, 0, 1, true}) {}
 };
 
-// The largest of a row's numbers and the sum of exp(number - largest), in one pass over a stream: the sum so far is
-// scaled down when a larger number comes. LOWEST instead of -inf: its difference from itself is a number.
+// Online softmax (M. Milakov, N. Gimelshein, arXiv:1805.02867): the maximum of a row and the sum of exp(number -
+// maximum), in one pass over a stream. The running sum is rescaled whenever a larger number appears. The maximum starts
+// at LOWEST, not -inf, whose difference from itself is NaN.
 struct Peak {
     REAL largest = LOWEST, total = REAL(0);
 
@@ -195,7 +197,7 @@ struct Peak {
     }
 };
 
-// Of the peaks of the row's threads.
+// Combines the peaks of the row's threads.
 __device__ __forceinline__ Peak row_peak(const Row& row, Peak mine) {
     REAL largest = row_largest(row, mine.largest);
     return {largest, row_sum(row, mine.total * exp(mine.largest - largest))};
@@ -203,7 +205,7 @@ __device__ __forceinline__ Peak row_peak(const Row& row, Peak mine) {
 
 // ---- Tiles ---------------------------------------------------------------------------------------------------------
 
-// How rows lie in a tile: so far apart that threads of a warp, at the same column each of its own row, read from
+// Layout of rows in a tile: padded so that the threads of a warp, each at the same column of its own row, access
 // different banks of shared memory.
 struct Tile {
     int columns, pitch;
@@ -214,12 +216,12 @@ struct Tile {
         inverse = 0xffffffffu / static_cast<unsigned int>(columns) + 1;
     }
 
-    // Where the number e of the rows is.
+    // Index in the tile of number e of the rows.
     __device__ __forceinline__ int place(int e) const {
         return e + static_cast<int>(__umulhi(static_cast<unsigned int>(e), inverse)) * (pitch - columns);
     }
 
-    // The next `count` numbers of a matrix, from a row's beginning on, to the tile.
+    // Reads the next `count` numbers of a matrix, starting at a row, into the tile.
     __device__ __forceinline__ void read(const REAL* matrix, REAL* tile, int count) const {
         auto use = [=](auto packs, long long e, auto& values) {
             for (int lane = 0; lane < packs.lanes; ++lane) tile[place(static_cast<int>(e) + lane)] = values.lane[lane];
@@ -236,7 +238,7 @@ struct Tile {
         packed(matrix, count, read, [=](auto packs, long long e, auto& values) { packs.write(matrix + e, values); });
     }
 
-    // A thread's packs are all read before the first is used: they are TURNS at most, by how rows are divided.
+    // All packs of a thread are read before the first is used; rows are divided such that there are at most TURNS.
     template <typename Read, typename Use>
     __device__ __forceinline__ void packed(const REAL* matrix, int count, Read read, Use use) const {
         constexpr int TURNS = TILED / LANES;
@@ -265,7 +267,7 @@ struct Tile {
 
 // ---- All rows ------------------------------------------------------------------------------------------------------
 
-// A second matrix of the same shape, or labels, or nothing.
+// The second operand: a matrix of the same shape, labels, or nothing.
 struct Nothing {};
 
 template <typename Second>
@@ -290,7 +292,7 @@ __device__ __forceinline__ OneHot<WIDTH> in_memory(Nothing, const Row&) {
     return {-1};
 }
 
-// From memory to registers: all packs are on their way before the first is used.
+// Loads a row into registers: all packs are in flight before the first is used.
 template <typename Walked, int WIDTH>
 __device__ __forceinline__ InRegisters<WIDTH> in_registers(const Walked& row, InMemory<WIDTH, false> from) {
     InRegisters<WIDTH> held = {};
@@ -304,7 +306,7 @@ __device__ __forceinline__ OneHot<WIDTH> in_registers(const Walked&, OneHot<WIDT
     return label;
 }
 
-// The row of this thread when the block's first is row `start`.
+// The row of this thread if the block starts at row `start`.
 __device__ __forceinline__ Row row_of_thread(long long start, long long rows, int columns, int group) {
     long long number = start + threadIdx.x / group;
     bool present = number < rows;
@@ -337,7 +339,7 @@ template <typename Second, typename Work>
 __device__ __forceinline__ void tiled_rows(
     const REAL* first, Second second, REAL* out, long long rows, int columns, int group, Work work
 ) {
-    extern __shared__ __align__(16) REAL tiles[];  // of each matrix that is read
+    extern __shared__ __align__(16) REAL tiles[];  // one tile per matrix that is read
     const int at_once = ROW_THREADS / group;
     const Tile tile(columns, group);
     REAL *mine = tiles + threadIdx.x / group * tile.pitch, *of_second = tiles + at_once * tile.pitch;
@@ -365,8 +367,9 @@ __device__ __forceinline__ void tiled_rows(
     }
 }
 
-// work(row, first, second, out) for every row, also for a thread without one: its numbers of both matrices, or of one and
-// of a label, and where its results go. `out` may be either matrix, or null if nothing is written.
+// Calls work(row, first, second, out) for every row, also in threads without one: `first` and `second` give its numbers
+// of both matrices, or of one and a label; results go to out. `out` may be either matrix, or null if nothing is
+// written.
 template <typename Second, typename Work>
 __device__ __forceinline__ void for_rows(
     const REAL* first, Second second, REAL* out, long long rows, int columns, int group, Work work

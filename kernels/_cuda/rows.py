@@ -1,4 +1,4 @@
-"""What every launcher does whose kernel shares a row among a group of threads, and sums over the rows of a batch."""
+"""Shared code of launchers whose kernels split a row among a group of threads, or sum over the rows of a batch."""
 
 import re
 from collections.abc import Iterable
@@ -11,30 +11,30 @@ from dnnkit.kernels._cuda.source import Source
 from dnnkit.kernels.array import Array
 
 PASSES = 4
-"""Groups of rows that a block takes one after the other before another block is worth its part of the sum."""
+"""Groups of rows per block, below which another partial sum does not pay."""
 
 
 SHORT = 32
-"""Columns of a row that always goes through a tile."""
+"""Rows up to this many columns always go through a tile."""
 
 TILED, HELD, PACK = 64, 128, 16
-"""Bytes of a row that one thread has of a tile at most, and in registers; and that it reads at once."""
+"""Maximum bytes per thread of a row in a tile, and in registers; bytes per vector load."""
 
 WARP = 32
 IN_TILES, IN_REGISTERS, AS_STREAMS = "IN_TILES", "IN_REGISTERS", "AS_STREAMS"
-"""How threads come by the numbers of a row: see `rows.cu`, which is compiled for one of them."""
+"""How threads access the numbers of a row; `rows.cu` is compiled for one of these."""
 
 MANY_PASSES = re.compile(r"^#define MANY_PASSES\b", re.MULTILINE)
-"""What a source says if it passes over a row more than once, so that rows are worth registers."""
+"""Defined by a source that passes over a row more than once, which makes registers worthwhile."""
 
 
 @dataclass(frozen=True)
 class Division:
-    """How a block's threads share rows.
+    """How the threads of a block share rows.
 
     Attributes:
         rows: `IN_TILES`, `IN_REGISTERS` or `AS_STREAMS`.
-        group: threads that have a row together.
+        group: threads per row.
         tile: bytes of shared memory per matrix that is read.
     """
 
@@ -45,7 +45,7 @@ class Division:
     @classmethod
     @cache
     def of(cls, source: Source, columns: int) -> "Division":
-        """For rows of so many numbers in the source's dtype."""
+        """Return the division for rows of `columns` numbers in the source's dtype."""
         itemsize = source.itemsize
         size = counted(columns) * itemsize
         if columns <= SHORT or (size % PACK != 0 and size <= WARP * TILED):
@@ -57,17 +57,17 @@ class Division:
 
     @property
     def at_once(self) -> int:
-        """Rows of a block."""
+        """Rows per block at a time."""
         return THREADS // self.group
 
 
 def ways(source: Source) -> tuple[str, ...]:
-    """The ways that the rows of a source may go."""
+    """Return the row access modes of a source."""
     return (IN_TILES, IN_REGISTERS, AS_STREAMS) if MANY_PASSES.search(source.text()) else (IN_TILES, AS_STREAMS)
 
 
 def variants(sources: Iterable[Source]) -> list[Source]:
-    """Each for every way that its rows may go."""
+    """Return a variant of each source for each of its row access modes."""
     return [source.having(ROWS=way) for source in sources for way in ways(source)]
 
 
@@ -84,9 +84,10 @@ def sum_over_rows(
     adds: bool = False,
     clock: Array | None = None,
 ) -> None:
-    """Launch a kernel that leaves each block's `sums` over its rows of (B, K), and add them up to totals.
+    """Launch a kernel that leaves `sums` partial sums per block over its rows of (B, K), and add them up to totals.
 
-    It `adds` to what is there already, or writes over it. A `clock` is one of the kernel's parameters, if it has any.
+    With `adds`, they are added to the existing totals, otherwise they replace them. `clock` is passed if the kernel has
+    such a parameter.
     """
     count, columns = scores.shape
     division = Division.of(source, columns)
@@ -120,6 +121,6 @@ def sum_parts(
     adds: bool = False,
     clock: Array | None = None,
 ) -> None:
-    """Launch what adds up the parts of `count` blocks, by a source that includes `sums.cu`."""
+    """Launch the sum of the partial sums of `count` blocks, from a source that includes `sums.cu`."""
     arguments = {"parts": parts, "totals": totals, "clock": clock, "count": count, "sums": sums, "adds": adds}
     launch(source, "sum_parts", 1, THREADS, arguments)

@@ -1,4 +1,4 @@
-"""CUDA sources: self-contained texts with their macros, and the signatures of the kernels in them."""
+"""CUDA sources: self-contained text with its macros, and the signatures of its kernels."""
 
 import importlib
 import re
@@ -15,7 +15,7 @@ from dnnkit.kernels.registry import runtime_versions
 
 ROOT = Path(__file__).parents[1]
 REALS = {"float32": "float", "float64": "double"}
-"""What `REAL` is for the dtypes that networks compute in."""
+"""The type `REAL` for each dtype that networks compute in."""
 
 TYPES = {
     "bool": "bool",
@@ -30,10 +30,10 @@ TYPES = {
     "float": "float32",
     "double": "float64",
 }
-"""The types that a kernel's parameters may have, alone or pointed to, and their dtypes."""
+"""Types that a kernel's parameters may have, by value or as pointers, and their dtypes."""
 
 Signature = tuple[tuple[str, str], ...]
-"""(type, name) of each parameter; a type is one of `TYPES`, a pointer ends with `*`; `const` is left out."""
+"""(type, name) of each parameter; a type is one of `TYPES`, with `*` for a pointer; `const` is dropped."""
 
 INCLUDE = re.compile(r'[ \t]*#include "([^"]+)"[ \t]*')
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -45,7 +45,7 @@ QUALIFIER = re.compile(r"\b(?:const|__restrict__)\b")
 
 @dataclass(frozen=True)
 class Source:
-    """A `.cu` file below `kernels/`, such as "gather/gpu.cu", with the macros that it is compiled with."""
+    """A `.cu` file below `kernels/`, such as "gather/gpu.cu", with the macros it is compiled with."""
 
     file: str
     macros: tuple[tuple[str, str], ...]
@@ -53,13 +53,13 @@ class Source:
     @classmethod
     @cache
     def of(cls, file: str, dtype: str | None = None, **macros: str) -> "Source":
-        """The file with these macros, and with REAL as the dtype says."""
+        """Return the file with these macros, and with REAL for the dtype."""
         reals = {} if dtype is None else {"REAL": REALS[dtype]}
         return cls(file, tuple({**reals, **macros}.items()))
 
     @cache  # noqa: B019 - sources are few, and kept anyway
     def having(self, **macros: str) -> "Source":
-        """The same with more macros."""
+        """Return the source with further macros."""
         return replace(self, macros=tuple({**dict(self.macros), **macros}.items()))
 
     @property
@@ -68,20 +68,20 @@ class Source:
         return 8 if dict(self.macros)["REAL"] == "double" else 4
 
     def text(self) -> str:
-        """The file with every `#include "…"` inlined, once each; macros in an included path are replaced."""
+        """Return the file with each `#include "…"` inlined once; macros in an included path are expanded."""
         return _text(self)
 
     def options(self) -> tuple[str, ...]:
-        """What NVRTC is told. Not --use_fast_math: it would undo what the stable formulas are written for."""
+        """Return the NVRTC options. No --use_fast_math: it would undo the numerically stable formulas."""
         return ("-std=c++17", *(f"-D{name}={value}" for name, value in self.macros))
 
     def signatures(self) -> dict[str, Signature]:
-        """The parameters of each kernel in the file."""
+        """Return the parameters of each kernel in the file."""
         return _signatures(self)
 
 
 def signatures(text: str, macros: Mapping[str, str] | None = None) -> dict[str, Signature]:
-    """The parameters of each `extern "C" __global__ void` function of a CUDA source, types with macros replaced."""
+    """Return the parameters of each `extern "C" __global__ void` function in a text, macros in types expanded."""
     found: dict[str, Signature] = {}
     for name, parameters in KERNEL.findall(COMMENT.sub(" ", text)):
         if name in found:
@@ -93,18 +93,18 @@ def signatures(text: str, macros: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def dtype_of(kind: str) -> np.dtype[Any]:
-    """The dtype of a parameter's type, or of what it points to."""
+    """Return the dtype of a parameter's type, or of what it points to."""
     return np.dtype(TYPES[kind.removesuffix("*")])
 
 
 def type_of(dtype: str) -> str:
-    """The type of a parameter that is, or points to, numbers of that dtype."""
+    """Return the parameter type for numbers of that dtype."""
     return next(kind for kind, name in TYPES.items() if name == dtype)
 
 
 @cache
 def shipped() -> tuple[Source, ...]:
-    """Every variant that ships: what tests compile, and run."""
+    """Return every variant that ships, for tests to compile and run."""
     launchers = [f"_cuda.{name}" for name in ("activations", "losses", "metrics", "metric_sums", "outputs", "strips")]
     launchers += [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in sorted(ROOT.glob("**/gpu.py"))]
     found = [importlib.import_module(f"dnnkit.kernels.{launcher}").sources() for launcher in launchers]
@@ -122,7 +122,7 @@ def _text(source: Source) -> str:
 
 
 def _lines(file: str, macros: Mapping[str, str], seen: set[str]) -> Iterator[str]:
-    """The file's lines, with `#line` so that a compiler's messages name the file they are about."""
+    """Yield the file's lines, with `#line` directives so that compiler messages name the right file."""
     seen.add(file)
     yield f'#line 1 "{file}"'
     runtime = runtime_versions(file.split("/")[-2]) if "/" in file else None
@@ -145,7 +145,7 @@ def _replaced(text: str, macros: Mapping[str, str]) -> str:
 
 
 def _parameter(text: str, kernel: str) -> tuple[str, str]:
-    """(type, name) of one parameter's declaration."""
+    """Return (type, name) of a parameter declaration."""
     *words, name = QUALIFIER.sub(" ", text).replace("*", " * ").split()
     kind = " ".join(words).replace(" *", "*")
     if kind.removesuffix("*") not in TYPES:

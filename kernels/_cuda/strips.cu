@@ -1,23 +1,24 @@
-// A matrix (rows, columns) by strips of columns: what is done with each number knows its column, and sums down the columns.
+// A matrix (rows, columns) by strips of columns: elementwise work that depends on the column, and sums down the
+// columns.
 //
-// Blocks of (x, y) threads: x along a row, some numbers each, y rows at a time. A block has a chunk of `chunk` rows, which
-// blockIdx.y counts, and strips of columns. What is known of a column is found once, before its rows.
+// Blocks of (x, y) threads: x along a row, several numbers each, y rows at a time. A block processes a chunk of `chunk`
+// rows, numbered by blockIdx.y, and strips of columns. Values derived from a column are computed once, before its rows.
 //
-//   begin(packs, column)                        what is known of the columns from that one on
+//   begin(packs, column)                        values derived from the columns from that one on
 //   read(packs, place, row, column)             a row's numbers, `place` = row * columns + column
-//   use(packs, place, known, numbers, sums)     sums[k].lane[...] += what is summed
+//   use(packs, place, known, numbers, sums)     adds to the sums: sums[k].lane[...] += ...
 //
-// `packs` is how many numbers a thread takes at a time: see packs.cu.
+// `packs` is how many numbers a thread processes at a time: see packs.cu.
 
 #include "_cuda/columns.cu"
 #include "_cuda/packs.cu"
 
-// Where the sums of a chunk go, (chunks, columns) each; null for one that nobody wants.
+// Where the sums of a chunk go, (chunks, columns) each; null for sums that are not wanted.
 struct Parts {
     REAL *first, *second;
 };
 
-// Numbers of each column, from that one on; a view of all parameters, not always aligned. Without any, all `otherwise`.
+// Numbers of N columns from `column` on; a view of all parameters, not always aligned. If null, all are `otherwise`.
 template <int N>
 __device__ __forceinline__ Pack<REAL, N> of_columns(Packs<N>, const REAL* numbers, int column, REAL otherwise = REAL(0)) {
     Pack<REAL, N> found;
@@ -45,7 +46,7 @@ __device__ __forceinline__ void in_strips(
         }
         for (int k = 0; k < SUMS; ++k) {
             REAL* to = k == 0 ? parts.first : parts.second;
-            if (to == nullptr) continue;  // the same for all threads
+            if (to == nullptr) continue;  // uniform over the block
             sum_down<N>(sums[k].lane, shared);
             if (threadIdx.y == 0 && column < columns) {
                 to += static_cast<long long>(blockIdx.y) * columns + column;
@@ -55,7 +56,7 @@ __device__ __forceinline__ void in_strips(
     }
 }
 
-// `aligned`: whether all matrices begin with a pack.
+// `aligned`: whether all matrices start at a pack boundary.
 template <int SUMS, typename Begin, typename Read, typename Use>
 __device__ __forceinline__ void for_strips(
     bool aligned, long long rows, int columns, int chunk, Parts parts, Begin begin, Read read, Use use

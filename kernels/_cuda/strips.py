@@ -1,4 +1,4 @@
-"""What every launcher does whose kernel goes down the columns of a matrix, and sums down them: see `strips.cu`."""
+"""Shared code of launchers whose kernels go down the columns of a matrix, and of sums down columns; see `strips.cu`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,38 +8,39 @@ from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 ROWS_OF_THREAD = 16
-"""Rows that a thread adds up before another block is worth a partial sum of its own."""
+"""Minimum number of rows per thread, below which another partial sum does not pay."""
 
 SUM_COLUMNS = "_cuda/sum_columns.cu"
 
 Memory = Callable[..., Array]
-"""`memory(name, shape, dtype=None, fill=None)`: that much of it, the same at every call; of a stage's dtype if none is
-said. With `fill`, an array of the host, it has those numbers, which are the same at every call."""
+"""`memory(name, shape, dtype=None, fill=None)`: an array that is the same at every call, of the stage's dtype by
+default. With `fill`, a host array that is the same at every call, it holds those numbers.
+"""
 
 
 def sources() -> list[Source]:
-    """What adds up the sums of several chunks."""
+    """Return the kernels that add up the sums of several chunks."""
     return [Source.of(SUM_COLUMNS, dtype) for dtype in REALS]
 
 
 def block_of(columns: int, itemsize: int) -> tuple[int, int]:
-    """Threads along a row, and rows at a time."""
+    """Return the threads along a row, and the rows at a time."""
     along = power_of_two(-(-columns // lanes(itemsize)), 32)
     return along, THREADS // along
 
 
 def lanes(itemsize: int) -> int:
-    """Numbers that a thread takes at a time where rows are aligned; where they are not, its loop takes more turns."""
+    """Return how many numbers a thread processes at a time in aligned rows; unaligned rows take more iterations."""
     return 16 // itemsize
 
 
 def strips_of(columns: int, itemsize: int) -> int:
-    """Blocks side by side."""
+    """Return the number of blocks side by side."""
     return blocks(columns, lanes(itemsize) * block_of(columns, itemsize)[0])
 
 
 def chunks_of(rows: int, columns: int) -> int:
-    """Blocks one below the other, from the sizes alone: so the sums are the same in each run."""
+    """Return the number of blocks down the rows. It depends on the sizes alone, which makes sums deterministic."""
     along, down = block_of(columns, 4)
     most = max(1, PARTIALS // blocks(columns, 4 * along))
     return blocks(rows, ROWS_OF_THREAD * down, most)
@@ -48,7 +49,7 @@ def chunks_of(rows: int, columns: int) -> int:
 def along_columns(
     source: Source, kernel: str, rows: int, columns: int, arguments: Mapping[str, Any], itemsize: int
 ) -> None:
-    """Launch a kernel that sums nothing."""
+    """Launch a kernel without sums."""
     if rows == 0 or columns == 0:
         return
     _, down = block_of(columns, itemsize)
@@ -65,10 +66,10 @@ def down_columns(
     memory: Memory,
     like: Array,
 ) -> None:
-    """Launch a kernel that sums down the columns, and add up what several chunks of rows give.
+    """Launch a kernel that sums down the columns, and add up the sums of several chunks of rows.
 
-    `sums` are where the sums go, (columns,) each, by the kernel's parameters; None for one that nobody wants. They are
-    of the dtype of `like`.
+    `sums` are the output arrays, (columns,) each, by kernel parameter, in the dtype of `like`; None for a sum that is
+    not wanted.
     """
     if columns == 0:
         return
@@ -83,7 +84,7 @@ def down_columns(
 
 
 def add_chunks(parts: Array | None, count: int, columns: int, out: Array | None, dtype: str) -> None:
-    """The sum of (count, columns) over the chunks, to out."""
+    """Write the sum of (count, columns) over the chunks to out."""
     along = power_of_two(columns, 32)
     summed = {"parts": parts, "out": out, "rows": count, "columns": counted(columns)}
     launch(Source.of(SUM_COLUMNS, dtype), "sum_columns", (blocks(columns, along), 1), (along, THREADS // along), summed)
@@ -98,5 +99,5 @@ def _launch(
 
 
 def wanted(outs: Sequence[Array | None] | None, place: int, memory: Memory, shape: tuple[int, ...]) -> Array | None:
-    """Where the gradient of a parameter goes; None if it is not wanted. Without `outs`, in memory of its own."""
+    """Return the array for a parameter's gradient, None if it is not wanted. Without `outs`, it is new memory."""
     return memory(f"gradient {place}", shape) if outs is None else outs[place]

@@ -1,9 +1,9 @@
-// The second stage of sums down columns, apart because it is the same whatever is summed.
+// Second stage of sums down columns, a separate source because it is the same for all of them.
 
 #include "_cuda/columns.cu"
 #include "_cuda/packs.cu"
 
-// out_j = the sum of parts_ij over the chunks i.
+// out_j = sum of parts_ij over the chunks i.
 extern "C" __global__ void sum_columns(const REAL* parts, REAL* out, int rows, int columns) {
     __shared__ REAL shared[STRIP_THREADS];
     const int stride = gridDim.x * blockDim.x;

@@ -1,4 +1,4 @@
-"""A line while CUDA kernels compile, once they have taken a second: nobody waits in silence for a first step."""
+"""Progress message while CUDA kernels compile, after the first second: a first step should not hang in silence."""
 
 import logging
 import os
@@ -9,17 +9,17 @@ from time import monotonic
 from dnnkit.deferred import dataclass
 
 PATIENCE = 1.0
-"""Seconds that are too short to be told of."""
+"""Seconds of compilation before the message."""
 
 GAP = 5.0
-"""Seconds between two compilations of one series."""
+"""Seconds between two compilations that still belong to one series."""
 
 log = logging.getLogger("dnnkit")
 
 
 @dataclass
 class _Series:
-    """Compilations with no more than a moment between them, which are one to who waits."""
+    """Compilations in quick succession, which appear as one to the user."""
 
     ended: float = -GAP
     seconds: float = 0.0
@@ -31,7 +31,7 @@ _series = _Series()
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Within, a kernel is compiled, or read from where CuPy keeps it."""
+    """Track the time of compiling a kernel, or of loading it from CuPy's cache, within this context."""
     global _series
     began = monotonic()
     if began - _series.ended > GAP:

@@ -1,4 +1,4 @@
-// A metric is measured beside the loss, on the same scores and targets. METRIC is its name.
+// A metric computed alongside the loss, on the same scores and targets. METRIC is its name.
 
 #include "metrics/METRIC/gpu.cu"
 

@@ -1,4 +1,4 @@
-"""What Python calls of the engine: functions of addresses and whole numbers."""
+"""Engine functions that Python calls: their arguments are addresses and integers."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,7 +16,7 @@ DEFINED_IN = {
     "run_timed": "timing",
     "run_jobs": "many",
 }
-"""Name -> the module here."""
+"""Function name -> module that defines it."""
 
 ARGUMENTS = {
     "run_workers": 3,
@@ -30,7 +30,7 @@ ARGUMENTS = {
 
 
 def function_of(name: str, dtype: str) -> Function:
-    """Its machine code."""
+    """Return a function of the engine as machine code."""
 
     def make(symbol: str) -> Bitcode:
         from numba import types
@@ -45,6 +45,6 @@ def function_of(name: str, dtype: str) -> Function:
 
 @cache
 def caller(name: str, dtype: str) -> Callable[..., None]:
-    """The function, for Python: it is compiled now if it was not yet."""
+    """Return the function, callable from Python; compile it if necessary."""
     made: Callable[..., None] = function_of(name, dtype).from_python("w" * ARGUMENTS[name])
     return made

@@ -1,6 +1,7 @@
-"""Threads that stand by for runs of a few steps, which are over before a thread would have started.
+"""Standby threads that join runs of a few steps, which would be over before a new thread had started.
 
-Each has a slot, a cache line of its own: its state, which thread of the run it is to be, and where `run_workers` is.
+Each thread has a slot, in a cache line of its own: its state, the thread number it takes in the run, and the address of
+`run_workers`.
 """
 
 from dnnkit.kernels._engine.structures import LINE
@@ -10,16 +11,17 @@ from dnnkit.kernels._numba.indirect_calls import call_run
 from dnnkit.kernels._numba.jit import jit
 
 FREE, ASLEEP, RESERVED = 0, -1, -2
-"""States of a slot: its thread looks for a run; it waits in Python; somebody is about to offer it one. Else the address
-of the run that is offered, and its negative once the thread takes part."""
+"""States of a slot: its thread spins for a run; sleeps in Python; is being offered a run. Otherwise the state is the
+address of the offered run, negated once the thread takes part.
+"""
 
 YIELD = 64
-"""Looks between which a thread without a run yields its processor."""
+"""Number of polls after which an idle thread yields its processor."""
 
 
 @jit
 def stand_by(slot_address, patience, looks):
-    """Take part in each run that the slot offers; return, ASLEEP, after so many looks without one."""
+    """Take part in every run offered to the slot; return, ASLEEP, after `looks` polls without one."""
     slot, looked = vector(0, slot_address, LINE), 0
     while looked < looks or not atomics.exchange_if(slot, 0, FREE, ASLEEP):
         offered = atomics.load(slot, 0)
@@ -36,7 +38,7 @@ def stand_by(slot_address, patience, looks):
 
 @jit
 def run_in_crew(run_address, run_workers, patience, slots_address, count):
-    """Run all workers in this thread, with up to `count` threads that stand by; return when all of them have left."""
+    """Run all workers in this thread and up to `count` standby threads; return when all of them have left."""
     slots, offered = vector(0, slots_address, count * LINE), 0
     for place in range(0, count * LINE, LINE):
         if atomics.exchange_if(slots, place, FREE, RESERVED):

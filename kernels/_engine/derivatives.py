@@ -1,4 +1,4 @@
-"""Opcodes of derivatives of the outputs: in each step the same rows go backward, from other outputs."""
+"""Opcodes for derivatives of the outputs: each step runs the same rows backward from a different output."""
 
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._numba.at_address import matrix, size_of, vector
@@ -7,13 +7,13 @@ from dnnkit.kernels._numba.jit import jit
 
 @jit
 def output_of(worker, run, row):
-    """The output that a row goes backward from in this step; there may be no such."""
+    """Return the output that a row is differentiated from in this step; it may be out of range."""
     return worker.step * run.repeats + (worker.first_in_batch + row) % run.repeats
 
 
 @opcode
 def choose_outputs(worker, run, stage, option):
-    """Go backward from another output in each of the rows that are the same sample."""
+    """Start the backward pass from a different output in each copy of a sample."""
     dscores = matrix(run.zero, worker.dscores, worker.rows, run.outputs)
     for row in range(worker.rows):
         chosen = output_of(worker, run, row)
@@ -24,7 +24,7 @@ def choose_outputs(worker, run, stage, option):
 
 @opcode
 def take_derivatives(worker, run, stage, option):
-    """Write the gradient of the network's input, before it was rescaled, to the derivatives of these outputs."""
+    """Write the gradient of the network's input, before rescaling, to the derivatives of these outputs."""
     count = run.features
     for row in range(worker.rows):
         chosen = output_of(worker, run, row)

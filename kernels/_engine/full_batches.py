@@ -1,4 +1,4 @@
-"""Opcodes of training on the whole data at a time: what becomes of an evaluation of loss and gradient."""
+"""Opcodes of full-batch training: what is done with each evaluation of loss and gradient."""
 
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._engine.structures import LINE, STOP, WORKER
@@ -14,7 +14,7 @@ WORKER_BYTES = WORKER.bytes
 
 @jit
 def add_up_rows(worker, run, s):
-    """Add the gradient of these rows to that of the rows before."""
+    """Add the gradient of these rows to that of the previous rows."""
     found = worker.gradient if run.workers == 1 else run.whole_gradient
     found, total = cpu.numbers(s, run, found), cpu.numbers(s, run, s.trial_gradient)
     if worker.step == 0:
@@ -26,7 +26,7 @@ def add_up_rows(worker, run, s):
 
 @jit
 def add_up_sums(worker, run, s):
-    """Move what all workers measured of all rows to one place; return the loss."""
+    """Sum what all workers measured over all rows; return the loss."""
     sums = vector(0.0, s.sums, s.measured)
     for number in range(run.workers):
         own = vector(0.0, worker_at(run.worker + number * WORKER_BYTES).totals, s.measured)
@@ -38,7 +38,7 @@ def add_up_sums(worker, run, s):
 
 @jit
 def penalties(run, s):
-    """What the penalties add to the loss; their gradient is added to that of the rows."""
+    """Return the penalty on the parameters; add its gradient to that of the rows."""
     w, dw = cpu.numbers(s, run, s.trial), cpu.numbers(s, run, s.trial_gradient)
     l1, l2 = (
         cpu.numbers(s, run, s.penalties),
@@ -50,14 +50,14 @@ def penalties(run, s):
 
 @opcode
 def begin_iterations(worker, run, stage, option):
-    """Let L-BFGS say where loss and gradient are wanted first, by worker 0."""
+    """Let L-BFGS choose the first point of evaluation; worker 0 only."""
     if worker.number == 0:
         cpu.begin(iteration_at(run.iteration), run)
 
 
 @opcode
 def take_evaluation(worker, run, stage, option):
-    """Take loss and gradient of these rows; after the last, let L-BFGS say where they are wanted next, by worker 0."""
+    """Take loss and gradient of these rows; after the last, let L-BFGS choose the next point; worker 0 only."""
     if worker.number > 0:
         return
     s = iteration_at(run.iteration)
@@ -73,7 +73,7 @@ def take_evaluation(worker, run, stage, option):
 
 @opcode
 def next_evaluation(worker, run, stage, option):
-    """Go on with the next rows, or, after all, with the first; end if L-BFGS is over. Option 1: no rows were before."""
+    """Go on with the next rows, or with the first after the last; end if L-BFGS is done. Option 1: at the start."""
     s = iteration_at(run.iteration)
     if s.is_over != 0 or s.is_stopped != 0:
         worker.step = s.chunks

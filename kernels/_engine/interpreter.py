@@ -1,7 +1,7 @@
-"""The interpreter: threads that run the workers' schedules, segment by segment.
+"""Interpreter: threads execute the workers' schedules, segment by segment.
 
-What a worker does between two exchanges is a segment. The interpreter knows nothing of dtypes and networks: what a
-schedule's instructions name are addresses of opcodes.
+A segment is what a worker does between two exchanges. The interpreter knows nothing of dtypes and networks: an
+instruction of a schedule holds the address of an opcode.
 """
 
 from dnnkit.kernels._engine.structures import (
@@ -24,7 +24,7 @@ from dnnkit.kernels._numba.indirect_calls import call_opcode, call_python
 from dnnkit.kernels._numba.jit import jit
 
 YIELD = 10
-"""A thread that waits for a claimed segment yields its processor each time it has spun `YIELD * patience` times."""
+"""A thread that waits for a claimed segment yields its processor after every `YIELD * patience` spins."""
 
 run_at, worker_at, instruction_at = at(RUN), at(WORKER), at(INSTRUCTION)
 WORKER_BYTES, STAGE_BYTES, INSTRUCTION_BYTES = (one.bytes for one in (WORKER, STAGE, INSTRUCTION))
@@ -32,14 +32,14 @@ WORKER_BYTES, STAGE_BYTES, INSTRUCTION_BYTES = (one.bytes for one in (WORKER, ST
 
 @jit
 def run_workers(thread, patience, run_address):
-    """Run segments until all workers have reached the end: those of worker `thread`, and any other that is unclaimed.
+    """Run segments until all workers have reached the end: those of worker `thread`, and any that are unclaimed.
 
-    Every participating thread calls this; a single one can run all workers. A thread first claims its own worker's next
-    segment. Then it waits for the other workers, one by one: it spins `patience` times, and from then on claims the
-    segment itself if it is still unclaimed, because its thread has not started or was preempted. Once it had to do so
-    it does not spin for others again until that thread is back. While the segment is claimed, it yields its processor
-    now and then. So no thread waits for one that is not running, and a busy machine costs time in proportion.
-    Results do not depend on which thread ran which segment.
+    Every participating thread calls this; a single thread can run all workers. A thread first claims its own worker's
+    next segment. Then it waits for the other workers, one at a time: it spins `patience` times, and then claims the
+    segment itself if it is still unclaimed, because its thread has not started or was preempted. After that it does not
+    spin for other workers again until that thread is back. While another thread runs the segment, it yields its
+    processor periodically. So no thread waits for a thread that is not running, and a loaded machine slows a run only
+    in proportion. Results do not depend on which thread ran which segment.
     """
     run = run_at(run_address)
     workers = run.workers
@@ -74,7 +74,7 @@ def run_workers(thread, patience, run_address):
 
 @jit
 def run_segment(number_of_worker, run_address):
-    """Run this worker to its next exchange; returns True when the run is over."""
+    """Run this worker to its next exchange; return True when the run is over."""
     run = run_at(run_address)
     worker_address = run.worker + number_of_worker * WORKER_BYTES
     worker, first = worker_at(worker_address), run.schedule
@@ -101,7 +101,7 @@ def run_segment(number_of_worker, run_address):
 
 @jit
 def went_well(worker, run, instruction):
-    """Call the user's own part that an instruction names; False if it failed, and the run is over."""
+    """Call the user-defined part that an instruction names; return False if it failed, which ends the run."""
     if worker.number > 0:
         return True
     setting = flush_to_zero.disable()
@@ -114,11 +114,11 @@ def went_well(worker, run, instruction):
 
 @jit
 def begin(worker, run):
-    """Begin the worker's next step; False if there is none left."""
+    """Begin the worker's next step; return False if there is none."""
     control, workers, mine = vector(0, run.control, 3 * LINE), run.workers, worker.number
     step = worker.step
     if mine == 0 and control[STOP] != 0:
-        # Others may be in this step already: it is finished first. They see the limit after the exchange.
+        # Other workers may already be in this step, so it is finished first. They see the limit after the exchange.
         end = step + 1 if workers > 1 else step
         control[LIMIT] = end if end < control[LIMIT] else control[LIMIT]
     if step >= control[LIMIT]:
@@ -135,7 +135,7 @@ def begin(worker, run):
 
 @jit
 def predict_few(run_address):
-    """Predictions of the worker's rows, from the run's x to its out; the worker notes a step if x is not finite."""
+    """Predict the worker's rows, from the run's x to its out; set the worker's `nan_step` if x is not finite."""
     worker = worker_at(run_at(run_address).worker)
     worker.place, worker.nan_step = 0, -1
     run_segment(0, run_address)

@@ -1,8 +1,8 @@
-"""Several networks, each trained by one thread as if it were alone: which thread takes which decides no number.
+"""Many networks at once, each trained by one thread as if it were alone; thread assignment does not affect results.
 
-A job is a network's: passes over rows, one after the other. A thread takes the next job that nobody has, and for each
-pass a team that nobody uses: the memory and the schedule of networks that are alike but for their numbers. There are as
-many teams as threads may want at the same time, so that memory grows with threads and not with networks.
+A job is a network: a sequence of passes over rows. A thread takes the next free job and, for each pass, an idle team:
+the workspace and schedule shared by networks that differ only in their numbers. There are as many teams as there are
+threads that may need one at once, so memory grows with threads, not with networks.
 """
 
 from dnnkit.kernels._engine.interpreter import run_at, run_segment, worker_at
@@ -16,12 +16,12 @@ many_at, job_at, pass_at = at(MANY), at(JOB), at(PASS)
 JOB_BYTES, PASS_BYTES = JOB.bytes, PASS.bytes
 
 LARGEST = 1.7976931348623157e308
-"""Of float64: what is not within is infinite, or not a number."""
+"""Largest float64; anything beyond it is infinite or NaN."""
 
 
 @jit
 def run_jobs(many_address):
-    """Do jobs until nobody has any left to begin; each thread that takes part calls this."""
+    """Run jobs until none is left to start. Each participating thread calls this."""
     many = many_at(many_address)
     queue = vector(0, many.queue, LINE)
     setting = flush_to_zero.enable()
@@ -36,7 +36,7 @@ def run_jobs(many_address):
 
 @jit
 def run_job(job_address):
-    """Do the passes of a job, until it is stopped or its loss is no number; what is validated after that, too."""
+    """Run the passes of a job until it is stopped or its loss is not finite; a final validation still runs."""
     job = job_at(job_address)
     is_over = False
     for number in range(job.passes):
@@ -56,7 +56,7 @@ def run_job(job_address):
 
 @jit
 def take_team(teams_address, count):
-    """The place of a team that nobody uses, and that is this thread's until it writes a zero there."""
+    """Claim an idle team and return its place; writing a zero there releases it."""
     teams, place = vector(0, teams_address, count * LINE), 0
     while not atomics.exchange_if(teams, place, 0, 1):
         place = place + LINE if place + LINE < count * LINE else 0
@@ -65,7 +65,7 @@ def take_team(teams_address, count):
 
 @jit
 def run_pass(job_address, pass_address, run_address):
-    """Run the steps of a pass with a team, which is given the network's numbers and rows."""
+    """Run the steps of a pass with a team, bound to the network's numbers and rows."""
     job, one, run = job_at(job_address), pass_at(pass_address), run_at(run_address)
     worker = worker_at(run.worker)
     run.control, run.seed, run.clip_norm, run.clip_value = job.control, job.seed, job.clip_norm, job.clip_value

@@ -1,7 +1,7 @@
-"""Opcodes: functions that a schedule's instructions name, each compiled when a schedule first needs it.
+"""Opcodes: the functions that instructions of a schedule name, each compiled when a schedule first needs it.
 
-An opcode is called with the worker, the run and the stage (`structures.py`), and the instruction's option. Its
-docstring's first line is what `describe` prints of it.
+An opcode is called with the worker, the run and the stage (`structures.py`), and the instruction's option. `describe`
+prints the first line of its docstring.
 """
 
 import textwrap
@@ -16,20 +16,21 @@ from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 
 DEFINED_IN = "batches", "connections", "derivatives", "full_batches", "parts", "stages", "updates"
-"""Modules here; to import one makes its opcodes known. So does the `cpu.py` of a kind in `kernels/stages`."""
+"""Modules of this package that define opcodes when imported. So does the `cpu.py` of each kind in `kernels/stages`."""
 
 _opcodes: dict[str, Callable[..., None]] = {}
 
 IN_PLACE = 1
-"""Option of `dense_of_columns` and its like: the rows of x are read where they lie in the data; else they were
-gathered."""
+"""Option of `dense_of_columns` and similar opcodes: read the rows of x in place in the data, not from a gathered copy.
+"""
 
 EXCHANGED = 2
-"""Option of a backward opcode: dx is a summand, which goes to the exchange; 1 is a dx of the worker's own, 0 none."""
+"""Option of a backward opcode: dx is a partial sum for the exchange. Option 1: dx is complete. Option 0: no dx."""
 
 BUFFERS = 3
-"""Buffers for inputs that all workers read, used in turn: they are gathered one step ahead, in the segment before an
-exchange, while other workers may still read those of this step and of the one before."""
+"""Number of buffers for inputs that all workers read, used in rotation. They are gathered one step ahead, in the
+segment before an exchange, while other workers may still read those of this step and of the previous one.
+"""
 
 CONTROL = {
     "begin": (structures.BEGIN, "Begin a step, or end the run if there is none left."),
@@ -39,20 +40,20 @@ CONTROL = {
     "own_backward": (structures.OWN_BACKWARD, "Call a stage's own backward, in Python, by worker 0 for all."),
     "own_measures": (structures.OWN_MEASURES, "Call the own loss and metrics, in Python, by worker 0 for all."),
 }
-"""What the interpreter does itself: name -> number, meaning."""
+"""Instructions that the interpreter executes itself: name -> number, description."""
 
 
 class Instruction(NamedTuple):
-    """One line of a schedule."""
+    """Line of a schedule."""
 
     opcode: str
     stage: int = 0
-    """Which stage; of "repeat", the line to go on with."""
+    """Number of the stage; for "repeat", the line to jump to."""
     option: int = 0
 
 
 def opcode(function: Callable[..., None]) -> Callable[..., None]:
-    """Make a function an opcode, of its own name."""
+    """Register a function as an opcode under its own name."""
     known = _opcodes.setdefault(function.__name__, function)
     assert known.__module__ == function.__module__, f"two opcodes are called {function.__name__}"
     _opcodes[function.__name__] = function
@@ -60,7 +61,7 @@ def opcode(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def opcodes() -> dict[str, Callable[..., None]]:
-    """All of them by name. This imports Numba; to run a schedule does not."""
+    """Return all opcodes by name. This imports Numba; running a schedule does not."""
     for module in DEFINED_IN:
         import_module(f"dnnkit.kernels._engine.{module}")
     for kind in filter(registry.has_cpu_version, registry.names("stage")):
@@ -69,14 +70,14 @@ def opcodes() -> dict[str, Callable[..., None]]:
 
 
 def meaning(name: str) -> str:
-    """What an opcode does, in a line."""
+    """Return a one-line description of an opcode."""
     if name in CONTROL:
         return CONTROL[name][1]
     return (opcodes()[name].__doc__ or "").partition("\n")[0]
 
 
 def describe(schedule: Sequence[Instruction], stages: Sequence[str], width: int = 80) -> str:
-    """A schedule in words: of each instruction its number, its opcode, and what it does with which of the stages."""
+    """Return a schedule as text: per instruction its number, its opcode, and what it does with which stage."""
     lines, indent = [], " " * 30
     for place, (name, stage, option) in enumerate(schedule):
         text = f"Go on with the next step, at {stage}." if name == "repeat" else meaning(name)
@@ -90,7 +91,7 @@ def describe(schedule: Sequence[Instruction], stages: Sequence[str], width: int 
 
 @cache
 def function_of(name: str, dtype: str) -> Function:
-    """An opcode's machine code."""
+    """Return an opcode as machine code."""
 
     def make(symbol: str) -> Bitcode:
         from numba import types
@@ -105,10 +106,10 @@ def function_of(name: str, dtype: str) -> Function:
 
 
 def functions_of(schedule: Iterable[Instruction], dtype: str) -> list[Function]:
-    """Those that a schedule calls."""
+    """Return the functions that a schedule calls."""
     return [function_of(name, dtype) for name in dict.fromkeys(line.opcode for line in schedule) if name not in CONTROL]
 
 
 def address(name: str, dtype: str) -> int:
-    """What stands for an opcode in a schedule that is run."""
+    """Return what an instruction holds for an opcode: its address, or its number if the interpreter executes it."""
     return CONTROL[name][0] if name in CONTROL else function_of(name, dtype).address

@@ -1,4 +1,4 @@
-"""Opcodes of several outputs: each has columns of the scores and of the targets, a loss, metrics and a head."""
+"""Opcodes for several outputs: each has its columns of scores and targets, a loss, metrics and a head."""
 
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._engine.stages import METRIC_BYTES, metric_at
@@ -13,7 +13,7 @@ PART_BYTES = PART.bytes
 
 @jit
 def take_scores(worker, run, part):
-    """Copy the part's scores, for kernels read whole rows."""
+    """Copy the part's scores, because kernels read whole rows."""
     scores = matrix(run.zero, worker.scores, worker.rows, run.outputs)
     own = matrix(run.zero, worker.parts + part.own_scores, worker.rows, part.width)
     for i in range(worker.rows):
@@ -23,7 +23,7 @@ def take_scores(worker, run, part):
 
 @jit
 def take_labels_of(worker, run, part):
-    """Copy the part's labels, which are whole numbers in a column of the targets."""
+    """Copy the part's labels, integers in one column of the targets."""
     targets = matrix(run.zero, worker.targets, worker.rows, run.target_width)
     labels = vector(0, worker.parts + part.own_targets, worker.rows)
     for i in range(worker.rows):
@@ -42,13 +42,13 @@ def take_values_of(worker, run, part):
 
 @jit
 def weights_of(worker, run, part):
-    """The address of the part's row weights: those of all, or its own."""
+    """Return the address of the part's row weights: its own, or the common ones."""
     return worker.weights if run.weight_width == 1 else worker.parts + part.own_weights
 
 
 @jit
 def take(worker, run, part, place):
-    """Copy the part's scores and targets, and its row weights where each has some."""
+    """Copy the part's scores, targets, and row weights if outputs have their own."""
     take_scores(worker, run, part)
     if run.weight_width > 1:
         weights = matrix(run.zero, worker.weights, worker.rows, run.weight_width)
@@ -63,13 +63,13 @@ def take(worker, run, part, place):
 
 @opcode
 def take_part(worker, run, stage, option):
-    """Take the scores and targets of the output with the option's number, whose loss is the user's own, for metrics."""
+    """Copy scores and targets of the output numbered by the option, for metrics; its loss is user-defined."""
     take(worker, run, part_at(run.parts + option * PART_BYTES), option)
 
 
 @opcode
 def loss_of_part(worker, run, stage, option):
-    """Compute the loss of the output with the option's number, and the gradient of its scores."""
+    """Compute the loss of the output numbered by the option, and the gradient of its scores."""
     part = part_at(run.parts + option * PART_BYTES)
     take(worker, run, part, option)
     if part.loss != 0:
@@ -108,14 +108,14 @@ def add_losses(worker, run, stage, option):
 
 @opcode
 def predict_part_for_metrics(worker, run, stage, option):
-    """Make predictions of the scores of the output with the option's number, for the metrics that take them."""
+    """Predict the output numbered by the option from its scores, for metrics that read predictions."""
     part = part_at(run.parts + option * PART_BYTES)
     call_forward(part.head, (worker.parts + part.own_scores, worker.dz, worker.rows, part.width))
 
 
 @opcode
 def metric_of_part(worker, run, stage, option):
-    """Compute the metric with the option's number, of the output that it measures."""
+    """Compute the metric numbered by the option, of the output it measures."""
     one = metric_at(run.metrics + option * METRIC_BYTES)
     part = part_at(run.parts + one.part * PART_BYTES)
     scores = worker.dz if one.on_predictions else worker.parts + part.own_scores
@@ -130,7 +130,7 @@ def metric_of_part(worker, run, stage, option):
 
 @opcode
 def predict_part(worker, run, stage, option):
-    """Make predictions of the scores of the output with the option's number."""
+    """Predict the output numbered by the option from its scores."""
     part = part_at(run.parts + option * PART_BYTES)
     take_scores(worker, run, part)
     call_forward(part.head, (worker.parts + part.own_scores, worker.dz, worker.rows, part.width))

@@ -1,4 +1,4 @@
-"""Opcodes that compute a stage forward and backward, and the loss between."""
+"""Opcodes for the forward and backward passes of stages, and the loss between them."""
 
 from dnnkit.kernels._engine.opcodes import EXCHANGED, IN_PLACE, opcode
 from dnnkit.kernels._engine.structures import METRIC
@@ -15,43 +15,43 @@ METRIC_BYTES = METRIC.bytes
 
 @jit
 def kernel_at(stage, run, start):
-    """The stage's kernel (inputs, outputs) among parameters that start at an address, or its gradient."""
+    """Return the stage's kernel (inputs, outputs), or its gradient, in the array of parameters at `start`."""
     return matrix(run.zero, start + stage.kernel, stage.inputs, stage.outputs)
 
 
 @jit
 def bias_at(stage, run, start):
-    """The stage's bias (outputs,), or nothing (0,)."""
+    """Return the stage's bias (outputs,), or an empty array (0,)."""
     return vector(run.zero, start + stage.bias, stage.biases)
 
 
 @jit
 def gradient_of(worker, stage):
-    """The address that the gradients of the stage's parameters are counted from."""
+    """Return the base address of the gradients of the stage's parameters."""
     return worker.spare if stage.spare else worker.gradient
 
 
 @jit
 def x_of(worker, run, stage):
-    """The stage's inputs in the workspace."""
+    """Return the stage's inputs in the workspace."""
     return matrix(run.zero, stage.x, worker.rows, stage.inputs)
 
 
 @jit
 def z_of(worker, run, stage):
-    """What the stage's activation is applied to."""
+    """Return the input of the stage's activation."""
     return matrix(run.zero, stage.z, worker.rows, stage.outputs)
 
 
 @jit
 def y_of(worker, run, stage):
-    """The stage's outputs, flat."""
+    """Return the stage's outputs, flat."""
     return vector(run.zero, stage.y, worker.rows * stage.outputs)
 
 
 @jit
 def data_or_inputs(worker, run, stage, option):
-    """The array that holds the batch's inputs: the data themselves, or what was gathered of them."""
+    """Return the array that holds the batch's inputs: the data itself, or the gathered rows."""
     if option == IN_PLACE:
         return matrix(run.zero, run.x, run.row_limit, run.features)
     return matrix(run.zero, stage.x, worker.rows, stage.inputs)
@@ -59,19 +59,19 @@ def data_or_inputs(worker, run, stage, option):
 
 @jit
 def rows_in_it(worker, run, option):
-    """The numbers of the batch's rows in that array."""
+    """Return the indices of the batch's rows in that array."""
     return vector(0, run.order + 8 * worker.first_row if option == IN_PLACE else run.all_rows, worker.rows)
 
 
 @jit
 def place_in_exchange(worker, run, stage, number):
-    """The address of a worker's partial sums for a stage in this step."""
+    """Return the address of a worker's partial sums for a stage in this step."""
     return run.partials + ((worker.step & 1) * run.workers + number) * run.partial_stride + stage.partial
 
 
 @jit
 def add_up(worker, run, stage, out):
-    """Sum the workers' partial sums in the order of the workers, so that it does not matter who was first."""
+    """Sum the workers' partial sums in worker order, so arrival order does not affect the result."""
     for other in range(run.workers):
         summand = vector(run.zero, place_in_exchange(worker, run, stage, other), out.size)
         for e in range(out.size):
@@ -88,7 +88,7 @@ def dense(worker, run, stage, option):
 
 @opcode
 def dense_of_columns(worker, run, stage, option):
-    """Compute a dense stage from the columns of its inputs that are not zero."""
+    """Compute a dense stage from the nonzero columns of its inputs."""
     z, columns = z_of(worker, run, stage), vector(0, worker.columns, worker.used)
     x, rows = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option)
     product_of_rows(x, rows, columns, kernel_at(stage, run, worker.parameters), z)
@@ -97,7 +97,7 @@ def dense_of_columns(worker, run, stage, option):
 
 @opcode
 def dense_part(worker, run, stage, option):
-    """Compute this worker's summand of a dense stage's product, to the exchange."""
+    """Compute this worker's partial product of a dense stage, for the exchange."""
     place = place_in_exchange(worker, run, stage, worker.number)
     out = matrix(run.zero, place, worker.rows, stage.outputs)
     product(x_of(worker, run, stage), kernel_at(stage, run, worker.parameters), out)
@@ -105,7 +105,7 @@ def dense_part(worker, run, stage, option):
 
 @opcode
 def dense_join(worker, run, stage, option):
-    """Add up all workers' summands of a dense stage's product; then its bias and activation."""
+    """Add up all workers' partial products of a dense stage; then apply bias and activation."""
     add_up(worker, run, stage, vector(run.zero, stage.z, worker.rows * stage.outputs))
     z = z_of(worker, run, stage)
     finish(bias_at(stage, run, worker.parameters), stage.forward, z, y_of(worker, run, stage))
@@ -128,7 +128,7 @@ def rescale(worker, run, stage, option):
 
 @opcode
 def copy(worker, run, stage, option):
-    """Copy a stage's inputs: dropout where nothing is trained."""
+    """Copy a stage's inputs: dropout outside training."""
     x, y = vector(run.zero, stage.x, worker.rows * stage.inputs), y_of(worker, run, stage)
     for e in range(y.size):
         y[e] = x[e]
@@ -136,7 +136,7 @@ def copy(worker, run, stage, option):
 
 @jit
 def dropped_share(worker, run, stage):
-    """What a dropout zeroes in this step."""
+    """Return the dropout rate of this step."""
     return stage.rate if stage.rates == 0 else number(0.0, stage.rates, worker.step - run.first_step)
 
 
@@ -147,7 +147,7 @@ def dropout(worker, run, stage, option):
     outputs, keep = stage.outputs, vector(False, stage.keep, y.size)
     rate = dropped_share(worker, run, stage)
     update = run.first_update + worker.step - run.first_step
-    # A worker that has all the outputs draws all rows at once: rows of a part begin in the middle of a block.
+    # With all outputs, a worker draws all rows at once; with some, each row's elements start in mid-block.
     length = outputs if outputs < stage.width else y.size if y.size > 0 else 1
     for place in range(0, y.size, length):
         start = (worker.first_in_batch + place // outputs) * stage.width + stage.first_output
@@ -157,14 +157,14 @@ def dropout(worker, run, stage, option):
 
 @opcode
 def predict(worker, run, stage, option):
-    """Make predictions of the scores."""
+    """Compute predictions from the scores."""
     place = run.out + worker.first_row * run.outputs * size_of(run.zero)
     call_forward(run.head, (worker.scores, place, worker.rows, run.outputs))
 
 
 @opcode
 def predict_for_metrics(worker, run, stage, option):
-    """Make predictions of the scores, for the metrics that take them."""
+    """Compute predictions from the scores, for metrics that read predictions."""
     call_forward(run.head, (worker.scores, worker.dz, worker.rows, run.outputs))
 
 
@@ -190,7 +190,7 @@ def loss(worker, run, stage, option):
 
 @opcode
 def metric(worker, run, stage, option):
-    """Compute the metric with the option's number."""
+    """Compute the metric numbered by the option."""
     one = metric_at(run.metrics + option * METRIC_BYTES)
     scores = worker.dz if one.on_predictions else worker.scores
     total = worker.totals + 8 * one.first
@@ -199,7 +199,7 @@ def metric(worker, run, stage, option):
 
 @opcode
 def dense_backward(worker, run, stage, option):
-    """Compute the gradients of a dense stage's z and bias, and of its x if option says where."""
+    """Compute the gradients of a dense stage's z and bias, and of its x if the option asks for it."""
     dy = vector(run.zero, worker.dy, worker.rows * stage.outputs)
     saved = vector(run.zero, stage.z if stage.saves_input else stage.y, dy.size)
     place = place_in_exchange(worker, run, stage, worker.number) if option == EXCHANGED else stage.dx
@@ -218,7 +218,7 @@ def dense_backward(worker, run, stage, option):
 
 @opcode
 def join_backward(worker, run, stage, option):
-    """Add up all workers' summands of the gradient of a stage's x."""
+    """Add up all workers' partial sums of the gradient of a stage's x."""
     add_up(worker, run, stage, vector(run.zero, stage.dx, worker.rows * stage.inputs))
 
 

@@ -1,7 +1,7 @@
-"""What Python tells compiled code about a run: structures that `backends/numba_backend` fills and opcodes read.
+"""Structures that describe a run to compiled code: `backends/numba_backend` fills them, opcodes read them.
 
-Sizes are counted in numbers, if nothing else is said. What all workers read is in a
-`RUN`; each has a `WORKER`, in cache lines of its own, and its own `STAGE`s.
+Sizes count elements unless stated otherwise. All workers share a `RUN`; each has a `WORKER`, in cache lines of its own,
+and its own `STAGE`s.
 """
 
 from functools import cache
@@ -112,8 +112,9 @@ METRIC = Structure(
 )
 
 BEGIN, EXCHANGE, REPEAT, OWN_FORWARD, OWN_BACKWARD, OWN_MEASURES = range(6)
-"""Instead of an address: begin a step, or end the run if there is none left; wait for all workers; the next step; call
-the user's own parts: a stage's forward or backward, or the loss and metrics."""
+"""Values of `function` in place of an address: begin a step, or end the run if none is left; wait for all workers; go
+to the next step; call a user-defined stage's forward or backward, or user-defined loss and metrics.
+"""
 
 WORKER = Structure(
     {
@@ -223,21 +224,24 @@ _RUN_NUMBERS = {
 }
 
 RUN = Structure(_RUN_WORDS, _RUN_NUMBERS)
-"""As the interpreter reads it, whatever the dtype."""
+"""The run as the interpreter reads it, independent of the dtype."""
 
 
 @cache
 def run_of(dtype: str) -> Structure:
-    """A RUN with a zero of the network's dtype, as opcodes read it."""
+    """Return a RUN with a zero of the network's dtype, as opcodes read it."""
     return Structure(_RUN_WORDS, _RUN_NUMBERS, dtype)
 
 
 LINE = 8
-"""64-bit numbers in a cache line: what different threads write is that far apart."""
+"""Number of 64-bit words per cache line. Words written by different threads are at least this far apart (false
+sharing).
+"""
 
 STOP, LIMIT, ENDED = 0, LINE, 2 * LINE
-"""Places in `control`: not 0 to stop between two steps; the step to end before; the segment after which all workers
-have ended, or -1."""
+"""Indices into `control`: nonzero to stop between two steps; the step to end before; the segment after which all
+workers ended, or -1.
+"""
 
 MANY = Structure(
     {
@@ -247,7 +251,7 @@ MANY = Structure(
     },
     {},
 )
-"""Several networks that are trained at the same time, each by one thread."""
+"""Several networks trained at the same time, each by one thread."""
 
 JOB = Structure(
     {

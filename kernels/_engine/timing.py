@@ -1,4 +1,4 @@
-"""How long each instruction of a schedule takes, where it stands: for people who want to know, not for training."""
+"""Timed execution of a schedule, instruction by instruction, for diagnosis; training does not use it."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from dnnkit.kernels._numba.jit import jit
 
 @intrinsic
 def ticks(typing_context: Any) -> Any:
-    """The processor's counter of time, which runs at a constant rate; 0 where programs may not read it."""
+    """Return the processor's time-stamp counter, which runs at a constant rate; 0 where programs cannot read it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(ir.IntType(64), [])
@@ -35,13 +35,13 @@ def ticks(typing_context: Any) -> Any:
 
 @jit
 def read_ticks(out):
-    """The processor's counter of time, to the word at an address."""
+    """Write the processor's time-stamp counter to the word at an address."""
     vector(0, out, 1)[0] = ticks()
 
 
 @jit
 def run_timed(run_address, fewest_address, instructions):
-    """Run all workers in turn, in this thread; `fewest` (workers, instructions) becomes the least ticks of each."""
+    """Run all workers in turn, in this thread; update `fewest` (workers, instructions), the minimum ticks of each."""
     run = run_at(run_address)
     fewest = matrix(0, fewest_address, run.workers, instructions)
     over = False
@@ -52,7 +52,7 @@ def run_timed(run_address, fewest_address, instructions):
 
 @jit
 def run_segment_timed(number, run_address, fewest):
-    """As the interpreter's `run_segment`."""
+    """As `run_segment` of the interpreter, with timing."""
     run = run_at(run_address)
     worker_address = run.worker + number * WORKER_BYTES
     worker, first = worker_at(worker_address), run.schedule

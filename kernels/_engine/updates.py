@@ -15,21 +15,21 @@ from dnnkit.kernels.penalty.cpu import gradient, penalty
 bound_at = at(BOUND)
 BOUND_BYTES = BOUND.bytes
 PIECE, LARGEST_PIECE = 1 << 15, 1 << 18
-"""Bytes of a piece: its gradient is used while it is in the nearest caches. As each piece reads all dz again, it is
-larger where dz is, but not more than half of a second-level cache: the updates of 784-512-10 in batches of 128 take
-14 % less than in pieces of 32 KiB.
+"""Bytes per piece of a kernel: a piece's gradient is consumed while it is in the nearest caches. Every piece reads all
+of dz again, so pieces grow with dz, up to half of a second-level cache: updates of 784-512-10 at batch size 128 take
+14 % less time than with pieces of 32 KiB.
 """
 
 
 @jit
 def dz_of(worker, run, stage):
-    """The gradient of the stage's z."""
+    """Return the gradient of the stage's z."""
     return matrix(run.zero, worker.dz, worker.rows, stage.outputs)
 
 
 @jit
 def apply_update(worker, run, start, place, count):
-    """One step of the optimizer for `count` parameters, `start` bytes from the first; their gradient is at `place`."""
+    """Apply an optimizer step to `count` parameters, `start` bytes from the first; their gradient is at `place`."""
     if count > 0:
         if run.clip_value > 0:
             clip_elements(run, worker.gradient + place, count)
@@ -41,7 +41,7 @@ def apply_update(worker, run, start, place, count):
 
 @jit
 def apply_rules(worker, run, start, place, count, group):
-    """The same with the numbers of a group of parameters."""
+    """As `apply_update`, with the hyperparameters of a parameter group."""
     made = worker.step - run.first_step
     update_number = (run.first_update + made) // run.accumulation + 1
     rate = number(0.0, run.rates + group * run.group_rates, made)
@@ -55,7 +55,7 @@ def apply_rules(worker, run, start, place, count, group):
 
 @jit
 def apply_update_to_segments(worker, run, start, place, length):
-    """The same for so many bytes of parameters, each with the numbers of its group."""
+    """As `apply_update`, for `length` bytes of parameters, each with the hyperparameters of its group."""
     segments, size = matrix(0, worker.segments, run.segments, 4), size_of(run.zero)
     for s in range(run.segments):
         begin, end = max(segments[s, 0], start), min(segments[s, 1], start + length)
@@ -75,32 +75,32 @@ def clip_elements(run, address, count):
 
 @jit
 def is_due(worker, run):
-    """Whether this step's batch is the last of those that make an update."""
+    """Whether this step's batch completes an update (gradient accumulation)."""
     return (run.first_update + worker.step - run.first_step + 1) % run.accumulation == 0
 
 
 @jit
 def update_bias(worker, run, stage):
-    """One step of the optimizer for a stage's bias."""
+    """Apply an optimizer step to a stage's bias."""
     apply_update(worker, run, stage.bias, stage.bias, stage.biases)
 
 
 @jit
 def piece_of(worker, run, stage, count):
-    """Where the gradient of `count` rows of the kernel goes: to the start of the kernel's."""
+    """Return the array for the gradient of `count` rows of the kernel; all pieces use the same one."""
     return matrix(run.zero, worker.gradient + stage.kernel, count, stage.outputs)
 
 
 @jit
 def update_piece(worker, run, stage, first, count):
-    """One step of the optimizer for `count` rows of the kernel from `first` on."""
+    """Apply an optimizer step to `count` rows of the kernel, from row `first`."""
     start = stage.kernel + first * stage.outputs * size_of(run.zero)
     apply_update(worker, run, start, stage.kernel, count * stage.outputs)
 
 
 @jit
 def height_of(worker, run, stage, divides):
-    """Rows of the kernel in a piece; all if it is not divided."""
+    """Return the rows of the kernel per piece; all rows if it is not divided."""
     row = stage.outputs * size_of(run.zero)
     piece = min(max(PIECE, 4 * worker.rows * row), LARGEST_PIECE)
     if not divides or stage.inputs * row <= piece:
@@ -118,7 +118,7 @@ def kernel_gradient(worker, run, stage, option):
 
 @opcode
 def kernel_gradient_of_columns(worker, run, stage, option):
-    """Compute the gradient of a dense stage's kernel, from the columns of its inputs that are not zero."""
+    """Compute the gradient of a dense stage's kernel from the nonzero columns of its inputs."""
     whole, columns = kernel_at(stage, run, gradient_of(worker, stage)), vector(0, worker.columns, worker.used)
     x, rows = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option)
     product_of_nonzero_columns(x, rows, columns, 0, dz_of(worker, run, stage), whole)
@@ -126,7 +126,7 @@ def kernel_gradient_of_columns(worker, run, stage, option):
 
 @opcode
 def update_fused(worker, run, stage, option):
-    """Update a dense stage: each piece of its kernel as soon as its gradient is computed."""
+    """Update a dense stage, each piece of its kernel as soon as its gradient is computed."""
     x, dz = x_of(worker, run, stage), dz_of(worker, run, stage)
     height = height_of(worker, run, stage, in_tiles(x, stage.outputs))
     for first in range(0, stage.inputs, height):
@@ -139,7 +139,7 @@ def update_fused(worker, run, stage, option):
 
 @opcode
 def update_fused_of_columns(worker, run, stage, option):
-    """Update a dense stage, piece by piece, from the columns of its inputs that are not zero."""
+    """Update a dense stage, piece by piece, from the nonzero columns of its inputs."""
     x, rows, dz = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option), dz_of(worker, run, stage)
     columns, height, place = vector(0, worker.columns, worker.used), height_of(worker, run, stage, True), 0
     missing = stage.inputs - columns.size
@@ -158,7 +158,7 @@ def update_fused_of_columns(worker, run, stage, option):
 
 @opcode
 def update_stage(worker, run, stage, option):
-    """Update a stage, whose gradients are computed: all its own, or, with option 1, a kernel and its bias."""
+    """Update a stage whose gradients are computed: all its parameters, or with option 1 a kernel and its bias."""
     if option == 1:
         apply_update(worker, run, stage.kernel, stage.kernel, stage.inputs * stage.outputs)
     update_bias(worker, run, stage)
@@ -190,13 +190,13 @@ def sum_gradients(worker, run, stage, option):
 
 @jit
 def first_of_norm(worker):
-    """The first parameter whose gradient this worker counts in a norm: what all hold, the first worker counts."""
+    """Return the first parameter whose gradient this worker counts in a norm; worker 0 counts replicated ones."""
     return worker.own if worker.number > 0 else worker.share
 
 
 @opcode
 def accumulate(worker, run, stage, option):
-    """Add this worker's share of the gradient to that of other batches; the last of them has the sum.
+    """Add this worker's share of the gradient to that of the other batches; the last batch gets the sum.
 
     With option 1 the sum becomes a mean.
     """
@@ -214,7 +214,7 @@ def accumulate(worker, run, stage, option):
 
 @opcode
 def hold(worker, run, stage, option):
-    """Hold parameters to the bound with the option's number; one worker, where all have the same parameters."""
+    """Apply the parameter constraint numbered by the option; by one worker if all share the parameters."""
     if not is_due(worker, run) or (run.by_rows and option % run.workers != worker.number):
         return
     bound = bound_at(run.bounds + option * BOUND_BYTES)
@@ -224,7 +224,7 @@ def hold(worker, run, stage, option):
 
 @opcode
 def penalize(worker, run, stage, option):
-    """Add the gradient of this worker's share of the penalties, to the whole gradient with option 1; and their sum."""
+    """Add the gradient and the value of this worker's share of the penalties; option 1: to the whole gradient."""
     count, size = worker.share_end - worker.share, size_of(run.zero)
     rows = run.penalties + 2 * worker.number * run.penalty_stride * size
     start = worker.share * size
@@ -243,14 +243,14 @@ def penalize(worker, run, stage, option):
 
 @jit
 def add_penalty(worker, run, value):
-    """Add to the loss of this worker's rows."""
+    """Add a penalty to the loss of this worker's rows."""
     totals = vector(0.0, worker.totals, 1)
     totals[0] += value if run.sums_up else value * number(0.0, run.batch_weights, worker.step)
 
 
 @opcode
 def join_penalties(worker, run, stage, option):
-    """Add what all workers' parameters add to the loss, where each has some of them."""
+    """Add all workers' penalties to the loss, when each holds part of the parameters."""
     sums, total = vector(0.0, run.penalty_sums + 8 * (worker.step & 1) * run.workers, run.workers), 0.0
     for own in sums:
         total += own
@@ -271,7 +271,7 @@ def norm(worker, run, stage, option):
 
 @jit
 def scale_down(run, gradient, squares):
-    """Clip a part of what has that squared norm."""
+    """Scale down part of a gradient whose squared norm is `squares`, if that exceeds the bound."""
     length = math.sqrt(squares)
     if length > run.clip_norm:
         factor = gradient.dtype.type(run.clip_norm / length)
@@ -291,7 +291,7 @@ def clip(worker, run, stage, option):
 
 @jit
 def norms_of(worker, run):
-    """All workers' squared norms of each parameter's gradient, in this step."""
+    """Return all workers' squared norms of each parameter's gradient in this step."""
     place = run.norms + 8 * (worker.step & 1) * run.workers * run.norm_count
     return matrix(0.0, place, run.workers, run.norm_count)
 
@@ -315,7 +315,7 @@ def norm_of_each(worker, run, stage, option):
 
 @opcode
 def clip_each(worker, run, stage, option):
-    """Clip this worker's share of the gradient, each parameter's by its own norm."""
+    """Clip this worker's share of the gradient, each parameter by its own norm."""
     size, norms = size_of(run.zero), norms_of(worker, run)
     segments = matrix(0, worker.segments, run.segments, 4)
     for s in range(run.segments):
@@ -329,7 +329,7 @@ def clip_each(worker, run, stage, option):
 
 @opcode
 def update(worker, run, stage, option):
-    """Update this worker's share of the parameters, if the batch is the last of those that make an update."""
+    """Update this worker's share of the parameters, if this batch completes an update."""
     if not is_due(worker, run):
         return
     size = size_of(run.zero)
@@ -340,7 +340,7 @@ def update(worker, run, stage, option):
 
 @opcode
 def average(worker, run, stage, option):
-    """Update the running means of this worker's share of the parameters, which are held to their bounds now."""
+    """Update the running means of this worker's share of the parameters, after constraints were applied."""
     count, made = worker.share_end - worker.share, worker.step - run.first_step
     if not is_due(worker, run) or count == 0:
         return

@@ -1,10 +1,11 @@
-"""The archive: LLVM bitcode of all kernels of ours, made when they are changed, so that nobody's first training waits.
+"""Archive of LLVM bitcode of all built-in kernels, shipped so that a first training does not wait for Numba.
 
-A file for each dtype and level of processors, in a folder beside this file:
+There is one file per dtype and processor level, in a folder next to this file. After a change of a kernel,
 
     python -m dnnkit.kernels._numba.write_archive
 
-makes it anew. It is read only if it was made from the very sources that lie beside it: see `fingerprint.is_archived`.
+rebuilds them. The archive is used only if it was made from exactly the installed sources: see
+`fingerprint.is_archived`.
 """
 
 import json
@@ -23,7 +24,7 @@ ABOUT, SUFFIX = FOLDER / "about.json", ".xz"
 
 
 class Bitcode(NamedTuple):
-    """A function as LLVM bitcode, the function's symbol in it, and what it calls that must be known."""
+    """Bitcode of a function, the function's symbol in it, and the symbols it needs."""
 
     symbol: str
     needs: tuple[str, ...]
@@ -32,50 +33,53 @@ class Bitcode(NamedTuple):
 
 @cache
 def about() -> dict[str, Any]:
-    """What the archive was made from: `sources` and `meaning` are hashes; `names` of functions; `triple` of the system
-    that it is for; by which `makers`, and by which major version of `llvm`."""
+    """Return what the archive was made from.
+
+    Hashes `sources` and `meaning`, the functions' `names`, the system's `triple`, the versions of its `makers` and the
+    major version of `llvm`.
+    """
     try:
         found: dict[str, Any] = json.loads(ABOUT.read_text())
-    except (OSError, ValueError):  # somebody did without it
+    except (OSError, ValueError):  # a distribution without the archive
         return {}
     return found
 
 
 def sources() -> str:
-    """A hash of the sources that it was made from."""
+    """Return the hash of the sources the archive was made from."""
     return str(about().get("sources", ""))
 
 
 def meaning() -> str:
-    """The same without comments and docstrings."""
+    """Return the hash of the same sources without comments and docstrings."""
     return str(about()["meaning"])
 
 
 def is_for_here() -> bool:
-    """Whether it has kernels for this system, and this level of processors, and LLVM is not older than who made it.
+    """Whether the archive suits this system, processor level and LLVM version.
 
-    LLVM reads the bitcode of earlier versions, not of later ones.
+    LLVM reads bitcode of earlier versions, not of later ones.
     """
     is_readable = about().get("llvm", 0) <= llvmlite.binding.llvm_version_info[0]
     return about().get("triple") == triple() and processor.LEVEL in processor.LEVELS and is_readable
 
 
 def find(name: str, dtype: str) -> Bitcode | None:
-    """A function's bitcode for this level of processors; None if it is not there."""
+    """Return a function's bitcode for this processor level, or None."""
     return _read(dtype, processor.LEVEL).get(name) if is_for_here() else None
 
 
 def has(name: str) -> bool:
-    """Whether it has a function of that name."""
+    """Whether the archive has a function of this name."""
     return name in about().get("names", ())
 
 
 @cache
 def _read(dtype: str, level: str) -> dict[str, Bitcode]:
-    """By name; it takes some 20 ms."""
+    """Read a file of the archive, which takes about 20 ms; return its functions by name."""
     try:
         content = lzma.decompress(path(dtype, level).read_bytes())
-    except (OSError, lzma.LZMAError):  # there is none for that level, or no whole one
+    except (OSError, lzma.LZMAError):  # missing for that level, or damaged
         return {}
     head, _, rest = content.partition(b"\n")
     found, start = {}, 0
@@ -86,7 +90,7 @@ def _read(dtype: str, level: str) -> dict[str, Bitcode]:
 
 
 def write(dtype: str, level: str, functions: dict[str, Bitcode]) -> None:
-    """Make one of its files."""
+    """Write one file of the archive."""
     head = [[name, code.symbol, code.needs, len(code.content)] for name, code in functions.items()]
     content = json.dumps(head).encode() + b"\n" + b"".join(code.content for code in functions.values())
     FOLDER.mkdir(exist_ok=True)
@@ -94,5 +98,5 @@ def write(dtype: str, level: str, functions: dict[str, Bitcode]) -> None:
 
 
 def path(dtype: str, level: str) -> Path:
-    """Where that file is."""
+    """Return the path of a file of the archive."""
     return FOLDER / f"{dtype}-{level}{SUFFIX}"

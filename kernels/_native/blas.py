@@ -1,8 +1,8 @@
-"""An OpenBLAS of our own for compiled code, with one thread for each worker.
+"""A private OpenBLAS for compiled code, single-threaded, called by each worker.
 
-NumPy and SciPy each bring an OpenBLAS too, whose threads belong to whoever uses NumPy: to have one thread there while
-we train would take it from others. Ours is the file of the package scipy-openblas32, loaded so that nobody else sees
-it. See docs/design/0012-own-blas.md.
+NumPy and SciPy bring their own OpenBLAS, whose thread pool belongs to the user's NumPy code: limiting it to one thread
+while training would slow that down. This one is the library of the package scipy-openblas32, loaded so that no other
+library resolves its symbols. See docs/design/0012-own-blas.md.
 """
 
 import ctypes
@@ -12,12 +12,12 @@ from pathlib import Path
 
 PACKAGE = "scipy_openblas32"
 SYMBOLS = {"dnnkit.blas.sgemm": "scipy_cblas_sgemm", "dnnkit.blas.dgemm": "scipy_cblas_dgemm"}
-"""What compiled code calls -> what it is called in the library."""
+"""Symbol in compiled code -> name in the library."""
 
 
 @cache
 def library() -> ctypes.CDLL:
-    """The library, without importing its package: that would lend it to every library loaded later."""
+    """Load the library without importing its package, which would expose it to every library loaded later."""
     package = importlib.util.find_spec(PACKAGE)
     assert package is not None, "NumbaBackend.unavailable_reason looks for it"
     folder = Path(next(iter(package.submodule_search_locations or ()))) / "lib"
@@ -29,17 +29,17 @@ def library() -> ctypes.CDLL:
 
 
 def address(symbol: str) -> int:
-    """Of one of the `SYMBOLS`."""
+    """Return the address of one of `SYMBOLS`."""
     return ctypes.cast(getattr(library(), SYMBOLS[symbol]), ctypes.c_void_p).value or 0
 
 
 def kernels() -> str:
-    """For which processor the library's kernels were written."""
+    """Return the processor that the library's kernels were written for."""
     return str(library().scipy_openblas_get_corename().decode())
 
 
 def describe() -> str:
-    """Which BLAS it is, in words."""
+    """Describe the BLAS in a phrase."""
     from importlib.metadata import version
 
     return f"OpenBLAS {version('scipy-openblas32')}, kernels for {kernels()}, one thread a worker"

@@ -1,7 +1,7 @@
-"""How a function is compiled: apart, so that who waits can be interrupted, and by one process, while others wait.
+"""How functions are compiled: in a separate thread, so that the wait can be interrupted, and in one process at a time.
 
-A call of LLVM lasts up to seconds, in which Python hears no signal; and what is interrupted within Numba is left half
-made, or swallows the interrupt. So a thread of its own compiles, to its end, and keeps the result.
+A call of LLVM takes up to seconds, during which Python handles no signal, and an interrupt inside Numba leaves
+half-built state or is swallowed. So a dedicated thread compiles to the end and keeps the result.
 """
 
 import atexit
@@ -21,17 +21,17 @@ from dnnkit.kernels._native.telling import Watch, told
 Result = TypeVar("Result")
 
 LOOK = 0.05
-"""Seconds between two looks at what is under way."""
+"""Seconds between two checks on the work in progress."""
 
 LONGEST_CALL = 3.0
-"""Seconds that a call of LLVM may last."""
+"""Maximum seconds of an LLVM call."""
 
 LONGEST_WAIT = 120.0
-"""Seconds after which a process that compiles is no longer waited for: it may have been stopped."""
+"""Seconds after which a compiling process is no longer waited for: it may have been stopped."""
 
 
 def apart(work: Callable[[], Result]) -> Result:
-    """The result of the work, done by another thread; only the wait for it is interrupted."""
+    """Run the work in another thread and return its result; an interrupt ends only the wait."""
     is_over = False
 
     def run() -> Result:
@@ -50,26 +50,26 @@ def apart(work: Callable[[], Result]) -> Result:
 
 
 def _leave() -> None:
-    """End the process soon, and well, though a thread may still compile: called before all else that ends Python.
+    """End the process soon and cleanly although a thread may still compile; runs before everything else at exit.
 
-    Python's last collection of garbage takes seconds of what Numba made. Destructors of LLVM's own data, which run
-    after Python has ended, abort the process that still uses them.
+    Python's final garbage collection would spend seconds on Numba's objects, and the destructors of LLVM's global data,
+    which run after Python has ended, abort a process that still uses them.
     """
     gc.freeze()
     system: Any = ctypes.CDLL(None) if os.name == "posix" else None
     if hasattr(system, "on_exit"):
-        system.on_exit(system._exit, None)  # which is given the exit status
+        system.on_exit(system._exit, None)  # called with the exit status
     else:
-        ffi.lib._lock._lock.acquire(timeout=LONGEST_CALL)  # and no other thread gets it any more
+        ffi.lib._lock._lock.acquire(timeout=LONGEST_CALL)  # never released, so no other thread can take it
 
 
 @contextmanager
 def alone(path: Path, what: str, dtype: str) -> Iterator[None]:
-    """Within, no other process does the same; it may have done it before.
+    """Hold a lock between processes within this context; on entry, another process may have done the work.
 
-    The system takes the lock from a process that dies. Where there are no locks, both do it.
+    The system releases the lock of a process that dies. Where locks are not supported, both processes do the work.
     """
-    from filelock import FileLock, Timeout  # slow to import, and only who compiles needs it
+    from filelock import FileLock, Timeout  # slow to import, and needed only to compile
 
     lock = FileLock(path, mode=0o600)
     try:

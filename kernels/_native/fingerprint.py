@@ -1,4 +1,4 @@
-"""What decides what a kernel compiles to, as one hash: it names the folder in which machine code is kept."""
+"""Hash of everything that determines the machine code of kernels; it names the cache folder."""
 
 import ast
 import hashlib
@@ -12,16 +12,17 @@ from dnnkit.kernels._native import archive, machine_code
 
 ROOT = Path(__file__).parents[1]
 NOT_COMPILED = {"gpu.py", "write_archive.py", "_reference", "_cuda", "_native", "__pycache__"}
-"""Files and folders that no compiled function reads: editing them keeps what is compiled. A `reference.py` is read: it
-holds constants that its `cpu.py` takes from it."""
+"""Files and folders that compiled code does not depend on, so editing them invalidates nothing. A `reference.py` is not
+among them: its `cpu.py` takes constants from it.
+"""
 
 SETTINGS = ("NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO")
-"""Variables that change what Numba makes of a function, for those who look for a mistake in one."""
+"""Environment variables, used for debugging, that change what Numba compiles."""
 
 
 @cache
 def fingerprint() -> str:
-    """A hash of what kernels do, of who compiles them, and for what."""
+    """Return a hash of the kernels' code, the compilers' versions and the target."""
     meaning = archive.meaning() if is_archived() else meaning_of(ROOT)
     ours = meaning_of_source(Path(machine_code.__file__).read_bytes())
     makers = [f"Numba {version('numba')}", machine_code.target(), *(os.environ.get(name, "") for name in SETTINGS)]
@@ -30,22 +31,22 @@ def fingerprint() -> str:
 
 @cache
 def is_archived() -> bool:
-    """Whether the archive was made from these very sources, and stands for what Numba would make of them."""
+    """Whether the archive was made from these sources and matches what Numba would compile now."""
     return archive.sources() == sources_of(ROOT) and not any(os.environ.get(name) for name in SETTINGS)
 
 
 def sources_of(root: Path) -> str:
-    """A hash of sources that Numba may read."""
+    """Return a hash of the sources that compiled code may depend on."""
     return _hash(part for name, content in _sources(root) for part in (name.encode(), content))
 
 
 def meaning_of(root: Path) -> str:
-    """The same without comments and docstrings: parsing takes a fifth of a second."""
+    """Return a hash of the same sources without comments and docstrings; parsing takes a fifth of a second."""
     return _hash(part for name, content in _sources(root) for part in (name.encode(), meaning_of_source(content)))
 
 
 def meaning_of_source(source: bytes) -> bytes:
-    """The program without what stands in it for people, and without places."""
+    """Return the program without comments, docstrings and line numbers."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         for body in (getattr(node, "body", None), getattr(node, "orelse", None)):
@@ -68,7 +69,7 @@ def _sources(root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _files(folder: str) -> Iterator[str]:
-    """By the system's calls: `Path.rglob` takes longer than all the rest."""
+    """Yield all source files. `os.scandir`, because `Path.rglob` would take longer than everything else here."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name in NOT_COMPILED:

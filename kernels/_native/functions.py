@@ -1,4 +1,4 @@
-"""Functions that are called by their address: found on disk, made from the archive, or by Numba, when first needed."""
+"""Functions called by address: loaded from the disk cache, compiled from the archive, or by Numba, on first use."""
 
 import hashlib
 import threading
@@ -15,10 +15,10 @@ from dnnkit.kernels._native.fingerprint import is_archived
 from dnnkit.kernels._native.telling import told
 
 SHARED = "dnnkit.shared."
-"""Begins the symbol of a function that other functions call: its module, its name and its dtype follow."""
+"""Symbol prefix of functions that other functions call; module, name and dtype follow."""
 
 shared_symbols: list[str] = []
-"""Those that imported modules have declared."""
+"""Symbols that imported modules have declared."""
 
 _addresses: dict[tuple[str, str], int] = {}
 _one_at_a_time = threading.RLock()
@@ -26,10 +26,10 @@ _one_at_a_time = threading.RLock()
 
 @dataclass(frozen=True)
 class Function:
-    """A function of words and numbers, compiled for one dtype.
+    """A function of integers and floats, compiled for one dtype.
 
-    `name` is its own in all of dnnkit, and says what it does: two functions of one name do the same. `make` makes its
-    bitcode, under the symbol that it is given; it is called if the archive has none, and imports Numba.
+    `name` is unique in dnnkit and identifies what the function does. `make` returns its bitcode under a given symbol;
+    it is called only if the archive has none, and imports Numba.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Function:
 
     @property
     def address(self) -> int:
-        """To be called in Numba's convention, as `indirect_calls.py` does; compiled now if it is nowhere yet."""
+        """Address for calls in Numba's convention (`indirect_calls.py`); compiled first if necessary."""
         if self._key not in _addresses:
             load([self])
         return _addresses[self._key]
 
     def from_python(self, kinds: str) -> Any:
-        """What calls it from Python: see `machine_code.caller`."""
+        """Return a Python callable for the function: see `machine_code.caller`."""
         return machine_code.caller(self.address, kinds)
 
     @property
@@ -52,14 +52,14 @@ class Function:
         return self.name, self.dtype
 
     def _code(self) -> kept.Code:
-        """Its machine code; all that this calls is known then."""
+        """Return the machine code, after making every symbol it needs known."""
         code = kept.read(self._place) or apart(self._compile)
         for symbol in code.needs:
             provide(symbol)
         return code
 
     def _compile(self) -> kept.Code:
-        """Compile it, unless another process just did, and keep it."""
+        """Compile the function, unless another process just has, and cache it."""
         with alone(kept.lock_of(self._place), self.name, self.dtype):
             code = kept.read(self._place)
             if code is None:
@@ -70,35 +70,35 @@ class Function:
         return code
 
     def bitcode(self) -> Bitcode:
-        """From the archive, or as Numba makes it now."""
+        """Return the bitcode from the archive, or compile it with Numba."""
         found = archive.find(self.name, self.dtype) if is_archived() else None
         if found is not None:
             return found
         try:
             import_module("numba")
-        except ValueError as error:  # of a variable that it reads as it is imported
+        except ValueError as error:  # of an environment variable that Numba reads on import
             raise BackendUnavailable(f"Numba cannot be imported: {error} See its variables, NUMBA_...") from error
         return self.make(self.symbol)
 
     @property
     def symbol(self) -> str:
-        """By which machine code knows it."""
+        """Symbol of the function in machine code."""
         return f"dnnkit.{self.name}.{self.dtype}"
 
     @property
     def _place(self) -> str:
-        """Its name on disk, for people, and whole."""
+        """File name in the cache: readable, and unique by a hash."""
         return f"{self.name[:60]}.{self.dtype}-{hashlib.sha256(self.symbol.encode()).hexdigest()[:16]}"
 
 
 def load(functions: Iterable[Function]) -> None:
-    """Load functions that run together into adjacent memory; those that are loaded already stay where they are.
+    """Load functions that run together into adjacent memory; functions that are already loaded stay where they are.
 
-    A function that is loaded alone begins on a page of its own, so all would compete for the same sets of the
-    instruction cache: a step of one neuron took 95 ns instead of 88.
+    A function loaded alone starts on its own page, so all of them would compete for the same sets of the instruction
+    cache: a step of one neuron took 95 ns instead of 88.
     """
     wanted = {function._key: function for function in functions}
-    if wanted.keys() <= _addresses.keys():  # no lock: another thread may have had it as this process was forked
+    if wanted.keys() <= _addresses.keys():  # without the lock: another thread may have held it during a fork
         return
     with _one_at_a_time:
         missing = {key: function for key, function in wanted.items() if key not in _addresses}
@@ -108,7 +108,7 @@ def load(functions: Iterable[Function]) -> None:
 
 
 def function_of_symbol(symbol: str) -> Function:
-    """A function that `shared.py` has declared."""
+    """Return a function that `shared.py` has declared."""
     module, name, dtype = symbol.removeprefix(SHARED).rsplit(".", 2)
 
     def make(symbol: str) -> Bitcode:
@@ -119,7 +119,7 @@ def function_of_symbol(symbol: str) -> Function:
 
 
 def provide(symbol: str) -> None:
-    """Let machine code that is loaded know a symbol of ours."""
+    """Make a symbol known to machine code that is loaded."""
     if machine_code.is_known(symbol):
         return
     address = function_of_symbol(symbol).address if symbol.startswith(SHARED) else blas.address(symbol)
@@ -127,6 +127,6 @@ def provide(symbol: str) -> None:
 
 
 def provide_all() -> None:
-    """The same of all symbols that there are: for code that is not ours, and calls ours."""
+    """Make all symbols known, for code outside dnnkit that calls these functions."""
     for symbol in (*blas.SYMBOLS, *shared_symbols):
         provide(symbol)

@@ -1,6 +1,6 @@
-"""Machine code on disk: a file for each function, whole or not there.
+"""Disk cache of machine code: one file per function, complete or absent.
 
-A file's name and content say whose it is; the folder's name says what it was made from, and for which processor.
+The name and content of a file identify its function; the folder's name identifies sources and processor.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ log = logging.getLogger("dnnkit")
 
 
 class Code(NamedTuple):
-    """A function's machine code: an object file, the function's symbol in it, and what else must be known."""
+    """Machine code of a function: an object file, the function's symbol in it, and the symbols it needs."""
 
     symbol: str
     needs: tuple[str, ...]
@@ -29,7 +29,7 @@ class Code(NamedTuple):
 
 
 def read(name: str) -> Code | None:
-    """The code of that name, or None."""
+    """Return the code of this name, or None."""
     for folder in places():
         payload = _read(folder / (name + SUFFIX), name)
         if payload is not None:
@@ -40,7 +40,7 @@ def read(name: str) -> Code | None:
 
 
 def keep(name: str, code: Code) -> None:
-    """Keep the code under a name; a disk that is full costs the next process time, this one nothing."""
+    """Store code under a name. On a full disk nothing is stored, and the next process compiles again."""
     payload = json.dumps([code.symbol, *code.needs]).encode() + b"\n" + code.content
     folder = places()[-1]
     try:
@@ -51,12 +51,12 @@ def keep(name: str, code: Code) -> None:
 
 
 def lock_of(name: str) -> Path:
-    """The file that is locked while the code of that name is made."""
+    """Return the path of the lock held while the code of this name is compiled."""
     return places()[-1] / f"{name}.lock"
 
 
 def _read(path: Path, name: str) -> bytes | None:
-    """The content of a file that is whole, of that name, and written by somebody who may."""
+    """Return the content of a file if it is complete, of this name, and from a trusted owner."""
     try:
         with path.open("rb", buffering=0) as file:
             if distrust_status(os.fstat(file.fileno())):

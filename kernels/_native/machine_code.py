@@ -1,4 +1,4 @@
-"""LLVM's part: bitcode becomes machine code of this processor, and machine code gets an address."""
+"""LLVM's part: compile bitcode to machine code for this processor, load it and return its address."""
 
 import ctypes
 import threading
@@ -11,11 +11,11 @@ import llvmlite.binding as llvm
 from dnnkit.kernels._target.llvm import machine, triple
 
 LOCK = threading.RLock()
-"""Of what is LLVM's and shared here."""
+"""Protects LLVM objects shared by threads."""
 
 
 def compile_bitcode(bitcode: bytes) -> bytes:
-    """Machine code for this processor, an object file."""
+    """Compile bitcode to an object file for this processor."""
     with LOCK:
         module = llvm.parse_bitcode(bitcode)
         module.verify()
@@ -24,9 +24,9 @@ def compile_bitcode(bitcode: bytes) -> bytes:
 
 
 def load(codes: Sequence[tuple[bytes, str]]) -> list[int]:
-    """The addresses of functions, each given by its object file and its symbol; all that they call must be known.
+    """Load functions, given by object file and symbol, and return their addresses; their symbols must be known.
 
-    They stay as long as the process.
+    They stay loaded until the process ends.
     """
     with LOCK:
         engine = _engine()
@@ -37,17 +37,17 @@ def load(codes: Sequence[tuple[bytes, str]]) -> list[int]:
 
 
 def is_known(symbol: str) -> bool:
-    """Whether what is loaded may call it."""
+    """Whether loaded code may call this symbol."""
     return llvm.address_of_symbol(symbol) is not None
 
 
 def make_known(symbol: str, address: int) -> None:
-    """Let what is loaded from now on call it."""
+    """Let code loaded from now on call this symbol."""
     llvm.add_symbol(symbol, address)
 
 
 def target() -> str:
-    """What machine code is made for, and by whom."""
+    """Describe the target and the compiler of machine code."""
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     return f"{triple()} {cpu} {features} LLVM {'.'.join(map(str, llvm.llvm_version_info))}"
 
@@ -59,16 +59,16 @@ def _processor() -> Any:
 
 @cache
 def _engine() -> Any:
-    """What links and holds machine code."""
+    """Create the engine that links and holds machine code."""
     made_for = machine(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), made_for)
 
 
 def caller(address: int, kinds: str) -> Any:
-    """What calls the function at an address, from Python, without the interpreter's lock.
+    """Return a Python callable for the function at an address; it releases the GIL.
 
-    Of each argument, `kinds` says whether it is a word ("w"), which may be an address, or a number ("n"), a float64.
-    Numba's convention has two arguments before them, for a result and for an exception, of which there are none.
+    `kinds` gives the type of each argument: "w" for a word, which may be an address, or "n" for a float64. Numba's
+    convention has two arguments before them, for a result and an exception; both are unused.
     """
     types: dict[str, Any] = {"w": ctypes.c_int64, "n": ctypes.c_double}
     function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *(types[kind] for kind in kinds))
@@ -77,4 +77,4 @@ def caller(address: int, kinds: str) -> Any:
 
 _KEPT = ctypes.c_int64()
 _RESULT = ctypes.addressof(_KEPT)
-"""Where functions without a result put it: nothing, always."""
+"""Return slot of functions without a result; never written."""

@@ -1,6 +1,6 @@
-"""What the user sees while something compiles: a live line on a terminal, elsewhere one line for a series of them.
+"""Progress messages while kernels compile: a live line on a terminal, otherwise one line per series of compilations.
 
-Nothing is said of what takes less than a second, all in all.
+Nothing is shown for less than a second in total.
 """
 
 import json
@@ -19,15 +19,15 @@ from dnnkit.files import replace
 from dnnkit.kernels._native.places import SUFFIX, places
 
 PATIENCE = 1.0
-"""Seconds that are too short to be told of."""
+"""Seconds of compilation before anything is shown."""
 
 GAP = 5.0
-"""Seconds between two compilations of one series."""
+"""Seconds between two compilations that still belong to one series."""
 
 REDRAW = 0.25
 
 GUESS = 3.0
-"""Seconds that all of a first training takes to compile on an ordinary machine, where this one's are not known."""
+"""Seconds of all compilations of a first training on an ordinary machine, used until this machine's are known."""
 
 RECORD = "seconds.json"
 
@@ -36,16 +36,16 @@ log = logging.getLogger("dnnkit")
 
 @dataclass
 class _Series:
-    """Compilations with no more than a moment between them, which are one to who waits."""
+    """Compilations in quick succession, which appear as one to the user."""
 
     began: float
     ended: float = 0.0
     known: dict[str, float] = field(default_factory=dict)
-    """Seconds that all takes in each dtype, from earlier ones."""
+    """Seconds of all compilations by dtype, from earlier processes."""
     compiled: float = 0.0
-    """Seconds that this process compiled in it."""
+    """Seconds that this process has compiled in the series."""
     is_first: bool = False
-    """Whether nothing of its dtype was there before: then it takes as long as the next first one."""
+    """Whether the cache had nothing of the dtype: only such a series is representative of a first one."""
     is_told: bool = False
 
 
@@ -55,7 +55,7 @@ class _Work:
     dtype: str
     began: float
     is_awaited: bool
-    """Whether another process does it."""
+    """Whether another process does the work."""
 
 
 _series = _Series(0.0, ended=-GAP)
@@ -64,7 +64,7 @@ _under_way: list[_Work] = []
 
 @contextmanager
 def told(what: str, dtype: str, *, is_awaited: bool = False) -> Iterator[None]:
-    """Within, this thread compiles, or waits for another process that does; `Watch` shows it."""
+    """Mark that this thread compiles, or waits for another process that does, within this context; `Watch` shows it."""
     global _series
     now = monotonic()
     if not _under_way and now - _series.ended > GAP:
@@ -85,7 +85,7 @@ def told(what: str, dtype: str, *, is_awaited: bool = False) -> Iterator[None]:
 
 
 class Watch:
-    """Shows what is under way, whenever `look` is called, and takes it away when its block ends."""
+    """Shows the work in progress whenever `look` is called, and clears the line on exit."""
 
     def __init__(self) -> None:
         self._drawn = ""
@@ -98,7 +98,7 @@ class Watch:
         self._draw("")
 
     def look(self) -> None:
-        """Bring what is shown up to date."""
+        """Update what is shown."""
         now, work = monotonic(), next(iter(_under_way[-1:]), None)
         if work is None or now - _series.began < PATIENCE or not log.isEnabledFor(logging.WARNING):
             return
@@ -116,7 +116,7 @@ class Watch:
         terminal = _terminal()
         if terminal is not None:
             line = line[: max(1, shutil.get_terminal_size().columns - 1)]
-            with suppress(OSError, ValueError):  # nobody sees it: compiling goes on
+            with suppress(OSError, ValueError):  # the output is gone; compiling goes on
                 terminal.write("\r" + line.ljust(len(self._drawn)) + ("" if line else "\r"))
                 terminal.flush()
         self._drawn = line
@@ -138,23 +138,23 @@ def _once(work: _Work) -> str:
 
 
 def _usual(dtype: str) -> str:
-    """How long all that a first training compiles has taken here, or what is supposed."""
+    """Return how long the compilations of a first training took on this machine, or an estimate."""
     known = _series.known.get(dtype)
     seconds, source = (GUESS, " (a guess)") if known is None else (known, "")
     return f"{'about' if _series.is_first else 'at most about'} {max(1.0, seconds):.0f} s{source}"
 
 
 def _terminal() -> TextIO | None:
-    """Standard error, where lines can be drawn again; behind what shows a bar of progress."""
+    """Return standard error if lines can be redrawn there, unwrapped from a progress bar's proxy."""
     stream: Any = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
     try:
         return stream if stream.isatty() and os.environ.get("TERM") != "dumb" else None
-    except (AttributeError, ValueError):  # there is none, or it was closed
+    except (AttributeError, ValueError):  # missing or closed
         return None
 
 
 def holds(title: str) -> bool:
-    """Whether something whose title ends like that is kept already."""
+    """Whether the cache has a file whose title ends like this."""
     return any(next(folder.glob(f"*.{title}-*{SUFFIX}"), None) is not None for folder in places())
 
 
@@ -167,7 +167,7 @@ def _records() -> dict[str, float]:
 
 
 def _record(dtype: str, seconds: float) -> None:
-    """Remember them, or half of what was known: a series that is ended early would seem to be quick."""
+    """Record the seconds, but at least half of the known ones: a series that is interrupted would seem fast."""
     seconds = max(seconds, _series.known.get(dtype, 0.0) / 2)
     known = {**_records(), dtype: round(seconds, 1)}
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Who could have written what is kept on disk: it is run, so it must be the user's own, or root's."""
+"""Trust in cached files: they are executed, so they must belong to the user or root."""
 
 import os
 import stat
@@ -8,12 +8,12 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def distrust(folder: Path, root: Path) -> str | None:
-    """Why nothing that is kept in a folder below `root` may be run, in words; None if it may, or is not there yet."""
+    """Return why nothing cached in a folder below `root` may be run; None if it may, or the folder does not exist."""
     if not hasattr(os, "getuid"):
         return None
     try:
         return _found_against(folder, root)
-    except OSError as error:  # the way there may not be looked at
+    except OSError as error:  # the path to it is not readable
         return f"{root}: {error.strerror}"
 
 
@@ -29,7 +29,7 @@ def _found_against(folder: Path, root: Path) -> str | None:
 
 
 def distrust_status(status: os.stat_result) -> str | None:
-    """The same of one file or folder."""
+    """As `distrust`, for one file or folder."""
     if not hasattr(os, "getuid"):
         return None
     if status.st_uid not in (os.getuid(), 0):

@@ -1,1 +1,1 @@
-"""What the compiled versions share. Numba's private interfaces are used here, in `matmul` and nowhere else."""
+"""Shared machinery of the Numba versions. Numba's private interfaces are used only here and in `matmul`."""

@@ -1,7 +1,7 @@
-"""What lies at an address, for compiled code: numbers, arrays, and structures that Python filled.
+"""Numbers, arrays and Python-filled structures at a raw address, for compiled code.
 
-Nothing is checked, and nothing keeps the memory alive: who passes the address does. A slice in Numba counts references,
-wraps negative indices and clamps to the array's end; for a small network that would be most of a step.
+Nothing is checked, and nothing keeps the memory alive: that is up to the caller. A slice in Numba counts references,
+wraps negative indices and clamps to the array's end; in a small network that would be most of a step.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ from dnnkit.kernels._numba.structure import WORD_BYTES, Structure
 
 @cache
 def kind_of(structure: Structure) -> Any:
-    """A structure as Numba knows it; a function is passed its address."""
+    """Return a structure's Numba type; functions receive its address."""
     fields = {name: "i8" for name in structure.words} | {name: "f8" for name in structure.numbers}
     fields |= {"zero": np.dtype(structure.dtype).str} if structure.dtype else {}
     offsets = [place * WORD_BYTES for place in range(len(fields))]
@@ -27,7 +27,7 @@ def kind_of(structure: Structure) -> Any:
 
 
 def at(structure: Structure) -> Any:
-    """A function for compiled code: the structure at an address."""
+    """Return a function for compiled code that gives the structure at an address."""
     kind = kind_of(structure)
 
     @intrinsic
@@ -41,7 +41,7 @@ def at(structure: Structure) -> Any:
 
 
 def _array(context: Any, builder: Any, kind: Any, pointer: Any, shape: list[Any]) -> Any:
-    """The array of that type and shape whose first number a pointer points to."""
+    """Return the array of this type and shape at a pointer."""
     view, data = context.make_array(kind)(context, builder), context.get_data_type(kind.dtype)
     strides: list[Any] = []
     itemsize = context.get_constant(types.intp, context.get_abi_sizeof(data))
@@ -61,13 +61,13 @@ def _array(context: Any, builder: Any, kind: Any, pointer: Any, shape: list[Any]
 
 
 def _pointer(context: Any, builder: Any, kind: Any, address: Any) -> Any:
-    """To a number of an array's type at an address."""
+    """Convert an address to a pointer to elements of an array type."""
     return builder.inttoptr(address, context.get_data_type(kind.dtype).as_pointer())
 
 
 @intrinsic
 def vector(typing_context: Any, zero: Any, address: Any, count: Any) -> Any:
-    """The array (count,) at an address, of the dtype of the zero."""
+    """Return the array (count,) at an address, of the dtype of `zero`."""
     kind = types.Array(types.unliteral(zero), 1, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -78,7 +78,7 @@ def vector(typing_context: Any, zero: Any, address: Any, count: Any) -> Any:
 
 @intrinsic
 def matrix(typing_context: Any, zero: Any, address: Any, rows: Any, columns: Any) -> Any:
-    """The array (rows, columns) at an address, of the dtype of the zero."""
+    """Return the array (rows, columns) at an address, of the dtype of `zero`."""
     kind = types.Array(types.unliteral(zero), 2, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -89,7 +89,7 @@ def matrix(typing_context: Any, zero: Any, address: Any, rows: Any, columns: Any
 
 @intrinsic
 def pointed(typing_context: Any, pointer: Any, shape: Any) -> Any:
-    """The array of that shape, a number or a tuple, that a pointer points to."""
+    """Return the array at a pointer; its shape is an integer or a tuple."""
     dimensions = len(shape) if isinstance(shape, types.BaseTuple) else 1
     kind = types.Array(pointer.dtype, dimensions, "C")
     wanted = types.UniTuple(types.int64, dimensions) if dimensions > 1 else types.int64
@@ -103,7 +103,7 @@ def pointed(typing_context: Any, pointer: Any, shape: Any) -> Any:
 
 @intrinsic
 def part(typing_context: Any, array: Any, start: Any, count: Any) -> Any:
-    """The array (count,) of what lies in another, contiguous one, from its flat index `start` on."""
+    """Return `count` elements of a contiguous array from flat index `start`, as a vector."""
     kind = types.Array(array.dtype, 1, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -115,7 +115,7 @@ def part(typing_context: Any, array: Any, start: Any, count: Any) -> Any:
 
 @intrinsic
 def single_column(typing_context: Any, array: Any) -> Any:
-    """A contiguous matrix as one of a single column, row after row."""
+    """Return a contiguous matrix reshaped to a single column, in row-major order."""
     kind = types.Array(array.dtype, 2, "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -128,7 +128,7 @@ def single_column(typing_context: Any, array: Any) -> Any:
 
 @intrinsic
 def element(typing_context: Any, array: Any, index: Any) -> Any:
-    """What a contiguous array has at a flat index."""
+    """Return the element of a contiguous array at a flat index."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -139,7 +139,7 @@ def element(typing_context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def number(typing_context: Any, zero: Any, address: Any, index: Any) -> Any:
-    """The number of the zero's dtype that lies `index` numbers after an address."""
+    """Return the number `index` elements after an address, of the dtype of `zero`."""
     kind = types.unliteral(zero)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -152,7 +152,7 @@ def number(typing_context: Any, zero: Any, address: Any, index: Any) -> Any:
 
 @intrinsic
 def size_of(typing_context: Any, zero: Any) -> Any:
-    """Bytes of a number of the zero's dtype."""
+    """Return the bytes per number of the dtype of `zero`."""
     kind = types.unliteral(zero)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -1,7 +1,7 @@
 """Atomic load, store and compare-and-swap, and hints for spin loops.
 
-Arrays are int64, one-dimensional. Loads acquire and stores release: a load sees everything that was written before the
-store whose value it reads.
+Arrays are int64, one-dimensional. Loads acquire and stores release: a load sees everything written before the store
+whose value it reads.
 """
 
 import platform
@@ -14,7 +14,7 @@ from numba import types
 from dnnkit.kernels._numba.extending import intrinsic
 
 yield_processor = types.ExternalFunction("SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32())
-"""Give this processor to another thread that is ready."""
+"""Give this processor to another runnable thread."""
 
 
 def _place(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -24,7 +24,7 @@ def _place(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 @intrinsic
 def load(typing_context: Any, array: Any, index: Any) -> Any:
-    """array[index]."""
+    """Return array[index]."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load_atomic(_place(context, builder, signature, arguments), "acquire", 8)
@@ -34,7 +34,7 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-    """array[index] = value."""
+    """Set array[index] = value."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.store_atomic(arguments[2], _place(context, builder, signature, arguments), "release", 8)
@@ -45,7 +45,7 @@ def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def exchange_if(typing_context: Any, array: Any, index: Any, expected: Any, value: Any) -> Any:
-    """Compare and swap: array[index] = value if it is `expected`; returns whether it was."""
+    """Compare and swap: set array[index] = value if it equals `expected`; return whether it did."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = _place(context, builder, signature, arguments)
@@ -56,7 +56,7 @@ def exchange_if(typing_context: Any, array: Any, index: Any, expected: Any, valu
 
 @intrinsic
 def pause(typing_context: Any) -> Any:
-    """The processor's hint for a spin loop."""
+    """Issue the processor's spin-loop hint."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if platform.machine().lower() in ("x86_64", "amd64", "i686"):

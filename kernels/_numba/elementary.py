@@ -1,8 +1,10 @@
 """exp, expm1, tanh, log1p, sin, cos, erf and erfc as straight-line code.
 
-Loops over them are vectorised, over calls to libm not.
-Each is resolved when its caller is compiled, by the type of x; float32 stays float32. Errors are a few ulp, NaN comes
-through. The exponentials have Cephes' reductions and coefficients (S. L. Moshier, 1989): x = n ln 2 + r, |r| ≤ ½ ln 2.
+Loops over these functions are vectorized; loops over calls to libm are not.
+
+Each is resolved by the type of x when its caller is compiled; float32 stays float32. Errors are a few ulp, and NaN
+propagates. The exponentials use the reductions and coefficients of Cephes (S. L. Moshier, 1989): x = n ln 2 + r, |r| ≤
+½ ln 2.
 """
 
 import math
@@ -15,11 +17,13 @@ from dnnkit.kernels._numba.extending import resolved_by_type
 from dnnkit.kernels._numba.jit import INLINED, jit
 
 UNFUSED: dict[str, Any] = {**INLINED, "fastmath": {"nsz"}}
-"""For log1p, whose last sum adds a constant or nothing. Where it adds nothing, "contract" would fuse a caller's sum
-with the product; not so in vectors, which compute both cases. And for a square, whose rounding must be known."""
+"""Options without "contract". log1p ends by adding a constant or zero: where it adds zero, "contract" would fuse a
+caller's addition with the product in scalar code, but not in vectors, which compute both cases. `_square` needs the
+exact rounding of its products.
+"""
 LOG2_E, LOG_2, ROOT_2 = math.log2(math.e), math.log(2), math.sqrt(2)
 ATANH_TERMS = {types.float32: 5, types.float64: 11}
-"""Terms of atanh(s) / s = Σ s²ᵏ / (2 k + 1) for |s| ≤ 3 - √8: the first left out is below half an ulp."""
+"""Terms of atanh(s) / s = Σ s²ᵏ / (2 k + 1) for |s| ≤ 3 - √8; the first omitted term is below half an ulp."""
 ERFC_TERMS = {
     types.float32: (
         *(-2.773269222e-4, -7.983391415e-4, 1.994474591e-3, 2.579434685e-3, -2.379023418e-2, 6.829350976e-2),
@@ -34,11 +38,12 @@ ERFC_TERMS = {
         *(-4.7562294353446846e-2, -1.3562110612458067e-1, 1.2530080582697296),
     ),
 }
-"""Of (1 + 2 x) exp(x²) erfc(x) in t = (x - 3) / (x + 3), which is smooth enough for one polynomial from x = 0 to where
-erfc is 0 (M. M. Shepherd, J. G. Laframboise, 1981): interpolated at Chebyshev's points, right to a twentieth of an ulp
-and half of one."""
+"""Polynomial of (1 + 2 x) exp(x²) erfc(x) in t = (x - 3) / (x + 3), which is smooth enough for a single polynomial from
+x = 0 to where erfc underflows (M. M. Shepherd, J. G. Laframboise, 1981). Interpolated at Chebyshev points; errors
+are a twentieth of an ulp in float32, half an ulp in float64.
+"""
 ERFC_IS_ZERO = {types.float32: 10.5, types.float64: 28.0}
-"""From there on."""
+"""erfc is 0 from here on."""
 ERF_TERMS = {
     types.float32: (-7.694534279e-4, 5.200413724e-3, -2.686314303e-2, 1.128377401e-1, -3.761263853e-1, 1.128379167),
     types.float64: (
@@ -47,13 +52,13 @@ ERF_TERMS = {
         *(1.1283791670955126,),
     ),
 }
-"""Of erf(x) / x in x², for |x| ≤ ½; beyond, 1 - erfc(x) loses nothing."""
+"""Polynomial of erf(x) / x in x², for |x| ≤ ½; beyond, 1 - erfc(x) loses no digits."""
 WHOLE_NUMBERS, BITS_OF_WHOLE_NUMBERS = 1.5 * 2.0**52, 0x4338000000000000
-"""Where neighbouring float64 numbers differ by one, and its bits."""
+"""A number where adjacent float64 differ by one, and its bits."""
 HALF_PI = (1.57079625129699707031, 7.54978941586159635336e-8, 5.39030285815811905290e-15)
-"""In three parts, of which the first two have so few digits that whole multiples of them are exact."""
+"""π/2 in three parts. The first two have few enough digits for integer multiples to be exact (Cody & Waite 1980)."""
 LARGEST_ANGLE = 2.0**20
-"""Up to there sine and cosine are right to some ulp of 1; beyond, take libm's."""
+"""Up to here sine and cosine are accurate to a few ulp of 1; beyond, use libm."""
 SINE_TERMS = (
     *(1.58962301576546568060e-10, -2.50507477628578072866e-8, 2.75573136213857245213e-6),
     *(-1.98412698295895385996e-4, 8.33333333332211858878e-3, -1.66666666666666307295e-1),
@@ -62,14 +67,14 @@ COSINE_TERMS = (
     *(-1.13585365213876817300e-11, 2.08757008419747316778e-9, -2.75573141792967388112e-7),
     *(2.48015872888517045348e-5, -1.38888888888730564116e-3, 4.16666666666665929218e-2),
 )
-"""Of (sin r - r) / r³ and (cos r - 1 + r² / 2) / r⁴ in r², |r| ≤ π / 4 (Cephes)."""
+"""Polynomials of (sin r - r) / r³ and (cos r - 1 + r² / 2) / r⁴ in r², |r| ≤ π / 4 (Cephes)."""
 SPLIT = {types.float32: 2.0**12 + 1, types.float64: 2.0**27 + 1}
-"""T. J. Dekker's: the product with it, taken away again, leaves the upper half of a number's digits."""
+"""Constants of Dekker's splitting (T. J. Dekker, 1971), which separates the upper half of a number's digits."""
 
 
 @jit
 def tanh(x):
-    """tanh(x), accurate also near 0: t / (t + 2) with t = exp(-2 |x|) - 1."""
+    """Return tanh(x), accurate also near 0: t / (t + 2) with t = exp(-2 |x|) - 1."""
     t = expm1_of_negative(-abs(x + x))
     y = -t / (t + type(x)(2))
     return -y if x < 0 else y
@@ -77,7 +82,7 @@ def tanh(x):
 
 @jit
 def _reduce_32(x):
-    """(n, exp(r) - 1) for a float32 within the range of exp; n is 0 for NaN, whose r is NaN."""
+    """Return (n, exp(r) - 1) for a float32 within the range of exp; for NaN, n is 0 and r NaN."""
     kind = np.float32
     whole = np.floor(x * kind(LOG2_E) + kind(0.5))
     r = (x - whole * kind(0.693359375)) + whole * kind(2.12194440e-4)
@@ -92,7 +97,7 @@ def _reduce_32(x):
 
 @jit
 def _reduce_64(x):
-    """The same for a float64."""
+    """As `_reduce_32`, for a float64."""
     whole = np.floor(x * LOG2_E + 0.5)
     r = (x - whole * 6.93145751953125e-1) - whole * 1.42860682030941723212e-6
     square = r * r
@@ -103,13 +108,13 @@ def _reduce_64(x):
 
 @jit
 def _whole_number(x):
-    """The integer that a float64 within ±2⁵¹ is: in the last bits of its sum with 1.5 · 2⁵². AVX2 converts none."""
+    """Convert an integral float64 within ±2⁵¹ to an integer, by adding 1.5 · 2⁵²: AVX2 has no such conversion."""
     return np.float64(x + WHOLE_NUMBERS).view(np.int64) - np.int64(BITS_OF_WHOLE_NUMBERS)
 
 
 @jit
 def _power_32(n):
-    """2 to the n, for the exponents of normal float32 numbers."""
+    """Return 2ⁿ, for exponents of normal float32 numbers."""
     return np.int32((n + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
@@ -120,11 +125,11 @@ def _power_64(n):
 
 @resolved_by_type(**INLINED)
 def exp(x):
-    """e to the x."""
+    """Return e to the power x."""
     if x == types.float32:
 
         def exp_32(x):
-            # Two factors, for 2 to the n alone overflows before exp(x) does, and underflows too.
+            # Two factors, because 2ⁿ alone overflows and underflows before exp(x) does.
             n, p = _reduce_32(min(max(x, np.float32(-110)), np.float32(89)) if x == x else x)
             half = np.int32(n >> np.int32(1))
             return (p + np.float32(1)) * _power_32(half) * _power_32(np.int32(n - half))
@@ -141,7 +146,7 @@ def exp(x):
 
 @jit
 def sine_and_cosine(x):
-    """(sin x, cos x) of a float64 within ±LARGEST_ANGLE; to a rounding of the angle, an ulp of 1 or so."""
+    """Return (sin x, cos x) of a float64 within ±LARGEST_ANGLE, accurate to about an ulp of 1."""
     first, second, third = HALF_PI
     whole = x * (2 / math.pi) + WHOLE_NUMBERS
     quarter = whole.view(np.int64)
@@ -161,7 +166,7 @@ def sine_and_cosine(x):
 
 @resolved_by_type(**INLINED)
 def expm1_of_negative(x):
-    """exp(x) - 1 for x ≤ 0, accurate also near 0."""
+    """Return exp(x) - 1 for x ≤ 0, accurate also near 0."""
     if x == types.float32:
 
         def expm1_32(x):
@@ -181,11 +186,11 @@ def expm1_of_negative(x):
 
 @resolved_by_type(**UNFUSED)
 def log1p_of_share(z):
-    """log(1 + z) for 0 ≤ z ≤ 1, accurate also near 0."""
+    """Return log(1 + z) for 0 ≤ z ≤ 1, accurate also near 0."""
     kind, terms = (np.float32 if z == types.float32 else np.float64), ATANH_TERMS[z]
 
     def log1p(z):
-        # 1 + z or half of it, whichever is nearer to 1: log(1 + z) = [log 2] + 2 atanh(s).
+        # m + 1 is 1 + z or half of it, whichever is closer to 1: log(1 + z) = [log 2] + 2 atanh(s).
         half = z > kind(ROOT_2 - 1)
         m = (z - kind(1)) * kind(0.5) if half else z
         s = m / (kind(2) + m)
@@ -200,15 +205,15 @@ def log1p_of_share(z):
 
 @jit
 def erfc(x):
-    """1 - erf(x), accurate also where it is tiny."""
+    """Return 1 - erf(x), accurate also where it is tiny."""
     return erfc_and_exp(x)[0]
 
 
 @resolved_by_type(**INLINED)
 def erfc_and_exp(x):
-    """(1 - erf(x), exp(-x²)), both accurate also where they are tiny."""
+    """Return (1 - erf(x), exp(-x²)), both accurate also where they are tiny."""
     kind, farthest = (np.float32 if x == types.float32 else np.float64), ERFC_IS_ZERO[x]
-    even, odd = ERFC_TERMS[x][::2], ERFC_TERMS[x][1::2]  # two short sums: a long one LLVM leaves as a loop
+    even, odd = ERFC_TERMS[x][::2], ERFC_TERMS[x][1::2]  # two short sums: LLVM would leave a long one as a loop
 
     def erfc_of(x):
         size = min(abs(x), kind(farthest)) if x == x else x
@@ -224,7 +229,7 @@ def erfc_and_exp(x):
 
 @resolved_by_type(**INLINED)
 def erf(x):
-    """2 / √π times the integral of exp(-t²) from 0 to x."""
+    """Return 2 / √π times the integral of exp(-t²) from 0 to x."""
     kind, terms = (np.float32 if x == types.float32 else np.float64), ERF_TERMS[x]
 
     def erf_of(x):
@@ -236,7 +241,7 @@ def erf(x):
 
 @resolved_by_type(**UNFUSED)
 def _square(x):
-    """x², and what is to be added to it: exp(-x²) magnifies what rounding loses."""
+    """Return x² and its rounding error, which exp(-x²) would magnify."""
     kind, split = (np.float32 if x == types.float32 else np.float64), SPLIT[x]
 
     def square_of(x):
@@ -251,7 +256,7 @@ def _square(x):
 
 @jit
 def _polynomial(x, terms):
-    """By Horner's rule, the highest power first."""
+    """Evaluate a polynomial by Horner's rule, highest power first."""
     kind = type(x)
     total = kind(terms[0])
     for term in terms[1:]:

@@ -1,19 +1,18 @@
-"""Losses of which each element has a term: several rows at a time, in loops that are vectors however short a row is."""
+"""Elementwise losses: loops over the elements of several rows, which vectorize even if rows are short."""
 
 from dnnkit.kernels._numba.at_address import part
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.lanes import sum_of
 
 AT_ONCE = 1024
-"""Elements, or one row if it has more: they stay in the first-level cache from one loop to the next."""
+"""Elements per chunk, which stays in the first-level cache between loops; a longer row is one chunk."""
 
 
 @jit
 def add_up(term, slope, scores, targets, weights, scale, gradient):
-    """The sum of the rows' losses, each times its weight; the gradient of that, times the scale, to `gradient`.
+    """Return the weighted sum of the rows' losses; write `scale` times its gradient to `gradient`.
 
-    A row's loss is the mean of term(score, target) over its elements. Terms are where the gradient goes, until they
-    are added up.
+    The loss of a row is the mean of term(score, target) over its elements. `gradient` first holds the terms.
     """
     kind, columns, total = gradient.dtype.type, scores.shape[1], 0.0
     count, step = kind(columns), kind(scale) / kind(columns)

@@ -1,9 +1,9 @@
-"""Native entry points of kernels: what compiled steps, and operations of the backend, call once per array.
+"""Native entry points of kernels, called once per array by compiled steps and by operations of the backend.
 
-A step cannot name a network's kernels. Each is compiled on its own, from a short module that is generated here around
-its `cpu.py`, to a function of addresses and numbers; a step gets its address as data (docs/design/0017-small-steps.md).
-A kernel without `cpu.py` has no entry points: `registry.has_cpu_version` says so. Numba is imported where one must be
-compiled that is not in the archive.
+A compiled step cannot name the kernels of a network. Each kernel is compiled separately, from a short module generated
+here around its `cpu.py`, to a function of addresses and numbers, and a step receives its address as data
+(docs/design/0017-small-steps.md). A kernel without `cpu.py` has no entry points; see `registry.has_cpu_version`. Numba
+is imported only if an entry point is not in the archive.
 """
 
 import hashlib
@@ -228,9 +228,9 @@ def interpolate_entry(x_pointer, y_pointer, out_pointer, count, share):
 
 
 class EntryPoints:
-    """Functions of one kernel in one dtype, each compiled when it is first asked for.
+    """Functions of one kernel in one dtype, each compiled on first use.
 
-    Arguments are given as a text: "number*" is the address of numbers of that dtype, "int64*" of others.
+    Argument types are given as text: "number*" is the address of numbers of that dtype, "int64*" that of integers.
     """
 
     def __init__(self, name: str, dtype: str, title: str, source: str, **arguments: str) -> None:
@@ -251,31 +251,31 @@ class EntryPoints:
 
     @property
     def functions(self) -> dict[str, Function]:
-        """By name."""
+        """The functions by name."""
         return self._functions
 
     def address(self, which: str) -> int:
-        """A function's address, to be called in Numba's convention, as `indirect_calls.py` does."""
+        """Return a function's address, for calls in Numba's convention (`indirect_calls.py`)."""
         return self._functions[which].address
 
     def call(self, which: str, *arguments: Any) -> None:
-        """Call it from Python; addresses are given as numbers."""
+        """Call a function from Python; addresses are integers."""
         if which not in self._callers:
             self._callers[which] = self._functions[which].from_python(self._kinds[which])
         self._callers[which](*arguments)
 
 
 def _kind(argument: str) -> str:
-    """How `machine_code.caller` names it."""
+    """Return the code of an argument type for `machine_code.caller`."""
     return "n" if argument == "float64" else "w"
 
 
 @cache
 def activation_entry_points(name: str, dtype: str) -> EntryPoints:
-    """`forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`.
+    """Entry points `forward(x, y, rows, columns)` and `backward(dy, saved, dx, rows, columns)`.
 
-    Of an elementwise activation that saves its input also `forward_with_slope(x, y, rows, columns)`, which leaves
-    the derivative in x: a step that trains then computes what both have in common once, and goes backward by
+    An elementwise activation that saves its input also has `forward_with_slope(x, y, rows, columns)`, which leaves the
+    derivative in x. A training step then computes the common subexpressions once, and its backward pass is
     `slope_entry_points`.
     """
     activation, unique = registry.activation(name), f"activation.{name}"
@@ -293,13 +293,13 @@ def activation_entry_points(name: str, dtype: str) -> EntryPoints:
 
 @cache
 def slope_entry_points(dtype: str) -> EntryPoints:
-    """`backward(dy, slope, dx, rows, columns)`: dx = dy · slope."""
+    """Entry point `backward(dy, slope, dx, rows, columns)`: dx = dy · slope."""
     return EntryPoints("slope", dtype, "slope", SLOPE, backward="number* number* number* int64 int64")
 
 
 @cache
 def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
-    """`loss(scores, targets, weights, rows, columns, scale, gradient, total)`: adds to total[0]."""
+    """Entry point `loss(scores, targets, weights, rows, columns, scale, gradient, total)`, which adds to total[0]."""
     labels = targets == "labels"
     shape, shape_of_one = ("rows", "rows") if labels else ("(rows, columns)", "(rows, 1)")
     unique, functions = f"loss.{name}.{targets}", f"from dnnkit.kernels.losses.{name}.cpu import row\n"
@@ -316,7 +316,7 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
 
 @cache
 def metric_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
-    """`total(scores, targets, weights, rows, columns, threshold, total)`: adds to total the weighted sum, or sums."""
+    """Entry point `total(scores, targets, weights, rows, columns, threshold, total)`, which adds sums to total."""
     labels, template = targets == "labels", METRIC if registry.metric(name).count is None else METRIC_OF_SUMS
     source = template.format(name=name, shape="rows" if labels else "(rows, columns)")
     arguments = f"number* {'int64*' if labels else 'number*'} number* int64 int64 float64 float64*"
@@ -325,7 +325,7 @@ def metric_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
 
 @cache
 def optimizer_entry_points(name: str, dtype: str) -> EntryPoints:
-    """`update(step, p, g, slots, stride, count, learning_rate, numbers)`: slots one after the other, stride apart."""
+    """Entry point `update(step, p, g, slots, stride, count, learning_rate, numbers)`; slots are `stride` apart."""
     rule = RULES[name]
     slots = "".join(f"slots[{index}, :count], " for index in range(len(rule.slots)))
     numbers = ", ".join(f"numbers[{index}]" for index in range(len(rule.hyperparameters)))
@@ -336,7 +336,10 @@ def optimizer_entry_points(name: str, dtype: str) -> EntryPoints:
 
 @cache
 def dense_entry_points(dtype: str) -> EntryPoints:
-    """`forward(x, w, b, activation, z, y, rows, inputs, outputs, biases)`, and two backward; see `kernels/dense`."""
+    """Entry points `forward(x, w, b, activation, z, y, rows, inputs, outputs, biases)` and two backward passes.
+
+    See `kernels/dense`.
+    """
     three = "number* number* number*"
     return EntryPoints(
         "dense",
@@ -351,26 +354,29 @@ def dense_entry_points(dtype: str) -> EntryPoints:
 
 @cache
 def gather_entry_points(source: str, dtype: str) -> EntryPoints:
-    """`gather(data, rows, out, scale, offset, length, count, features)`, of data of the dtype `source`."""
+    """Entry point `gather(data, rows, out, scale, offset, length, count, features)`, for data of dtype `source`."""
     arguments = f"{source}* int64* number* float64 float64 int64 int64 int64"
     return EntryPoints(f"gather.{source}", dtype, "gather", GATHER, gather=arguments)
 
 
 @cache
 def dropout_entry_points(dtype: str) -> EntryPoints:
-    """`mask(out, count, rate, seed, layer, step)` and `apply(x, keep, out, count, rate)`; all flat."""
+    """Entry points `mask(out, count, rate, seed, layer, step)` and `apply(x, keep, out, count, rate)`; all flat."""
     mask = "bool* int64 float64 int64 int64 int64"
     return EntryPoints("dropout", dtype, "dropout", DROPOUT, mask=mask, apply="number* bool* number* int64 float64")
 
 
 @cache
 def mark_entry_points(source: str) -> EntryPoints:
-    """`mark(x, bits, finite, rows, features, words)`, of data of the dtype `source`; see `kernels/nonzero_columns`."""
+    """Entry point `mark(x, bits, finite, rows, features, words)`, for data of dtype `source`.
+
+    See `kernels/nonzero_columns`.
+    """
     return EntryPoints(f"mark.{source}", "float32", "mark", MARK, mark=f"{source}* int64* bool* int64 int64 int64")
 
 
 @cache
 def interpolate_entry_points(dtype: str) -> EntryPoints:
-    """`interpolate(x, y, out, count, share)`; all flat."""
+    """Entry point `interpolate(x, y, out, count, share)`; all flat."""
     arguments = "number* number* number* int64 float64"
     return EntryPoints("interpolate", dtype, "interpolate", INTERPOLATE, interpolate=arguments)

@@ -1,4 +1,4 @@
-"""Functions for compiled code only: made of LLVM's instructions, or chosen by the types of their arguments."""
+"""Functions that exist in compiled code only: emitted as LLVM instructions, or selected by argument types."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,21 +10,24 @@ from dnnkit.kernels._numba.front_end import OPTIONS, Callee
 from dnnkit.kernels._numba.private import cgutils
 
 intrinsic: Any = extending.intrinsic
-"""Numba's decorator, which comes without types: its function gets Numba's types, and returns a signature and what emits
-the instructions."""
+"""Numba's decorator, which is untyped: the function gets Numba types, and returns a signature and a generator of the
+instructions.
+"""
 
 
 TRUE_BIT: Any = cgutils.true_bit
-"""LLVM's `true`."""
+"""LLVM's `true` constant."""
 
 declared_function: Any = cgutils.get_or_insert_function
-"""The function of that signature and name in a module, declared if it is not there: `(module, signature, name)`."""
+"""Return the function of this signature and name in a module, declaring it if necessary: `(module, signature, name)`.
+"""
 
 
 def resolved_by_type(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A function that is called with Numba's types when a caller is compiled, and returns the version for them.
+    """Decorate a function that receives Numba types when a caller is compiled, and returns the version for them.
 
-    It is compiled with the common options and these. Called from Python, it raises `NotImplementedError`.
+    The version is compiled with the common options and these. Called from Python, the function raises
+    `NotImplementedError`.
     """
 
     common_and_these: Any = {"pipeline_class": Callee, **OPTIONS, **options}

@@ -1,8 +1,8 @@
-"""Flush-to-zero and denormals-are-zero: numbers below the normal range count as zero while networks are trained.
+"""Flush-to-zero (FTZ) and denormals-are-zero (DAZ) while networks are trained.
 
-Where a feature or a unit is silent for long, Adam's first moment shrinks by a tenth per step and is denormal (below
-1e-38) after some 800: processors compute with such numbers many times slower, and no training depends on them. An epoch
-of 784-128-10 on MNIST takes a seventh less time without them.
+If a feature or a unit is inactive for long, Adam's first moment shrinks by a tenth per step and becomes denormal (below
+1e-38) after some 800 steps. Processors compute with denormals many times slower, and no training depends on them: an
+epoch of 784-128-10 on MNIST takes a seventh less time without them.
 """
 
 import platform
@@ -15,10 +15,10 @@ from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.private import cgutils
 
 HAS_SWITCH = platform.machine().lower() in ("x86_64", "amd64")
-"""Elsewhere nothing is changed."""
+"""Only x86 has the switch; elsewhere nothing is changed."""
 
 FTZ, DAZ = 0x8000, 0x0040
-"""The bits FTZ (results) and DAZ (operands) of MXCSR, the control register."""
+"""Bits FTZ (results) and DAZ (operands) of the control register MXCSR."""
 
 
 def _on_register(name: str, builder: Any, place: Any) -> None:
@@ -47,19 +47,19 @@ def _switch(is_on: bool) -> Any:
 
 @intrinsic
 def enable(typing_context: Any) -> Any:
-    """Turn on FTZ and DAZ for this thread; returns the old MXCSR, for `restore`."""
+    """Turn on FTZ and DAZ for this thread; return the old MXCSR, for `restore`."""
     return _switch(True)
 
 
 @intrinsic
 def disable(typing_context: Any) -> Any:
-    """Turn them off, for what is not ours; returns the old MXCSR, for `restore`."""
+    """Turn off FTZ and DAZ, to call foreign code; return the old MXCSR, for `restore`."""
     return _switch(False)
 
 
 @intrinsic
 def restore(typing_context: Any, setting: Any) -> Any:
-    """Set MXCSR, to what `enable` or `disable` returned."""
+    """Set MXCSR to a value that `enable` or `disable` returned."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if HAS_SWITCH:

@@ -1,8 +1,8 @@
-"""Numba as a front end: a function and all that it calls become one module of LLVM bitcode, and no machine code.
+"""Numba as a front end: compile a function and everything it calls to one module of LLVM bitcode, not machine code.
 
-Numba makes of every function machine code of its own, with wrappers for Python and for C, and optimises it once for
-itself and again in each of its callers. Here functions are typed, lowered and simplified; LLVM optimises a module once,
-when it is complete. `kernels/_native/machine_code.py` makes machine code of it.
+Numba normally produces machine code per function, with wrappers for Python and C, and optimizes each function alone and
+again in every caller. Here functions are typed, lowered and simplified, and LLVM optimizes a module once, when it is
+complete. `kernels/_native/machine_code.py` compiles it to machine code.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,17 +30,19 @@ from dnnkit.kernels._target import processor
 from dnnkit.kernels._target.llvm import disposed, machine, passes
 
 FASTMATH = {"contract", "nsz"}
-"""Not "nnan" or "ninf": with them a NaN in training would go unseen. Not "reassoc" or "arcp": they undo what the stable
-formulas are written for (docs/design/0008-fastmath.md)."""
+"""Without "nnan" and "ninf", which would hide a NaN in training, and without "reassoc" and "arcp", which would undo the
+numerically stable formulas (docs/design/0008-fastmath.md).
+"""
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": FASTMATH}
-"""With Python's error model every division tests for zero, and no loop with one is vectorised."""
+"""With Python's error model every division tests for zero, and loops with a division are not vectorized."""
 
 
 def bitcode(function: Callable[..., Any], signature: Any, symbol: str) -> Bitcode:
-    """The function, for arguments of these types, under a symbol; with all that it calls, but what it calls by symbol.
+    """Compile a function for these argument types, under a symbol, with all callees except those called by symbol.
 
-    Optimised for processors of a level; LLVM chooses instructions for this one later (`_native/machine_code.py`).
+    The module is optimized for a processor level; LLVM selects instructions for this processor later
+    (`_native/machine_code.py`).
     """
     arguments, returned = sigutils.normalize_signature(signature)
     flags = compiler.Flags()
@@ -51,7 +53,7 @@ def bitcode(function: Callable[..., Any], signature: Any, symbol: str) -> Bitcod
         module = made.library.code_for_callers().clone()
         for library in made.library.callees():
             module.link_in(library.code_for_callers() if isinstance(library, Lowered) else _foreign(library), True)
-        cpu_target.target_context.remove_user_function(made.entry_point)  # nobody calls it by what Numba knows
+        cpu_target.target_context.remove_user_function(made.entry_point)  # it is never called through Numba's registry
     entry = made.fndesc.llvm_func_name
     for number, one in enumerate(module.functions):
         if not one.is_declaration:
@@ -59,14 +61,14 @@ def bitcode(function: Callable[..., Any], signature: Any, symbol: str) -> Bitcod
             one.name = symbol if one.name == entry else f"{number}"
     for one in module.global_variables:
         if not one.is_declaration:
-            one.linkage = "internal"  # dropped, most of them: what Numba would keep for Python, of names that differ
+            one.linkage = "internal"  # dropped mostly: objects for Python, with unstable names
     module.name = symbol
     _optimise(module)
     return Bitcode(symbol, _needs(module), module.as_bitcode())
 
 
 def _simplify(module: Any) -> None:
-    """Simplify each function: little is then linked and inlined, and loops have the form that later passes expect."""
+    """Simplify each function: less code is linked and inlined, and loops have the form that later passes expect."""
     manager, options = _for_functions()
     for function in module.functions:
         if not function.is_declaration:
@@ -75,19 +77,19 @@ def _simplify(module: Any) -> None:
 
 @cache
 def _for_functions() -> Any:
-    """All passes that LLVM has for functions: with fewer, erf in float64 does not become vectors."""
+    """Return LLVM's full function pipeline: with fewer passes, erf in float64 is not vectorized."""
     options = passes(_level())
     return options.getFunctionPassManager(), options
 
 
 @cache
 def _level() -> Any:
-    """A processor of this one's level, not this one: what is made for it is the same on all of them."""
+    """Return a target machine of this processor's level, so that output is the same on all processors of the level."""
     return machine(processor.MODELS.get(processor.LEVEL, processor.LEVEL))
 
 
 def _optimise(module: Any) -> None:
-    """All of LLVM's passes once; then drop names."""
+    """Run LLVM's full module pipeline once; then strip names."""
     options = passes(_level())
     with disposed(options.getModulePassManager()) as manager:
         manager.run(module, options)
@@ -98,7 +100,7 @@ def _optimise(module: Any) -> None:
 
 
 def _needs(module: Any) -> tuple[str, ...]:
-    """The symbols of ours that a module calls and does not hold. The system must have all others."""
+    """Return dnnkit's symbols that a module calls but does not define. All others must exist in the process."""
     called = [one.name for one in module.functions if one.is_declaration and not one.name.startswith("llvm.")]
     ours = tuple(name for name in called if name.startswith("dnnkit."))
     missing = [name for name in called if name not in ours and llvm.address_of_symbol(name) is None]
@@ -107,7 +109,7 @@ def _needs(module: Any) -> tuple[str, ...]:
 
 
 def _foreign(library: Any) -> Any:
-    """A function of Numba's own, as it was lowered."""
+    """Return a function of Numba's own library, as lowered."""
     module = library._final_module.clone()
     for function in module.functions:
         if not function.is_declaration and function.linkage == Linkage.external:
@@ -116,10 +118,10 @@ def _foreign(library: Any) -> Any:
 
 
 class Lowered(codegen.JITCodeLibrary):
-    """A function's code, lowered and simplified, and what it calls."""
+    """Lowered and simplified code of a function, and its callees."""
 
     def add_linking_library(self, library: Any) -> None:
-        """Remember a callee."""
+        """Record a callee."""
         self._linking_libraries.append(library)
 
     def _optimize_functions(self, module: Any) -> None:
@@ -127,14 +129,14 @@ class Lowered(codegen.JITCodeLibrary):
         _simplify(module)
 
     def code_for_callers(self) -> Any:
-        """This function alone."""
+        """Return the module of this function alone."""
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == Linkage.external:
-                function.linkage = "weak_odr"  # linked even if nobody who is already there calls it
+                function.linkage = "weak_odr"  # linked even if nothing already in the module calls it
         return self._final_module
 
     def callees(self, found: dict[Any, None] | None = None) -> dict[Any, None]:
-        """All that this calls, directly or not, added to `found`."""
+        """Return everything this calls, directly or indirectly, added to `found`."""
         return _callees(self, {} if found is None else found)
 
 
@@ -148,16 +150,15 @@ def _callees(library: Any, found: dict[Any, None]) -> dict[Any, None]:
 
 @cache
 def _size_of(kind: Any) -> Any:
-    """Bytes of one of LLVM's types."""
+    """Return the size of an LLVM type in bytes."""
     return cpu_target.target_context.get_abi_sizeof(kind)
 
 
 def _our_context(numbas: Any) -> Any:
-    """What says how to lower: no counting of references, for callers keep arrays alive, and nothing is allocated.
+    """Return a lowering context without reference counting: callers keep arrays alive, and nothing is allocated.
 
-    It remembers the sizes of LLVM's types, which Numba asks for whenever a variable is declared. And it looks for new
-    declarations only before it compiles a function, as Numba does too, not also whenever there is no special code for
-    an operator and a constant.
+    It caches the sizes of LLVM types, which Numba queries for every variable. And it looks for new declarations only
+    once per compiled function, as Numba does too, not for every operator or constant without special code.
     """
     return numbas.subtarget(enable_nrt=False, get_abi_sizeof=_size_of, refresh=lambda: None)
 
@@ -170,10 +171,10 @@ OPERANDS = types.Integer, types.Float, types.Boolean, types.Array, types.BaseTup
 
 
 def _ask_once(function: Any, context: Any, arguments: Any, keywords: Any) -> Any:
-    """How Numba types a call.
+    """Return Numba's typing of a call, cached for operators.
 
-    For an operator it tries all that Python and NumPy declare, when types are inferred and again when code is emitted;
-    here the answer is remembered.
+    For an operator Numba tries every signature that Python and NumPy declare, during type inference and again during
+    code generation.
     """
     key = function, *arguments
     if key in _answers:
@@ -187,7 +188,7 @@ def _ask_once(function: Any, context: Any, arguments: Any, keywords: Any) -> Any
 
 @contextmanager
 def _operators_asked_once() -> Iterator[None]:
-    """While kernels are compiled; other users of Numba keep its way."""
+    """Cache operator typing while kernels are compiled; other users of Numba are not affected."""
     kept, _functions.get_call_type = _functions.get_call_type, _ask_once
     try:
         yield
@@ -197,19 +198,19 @@ def _operators_asked_once() -> Iterator[None]:
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class Lower(typed_passes.NativeLowering):
-    """Lower a function for compiled code: no machine code, and no wrappers."""
+    """Lowering without machine code and wrappers."""
 
     _name = "dnnkit_lower"
 
     def run_pass(self, state: Any) -> bool:
-        """Numba's lowering, with a context and into a library of ours."""
+        """Run Numba's lowering with dnnkit's context and library."""
         state.targetctx = _our_context(state.targetctx)
         state.library = Lowered(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
         super().run_pass(state)
         lowered = state["cr"]
-        # What stands for the function among its callers; it is never called itself.
+        # A placeholder that represents the function to its callers; it is never called.
         module, name = lowered.fndesc.lookup_module(), state.func_id.func_name
         stand_in = make_function(module, name, "", 0, lowered.env, (state.library,))
         state.targetctx.insert_user_function(stand_in, lowered.fndesc, [state.library])
@@ -232,19 +233,19 @@ FOR_OTHERS = {
     typed_passes.NopythonRewrites,
     typed_passes.DumpParforDiagnostics,
 }
-"""Passes for closures, `with`, exceptions, `literal_unroll` and expressions of arrays: kernels have none of these."""
+"""Passes for closures, `with`, exceptions, `literal_unroll` and array expressions, none of which kernels use."""
 
 
 class Callee(compiler.Compiler):
-    """Compiles what is called from compiled code."""
+    """Compiler of functions that are called from compiled code."""
 
     def define_pipelines(self) -> Any:
-        """Numba's, with our lowering and without what only other code needs."""
+        """Return Numba's pipelines, with this module's lowering and without unneeded passes."""
         pipelines = super().define_pipelines()
         for pipeline in pipelines:
             pipeline.passes = [
                 (Lower, text) if step is typed_passes.NativeLowering else (step, text)
-                # Each once: nothing changes between Numba's repetitions.
+                # Each pass once: nothing changes between Numba's repetitions.
                 for step, text in dict(pipeline.passes).items()
                 if step not in FOR_OTHERS
             ]

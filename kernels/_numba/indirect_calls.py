@@ -1,4 +1,4 @@
-"""Indirect calls from compiled code: compiled kernels by their address, once per array, never once per element."""
+"""Indirect calls from compiled code to kernels by address: once per array, never once per element."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from dnnkit.kernels._numba.private import cgutils
 
 
 def _caller(*kinds: types.Type) -> Any:
-    """A function `(address, arguments)` that calls the function at the address; pointers are passed as integers.
+    """Return a function `(address, arguments)` that calls the function at the address; pointers are passed as integers.
 
     The callee uses Numba's native calling convention, not C's: return slot and exception slot come first; both are
-    unused. Numba's C wrapper around it, which hands all arguments on, would cost a small network a tenth of a step:
-    store-to-load forwarding stalls where values are written one by one and read together.
+    unused. Numba's C wrapper, which forwards all arguments, would cost a small network a tenth of a step: values
+    written one by one and read back together defeat store-to-load forwarding.
     """
     word = ir.IntType(64)
     native = [ir.DoubleType() if kind is types.float64 else word for kind in kinds]
@@ -48,9 +48,9 @@ call_opcode = _caller(WORD, WORD, WORD, WORD)
 
 @intrinsic
 def call_python(typing_context: Any, address: Any, arguments: Any) -> Any:
-    """Call what ctypes made of a Python function of three words, in C's convention; its result, a word.
+    """Call a ctypes callback of three words in C's convention; return its result, a word.
 
-    It waits for the interpreter's lock, whichever thread this is.
+    Acquires the GIL, whichever thread this is.
     """
     signature = WORD(WORD, types.UniTuple(WORD, 3))
 
@@ -64,7 +64,7 @@ def call_python(typing_context: Any, address: Any, arguments: Any) -> Any:
 
 @intrinsic
 def address_of(typing_context: Any, array: Any, start: Any = 0) -> Any:
-    """The address of element `start` of a contiguous array."""
+    """Return the address of element `start` of a contiguous array."""
     begin = types.Omitted(0) if start == 0 else types.int64
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -1,6 +1,7 @@
-"""How functions are written that Numba compiles into native ones: one set of options.
+"""Decorators for functions that Numba compiles into native ones: one set of options.
 
-None of them is machine code by itself; `kernels/_native/functions.py` says which are, with all that they call.
+None of these functions is machine code by itself; `kernels/_native/functions.py` lists the ones that are, with their
+callees.
 """
 
 import hashlib
@@ -17,29 +18,29 @@ from dnnkit.kernels._numba.front_end import OPTIONS, Callee
 from dnnkit.kernels._numba.private import unliteral
 
 GENERATED = "dnnkit_generated_"
-"""Begins the names of modules that are made from sources here; they end with the source's hash."""
+"""Name prefix of modules generated from source; the names end with the hash of the source."""
 
 
 INLINED: dict[str, Any] = {"forceinline": True}
 CALLED: dict[str, Any] = {"forceinline": False}
-"""Said explicitly: an option that is left out is inherited from the caller."""
+"""Stated explicitly: Numba inherits omitted options from the caller."""
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """A function, compiled into each of its callers."""
+    """Compile a function inline into each of its callers."""
     return _compiled(function, INLINED)
 
 
 def jit_called(function: Callable[..., Any]) -> Any:
-    """As `jit`, but not inlined into its callers: for what is large, and has no freedom in how it rounds."""
+    """As `jit`, but not inlined: for large functions whose rounding does not depend on the context."""
     return _compiled(function, CALLED)
 
 
 def jit_plain(modules: Iterable[ModuleType], instead: Mapping[str, Any]) -> dict[str, Any]:
-    """The functions of modules in plain Python, which stay as they are, compiled: by name, and so they call each other.
+    """Compile the functions of plain Python modules, which stay unchanged, and return them by name.
 
-    What they call by the name of one of `instead`, is that. For what is run in Python too, and on scalars: they are not
-    inlined.
+    They call each other's compiled versions; calls to a name in `instead` go to its replacement. For code that also
+    runs in Python, on scalars; not inlined.
     """
     names: dict[str, Any] = {}
     own: dict[str, Any] = {}
@@ -54,16 +55,16 @@ def jit_plain(modules: Iterable[ModuleType], instead: Mapping[str, Any]) -> dict
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
-    """The function for compiled code that names it; called from Python it is compiled by Numba as usual, for tests."""
+    """Return the function for use in compiled code; called from Python, Numba compiles it as usual, for tests."""
     for_python: Any = numba.njit(nogil=True, **OPTIONS, **options)(function)
     callee: Any = numba.njit(pipeline_class=Callee, **OPTIONS, **options)(function)
 
     def get_call_template(arguments: Any, keywords: Any) -> Any:
-        # Numba would compile f(x, 0) and f(x, 1) apart; LLVM knows the numbers where the function is inlined.
+        # Numba would compile f(x, 0) and f(x, 1) separately; LLVM knows the constants wherever f is inlined.
         keywords = {name: unliteral(kind) for name, kind in keywords.items()}
         return callee.get_call_template([unliteral(kind) for kind in arguments], keywords)
 
-    if for_python is not function:  # which it is if Numba is told to compile nothing
+    if for_python is not function:  # they are the same object if Numba's JIT is disabled
         compile_now = for_python.compile
 
         def compile_for_python(signature: Any) -> Any:
@@ -77,7 +78,7 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
 
 @contextmanager
 def module_from_source(name: str, source: str) -> Iterator[ModuleType]:
-    """The module of that source, which Python and Numba know as long as it is used: many formulas leave little."""
+    """Yield the module of this source, registered only while in use, so many formulas do not accumulate."""
     module = ModuleType(f"{GENERATED}{name}_{hashlib.sha256(source.encode()).hexdigest()[:16]}")
     sys.modules[module.__name__] = module
     try:
@@ -85,4 +86,4 @@ def module_from_source(name: str, source: str) -> Iterator[ModuleType]:
         yield module
     finally:
         sys.modules.pop(module.__name__, None)
-        vars(module).clear()  # Numba remembers it for as long as functions in it live, which are all in it
+        vars(module).clear()  # Numba keeps it as long as its functions live, and they live in it

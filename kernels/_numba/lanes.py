@@ -1,6 +1,6 @@
-"""Sums and the largest of a vector in eight lanes: in a single one each number waits for the one before.
+"""Sum, maximum and minimum of a vector in eight lanes; a single accumulator would serialize on its latency.
 
-A compiler may not do that by itself, for sums round otherwise then, and a NaN must win.
+A compiler may not do this itself: it changes the rounding of sums, and NaN must win a maximum.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def _product(x, y, z):
 
 @jit
 def _product_in_double(x, y, z):
-    return np.float64(x) * np.float64(y)  # `float` leaves float32 as it is
+    return np.float64(x) * np.float64(y)  # `float` would leave float32 as it is
 
 
 @jit
@@ -30,31 +30,31 @@ def _product_where(x, y, z):
 
 @jit
 def sum_of(x):
-    """Σ x of a vector."""
+    """Return Σ x of a vector."""
     return _in_lanes(_itself, x.dtype.type(0), x, x, x)
 
 
 @jit
 def sum_of_products(x, y):
-    """Σ x y of two vectors."""
+    """Return Σ x y of two vectors."""
     return _in_lanes(_product, x.dtype.type(0), x, y, y)
 
 
 @jit
 def sum_of_products_in_double(x, y):
-    """The same, float64."""
+    """Return Σ x y of two vectors, in float64."""
     return _in_lanes(_product_in_double, 0.0, x, y, y)
 
 
 @jit
 def sum_of_products_where(x, y, z):
-    """Σ x y of two vectors, where z is above 0."""
+    """Return Σ x y of two vectors over the elements with z above 0."""
     return _in_lanes(_product_where, x.dtype.type(0), x, y, z)
 
 
 @jit
 def _in_lanes(term, zero, x, y, z):
-    """Σ term(x, y, z), summed up in the zero's dtype."""
+    """Return Σ term(x, y, z), accumulated in the dtype of `zero`."""
     a, b, c, d, e, f, g, h = zero, zero, zero, zero, zero, zero, zero, zero
     whole = x.size - x.size % 8
     for i in range(0, whole, 8):
@@ -83,19 +83,19 @@ def _smaller(x, y):
 
 @jit
 def largest_of(x):
-    """The largest number of a vector, which is not empty; NaN if one is."""
+    """Return the maximum of a non-empty vector; NaN if any element is NaN."""
     return _chosen_in_lanes(_larger, x)
 
 
 @jit
 def smallest_of(x):
-    """The smallest number of a vector, which is not empty; NaN if one is."""
+    """Return the minimum of a non-empty vector; NaN if any element is NaN."""
     return _chosen_in_lanes(_smaller, x)
 
 
 @jit
 def _chosen_in_lanes(choice, x):
-    """The number of a vector that wins against all others: choice(x, y) is x or y."""
+    """Reduce a vector by `choice(x, y)`, which returns x or y."""
     a, b, c, d, e, f, g, h = x[0], x[0], x[0], x[0], x[0], x[0], x[0], x[0]
     whole = x.size - x.size % 8
     for i in range(0, whole, 8):

@@ -10,14 +10,15 @@ from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.jit import jit
 
 LINE = 64
-"""Bytes of a cache line, on most processors; where it is more, some lines are prefetched twice."""
+"""Bytes per cache line on most processors; where lines are longer, some are prefetched twice."""
 
 WHOLE = 1 << 62
-"""No limit: all bytes of a row."""
+"""Prefetch all bytes of a row."""
 
 STREAM = 4 * LINE
-"""Bytes that start the hardware prefetcher, which fetches the rest of a row during computation. Prefetching whole rows
-takes as long as waiting for them: only some twenty lines can be in flight."""
+"""Enough bytes to trigger the hardware prefetcher, which fetches the rest of the row during computation. Prefetching
+whole rows takes as long as waiting for them, because only about twenty lines can be in flight.
+"""
 
 
 @intrinsic
@@ -37,14 +38,14 @@ def _prefetch_line(typing_context: Any, address: Any) -> Any:
 
 
 NEAR = 1 << 18
-"""Bytes of data that stay in a second-level cache: prefetching them gains nothing."""
+"""Data of up to this many bytes stay in a second-level cache; prefetching them gains nothing."""
 
 
 @jit
 def prefetch_rows(start, count, length, rows, most):
-    """Prefetch the first `most` bytes of these rows, which no hardware prefetcher could guess.
+    """Prefetch the first `most` bytes of these rows, whose order no hardware prefetcher can predict.
 
-    The data are `count` rows of `length` bytes from address `start` on.
+    The data are `count` rows of `length` bytes, starting at address `start`.
     """
     if count * length <= NEAR:
         return

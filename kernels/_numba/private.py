@@ -1,7 +1,7 @@
-"""The private parts of Numba that kernels are compiled with: all are imported here, and nowhere else.
+"""Private interfaces of Numba that the compilation of kernels uses; they are imported here and nowhere else.
 
-Numba does not promise to keep them. The versions that pyproject.toml allows, and the backend takes, have them as they
-are used here; each use has a test that says what broke (tests/kernels/_numba/test_private.py).
+Numba does not guarantee them. The versions allowed by pyproject.toml and accepted by the backend provide them in the
+form used here; each use has a test that reports what broke (tests/kernels/_numba/test_private.py).
 """
 
 import importlib
@@ -22,7 +22,7 @@ from numba.core.types import unliteral
 from numba.np.arrayobj import load_item, populate_array
 
 make_function: Any = importlib.import_module("numba._dynfunc").make_function
-"""Numba's maker of Python functions from machine code."""
+"""Numba's constructor of Python functions from machine code."""
 
 __all__ = [
     "cgutils",

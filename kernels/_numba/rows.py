@@ -1,6 +1,6 @@
-"""What every compiled loss does with the rows of a batch: labels as one-hot rows, and row weights that may be absent.
+"""Rows of a batch in compiled losses and metrics: labels as one-hot rows, and optional row weights.
 
-Each is resolved when the caller is compiled, by the type of the argument.
+Each function is resolved by argument type when its caller is compiled.
 """
 
 from numba import types
@@ -11,9 +11,9 @@ from dnnkit.kernels._numba.jit import jit
 
 @resolved_by_type()
 def target(targets, i, k, zero):
-    """Entry (i, k) of targets (B, C), or of the one-hot rows that labels (B,) stand for; of the type of `zero`.
+    """Return entry (i, k) of targets (B, C), or of the one-hot rows of labels (B,), in the type of `zero`.
 
-    Of targets with two numbers, (targets, kept, share), it is kept · entry + share: smoothed.
+    For smoothed targets, a tuple (targets, kept, share), the result is kept · entry + share.
     """
     if isinstance(targets, types.BaseTuple):
         return lambda targets, i, k, zero: targets[1] * target(targets[0], i, k, zero) + targets[2]
@@ -24,7 +24,7 @@ def target(targets, i, k, zero):
 
 @jit
 def largest(row):
-    """Place of the largest number, the first where several are equal; a NaN counts as the largest, as in NumPy."""
+    """Return the index of the maximum, the first if several are equal; NaN counts as the largest, as in NumPy."""
     best = 0
     for k in range(1, row.size):
         if row[best] == row[best] and (row[k] > row[best] or row[k] != row[k]):
@@ -34,7 +34,7 @@ def largest(row):
 
 @resolved_by_type()
 def label(targets, i):
-    """Class of row i: the label, or the place of the largest entry of the row."""
+    """Return the class of row i: its label, or the index of its largest entry."""
     if targets.ndim == 1:
         return lambda targets, i: targets[i]
     return lambda targets, i: largest(targets[i])
@@ -42,7 +42,7 @@ def label(targets, i):
 
 @resolved_by_type()
 def weight(weights, i, zero):
-    """Weight of row i, 1 if there are no weights; of the type of `zero`."""
+    """Return the weight of row i, 1 if there are no weights, in the type of `zero`."""
     if isinstance(weights, types.NoneType):
         return lambda weights, i, zero: zero + 1
     return lambda weights, i, zero: weights[i]

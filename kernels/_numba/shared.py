@@ -1,4 +1,4 @@
-"""Functions that are machine code once, for all their callers, which know them by a symbol."""
+"""Functions compiled to machine code once; all callers link to them by symbol."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,10 @@ WORD = ir.IntType(64)
 
 
 def shared(function: Callable[..., None]) -> Any:
-    """A function of a zero, which says the dtype, and of whole numbers: compiled once for each dtype.
+    """Compile a function of a zero, whose type is the dtype, and of integers, once per dtype.
 
-    It is called with the zero and a tuple of the others. For what is large: its callers are compiled sooner, and a call
-    costs some nanoseconds.
+    It is called with the zero and a tuple of the integers. Meant for large functions: callers compile faster, and a
+    call costs a few nanoseconds.
     """
     count, prefix = function.__code__.co_argcount - 1, f"{SHARED}{function.__module__}.{function.__name__}"
     shared_symbols.extend(f"{prefix}.{dtype}" for dtype in ("float32", "float64"))

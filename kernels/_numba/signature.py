@@ -1,4 +1,4 @@
-"""Arguments of native functions, from a text."""
+"""Signatures of native functions, from text."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from numba import types
 
 
 def signature(text: str, dtype: str) -> Any:
-    """A function of these arguments, and of no result: "number*" is the address of numbers of that dtype."""
+    """Return the signature of a void function of these arguments: "number*" is the address of numbers of this dtype."""
     return types.void(*(_kind(word, dtype) for word in text.split()))
 
 

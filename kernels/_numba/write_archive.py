@@ -1,8 +1,8 @@
-"""Make the archive of bitcode anew, after a kernel was changed.
+"""Rebuild the archive of bitcode after a change to a kernel.
 
     python -m dnnkit.kernels._numba.write_archive
 
-It takes a minute on two processors. A test fails as long as the archive was made from other sources.
+It takes a minute on two processors. A test fails while the archive does not match the sources.
 """
 
 import json
@@ -23,11 +23,11 @@ from dnnkit.kernels._target.llvm import triple
 
 DTYPES = "float32", "float64"
 SOURCES = "uint8", "float32", "float64"
-"""Dtypes of data."""
+"""Dtypes of input data."""
 
 
 def functions(dtype: str) -> Iterator[Function]:
-    """All of ours in a dtype, but those that these call by a symbol."""
+    """Yield all built-in functions in a dtype, except those that are called by symbol."""
     from dnnkit.kernels import registry
     from dnnkit.kernels._engine import calls, opcodes
     from dnnkit.kernels.optimizer_step.reference import RULES
@@ -50,7 +50,7 @@ def functions(dtype: str) -> Iterator[Function]:
 
 
 def bitcode(dtype: str) -> dict[str, archive.Bitcode]:
-    """Of all functions in a dtype."""
+    """Compile all functions of a dtype, by name."""
     made: dict[str, archive.Bitcode] = {}
     left = list(functions(dtype))
     while left:
@@ -62,7 +62,7 @@ def bitcode(dtype: str) -> dict[str, archive.Bitcode]:
 
 
 def main(*given: str) -> None:
-    """Make a file, for the level and dtype that are given; else all."""
+    """Write one file of the archive, for the given level and dtype; all files by default."""
     if given:
         level, dtype = given
         processor.assume(level)

@@ -1,1 +1,1 @@
-"""What the reference versions share: plain array code."""
+"""Shared parts of the reference versions, in plain array code."""

@@ -1,11 +1,12 @@
 """erf and erfc, which NumPy and the array-API standard lack.
 
-An array of NumPy's goes through tables of Taylor series, `EXPANSIONS`; one of CuPy's to CuPy. Another library's array
-makes a round trip through the host, so a backend for such a library overrides the operations that need them where
-speed matters.
+NumPy arrays are evaluated with tables of Taylor series, `EXPANSIONS`; CuPy arrays by CuPy. An array of another library
+makes a round trip through the host, so a backend for such a library overrides the operations that need erf where speed
+matters.
 
-Accuracy: 2 ulp of the result, from the largest number to the smallest. The same bits on every machine: tables are made
-with decimal arithmetic and rounded once, and what comes after are single additions and products.
+Accuracy: 2 ulp of the result over the whole range of the dtype. Results are bitwise identical on every machine: the
+          tables are computed in decimal arithmetic and rounded once, and the evaluation uses only single additions and
+          multiplications.
 """
 
 from functools import cache
@@ -20,18 +21,18 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 PER_UNIT = 256
-"""Points of expansion between x and x + 1."""
+"""Points of expansion per unit of x."""
 BLOCK = 8192
-"""Elements at a time: the few arrays that they pass through stay in the cache."""
+"""Elements per block, small enough for the temporaries to stay in the cache."""
 
 
 class Expansion(NamedTuple):
-    """Where a function is expanded, and how far its series go."""
+    """Range in which a function is expanded, and the degree of its series."""
 
     degree: int
     lowest: int
     highest: int
-    """Beyond both, the function has its limit, rounded to the dtype."""
+    """Outside [lowest, highest] the function equals its limit, rounded to the dtype."""
 
 
 EXPANSIONS = {
@@ -40,21 +41,21 @@ EXPANSIONS = {
     ("erfc", "float32"): Expansion(4, -4, 11),
     ("erfc", "float64"): Expansion(9, -6, 28),
 }
-"""The first term left out is below a tenth of an ulp, but for a float64 near 27, where it is half of one."""
+"""The first omitted term is below a tenth of an ulp, except for a float64 near 27, where it is half an ulp."""
 
 
 def erf(x: Array, xp: Namespace = np) -> Array:
-    """Error function, 2 / √π ∫ exp(-t²) from 0 to x."""
+    """Return the error function, 2 / √π ∫ exp(-t²) dt from 0 to x."""
     return _special("erf", x, xp)
 
 
 def erfc(x: Array, xp: Namespace = np) -> Array:
-    """Complementary error function, 1 - erf(x), accurate also where it is tiny."""
+    """Return the complementary error function, 1 - erf(x), accurate also where it is tiny."""
     return _special("erfc", x, xp)
 
 
 def _special(name: str, x: Array, xp: Namespace) -> Array:
-    own = getattr(xp, name, None)  # of a namespace that has more than the standard
+    own = getattr(xp, name, None)  # the namespace has more than the standard
     if own is not None:
         return own(x)
     if xp.__name__ == "cupy":
@@ -72,14 +73,14 @@ def _of_numpy(name: str, x: Any) -> Any:
     computed = np.dtype(np.float32 if dtype == np.float32 else np.float64)
     flat = np.asarray(x, computed).reshape(-1)
     y = np.empty_like(flat)
-    with np.errstate(invalid="ignore"):  # of NaN, which has no place in the table; NaN comes of it all the same
+    with np.errstate(invalid="ignore"):  # NaN has no place in the table; the result is NaN all the same
         for start in range(0, flat.size, BLOCK):
             _expand(name, flat[start : start + BLOCK], y[start : start + BLOCK])
     return y.reshape(x.shape).astype(dtype, copy=False)[()]
 
 
 def _expand(name: str, x: NDArray[Any], y: NDArray[Any]) -> None:
-    """The series about the point next to x, by Horner's rule."""
+    """Evaluate the series about the point nearest to x, by Horner's rule."""
     terms = _series(name, str(x.dtype))
     _, lowest, highest = EXPANSIONS[name, str(x.dtype)]
     offset = np.minimum(np.maximum(x, lowest), highest)
@@ -88,8 +89,8 @@ def _expand(name: str, x: NDArray[Any], y: NDArray[Any]) -> None:
     offset -= nearest
     nearest -= lowest * PER_UNIT
     point = nearest.astype(np.intp)
-    term = nearest  # whose memory is free now
-    terms[-1].take(point, out=y, mode="clip")  # which writes to `out` without a buffer
+    term = nearest  # reuses memory that is no longer needed
+    terms[-1].take(point, out=y, mode="clip")  # mode="clip" writes to `out` without a buffer
     for each in terms[-2::-1]:
         y *= offset
         y += each.take(point, out=term, mode="clip")
@@ -97,7 +98,7 @@ def _expand(name: str, x: NDArray[Any], y: NDArray[Any]) -> None:
 
 @cache
 def _series(name: str, dtype: str) -> list[NDArray[Any]]:
-    """The coefficients at every point, those of each power together; for x in units of the distance of two points."""
+    """Return the coefficients at every point, grouped by power, for x in units of the distance between points."""
     degree, lowest, highest = EXPANSIONS[name, dtype]
     values, bells = _points(highest)
     points = np.arange(lowest * PER_UNIT, highest * PER_UNIT + 1)
@@ -108,18 +109,18 @@ def _series(name: str, dtype: str) -> list[NDArray[Any]]:
     step, x = 1 / PER_UNIT, points / PER_UNIT
     sign = 1.0 if name == "erf" else -1.0
     terms = [np.array(constant), np.array([sign * float(bells[abs(k)]) for k in points.tolist()]) * step]
-    for m in range(degree - 1):  # both functions solve y'' = -2 x y'
+    for m in range(degree - 1):  # both functions satisfy y'' = -2 x y'
         slope = (m + 1) * x * terms[m + 1] + m * step * terms[m]
         terms.append(-2 * step * slope / ((m + 2) * (m + 1)))
     return [term.astype(dtype) for term in terms]
 
 
 def _points(highest: int) -> tuple[list["Decimal"], list["Decimal"]]:
-    """erfc and 2 / √π exp(-x²) for x = 0, 1 / PER_UNIT, ..., highest; every digit of a float64 is right.
+    """Return erfc and 2 / √π exp(-x²) at x = 0, 1 / PER_UNIT, ..., highest, correct to every digit of a float64.
 
-    From the highest down, so that erfc only grows: its relative error cannot.
+    The recurrence runs downwards from the highest point: erfc only grows, so its relative error cannot.
     """
-    from decimal import Context, Decimal, localcontext  # imported here: only tables need it
+    from decimal import Context, Decimal, localcontext  # imported late: only the tables need it
 
     with localcontext(Context(prec=30)):
         x, step = Decimal(highest), 1 / Decimal(PER_UNIT)
@@ -128,7 +129,7 @@ def _points(highest: int) -> tuple[list["Decimal"], list["Decimal"]]:
         growth, shrink_twice = (2 * x * step).exp() * shrink, shrink * shrink
         values, bells = [value], [bell]
         for _ in range(highest * PER_UNIT):
-            before, term = Decimal(0), bell * step  # the Taylor series of erfc(x - step), all of whose terms add up
+            before, term = Decimal(0), bell * step  # the Taylor series of erfc(x - step); all its terms are positive
             m, smallest = 0, value.scaleb(-27)
             while abs(term) > smallest or m < 2:
                 value += term
@@ -144,7 +145,7 @@ def _points(highest: int) -> tuple[list["Decimal"], list["Decimal"]]:
 
 
 def _far_out(x: "Decimal") -> tuple["Decimal", "Decimal"]:
-    """erfc(x) by its continued fraction, which is exact from x = 3 on, and 2 / √π exp(-x²)."""
+    """Return erfc(x) by its continued fraction, exact for x ≥ 3, and 2 / √π exp(-x²)."""
     from decimal import Decimal
 
     bell = 2 * (-x * x).exp() / Decimal("3.14159265358979323846264338327950288").sqrt()

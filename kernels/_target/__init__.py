@@ -1,1 +1,1 @@
-"""What kernels are compiled for: a level of processors, and LLVM's way to machine code. Nothing here imports Numba."""
+"""Compilation target of kernels: the processor's level, and LLVM's path to machine code. Nothing here imports Numba."""

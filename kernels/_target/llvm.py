@@ -1,4 +1,4 @@
-"""How LLVM is asked: for which processor, and with which passes."""
+"""LLVM target machines and pass pipelines."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ import llvmlite.binding as llvm
 
 
 def triple() -> str:
-    """The kind of machine and system."""
+    """Return the target triple of this process."""
     return str(llvm.get_process_triple())
 
 
 def machine(cpu: str, features: str = "") -> Any:
-    """Who makes machine code for a processor: linked where it lies, as x86 wants it, or as the system's is."""
+    """Return a target machine for a processor; code is linked statically on x86, else with the default relocation."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     relocation = "static" if triple().startswith("x86_64") else "default"
@@ -23,7 +23,7 @@ def machine(cpu: str, features: str = "") -> Any:
 
 
 def passes(for_machine: Any) -> Any:
-    """LLVM's own series of passes, for a machine."""
+    """Return LLVM's standard pass builder for a target machine."""
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     tuning.loop_vectorization, tuning.slp_vectorization = True, False
     return llvm.create_pass_builder(for_machine, tuning)
@@ -31,7 +31,7 @@ def passes(for_machine: Any) -> Any:
 
 @contextmanager
 def disposed(manager: Any) -> Iterator[Any]:
-    """A module's pass manager for one run, freed afterwards.
+    """Yield a module's pass manager for one run, and free it afterwards.
 
     llvmlite never frees it: `ObjectRef._dispose`, which does nothing, precedes `NewPassManager._dispose` in the method
     resolution order. That leaks 125 kB per compiled function.

@@ -1,1 +1,1 @@
-"""Activations: y = f(x) between layers. A folder here is one, found by its name."""
+"""Activations y = f(x), one per folder, found by the folder's name."""

@@ -1,5 +1,5 @@
-// Clipping. Contract: the package's docstring. By the norm: each block leaves the sum of its squares, in double, and
-// sum_parts adds them up; nobody but the GPU ever knows the norm.
+// Gradient clipping. Contract: the package's docstring. For the norm, each block writes the sum of its squares, in
+// double, and sum_parts adds them up; the norm never leaves the GPU.
 
 #include "_cuda/packs.cu"
 #include "_cuda/sums.cu"
@@ -16,7 +16,7 @@ extern "C" __global__ void __launch_bounds__(256) sum_squares(const REAL* x, dou
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }
 
-// y may be x. A norm that is not a number is not within the bound.
+// y may be x. A NaN norm is not within the bound.
 extern "C" __global__ void scale_to_norm(const REAL* x, const double* squares, double bound, REAL* y, long long count) {
     double norm = sqrt(squares[0]);
     REAL factor = static_cast<REAL>(norm <= bound ? 1.0 : bound / norm);
@@ -27,7 +27,7 @@ extern "C" __global__ void scale_to_norm(const REAL* x, const double* squares, d
     });
 }
 
-// y may be x. What is not a number is neither above nor below a bound.
+// y may be x. NaN is neither above nor below a bound.
 extern "C" __global__ void clip_value(const REAL* x, REAL bound, REAL* y, long long count) {
     auto read = [=](auto packs, long long i) { return packs.read(x + i); };
     for_packs<4>(is_aligned<LANES>(x) && is_aligned<LANES>(y), count, read, [=](auto packs, long long i, auto& values) {

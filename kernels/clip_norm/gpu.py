@@ -1,4 +1,4 @@
-"""Clipping on the GPU. Contract: the package's docstring.
+"""Gradient clipping on the GPU. Contract: the package's docstring.
 
 `scratch` is float64 of `launch.PARTIALS` + 1 elements, allocated here if it is not given. out may be x.
 """
@@ -9,16 +9,16 @@ from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 PACKS_OF_THREAD = 4
-"""Packs of 16 bytes that a thread adds up before another block is worth a partial sum of its own."""
+"""Minimum number of 16-byte packs per thread, below which another partial sum does not pay."""
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("clip_norm/gpu.cu", dtype) for dtype in REALS]
 
 
 def clip_norm(x: Array, bound: float, out: Array, scratch: Array | None = None) -> None:
-    """x, scaled down to the Euclidean norm `bound` if its own is larger, to out."""
+    """Write x to out, scaled down to the Euclidean norm `bound` if its norm is larger."""
     if x.size == 0:
         return
     x = contiguous(x)
@@ -35,7 +35,7 @@ def clip_norm(x: Array, bound: float, out: Array, scratch: Array | None = None) 
 
 
 def clip_value(x: Array, bound: float, out: Array) -> None:
-    """x, each element within -bound and bound, to out."""
+    """Write x to out with each element clamped to [-bound, bound]."""
     if x.size == 0:
         return
     arguments = {"x": contiguous(x), "bound": bound, "y": out, "count": x.size}

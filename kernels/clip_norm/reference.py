@@ -6,11 +6,11 @@ from dnnkit.kernels.array import Array, Namespace
 
 
 def clip_norm(x: Array, bound: float, xp: Namespace = np) -> Array:
-    """x, scaled down to the Euclidean norm `bound` if its own is larger."""
+    """Return x, scaled down to the Euclidean norm `bound` if its norm is larger."""
     norm = xp.sqrt(xp.sum(x * x))
     return x * (bound / xp.maximum(norm, xp.full_like(norm, bound)))
 
 
 def clip_value(x: Array, bound: float, xp: Namespace = np) -> Array:
-    """x, each element within -bound and bound."""
+    """Return x with each element clamped to [-bound, bound]."""
     return xp.clip(x, -bound, bound)

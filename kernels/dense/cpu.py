@@ -1,7 +1,7 @@
-"""Dense layer: the products by `matmul`, bias and activation in loops around them. Contract: the package's docstring.
+"""Dense layer: products by `matmul`, with bias and activation in loops around them. Contract: the package's docstring.
 
-`activation` is the address of the activation's entry point, forward or backward; a layer without a bias passes an
-empty b or db. The arrays after the reference's arguments are written: all contiguous, none the same as another.
+`activation` is the address of the activation's entry point, forward or backward; a layer without a bias passes an empty
+b or db. The arrays after the reference's arguments are outputs: contiguous, and none aliases another.
 """
 
 from dnnkit.kernels._numba.indirect_calls import address_of, call_backward, call_forward
@@ -17,7 +17,7 @@ def forward(x, w, b, activation, z, y):
 
 @jit
 def finish(b, activation, z, y):
-    """Add b to the product z, in place, and apply the activation: y = f(z)."""
+    """Add b to the product z in place, and apply the activation: y = f(z)."""
     rows, outputs = z.shape
     if b.size > 0:
         for i in range(rows):
@@ -34,7 +34,7 @@ def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
 
 @jit
 def backward_input(dy, w, saved, activation, dz, dx):
-    """dx alone, where w and b are frozen."""
+    """Compute dx only, for frozen w and b."""
     rows, outputs = dz.shape
     call_backward(activation, (address_of(dy), address_of(saved), address_of(dz), rows, outputs))
     product_with_transpose(dz, w, dx)
@@ -42,7 +42,7 @@ def backward_input(dy, w, saved, activation, dz, dx):
 
 @jit
 def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
-    """All but dw = xᵀ dz."""
+    """Compute everything but dw = xᵀ dz."""
     rows, outputs = dz.shape
     call_backward(activation, (address_of(dy), address_of(saved), address_of(dz), rows, outputs))
     if db.size > 0:

@@ -1,5 +1,5 @@
-// What stands around a dense layer's matrix products: bias and activation in one pass after the first, activation's
-// derivative and the bias gradient in one pass before the others; and dropout, where that is next, in both.
+// The passes around the matrix products of a dense layer: bias and activation in one pass after the first product, the
+// activation's derivative and the bias gradient in one pass before the others; a following dropout is part of both.
 // Contract: the package's docstring.
 //
 // SAVES_INPUT is 1 if the backward pass needs z = x w + b, else 0.
@@ -8,9 +8,9 @@
 #include "_cuda/columns.cu"
 #include "dropout/draw.cu"
 
-// y = f(z + b), z = x w (B, O); b may be null. Where z is needed later, z + b takes its place; else y may be z.
-// With `dropped`, that gets y after dropout; y may be null then.
-// Blocks of (x, y) threads: x along the columns, y rows at a time.
+// y = f(z + b), z = x w (B, O); b may be null. If z is needed later, z + b overwrites it; otherwise y may be z. If
+// `dropped` is not null, it gets y after dropout, and y may be null. Blocks of (x, y) threads: x along the columns, y
+// rows at a time.
 template <int WIDTH>
 __device__ __forceinline__ void finish(
     REAL* z, const REAL* b, REAL* y, REAL* dropped, const Dropout& dropout, long long rows, int columns
@@ -18,7 +18,7 @@ __device__ __forceinline__ void finish(
     const int down = gridDim.y * blockDim.y, strip = gridDim.x * blockDim.x * WIDTH;
     for (int column = (blockIdx.x * blockDim.x + threadIdx.x) * WIDTH; column < columns; column += strip) {
         Pack<REAL, WIDTH> bias = {};
-        if (b != nullptr) {  // a view of all parameters: not always aligned
+        if (b != nullptr) {  // a view of all parameters, not always aligned
             for (int lane = 0; lane < WIDTH; ++lane) bias.lane[lane] = b[column + lane];
         }
 #pragma unroll 1
@@ -53,9 +53,9 @@ extern "C" __global__ void __launch_bounds__(256) dense_forward(
     }
 }
 
-// dz = dy f'(saved), and the sum of dz down each column of this block's chunk of rows: to parts (chunks, O).
-// A chunk is `chunk` rows; blockIdx.y counts chunks. dz may be dy, and null where that is dz already. Without parts
-// (null), only dz. If it is `dropped`, dropout comes between y and dy.
+// dz = dy f'(saved), and the sum of dz down each column of this block's chunk of rows, to parts (chunks, O). A chunk is
+// `chunk` rows; blockIdx.y numbers the chunks. dz may be dy, or null if dy already is dz. If parts is null, only dz is
+// computed. If `dropped`, dy is the gradient after a dropout of y.
 template <int WIDTH>
 __device__ __forceinline__ void weigh(
     const REAL* dy, const REAL* saved, REAL* dz, REAL* parts, bool dropped, const Dropout& dropout, long long rows,
@@ -78,7 +78,7 @@ __device__ __forceinline__ void weigh(
                 for (int lane = 0; lane < WIDTH; ++lane) sums[lane] += values.lane[lane];
             });
         }
-        if (parts == nullptr) continue;  // the same for all threads
+        if (parts == nullptr) continue;  // uniform over the block
         sum_down<WIDTH>(sums, shared);
         if (threadIdx.y == 0 && column < columns) {
             REAL* to = parts + static_cast<long long>(blockIdx.y) * columns + column;

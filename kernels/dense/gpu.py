@@ -1,8 +1,8 @@
 """Dense layer on the GPU: products by cuBLAS, bias and activation in one pass around them.
 
-Contract: the package's docstring. Arrays that are written are contiguous; a layer without a bias passes None for b and
-db. An activation that saves its output needs no z: y holds the product on the way. dz may be dy. Dropout that is next
-is drawn in the same passes, forward to an array of its own, `dropped`, as y is needed in the backward pass.
+Contract: the package's docstring. Output arrays are contiguous; a layer without a bias passes None for b and db. An
+activation that saves its output needs no z: y holds the product in between. dz may be dy. A following dropout is drawn
+in the same passes; its output is a separate array, `dropped`, because the backward pass needs y.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from dnnkit.kernels.registry import Activation
 
 
 def sources() -> list[Source]:
-    """Every variant that ships, but for those with an activation in them: they are `activations.sources`."""
+    """Return the variants that ship without an activation; the others are in `activations.sources`."""
     return sources_of_sums()
 
 
@@ -34,9 +34,9 @@ def forward(
     dropout: Draw | None = None,
     dropped: Array | None = None,
 ) -> None:
-    """y = f(x w + b); z gets x w + b where the activation saves its input, and is not used otherwise.
+    """Compute y = f(x w + b); z gets x w + b if the activation saves its input, and is unused otherwise.
 
-    With dropout, `dropped` gets y after it.
+    With dropout, `dropped` gets the result of dropout on y.
     """
     product = y if z is None or activation.saves == "output" else z
     multiply(x, w, product)
@@ -70,10 +70,10 @@ def backward(
     scratch: Array | None = None,
     dropout: Draw | None = None,
 ) -> None:
-    """dz = dy f'(saved), db = Σ_i dz_i in the same pass, dw = xᵀ dz and, if it is needed, dx = dz wᵀ.
+    """Compute dz = dy f'(saved), db = Σ_i dz_i in the same pass, dw = xᵀ dz and, if needed, dx = dz wᵀ.
 
-    `scratch` is of the arrays' dtype and of `scratch_size` elements, allocated here if it is not given. With dropout
-    after the layer, dy is the gradient behind that.
+    `scratch` has the arrays' dtype and `scratch_size` elements, and is allocated here if it is not given. With dropout
+    after the layer, dy is the gradient of the dropout's output.
     """
     if activation.elementwise:
         _weigh(activation.name, dy, saved, dz, db, scratch, dropout)
@@ -90,7 +90,7 @@ def backward(
 
 
 def backward_input(dy: Array, w: Array, saved: Array, activation: Activation, dz: Array, dx: Array) -> None:
-    """dz = dy f'(saved) and dx = dz wᵀ, and nothing for the layer's own parameters."""
+    """Compute dz = dy f'(saved) and dx = dz wᵀ, without gradients of w and b."""
     if activation.elementwise:
         _weigh(activation.name, dy, saved, dz, None, None)
     else:
@@ -99,13 +99,13 @@ def backward_input(dy: Array, w: Array, saved: Array, activation: Activation, dz
 
 
 def scratch_size(rows: int, columns: int) -> int:
-    """Elements of the partial sums that the bias gradient of (rows, columns) passes through; 0 if none."""
+    """Return the number of partial sums in the bias gradient of (rows, columns); 0 if there are none."""
     count = chunks_of(rows, columns)
     return count * columns if count > 1 else 0
 
 
 def multiply(a: Array, b: Array, out: Array) -> None:
-    """a b to out; either factor may be a transposed view."""
+    """Write a b to out; either factor may be a transposed view."""
     if out.size == 0:
         return
     if a.shape[1] == 0:
@@ -125,7 +125,7 @@ def _weigh(
     dropout: Draw | None = None,
 ) -> None:
     rows, columns = dz.shape
-    there = name == "linear" and dropout is None and dz is dy  # nothing to write: dz is in its place
+    there = name == "linear" and dropout is None and dz is dy  # dz needs no write: it is dy
     if columns == 0 or (there and db is None):
         return
     source = activations.source(name, dz.dtype.name)

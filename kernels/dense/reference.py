@@ -7,7 +7,7 @@ from dnnkit.kernels.registry import Activation
 
 
 def forward(x: Array, w: Array, b: Array | None, activation: Activation, xp: Namespace = np) -> tuple[Array, Array]:
-    """(y, what the backward pass needs of z and y)."""
+    """Return (y, what the backward pass needs: y or z)."""
     z = x @ w
     if b is not None:
         z = z + b
@@ -24,12 +24,12 @@ def backward(
     needs_dx: bool,
     xp: Namespace = np,
 ) -> tuple[Array | None, Array, Array]:
-    """(dx, or None if it is not needed; dw; db)."""
+    """Return (dx, or None if it is not needed; dw; db)."""
     dz = activation.backward(dy, saved, xp=xp)
     dx = dz @ w.T if needs_dx else None
     return dx, x.T @ dz, xp.sum(dz, axis=0)
 
 
 def backward_input(dy: Array, w: Array, saved: Array, activation: Activation, xp: Namespace = np) -> Array:
-    """dx alone, where w and b are frozen."""
+    """Return dx only, for frozen w and b."""
     return activation.backward(dy, saved, xp=xp) @ w.T

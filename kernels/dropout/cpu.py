@@ -1,4 +1,4 @@
-"""Dropout, element by element, the mask drawn on the way. Contract: the package's docstring."""
+"""Dropout, element by element; the mask is drawn on the fly. Contract: the package's docstring."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from dnnkit.kernels.philox.cpu import HALF, LOW, philox
 
 @jit
 def mask(start, count, rate, seed, layer, step, out):
-    """Which of the elements start … start + count - 1 are kept, to out bool (count,)."""
+    """Write which of the elements start … start + count - 1 are kept to out, bool (count,)."""
     threshold = np.uint64(int(rate * 2.0**32))
     c1, c2, c3 = np.uint64(layer), np.uint64(step) & LOW, np.uint64(step) >> HALF
     for block in range(start // 4, (start + count + 3) // 4):
@@ -22,7 +22,7 @@ def mask(start, count, rate, seed, layer, step, out):
 
 @jit
 def apply(x, keep, rate, out):
-    """x where kept, scaled by 1 / (1 - rate), else 0, to out; all flat. Also the backward pass, on dy."""
+    """Write x / (1 - rate) where kept, else 0, to out; all flat. The backward pass is the same function of dy."""
     factor = out.dtype.type(1 / (1 - rate))
     for e in range(x.size):
         out[e] = x[e] * factor if keep[e] else out.dtype.type(0)

@@ -1,4 +1,4 @@
-// Dropout on the way: which elements are kept is drawn where they are computed. Contract: the package's docstring.
+// Dropout drawn on the fly, where elements are computed. Contract: the package's docstring.
 
 #include "philox/words.cu"
 #include "_cuda/clock.cu"
@@ -9,7 +9,8 @@ struct Dropout {
     unsigned long long step;
     REAL factor;  // 1 / (1 - rate)
 
-    // Of the pack of N elements that begins with element e, a multiple of N: times factor where kept, else 0.
+    // Applies dropout to a pack of N elements that begins with element e, a multiple of N: times factor if kept, else
+    // 0.
     template <int N>
     __device__ __forceinline__ void apply(Pack<REAL, N>& values, long long e) const {
         static_assert(N == 1 || N == 2 || N == 4, "a block of Philox is four words");

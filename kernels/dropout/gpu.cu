@@ -1,8 +1,8 @@
-// Dropout by itself: with a mask, or drawn on the way. Contract: the package's docstring.
+// Dropout as a separate pass, with a mask or drawn on the fly. Contract: the package's docstring.
 
 #include "dropout/draw.cu"
 
-// y = x where kept, times factor = 1 / (1 - rate), else 0; y may be x.
+// y = x times factor = 1 / (1 - rate) where kept, else 0; y may be x.
 extern "C" __global__ void dropout_apply(const REAL* x, const bool* keep, REAL factor, REAL* y, long long count) {
     bool aligned = is_aligned<LANES>(x) && is_aligned<LANES>(keep) && is_aligned<LANES>(y);
     auto read = [=](auto packs, long long i) { return pair(packs.read(x + i), packs.read(keep + i)); };
@@ -14,7 +14,7 @@ extern "C" __global__ void dropout_apply(const REAL* x, const bool* keep, REAL f
     });
 }
 
-// The same without a mask.
+// As dropout_apply, without a mask.
 extern "C" __global__ void dropout_draw(
     const REAL* x, unsigned int threshold, unsigned int seed, unsigned int purpose, unsigned int layer,
     unsigned long long step, const long long* clock, REAL factor, REAL* y, long long count

@@ -10,12 +10,12 @@ from dnnkit.kernels.dropout import PURPOSE, Draw
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("dropout/mask.cu"), *(Source.of("dropout/gpu.cu", dtype) for dtype in REALS)]
 
 
 def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int | Array, out: Array) -> None:
-    """Which of the elements start … start + count - 1 are kept, to out bool, of `count` elements in any shape."""
+    """Write which of the elements start … start + count - 1 are kept to out, bool, `count` elements in any shape."""
     if count == 0:
         return
     arguments = {
@@ -28,7 +28,7 @@ def mask(start: int, count: int, rate: float, seed: int, layer: int, step: int |
 
 
 def apply(x: Array, keep: Array, rate: float, out: Array) -> None:
-    """x where kept, scaled by 1 / (1 - rate), else 0, to out, which may be x. Also the backward pass, on dy."""
+    """Write x / (1 - rate) where kept, else 0, to out, which may be x. The backward pass is the same function of dy."""
     if x.size == 0:
         return
     arrays = {"x": contiguous(x), "keep": contiguous(keep), "y": out}
@@ -38,7 +38,7 @@ def apply(x: Array, keep: Array, rate: float, out: Array) -> None:
 
 
 def draw(x: Array, dropout: Draw, out: Array) -> None:
-    """The same, which elements are kept drawn on the way, without a mask."""
+    """As `apply`, drawing the kept elements on the fly, without a mask."""
     if x.size == 0:
         return
     arguments = {"x": contiguous(x), **numbers(dropout), "y": out, "count": x.size}
@@ -47,13 +47,13 @@ def draw(x: Array, dropout: Draw, out: Array) -> None:
 
 
 def numbers(dropout: Draw | None) -> dict[str, Any]:
-    """The arguments of a kernel that draws on its way; of one that does not, this time, if there is no dropout."""
+    """Return the dropout arguments of a kernel that draws on the fly; without dropout, they disable it."""
     draw = dropout or Draw(0.0, 0, 0, 0)
     return {**_words(draw), "factor": 1 / (1 - draw.rate)}
 
 
 def _words(draw: Draw) -> dict[str, Any]:
-    """The step may be a clock on the GPU (`_cuda/clock.cu`), which knows it."""
+    """The step may be a clock on the GPU (`_cuda/clock.cu`) that holds it."""
     step, clock = (draw.step, None) if isinstance(draw.step, Integral) else (0, draw.step)
     threshold = int(draw.rate * 2.0**32)
     words = {"threshold": threshold, "seed": draw.seed, "purpose": PURPOSE, "layer": draw.layer}

@@ -1,11 +1,11 @@
-"""Gather, row by row, converted and rescaled on the way. Contract: the package's docstring."""
+"""Gather, row by row, converted and rescaled in the same pass. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.jit import jit
 
 
 @jit
 def gather(data, rows, scale, offset, out):
-    """The rows of data (N, F) as rows of out (B, F), in out's dtype."""
+    """Write the given rows of data (N, F) to out (B, F), in out's dtype."""
     kind = out.dtype.type
     factor, shift = kind(scale), kind(offset)
     for i in range(rows.size):

@@ -1,11 +1,11 @@
-// Gather: the rows of a batch, converted and rescaled on the way. Contract: the package's docstring.
+// Gather: the rows of a batch, converted and rescaled in the same pass. Contract: the package's docstring.
 //
-// DATA is the type of the data: each is compiled when it is first used.
+// DATA is the type of the data; each is compiled on first use.
 
 #include "_cuda/clock.cu"
 #include "_cuda/packs.cu"
 
-// Blocks of (x, y) threads: x along a row, WIDTH numbers each, y rows at a time. Without row numbers (null), all rows.
+// Blocks of (x, y) threads: x along a row, WIDTH numbers each, y rows at a time. If the row indices are null, all rows.
 template <int WIDTH>
 __device__ __forceinline__ void convert(
     const DATA* data, const long long* rows, REAL scale, REAL offset, REAL* out, long long count, long long features
@@ -41,7 +41,7 @@ extern "C" __global__ void gather(
     convert_rows(data, rows, scale, offset, out, count, features);
 }
 
-// The rows of `from` (N, width) as they are, by the blocks of the first column alone.
+// Copies rows of `from` (N, width), only by the blocks with blockIdx.x == 0.
 template <typename T>
 __device__ __forceinline__ void copy_rows(
     const T* from, const long long* rows, T* to, long long count, long long width
@@ -52,9 +52,9 @@ __device__ __forceinline__ void copy_rows(
     }
 }
 
-// All that a training step reads of the data, and the beginning of the step: which one it is, the clock knows. Its rows
-// are those from (step modulo period) times `batch` on in the order. Targets are copied as words of 4 bytes, whatever
-// they are; they and row weights may be null. Of the step's numbers, a row of `table`, each goes to `numbers`.
+// Everything a training step reads of the data, and the beginning of the step that the clock indicates. Its rows are
+// those from (step modulo period) times `batch` on in the order. Targets are copied as 4-byte words, whatever their
+// type; they and row weights may be null. The step's row of `table` is copied to `numbers`.
 extern "C" __global__ void gather_batch(
     const DATA* data, const long long* order, REAL scale, REAL offset, REAL* out, long long count, long long features,
     const int* targets, int* targets_out, long long target_words, const REAL* weights, REAL* weights_out,

@@ -7,23 +7,23 @@ from dnnkit.kernels._cuda.source import REALS, TYPES, Source, type_of
 from dnnkit.kernels.array import Array
 
 WIDTH = 4
-"""Numbers that a thread of the kernel converts at a time, where rows are aligned."""
+"""Numbers that a thread converts at a time in aligned rows."""
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [source(dtype, data) for dtype in REALS for data in TYPES.values()]
 
 
 def source(dtype: str, data: str) -> Source:
-    """The kernel for data of one dtype and a result of another."""
+    """Return the kernel for data of one dtype and a result of another."""
     return Source.of("gather/gpu.cu", dtype, DATA=type_of(data))
 
 
 def gather(data: Array, rows: Array | None, scale: float, offset: float, out: Array) -> None:
-    """The rows of data (N, F) of any numeric dtype, by their numbers, as rows of out (B, F), in out's dtype.
+    """Gather rows of data (N, F), of any numeric dtype, by index, into out (B, F), in out's dtype.
 
-    Without numbers, all rows, as they come.
+    Without indices, all rows in order.
     """
     if out.size == 0:
         return
@@ -45,21 +45,21 @@ def gather_batch(
     batch: int,
     period: int,
 ) -> None:
-    """Begin the step that the clock says: its rows to out (B, F), and what else there is of it.
+    """Begin the step that the clock indicates: gather its rows to out (B, F), its targets, weights and numbers.
 
     Arguments:
         data: (N, F), of any numeric dtype.
-        order: int64, the rows' numbers, `batch` of them a step.
-        scale: what numbers are multiplied by.
-        offset: what is added then.
+        order: int64, the row indices, `batch` of them per step.
+        scale: factor of the inputs.
+        offset: summand of the inputs, after scaling.
         out: (B, F); B is less than `batch` in a shorter last step.
-        targets: those of all rows, and memory for the step's, of the same dtype.
-        weights: those of all rows, one or several each, and memory for the step's, in the dtype of out.
+        targets: those of all rows, and an array for the step's, of the same dtype.
+        weights: those of all rows, one or several per row, and an array for the step's, in the dtype of out.
         table: (steps, K) in the dtype of out, the numbers of each step of the epoch.
-        numbers: (K,), where this step's go.
+        numbers: (K,), the array for this step's numbers.
         clock: int64 (4,), see `_cuda/clock.cu`.
-        batch: rows of a step that is whole.
-        period: after so many steps the order begins anew.
+        batch: rows of a full step.
+        period: number of steps after which the order starts over.
     """
     words = [None, None] if targets is None else [each.reshape(-1).view("int32") for each in targets]
     rows, weights_out = weights or (None, None)

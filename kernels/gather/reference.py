@@ -8,5 +8,5 @@ from dnnkit.kernels.array import Array, Namespace
 
 
 def gather(data: Array, rows: Array, scale: float, offset: float, dtype: Any, xp: Namespace = np) -> Array:
-    """The rows of the data, as numbers of `dtype`, times `scale`, plus `offset`."""
+    """Return the given rows of the data, converted to `dtype`, times `scale`, plus `offset`."""
     return xp.astype(xp.take(data, rows, axis=0), dtype) * scale + offset

@@ -6,12 +6,12 @@ from dnnkit.kernels.array import Array
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("interpolate/gpu.cu", dtype) for dtype in REALS]
 
 
 def interpolate(x: Array, y: Array, share: float, out: Array) -> None:
-    """(1 - share) of x, and share of y, to out."""
+    """Write (1 - share) x + share y to out."""
     if x.size == 0:
         return
     arguments = {"x": contiguous(x), "y": contiguous(y), "share": share, "out": out, "count": x.size}

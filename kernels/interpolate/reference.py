@@ -6,5 +6,5 @@ from dnnkit.kernels.array import Array, Namespace
 
 
 def interpolate(x: Array, y: Array, share: float, xp: Namespace = np) -> Array:
-    """(1 - share) of x, and share of y."""
+    """Return (1 - share) x + share y."""
     return x * (1 - share) + y * share

@@ -1,6 +1,6 @@
-"""L-BFGS compiled: the algorithm of `iteration.py`, with vectors at addresses. Contract: the package's docstring.
+"""L-BFGS, compiled: the algorithm of `iteration.py` on vectors at addresses. Contract: the package's docstring.
 
-The functions have the names and meanings of `reference.py`; `s` is an ITERATION, and `v` gives a zero of the dtype.
+The functions have the names and meanings of `reference.py`; `s` is an ITERATION, and `v` provides a zero of the dtype.
 """
 
 from dnnkit.kernels._numba.at_address import number, size_of, vector
@@ -11,7 +11,7 @@ from dnnkit.kernels.lbfgs import NO_CURVATURE, iteration, line_search
 
 @jit
 def numbers(s, v, address):
-    """The vector (n,) at an address."""
+    """Return the vector (n,) at an address."""
     return vector(v.zero, address, s.size)
 
 
@@ -24,7 +24,7 @@ def copy(source, target):
 
 @jit
 def add_multiple(d, factor, x):
-    """d + factor x, to d."""
+    """Add factor x to d."""
     factor = d.dtype.type(factor)
     for e in range(d.size):
         d[e] += factor * x[e]
@@ -32,20 +32,20 @@ def add_multiple(d, factor, x):
 
 @jit
 def place_of(s, age):
-    """The place of a pair; the age of the newest is 0."""
+    """Return the place of a pair by its age; the newest has age 0."""
     place = s.newest - age
     return place if place >= 0 else place + s.slots
 
 
 @jit
 def of_pair(s, v, first, place):
-    """One of the vectors of a pair."""
+    """Return one of the vectors of a pair."""
     return numbers(s, v, first + place * s.size * size_of(v.zero))
 
 
 @jit
 def recall(s, v):
-    """Compute the curvatures of pairs that were given: the same numbers as when they were made."""
+    """Compute the curvatures of given pairs, bitwise identical to those computed when the pairs were made."""
     if s.recalls > 0:
         curvatures = vector(0.0, s.curvatures, s.slots)
         for age in range(s.pairs):
@@ -57,7 +57,7 @@ def recall(s, v):
 
 @jit_called
 def new_direction(s, v):
-    """Set out in the direction that the pairs in use give; return the slope."""
+    """Set the direction from the pairs in use; return the slope along it."""
     gradient, out = numbers(s, v, s.now_gradient), numbers(s, v, s.direction)
     curvatures, shares = vector(0.0, s.curvatures, s.slots), vector(0.0, s.shares, s.slots)
     for e in range(out.size):
@@ -81,13 +81,13 @@ def new_direction(s, v):
 
 @jit
 def rate(s, v):
-    """The learning rate of this iteration."""
+    """Return the learning rate of this iteration."""
     return number(0.0, s.rates, s.made)
 
 
 @jit
 def go(s, v):
-    """Make the next trial `s.step` along the direction."""
+    """Set the next trial, at `s.step` along the direction."""
     trial, now, direction = numbers(s, v, s.trial), numbers(s, v, s.now), numbers(s, v, s.direction)
     step = trial.dtype.type(s.step)
     for e in range(trial.size):
@@ -96,7 +96,7 @@ def go(s, v):
 
 @jit
 def slope(s, v):
-    """The slope along the direction at the trial."""
+    """Return the slope along the direction at the trial."""
     return sum_of_products_in_double(numbers(s, v, s.trial_gradient), numbers(s, v, s.direction))
 
 
@@ -110,14 +110,17 @@ def keep(s, v):
 
 @jit
 def settle(s, v):
-    """Begin where the trial is that was kept."""
+    """Start the next iteration at the kept trial."""
     copy(numbers(s, v, s.kept), numbers(s, v, s.now))
     copy(numbers(s, v, s.kept_gradient), numbers(s, v, s.now_gradient))
 
 
 @jit
 def move(s, v):
-    """The same, and remember the step, if the loss is convex along it: else the next direction might not lead down."""
+    """Start the next iteration at the kept trial, and store the pair if the loss is convex along the step.
+
+    Without that curvature condition the next direction might not be a descent direction.
+    """
     place = place_of(s, -1) if s.newest + 1 < s.slots else 0
     step, change = of_pair(s, v, s.steps, place), of_pair(s, v, s.changes, place)
     kept, now = numbers(s, v, s.kept), numbers(s, v, s.now)
@@ -136,7 +139,7 @@ def move(s, v):
 
 @jit
 def largest(s, v):
-    """The largest number of the gradient where an iteration begins."""
+    """Return the maximum norm of the gradient at the start of the iteration."""
     most = 0.0
     for value in numbers(s, v, s.now_gradient):
         size = abs(float(value))
@@ -147,7 +150,7 @@ def largest(s, v):
 
 @jit
 def note(s, v):
-    """Note the loss, the evaluations so far, and what metrics measured."""
+    """Record the loss, the number of evaluations, and what metrics measured."""
     size, sums = 1 + s.measured, vector(0.0, s.kept_sums, s.measured)
     noted = vector(0.0, s.notes + 8 * s.made * size, size)
     noted[0], noted[1] = s.value, s.evaluations

@@ -1,8 +1,9 @@
-"""L-BFGS, iteration by iteration: what follows from an evaluation of loss and gradient, which it does not make itself.
+"""L-BFGS iterations, given evaluations of loss and gradient that the caller makes (reverse communication).
 
-`begin` and `advance` say where the next evaluation is wanted, as the trial of the vectors `v`, until `s.is_over`. Plain
-Python on numbers, `s` an `ITERATION`: backends without compiled code run it as it stands, on arrays (`reference.py`);
-Numba compiles it, with vectors at addresses (`cpu.py`). So there is one algorithm, and all follow the same trajectory.
+`begin` and `advance` set the point of the next evaluation, the trial in the vectors `v`, until `s.is_over`. They are
+plain Python on numbers, with `s` an `ITERATION`: backends without compiled code run them as they are, on arrays
+(`reference.py`); Numba compiles them for vectors at addresses (`cpu.py`). So there is only one algorithm, and all
+backends follow the same trajectory.
 """
 
 from math import inf, isfinite, sqrt
@@ -14,8 +15,9 @@ from dnnkit.kernels.lbfgs.line_search import FAILED, SEARCHING, begin_search, ta
 from dnnkit.kernels.lbfgs.reference import go, keep, largest, move, new_direction, note, rate, recall, settle, slope
 
 GOES_ON, NO_NUMBER, CONVERGED, FLAT, SPENT, STUCK = range(6)
-"""Why there is no other iteration: there may be one; loss or gradient are infinite or NaN; the gradient is within its
-tolerance; the loss fell too little; all evaluations are made; no step down the gradient lowers the loss."""
+"""Why iterating ended: it has not; loss or gradient are infinite or NaN; the gradient is within its tolerance; the loss
+decreased too little; the evaluations are used up; no step down the gradient lowers the loss.
+"""
 
 ITERATION = Structure(
     {
@@ -31,7 +33,7 @@ ITERATION = Structure(
         "pairs": "how many of the pairs that are kept are in use: the newest",
         "pairs_before": "how many there were when the running iteration began",
         "ended": "GOES_ON, NO_NUMBER, CONVERGED, FLAT, SPENT or STUCK",
-        # What compiled code knows of the vectors.
+        # Vectors, as compiled code sees them.
         "size": "of each, n",
         "slots": "places for a pair: one more than are kept",
         "newest": "place of the newest pair",
@@ -72,7 +74,7 @@ ITERATION = Structure(
 
 
 def reset(s: Any) -> None:
-    """Before `begin`: nothing has been made."""
+    """Reset the counters before `begin`."""
     s.made, s.updates, s.ended, s.is_over, s.is_stopped = 0, 0, GOES_ON, 0, 0
     s.pairs_before, s.evaluations_before = s.pairs, s.evaluations
 
@@ -88,7 +90,7 @@ def begin(s: Any, v: Any) -> None:
 
 
 def advance(s: Any, v: Any, value: float) -> None:
-    """Go on after an evaluation."""
+    """Continue after an evaluation."""
     if s.is_known == 0:
         s.is_known, s.value = 1, value
         keep(s, v)
@@ -110,22 +112,22 @@ def advance(s: Any, v: Any, value: float) -> None:
         if s.is_over == 0:
             begin_iteration(s, v)
     elif s.pairs > 0:
-        s.pairs = 0  # the direction of steepest descent is one in which any loss falls
+        s.pairs = 0  # retry along steepest descent, where any smooth loss decreases
         search(s, v)
     else:
         end_iteration(s, v, STUCK)
 
 
 def give_up(s: Any) -> None:
-    """Leave the running iteration, as if it had not begun."""
+    """Abandon the running iteration, as if it had not begun."""
     s.pairs, s.evaluations = s.pairs_before, s.evaluations_before
 
 
 def begin_iteration(s: Any, v: Any) -> None:
-    """Begin an iteration, where loss and gradient are known."""
+    """Begin an iteration at a point of known loss and gradient."""
     s.pairs_before, s.evaluations_before = s.pairs, s.evaluations
     if s.evaluations == 0:
-        s.evaluations = 1  # of a training that goes on, that of the first loss was counted before
+        s.evaluations = 1  # a resumed training has counted its first evaluation before
     if not (isfinite(s.value) and isfinite(s.largest)):
         end_iteration(s, v, NO_NUMBER)
     elif s.largest <= s.gradient_tolerance:
@@ -135,9 +137,9 @@ def begin_iteration(s: Any, v: Any) -> None:
 
 
 def search(s: Any, v: Any) -> None:
-    """Begin a line search along the direction that the pairs give; the first step of all is as long as asked."""
+    """Begin a line search along the direction from the pairs; the length of the very first step is a setting."""
     downhill = new_direction(s, v)
-    if s.pairs > 0 and not -inf < downhill < 0:  # by rounding
+    if s.pairs > 0 and not -inf < downhill < 0:  # due to rounding
         s.pairs = 0
         downhill = new_direction(s, v)
     if not -inf < downhill < 0:
@@ -169,7 +171,7 @@ def arrive(s: Any, v: Any) -> None:
 
 
 def end_iteration(s: Any, v: Any, reason: int) -> None:
-    """Note what the iteration came to, and whether it is the last."""
+    """Record the result of the iteration, and whether it is the last."""
     s.ended = reason
     note(s, v)
     s.made += 1

@@ -1,29 +1,29 @@
-"""A line search for the strong Wolfe conditions: how far to go along a direction in which a function falls.
+"""Line search for the strong Wolfe conditions: how far to go along a descent direction.
 
-It does not call the function: `begin_search` says where its value and slope are wanted, in `s.step`, and so does `take`
-each time it is given them, until `s.outcome` says that the search is over. What is found, `take` has kept last. Plain
-Python on numbers, `s` an `ITERATION`, which is run as it stands and compiled by Numba (`cpu.py`).
+It does not call the function: `begin_search` sets in `s.step` where value and slope are needed next, and so does
+`take`, which receives them, until `s.outcome` says that the search is over. The result is the last trial that `take`
+kept. Plain Python on numbers, with `s` an `ITERATION`, run as it is and compiled by Numba (`cpu.py`).
 
-Source: J. Nocedal, S. Wright, Numerical Optimization, 2nd ed. 2006: algorithm 3.5 looks for an interval that contains
-such steps, 3.6 ("zoom") narrows it down; the next trial is the minimum of the cubic through values and slopes at both
-ends, (3.59), kept away from them, or the middle where the cubic has narrowed too little, as J. J. Moré, D. J. Thuente,
-ACM TOMS 20, 1994, do.
+Source: J. Nocedal, S. Wright, Numerical Optimization, 2nd ed. 2006: algorithm 3.5 finds an interval that contains such
+        steps, and 3.6 ("zoom") narrows it. The next trial is the minimum of the cubic that interpolates values and
+        slopes at both ends, (3.59), kept away from the ends, or the midpoint if the cubic has narrowed the interval too
+        little (J. J. Moré, D. J. Thuente, ACM TOMS 20, 1994).
 """
 
 from math import copysign, inf, isfinite, nan, sqrt
 from typing import Any
 
 LONGEST = 10.0
-"""How many times as far as before the search goes where the function still falls."""
+"""Maximum growth of the step per trial while the function still decreases."""
 
 FROM_ENDS = 0.1
-"""Share of an interval by which a trial keeps away from its ends."""
+"""Fraction of the interval that a trial keeps away from its ends."""
 
 SHRINKS = 0.66
-"""Share of its length that an interval has at most after two trials; else it is halved."""
+"""Maximum fraction of the interval that may remain after two trials; otherwise it is bisected."""
 
 SEARCHING, WOLFE, LOWER, FAILED = range(4)
-"""Outcomes: none yet; a step that fulfils both conditions; one that only falls enough; none that does."""
+"""Outcomes: none yet; a step that satisfies both conditions; one of sufficient decrease only; no such step."""
 
 WORDS = {
     "tried": "evaluations in this line search",
@@ -50,7 +50,7 @@ NUMBERS = {
 
 
 def begin_search(s: Any, value: float, slope: float, step: float) -> None:
-    """Begin where the function has that value and, below 0, that slope; the first trial is at a step above 0."""
+    """Begin a search from this value and this slope, below 0; the first trial is at a step above 0."""
     s.begin_value, s.begin_slope, s.step = value, slope, step
     s.low_step, s.low_value, s.low_slope = 0.0, value, slope
     s.tried, s.is_zooming, s.keeps, s.outcome = 0, 0, 0, SEARCHING
@@ -58,7 +58,7 @@ def begin_search(s: Any, value: float, slope: float, step: float) -> None:
 
 
 def take(s: Any, value: float, slope: float) -> None:
-    """Take the function at the trial: where it is infinite or NaN, the search comes back."""
+    """Take value and slope at the trial; if they are infinite or NaN, the search backs off."""
     s.tried += 1
     s.keeps = 0
     is_above = value >= s.low_value and (s.is_zooming > 0 or s.low_step > 0)
@@ -78,13 +78,13 @@ def take(s: Any, value: float, slope: float) -> None:
 
 
 def falls_enough(s: Any, value: float, slope: float) -> bool:
-    """Whether the trial fulfils Armijo's condition."""
+    """Whether the trial satisfies Armijo's condition of sufficient decrease."""
     highest = float(s.begin_value + s.decrease * s.step * s.begin_slope)
     return isfinite(value) and isfinite(slope) and value <= highest
 
 
 def narrow(s: Any) -> bool:
-    """Choose the next trial between both ends; False if there is no number between."""
+    """Choose the next trial between both ends; return False if there is no number in between."""
     width = abs(s.high_step - s.low_step)
     if width <= SHRINKS * s.width_before:
         s.step = step_within(s)
@@ -95,7 +95,7 @@ def narrow(s: Any) -> bool:
 
 
 def step_within(s: Any) -> float:
-    """The next trial between both ends, by the cubic."""
+    """Return the next trial between both ends, from the cubic."""
     least, most = float(min(s.low_step, s.high_step)), float(max(s.low_step, s.high_step))
     lowest = lowest_of_cubic(s.low_step, s.low_value, s.low_slope, s.high_step, s.high_value, s.high_slope)
     if not isfinite(lowest):
@@ -105,14 +105,14 @@ def step_within(s: Any) -> float:
 
 
 def step_beyond(s: Any, value: float, slope: float) -> float:
-    """The next trial if the function still falls at this one."""
+    """Return the next trial if the function still decreases at this one."""
     lowest = lowest_of_cubic(s.low_step, s.low_value, s.low_slope, s.step, value, slope)
     least, most = float(s.step + FROM_ENDS * (s.step - s.low_step)), float(LONGEST * s.step)
     return min(max(lowest, least), most) if isfinite(lowest) else most
 
 
 def lowest_of_cubic(a: float, a_value: float, a_slope: float, b: float, b_value: float, b_slope: float) -> float:
-    """Where the cubic through values and slopes at a and b is lowest; no finite number where it has no minimum."""
+    """Return the minimum of the cubic with given values and slopes at a and b; NaN or infinite if it has none."""
     if a == b:
         return nan
     d1 = a_slope + b_slope - 3 * (a_value - b_value) / (a - b)

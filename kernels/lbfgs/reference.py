@@ -1,6 +1,6 @@
-"""What L-BFGS does with vectors, in plain array code; the oracle in float64. Contract: the package's docstring.
+"""Vector operations of L-BFGS, in plain array code; the oracle in float64. Contract: the package's docstring.
 
-`iteration.py` calls the functions with its state `s`, and with the vectors `v` that are meant.
+`iteration.py` calls these functions with its state `s` and the vectors `v`.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from dnnkit.kernels.lbfgs import NO_CURVATURE
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A step, what it changed in the gradient, both (n,), and the product of the two, which is above 0."""
+    """A step, the change of the gradient over it, both (n,), and their dot product, which is above 0."""
 
     step: Array
     change: Array
@@ -25,7 +25,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """Parameters, and the gradient there; flat."""
+    """Parameters and the gradient there; flat."""
 
     numbers: Array
     gradient: Array
@@ -33,37 +33,37 @@ class Point:
 
 @dataclass(eq=False)
 class Vectors:
-    """The points of an iteration, and the pairs, the oldest first, of which the newest `s.pairs` are in use."""
+    """Points of an iteration, and the curvature pairs, the oldest first, of which the newest `s.pairs` are in use."""
 
     xp: Namespace
     most: int
-    """Pairs that are kept."""
+    """Maximum number of pairs kept."""
     pairs: tuple[Pair, ...] = ()
     now: Point | None = None
-    """Where the iteration began."""
+    """Start of the iteration."""
     trial: Point | None = None
-    """Where loss and gradient were evaluated last."""
+    """Point at which loss and gradient were evaluated last."""
     kept: Point | None = None
-    """The lowest trial that falls enough."""
+    """Lowest trial with sufficient decrease."""
     wanted: Array | None = None
-    """Where they are evaluated next."""
+    """Parameters at which loss and gradient are evaluated next."""
     direction: Array | None = None
     rates: Sequence[float] = (1.0,)
-    """The learning rate of each iteration."""
+    """Learning rate of each iteration."""
     note: Callable[[], None] = field(default=lambda: None)
     """Called at the end of an iteration."""
 
     def in_use(self, s: Any) -> tuple[Pair, ...]:
-        """The newest of the pairs."""
+        """Return the pairs in use, the newest of all."""
         return self.pairs[len(self.pairs) - s.pairs :]
 
 
 def recall(s: Any, v: Any) -> None:
-    """Compute what is known of pairs that were given: here they come with it."""
+    """Do nothing: pairs that were given come with their dot products."""
 
 
 def new_direction(s: Any, v: Any) -> float:
-    """Set out in the direction that the pairs in use give; return the slope."""
+    """Set the direction from the pairs in use; return the slope along it."""
     pairs = v.in_use(s)
     steps, changes = [pair.step for pair in pairs], [pair.change for pair in pairs]
     v.direction = direction(v.now.gradient, steps, changes, [pair.curvature for pair in pairs], v.xp)
@@ -71,32 +71,35 @@ def new_direction(s: Any, v: Any) -> float:
 
 
 def rate(s: Any, v: Any) -> float:
-    """The learning rate of this iteration."""
+    """Return the learning rate of this iteration."""
     return float(v.rates[s.made])
 
 
 def go(s: Any, v: Any) -> None:
-    """Make the next trial `s.step` along the direction."""
+    """Set the next trial, at `s.step` along the direction."""
     v.wanted = v.now.numbers + s.step * v.direction
 
 
 def slope(s: Any, v: Any) -> float:
-    """The slope along the direction at the trial."""
+    """Return the slope along the direction at the trial."""
     return float(dot(v.trial.gradient, v.direction, v.xp))
 
 
 def keep(s: Any, v: Any) -> None:
-    """Keep the trial."""
+    """Keep the trial as the best so far."""
     v.kept = v.trial
 
 
 def settle(s: Any, v: Any) -> None:
-    """Begin where the trial is that was kept."""
+    """Start the next iteration at the kept trial."""
     v.now = v.kept
 
 
 def move(s: Any, v: Any) -> None:
-    """The same, and remember the step, if the loss is convex along it: else the next direction might not lead down."""
+    """Start the next iteration at the kept trial, and store the pair if the loss is convex along the step.
+
+    Without that curvature condition the next direction might not be a descent direction.
+    """
     step, change = v.kept.numbers - v.now.numbers, v.kept.gradient - v.now.gradient
     curvature = float(dot(step, change, v.xp))
     if curvature > NO_CURVATURE * float(dot(change, change, v.xp)):
@@ -106,26 +109,27 @@ def move(s: Any, v: Any) -> None:
 
 
 def largest(s: Any, v: Any) -> float:
-    """The largest number of the gradient where an iteration begins."""
+    """Return the maximum norm of the gradient at the start of the iteration."""
     return float(v.xp.max(v.xp.abs(v.now.gradient)))
 
 
 def note(s: Any, v: Any) -> None:
-    """Note what the iteration came to."""
+    """Call the hook that records the result of the iteration."""
     v.note()
 
 
 def dot(a: Array, b: Array, xp: Namespace = np) -> Array:
-    """The scalar product of two flat arrays, float64."""
+    """Return the dot product of two flat arrays, float64."""
     return xp.sum(xp.astype(a, xp.float64, copy=False) * xp.astype(b, xp.float64, copy=False))
 
 
 def direction(
     gradient: Array, steps: Sequence[Array], changes: Sequence[Array], curvatures: Sequence[float], xp: Namespace = np
 ) -> Array:
-    """-H times the gradient (n,), from pairs of steps and changes (n,), the oldest first; without any, -gradient.
+    """Return -H times the gradient (n,), from pairs of steps and changes (n,), the oldest first; without pairs,
+    -gradient.
 
-    `curvatures` are the products of the two of each pair.
+    `curvatures` are the dot products of the pairs.
     """
     shares: list[Array] = []
     d = -gradient

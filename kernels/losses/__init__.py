@@ -1,5 +1,5 @@
-"""Losses: what training minimises, with its gradient. A folder here is one, found by its name.
+"""Losses: what training minimises, with their gradients. One per folder, found by the folder's name.
 
-Its `__init__.py` says what others must know of it: `REDUCTION`, `SCORES`, `OUTPUTS` and `TAKES_LABELS`, the fields of
+The `__init__.py` of a loss defines `REDUCTION`, `SCORES`, `OUTPUTS` and `TAKES_LABELS`, the fields of
 `dnnkit.kernels.registry.Loss`.
 """

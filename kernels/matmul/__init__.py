@@ -1,13 +1,13 @@
-"""Matrix product: out = a · b, for factors that lie in any order.
+"""Matrix product out = a · b, for operands of any memory layout.
 
 Maths:    out_ij = Σ_k a_ik b_kj
 Shapes:   a (M, K), b (K, N), out (M, N), contiguous.
 Units:    none.
-Traffic:  reads a once for every two vectors of columns, b once for every eight rows, from caches where they fit; writes
-          out once for every 256 of the depth.
-Errors:   none; what is not a number goes through.
-Accuracy: K fused multiplications and additions in the order of k, in the dtype of out; large products, those of the
-          BLAS, in its own order.
+Traffic:  reads a once per two vectors of columns and b once per eight rows, from a cache if they fit; writes out once
+          per 256 of the depth K.
+Errors:   none; NaN propagates.
+Accuracy: K fused multiply-adds in the order of k, in the dtype of out; large products are computed by the BLAS, in its
+          order.
 Source:   K. Goto, R. van de Geijn, ACM Transactions on Mathematical Software 34 (2008), for the packed panel; F. Van
           Zee, R. van de Geijn, ibid. 41 (2015), for tiles held in registers.
 """

@@ -1,8 +1,8 @@
-"""Matrix product in tiles that stay in registers. Contract: the package's docstring.
+"""Matrix product in register tiles. Contract: the package's docstring.
 
-A library packs both factors, to read them in the order it computes in. Where a lies in the second-level cache that
-costs more than it saves: only a panel of b is packed, and where a has few rows not even that. Larger products go to the
-BLAS. See docs/design/0014-tiles.md.
+A BLAS packs both operands into the order in which it reads them. If a fits into the second-level cache, that costs more
+than it saves: only a panel of b is packed here, and if a has few rows not even that. Larger products go to the BLAS.
+See docs/design/0014-tiles.md.
 """
 
 from dnnkit.kernels._numba import blas
@@ -24,19 +24,21 @@ from dnnkit.kernels.matmul.microkernels import (
 )
 
 TINY = 64
-"""Multiplications in a product up to which it is done number by number, before vectors would be filled."""
+"""Multiplications up to which a product is computed element by element, because vectors would not be filled."""
 
 PACKED_ROWS = 48
-"""Rows of a from which b is packed: to copy it is then less than what its rows, far apart in the cache, cost."""
+"""Rows of a from which b is packed: packing then costs less than reading b's rows, which are far apart in the cache."""
 
 PACKED_ROWS_OF_DEEP, DEEP = 12, 128
-"""The same where b has more rows than `DEEP`: their parts do not stay in the first-level cache until the next tile."""
+"""The same threshold if b has more rows than `DEEP`: parts of them do not stay in the first-level cache until the next
+tile.
+"""
 
 NEAR = 1 << 14
-"""Bytes of b that are in the first-level cache after the first use."""
+"""Bytes of b that stay in the first-level cache after the first use."""
 
 FAR = 4096
-"""Bytes between rows of b from where it is packed: that many are a page."""
+"""Stride in bytes between rows of b from which b is packed: the size of a page."""
 
 _16_1 = broadcast_tile(2 * TILE_ROWS, 1, True)
 _8_2, _8_2M = broadcast_tile(TILE_ROWS, 2, False), broadcast_tile(TILE_ROWS, 2, True)
@@ -47,7 +49,7 @@ _4_N, _1_N = broadcast_tile(4, 1, False, width=1), broadcast_tile(1, 1, False, w
 
 @jit
 def all_blocks(zero, numbers, indexes, uses):
-    """All rows of all columns, two vectors of columns at a time; `uses` has the bits of the indexes that there are."""
+    """Compute all rows, two vectors of columns at a time; `uses` has the bits of the index arrays that exist."""
     a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on = numbers
     row_index, column_index, b_index, target_index = indexes
     size = size_of(zero)
@@ -91,7 +93,7 @@ def all_blocks(zero, numbers, indexes, uses):
 
 @jit_called
 def with_indexes(zero, numbers, indexes):
-    """`all_blocks`, once in machine code for each of the ways in which a product has indexes."""
+    """Specialize `all_blocks` for each combination of index arrays that occurs."""
     row, column, b_rows, place = indexes
     if row == 0 and column == 0:
         all_blocks(zero, numbers, indexes, 0)
@@ -109,7 +111,7 @@ def with_indexes(zero, numbers, indexes):
 
 @jit
 def pack(zero, b, b_row, b_step, rows, columns, packed, index):
-    """Rows and columns of b, wherever they are, to the panel; the rows that the index at an address says, if not 0."""
+    """Copy rows and columns of b, in any layout, to the panel; rows follow the index array at an address, if not 0."""
     size = size_of(zero)
     width = REGISTER_BYTES // size
     if b_step == 1:
@@ -132,11 +134,11 @@ def multiply_in_tiles(
     zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index,
     target_index,
 ):  # fmt: skip
-    """a · b; a, b and the target are addresses, with strides in elements from row to row and from column to column.
+    """Compute a · b; a, b and the target are addresses, with strides in elements between rows and between columns.
 
-    The indexes number the rows of a, its columns, the rows of b that go with these, and the rows of the target, each
-    given by its address; 0 takes all in order. Other rows of the target stay as they are. Numbered columns come with
-    numbered rows of the target, or of b, only if the rows of a are numbered.
+    The four index arrays, given by address, select the rows of a, its columns, the matching rows of b, and the rows of
+    the target; 0 means all in order. Other rows of the target are not changed. Column indices with row indices of the
+    target, or of b, are supported only together with row indices of a.
     """
     size, indexes = size_of(zero), (row_index, column_index, b_index, target_index)
     width = REGISTER_BYTES // size
@@ -174,7 +176,7 @@ def multiply_in_tiles(
 
 @jit
 def number_by_number(zero, numbers):
-    """As `multiply`, to all rows of the target: tiles one number wide, whose sums do not wait for each other."""
+    """As `multiply`, for all rows of the target, in tiles one element wide whose sums are independent."""
     target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index, _ = numbers
     uses = (ROWS if row_index != 0 else 0) | (COLUMNS if column_index != 0 else 0) | (ROWS_OF_B if b_index != 0 else 0)
     size = size_of(zero)
@@ -194,9 +196,9 @@ def number_by_number(zero, numbers):
 
 @jit
 def multiply(zero, numbers, fits):
-    """a · b, as `multiply_in_tiles` says if it fits them, else by the BLAS, for which there must be no indexes.
+    """Compute a · b by `multiply_in_tiles` if it fits, else by the BLAS, which supports no index arrays.
 
-    A tiny product is done here, for it takes less time than a call.
+    A tiny product is computed inline, because it takes less time than a call.
     """
     target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, _, _, target_index = numbers
     if rows * columns * depth <= TINY and target_index == 0:
@@ -212,16 +214,16 @@ multiplies_in_tiles = jit(limits.multiplies_in_tiles)
 
 @jit
 def in_tiles(a, columns):
-    """The same of an array and the number of columns that it, or its transpose, is multiplied with."""
+    """As `multiplies_in_tiles`, for an array and the number of columns that it, or its transpose, is multiplied by."""
     rows, depth = a.shape
     return multiplies_in_tiles(rows, depth, columns, a.itemsize)
 
 
 @jit
 def product_of_rows(x, rows, columns, w, out):
-    """out = x[rows][:, columns] · w[columns], and nothing is gathered.
+    """Compute out = x[rows][:, columns] · w[columns] without gathering.
 
-    x (N, K) and w (K, O) are contiguous; x[rows] fits tiles. If it is zero in all other columns, this is x[rows] · w.
+    x (N, K) and w (K, O) are contiguous; x[rows] fits tiles. If x is zero in all other columns, this is x[rows] · w.
     """
     depth, outputs, used = x.shape[1], w.shape[1], columns.size
     index = 0 if used == depth else address_of(columns)
@@ -234,7 +236,7 @@ def product_of_rows(x, rows, columns, w, out):
 
 @jit
 def product_of_columns(x, first, y, out):
-    """out = (columns of x from the first on, as many as out has rows)ᵀ y; x (K, N) and y (K, O) are contiguous."""
+    """Compute out = x[:, first : first + rows of out]ᵀ y; x (K, N) and y (K, O) are contiguous."""
     column = y.shape[1]
     numbers = (
         address_of(out), out.shape[0], column, address_of(x, first), 1, x.shape[1], address_of(y), column, 1,
@@ -245,9 +247,9 @@ def product_of_columns(x, first, y, out):
 
 @jit
 def product_of_nonzero_columns(x, rows, columns, first, y, out):
-    """As `product_of_columns` of x[rows], which fits tiles, and is zero in all columns but those listed, in order.
+    """As `product_of_columns` for x[rows], which fits tiles and is zero in all columns except those listed, in order.
 
-    Of `columns` only those may be given that out has; x (N, F) and y (K, O) are contiguous.
+    `columns` lists only columns within out; x (N, F) and y (K, O) are contiguous.
     """
     column, count, start, target, index = y.shape[1], out.shape[0], address_of(x, first), address_of(out), 0
     if columns.size < count:
@@ -263,7 +265,7 @@ def product_of_nonzero_columns(x, rows, columns, first, y, out):
 
 @jit
 def clear_others(out, first, columns):
-    """Zeros to the rows of out, numbered from `first` on, that are not among these."""
+    """Zero the rows of out, numbered from `first` on, that are not in `columns`."""
     place = 0
     for j in range(out.shape[0]):
         if place < columns.size and element(columns, place) == first + j:
@@ -275,7 +277,7 @@ def clear_others(out, first, columns):
 
 @jit
 def product(a, b, out):
-    """out = a · b, all contiguous."""
+    """Compute out = a · b, all contiguous."""
     depth, columns = b.shape
     numbers = (
         address_of(out), a.shape[0], columns, address_of(a), depth, 1, address_of(b), columns, 1, depth, 0, 0, 0, 0,
@@ -285,7 +287,7 @@ def product(a, b, out):
 
 @jit
 def product_with_transpose(a, b, out):
-    """out = a · bᵀ, all contiguous."""
+    """Compute out = a · bᵀ, all contiguous."""
     rows, depth = a.shape
     numbers = (
         address_of(out), rows, b.shape[0], address_of(a), depth, 1, address_of(b), 1, depth, depth, 0, 0, 0, 0,

@@ -1,8 +1,8 @@
-"""Index arrays of a product: which rows and columns it takes, so that nothing is gathered.
+"""Index arrays of a product: which rows and columns it uses, so that nothing is gathered.
 
-A product a · b has four: of the rows of a, of the columns of a, of the rows of b that go with these, and of the rows of
-the result. Each is given by its address, of int64; 0 takes all in order. Which of them there are is also said by bits
-that stand in the code, so that no tile looks.
+A product a · b has four: for the rows of a, the columns of a, the matching rows of b, and the rows of the result. Each
+is the address of int64 numbers; 0 means all in order. Which of them exist is also given as compile-time bits, so tiles
+need no checks.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.simd import WORD
 
 ROWS, COLUMNS, ROWS_OF_B, PLACES = 1, 2, 4, 8
-"""The bits of the four indexes."""
+"""Bits of the four index arrays."""
 
 
 @intrinsic
 def _number_at(typing_context: Any, address: Any) -> Any:
-    """The int64 at an address."""
+    """Return the int64 at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(builder.inttoptr(arguments[0], WORD.as_pointer()))
@@ -29,17 +29,17 @@ def _number_at(typing_context: Any, address: Any) -> Any:
 
 @jit
 def number_in(index, n):
-    """index[n]; n itself if there is no index."""
+    """Return index[n], or n if there is no index array."""
     return n if index == 0 else _number_at(index + 8 * n)
 
 
 @jit
 def skip(index, count):
-    """The index from number `count` on; 0 stays 0."""
+    """Return index[count:], or 0 if there is no index array."""
     return 0 if index == 0 else index + 8 * count
 
 
 @jit
 def after(index, address, bytes_):
-    """`address + bytes_`; `address` itself if there is an index, which encodes the offset already."""
+    """Return `address + bytes_`, or `address` if there is an index array, which already encodes the offset."""
     return address + bytes_ if index == 0 else address

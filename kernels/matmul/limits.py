@@ -1,32 +1,34 @@
-"""Which products are computed in tiles, and which by the BLAS."""
+"""Limits that decide which products are computed in tiles, and which by the BLAS."""
 
 from dnnkit.kernels._target.processor import FUSED, REGISTER_BYTES
 
 DEPTH = 256
-"""Columns of a, and rows of b, that are multiplied before the next: those of b, two vectors wide, are packed, which is
-32 KiB with AVX-512, and stays in the first-level cache."""
+"""Columns of a, and rows of b, per block of the depth: b's, two vectors wide, are packed into 32 KiB with AVX-512,
+which stays in the first-level cache.
+"""
 
 CACHED = 1 << 19
-"""Bytes of a up to which it is read where it is."""
+"""Bytes of a up to which it is read in place."""
 
 CACHED_AT_ONCE = 1 << (19 if REGISTER_BYTES == 64 else 18)
-"""The same of `DEPTH` columns of it, which are read again for each two vectors of columns of b: half of a second-level
-cache, or less. Processors with AVX-512 have 1 MiB and more, others 512 KiB."""
+"""Bytes of `DEPTH` columns of a, which are read again for every two vectors of columns of b: at most half of a
+second-level cache. Processors with AVX-512 have 1 MiB and more, others 512 KiB.
+"""
 
 LARGEST, LARGEST_AT_ONCE = (1 << 21, 1 << 20) if REGISTER_BYTES == 64 else (CACHED, CACHED_AT_ONCE)
-"""The same two where nothing is read by its number."""
+"""The same two bounds where no row or column is read by its number."""
 
 
 def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
-    """Whether an a of that shape, or its transpose, is read where it is, by numbers of its rows and columns."""
+    """Whether an a of this shape, or its transpose, is small enough to be read in place, by numbers of its rows."""
     at_once = rows * min(columns, DEPTH) * itemsize
     return FUSED and rows * columns * itemsize <= CACHED and at_once <= CACHED_AT_ONCE
 
 
 def multiplies_in_tiles(rows: int, depth: int, columns: int, itemsize: int) -> bool:
-    """Whether a product of (rows, depth), or its transpose, and so many columns is computed here, not by the BLAS.
+    """Whether the product of a (rows, depth), or its transpose, by this many columns is computed in tiles.
 
-    Of one block of columns all of a is read once, wherever it is.
+    With one block of columns, a is read only once, so its size does not matter. Otherwise the BLAS computes it.
     """
     at_once = rows * min(depth, DEPTH) * itemsize
     few = columns * itemsize <= 2 * REGISTER_BYTES
@@ -34,11 +36,11 @@ def multiplies_in_tiles(rows: int, depth: int, columns: int, itemsize: int) -> b
 
 
 def columns_fit_tiles(rows: int, columns: int, itemsize: int) -> bool:
-    """The same where a is data of whose columns only those are read that are not zero."""
+    """As `fits_tiles`, where a is data of which only the nonzero columns are read."""
     return FUSED and rows * columns * itemsize <= CACHED
 
 
 def most_rows(columns: int, itemsize: int) -> int:
-    """How many rows an a of so many columns may have for `fits_tiles`, wherever tiles are made at all."""
+    """Return the maximum rows of an a with this many columns for `fits_tiles`, where tiles are supported at all."""
     columns = max(1, columns)
     return min(CACHED // (columns * itemsize), CACHED_AT_ONCE // (min(columns, DEPTH) * itemsize))

@@ -1,7 +1,7 @@
 """Microkernels of a matrix product: a few rows and columns of `out`, accumulated in registers over the whole depth.
 
-Each is an intrinsic for compiled code, called with a zero of the dtype and a tuple of whole numbers: addresses, strides
-in elements, counts. The tiles that multiply also take the indexes of a product.
+Each is an intrinsic for compiled code, called with a zero of the dtype and a tuple of integers: addresses, strides in
+elements, counts. Tiles that multiply also take the index arrays of a product.
 """
 
 from typing import Any
@@ -16,7 +16,9 @@ from dnnkit.kernels.matmul.limits import DEPTH
 from dnnkit.kernels.matmul.simd import WORD, Vectors, loop
 
 TILE_ROWS = 8 if MANY_REGISTERS else 4
-"""Rows of a tile with two vectors of columns: sums enough to keep multipliers busy, few enough for the registers."""
+"""Rows of a tile with two vectors of columns: enough independent sums to hide the latency of multiply-adds, few enough
+for the registers.
+"""
 
 
 def _numbers(builder: Any, numbers: Any, count: int) -> list[Any]:
@@ -24,7 +26,7 @@ def _numbers(builder: Any, numbers: Any, count: int) -> list[Any]:
 
 
 def _tile(count: int, emit: Any) -> Any:
-    """The intrinsic `(zero, numbers)` for what `emit(vectors, *numbers)` builds; the zero is of the dtype."""
+    """Return the intrinsic `(zero, numbers)` that emits `emit(vectors, *numbers)`; the zero has the dtype."""
 
     @intrinsic
     def tile(typing_context: Any, zero: Any, numbers: Any) -> Any:
@@ -38,9 +40,9 @@ def _tile(count: int, emit: Any) -> Any:
 
 
 def _numbers_in(builder: Any, uses: Any, bit: int, index: Any, numbers: list[Any]) -> list[Any]:
-    """What stands for some numbers in an index at an address: index[n], or n itself if there is none.
+    """Return elements of an index array at an address: index[n], or n itself if there is none.
 
-    LLVM drops the branch: what `uses` says is known where the tile is inlined.
+    LLVM removes the branch, because `uses` is constant wherever a tile is inlined.
     """
     before, there_is = builder.block, builder.icmp_signed("!=", builder.and_(uses, WORD(bit)), WORD(0))
     with builder.if_then(there_is):
@@ -55,12 +57,13 @@ def _numbers_in(builder: Any, uses: Any, bit: int, index: Any, numbers: list[Any
 
 
 def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any:
-    """For b whose rows are contiguous: a number of a times vectors of b. `masked` if `columns` do not fill them.
+    """Return a tile for b with contiguous rows: an element of a times vectors of b.
 
-    Vectors may have another `width` than registers; if it is 1, b may lie in any order.
+    `masked`, if `columns` do not fill the vectors. Vectors may have another `width` than registers; with width 1, b may
+    have any layout.
 
-    Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on. With `goes_on` 1, not 0, the tile
-    is added to what is in the target. The indexes are addresses; `uses` has the bits of those that there are.
+    Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on. With `goes_on` 1 the tile is added
+    to the target, with 0 it overwrites it. The index arrays are addresses; `uses` has the bits of those that exist.
     """
 
     @intrinsic
@@ -123,7 +126,7 @@ def _emit_copy(v: Vectors, source: Any, target: Any, columns: Any) -> None:
 
 
 copy_row = _tile(3, _emit_copy)
-"""Up to two vectors of numbers to a panel, filled up with zeros. Numbers: source, target, columns."""
+"""Copy up to two vectors of numbers to a panel, padded with zeros. Numbers: source, target, columns."""
 
 
 def _emit_transpose(
@@ -139,8 +142,9 @@ def _emit_transpose(
 
 
 transpose_square = _tile(6, _emit_transpose)
-"""A square of `width` columns, each contiguous, to the rows of a panel. Numbers: source, source_column, target,
-target_row; rows and columns that there are: the others are zeros, and repetitions of the last one."""
+"""Transpose a square of `width` contiguous columns to the rows of a panel. Numbers: source, source_column, target,
+target_row; then the rows and columns that exist: missing rows are zeros, missing columns repeat the last one.
+"""
 
 
 def _emit_number(v: Vectors, source: Any, target: Any) -> None:
@@ -150,12 +154,12 @@ def _emit_number(v: Vectors, source: Any, target: Any) -> None:
 
 
 copy_number = _tile(2, _emit_number)
-"""One number. Numbers: source, target."""
+"""Copy one number. Numbers: source, target."""
 
 
 @intrinsic
 def panel(typing_context: Any) -> Any:
-    """The address of memory on the stack for a packed panel: DEPTH rows of two vectors."""
+    """Return the address of stack memory for a packed panel: DEPTH rows of two vectors."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         space = ir.ArrayType(ir.IntType(8), DEPTH * 2 * REGISTER_BYTES)

@@ -1,6 +1,6 @@
-"""Vectors of numbers in compiled code, as wide as the processor's registers: what the tiles are written with.
+"""SIMD vectors in compiled code, as wide as the processor's registers, in which the tiles are written.
 
-Numba has no vector types. Its compiler, LLVM, has: an intrinsic may emit them, and nothing is left to a vectoriser.
+Numba has no vector types, but LLVM does: an intrinsic emits them directly, and nothing depends on auto-vectorization.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ WORD, INDEX = ir.IntType(64), ir.IntType(32)
 
 
 class Vectors:
-    """Emits operations on vectors of one dtype ("float32", "float64") into a function that is being built.
+    """Emits operations on vectors of one dtype ("float32", "float64") into a function under construction.
 
-    They are as wide as registers, or have as many numbers as `width` says.
+    Vectors are as wide as registers, or have `width` elements.
     """
 
     def __init__(self, builder: Any, dtype: str, width: int = 0) -> None:
@@ -34,18 +34,18 @@ class Vectors:
         return ir.Constant(self.kind, [0.0] * self.width)
 
     def place(self, base: Any, elements: Any) -> Any:
-        """The address so many elements after a base; both numbers."""
+        """Return the address `elements` elements after a base; both are integers."""
         return self.builder.add(base, self.builder.mul(elements, WORD(self.size)))
 
     def spread(self, address: Any) -> Any:
-        """The number at an address, in every lane."""
+        """Return the number at an address, broadcast to every lane."""
         number = self.builder.load(self.builder.inttoptr(address, self.number.as_pointer()))
         nothing = ir.Constant(self.kind, ir.Undefined)
         first = self.builder.insert_element(nothing, number, INDEX(0))
         return self.builder.shuffle_vector(first, nothing, self._lanes([0] * self.width))
 
     def load(self, address: Any, mask: Any = None) -> Any:
-        """The vector at an address of any alignment; zeros, and nothing read, where the mask says no."""
+        """Load the vector at an address of any alignment; masked lanes are zero and not read."""
         pointer = self.builder.inttoptr(address, self.kind.as_pointer())
         if mask is None:
             value = self.builder.load(pointer)
@@ -57,7 +57,7 @@ class Vectors:
         return self.builder.call(function, [pointer, INDEX(self.size), mask, self.zero])
 
     def store(self, value: Any, address: Any, mask: Any = None) -> None:
-        """Write a vector of any width to an address of any alignment, where the mask says yes."""
+        """Store a vector of any width to an address of any alignment, except masked lanes."""
         pointer = self.builder.inttoptr(address, value.type.as_pointer())
         if mask is None:
             self.builder.store(value, pointer).align = self.size
@@ -68,7 +68,7 @@ class Vectors:
         self.builder.call(function, [value, pointer, INDEX(self.size), mask])
 
     def first(self, count: Any, width: int | None = None) -> Any:
-        """The mask of the first `count` lanes."""
+        """Return the mask of the first `count` lanes."""
         width = width or self.width
         lanes = ir.Constant(ir.VectorType(WORD, width), list(range(width)))
         nothing = ir.Constant(lanes.type, ir.Undefined)
@@ -77,7 +77,7 @@ class Vectors:
         return self.builder.icmp_signed("<", lanes, counts)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """a · b + c, rounded once if the processor can."""
+        """Return a · b + c, fused if the processor can."""
         if not FUSED:
             return self.builder.fadd(self.builder.fmul(a, b), c)
         name = f"llvm.fma.v{self.width}{self._suffix}"
@@ -85,7 +85,7 @@ class Vectors:
         return self.builder.call(function, [a, b, c])
 
     def transpose(self, rows: list[Any]) -> list[Any]:
-        """`width` vectors, seen as the rows of a square; its columns."""
+        """Transpose a square of `width` vectors."""
         for distance in (1 << n for n in range(self.width.bit_length() - 1)):
             upper = [lane if not lane & distance else self.width + lane - distance for lane in range(self.width)]
             lower = [lane + distance if not lane & distance else self.width + lane for lane in range(self.width)]
@@ -104,7 +104,7 @@ class Vectors:
 
 
 def loop(builder: Any, times: Any, carried: list[Any], body: Callable[[list[Any]], list[Any]]) -> list[Any]:
-    """Emits `for _ in range(times): carried = body(carried)`, and gives what is carried in the end."""
+    """Emit `for _ in range(times): carried = body(carried)`, and return the final carried values."""
     before, function = builder.block, builder.function
     turn, after = function.append_basic_block("turn"), function.append_basic_block("after")
     builder.cbranch(builder.icmp_signed(">", times, WORD(0)), turn, after)
@@ -128,8 +128,8 @@ def loop(builder: Any, times: Any, carried: list[Any], body: Callable[[list[Any]
 
 
 def _not_unrolled(module: Any) -> Any:
-    """What says of a loop that its body stands there once: two bodies of a tile need more registers than there are."""
+    """Return metadata that disables unrolling of a loop: two copies of a tile's body would spill registers."""
     option = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
     loop_is = module.add_metadata([option])
-    loop_is.operands = loop_is, option  # such a node begins with itself
+    loop_is.operands = loop_is, option  # by convention, the node refers to itself first
     return loop_is

@@ -1,1 +1,1 @@
-"""Metrics: what is reported beside the loss, one value per row. A folder here is one, found by its name."""
+"""Metrics: values reported alongside the loss, one per row. One metric per folder, found by the folder's name."""

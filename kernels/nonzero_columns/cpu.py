@@ -1,4 +1,4 @@
-"""Columns that are not zero, in compiled code. Contract: the package's docstring."""
+"""Nonzero columns, in compiled code. Contract: the package's docstring."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from dnnkit.kernels.nonzero_columns import WORD
 
 
 def _numbers(context: Any, builder: Any, x: Any, address: Any) -> Any:
-    """The vector of the 64 numbers of x's dtype that begin at an address."""
+    """Load the vector of 64 numbers of x's dtype at an address."""
     number = context.get_value_type(x.dtype)
     numbers = builder.load(builder.inttoptr(address, ir.VectorType(number, WORD).as_pointer()))
     numbers.align = number.get_abi_size(context.target_data)
@@ -23,7 +23,7 @@ def _numbers(context: Any, builder: Any, x: Any, address: Any) -> Any:
 
 @intrinsic
 def _word(typing_context: Any, x: Any, address: Any) -> Any:
-    """The bits of the 64 numbers of x's dtype that begin at an address."""
+    """Return the bits of the nonzero ones of 64 numbers of x's dtype at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         numbers = _numbers(context, builder, x, arguments[1])
@@ -52,7 +52,7 @@ def _lost(typing_context: Any, x: Any, address: Any) -> Any:
 
 @intrinsic
 def _first_bit(typing_context: Any, word: Any) -> Any:
-    """The number of zeros below the lowest one of a word that is not zero."""
+    """Return the number of trailing zeros of a nonzero word."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], TRUE_BIT)
@@ -62,7 +62,7 @@ def _first_bit(typing_context: Any, word: Any) -> Any:
 
 @jit
 def mark(x, bits):
-    """The bits of x, which is contiguous; returns whether all of x is finite."""
+    """Write the bits of x, which is contiguous; return whether all of x is finite."""
     features, one, lost = x.shape[1], np.uint64(1), 0
     whole = features // WORD
     for i in range(x.shape[0]):
@@ -84,9 +84,9 @@ def mark(x, bits):
 
 @jit
 def nonzero_columns(bits, rows, columns):
-    """The columns that these rows use, written to `columns`; how many they are.
+    """Write the columns that are nonzero in any of these rows to `columns`; return how many there are.
 
-    `columns` has room for as many as there are, and then for a row of bits.
+    `columns` has space for all features, followed by a row of bits as scratch.
     """
     words, one = bits.shape[1], np.uint64(1)
     united = part(columns, columns.size - words, words)

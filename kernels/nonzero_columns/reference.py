@@ -1,4 +1,4 @@
-"""Columns in use, in plain array code. Contract: the package's docstring."""
+"""Nonzero columns, in plain array code. Contract: the package's docstring."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from dnnkit.kernels.nonzero_columns import WORD, words
 
 
 def mark(x: Array, xp: Namespace = np) -> tuple[Array, bool]:
-    """The bits of x, and whether all of it is finite."""
+    """Return the bits of x, and whether all of x is finite."""
     rows, features = x.shape
     count = words(features)
     fill = xp.zeros((rows, count * WORD - features), dtype=xp.bool)
@@ -18,7 +18,7 @@ def mark(x: Array, xp: Namespace = np) -> tuple[Array, bool]:
 
 
 def nonzero_columns(bits: Array, rows: Array, xp: Namespace = np) -> Array:
-    """The columns that these rows use, in order."""
+    """Return the columns that are nonzero in any of these rows, in order."""
     places = xp.arange(WORD, dtype=xp.int64)
     used = xp.bitwise_and(xp.bitwise_right_shift(xp.take(bits, rows, axis=0)[:, :, None], places), xp.ones_like(places))
     return xp.nonzero(xp.reshape(xp.any(used != 0, axis=0), (-1,)))[0]

@@ -7,7 +7,7 @@ from dnnkit.kernels._numba.jit import jit
 
 @jit
 def hold(w, least, most, rate, not_negative):
-    """Hold w (I, O) to its bounds."""
+    """Constrain the column norms of w (I, O)."""
     inputs, outputs = w.shape
     zero = w.dtype.type(0)
     for j in range(outputs):

@@ -1,4 +1,5 @@
-// Norm bound: the columns' squares are summed, then columns outside are scaled, in place. Contract: the package's docstring.
+// Norm bound: sum the columns' squares, then scale the columns that are out of bounds, in place. Contract: the
+// package's docstring.
 
 #include "_cuda/strips.cu"
 
@@ -34,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(256) bound_columns(
     for_strips<0>(is_aligned<LANES>(w), rows, columns, chunk, Parts{}, begin, read, use);
 }
 
-// What is below 0 becomes 0.
+// Negative numbers become 0.
 extern "C" __global__ void __launch_bounds__(256) not_negative(REAL* w, long long count) {
     auto read = [=](auto packs, long long i) { return packs.read(w + i); };
     for_packs<4>(is_aligned<LANES>(w), count, read, [=](auto packs, long long i, auto& values) {

@@ -7,12 +7,12 @@ from dnnkit.kernels.array import Array
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("norm_bound/gpu.cu", dtype) for dtype in REALS]
 
 
 def hold(w: Array, least: float, most: float, rate: float, not_negative: bool, memory: Memory) -> None:
-    """Hold w (I, O) to its bounds."""
+    """Constrain the column norms of w (I, O)."""
     (rows, columns), source = w.shape, Source.of("norm_bound/gpu.cu", w.dtype.name)
     if w.size == 0:
         return

@@ -6,7 +6,7 @@ from dnnkit.kernels.array import Array, Namespace
 
 
 def hold(w: Array, least: float, most: float, rate: float, not_negative: bool, xp: Namespace = np) -> Array:
-    """w (I, O), held to its bounds."""
+    """Return w (I, O) with its columns' norms within the bounds."""
     if not_negative:
         return xp.where(w > 0, w, xp.zeros_like(w))
     norms = xp.sqrt(xp.sum(w * w, axis=0, keepdims=True))

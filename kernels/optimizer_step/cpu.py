@@ -1,7 +1,7 @@
-"""Weight updates, one loop over parameters and slots, in place. Contract: the package's docstring.
+"""Optimizer steps, one loop over parameters and slots, in place. Contract: the package's docstring.
 
-The arguments are those of the reference, in the same order; what the reference returns is written over p and the
-slots. What does not depend on the element is computed once, before the loop, and rounded to the dtype of p.
+The arguments are those of the reference, in the same order; the reference's results overwrite p and the slots. Whatever
+does not depend on the element is computed once, before the loop, and rounded to the dtype of p.
 """
 
 import math
@@ -68,7 +68,7 @@ def adamw(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2
 
 @jit
 def larger(a, b):
-    """The larger of the two; no number if one of them is none."""
+    """Return the larger number, or NaN if either is NaN."""
     return a if a >= b or a != a else b
 
 
@@ -135,7 +135,7 @@ def lion(step, p, g, first_moment, learning_rate, beta_1, beta_2, weight_decay):
     beta_2, one_minus_beta_2 = kind(beta_2), kind(1 - beta_2)
     for i in range(p.size):
         mean = beta_1 * first_moment[i] + one_minus_beta_1 * g[i]
-        moved = learning_rate if mean > zero else (-learning_rate if mean < zero else mean)  # none stays none
+        moved = learning_rate if mean > zero else (-learning_rate if mean < zero else mean)  # NaN stays NaN
         p[i] = decay * p[i] - moved
         first_moment[i] = beta_2 * first_moment[i] + one_minus_beta_2 * g[i]
 

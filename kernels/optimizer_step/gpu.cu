@@ -1,6 +1,6 @@
-// Weight updates, all parameters in one launch, in place. Contract: the package's docstring. What does not depend on
-// the element, bias corrections included, is computed by the launcher in double. What of that differs from step to step
-// is the first of the numbers, or, for a step that was launched before it was known, in `numbers` on the GPU.
+// Optimizer steps, all parameters in one launch, in place. Contract: the package's docstring. Whatever does not depend
+// on the element, bias corrections included, is computed by the launcher in double. Whatever differs from step to step
+// is the first of the arguments or, for a step that was recorded before they were known, in `numbers` on the GPU.
 
 #include "_cuda/clock.cu"
 #include "_cuda/packs.cu"
@@ -41,11 +41,11 @@ __device__ __forceinline__ void for_each(
     });
 }
 
-// a x + b y, rounded in one way: of two products a compiler fuses either with the sum, and takes the one for packs and
-// the other for single elements, so that bits would depend on where arrays lie.
+// a x + b y with one fixed rounding. Otherwise the compiler may fuse either product with the sum, and choose
+// differently for packs and for single elements, so bits would depend on the arrays' alignment.
 __device__ __forceinline__ REAL weighted(REAL a, REAL x, REAL b, REAL y) { return fma(a, x, b * y); }
 
-// The larger of the two; no number if one of them is none.
+// Returns the larger number, or NaN if either is NaN.
 __device__ __forceinline__ REAL larger(REAL a, REAL b) { return a >= b || a != a ? a : b; }
 
 struct Sgd {
@@ -176,7 +176,7 @@ struct Lion {
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& first_moment, REAL&) const {
         REAL mean = weighted(beta_1, first_moment, one_minus_beta_1, g);
-        p = p * decay - (mean > 0 ? learning_rate : mean < 0 ? -learning_rate : mean);  // none stays none
+        p = p * decay - (mean > 0 ? learning_rate : mean < 0 ? -learning_rate : mean);  // NaN stays NaN
         first_moment = weighted(beta_2, first_moment, one_minus_beta_2, g);
     }
 };
@@ -241,7 +241,7 @@ extern "C" __global__ void lion(
     for_each<1>(rule, p, g, first_moment, nullptr, count);
 }
 
-// In the first step nothing is kept of the zeros that the average begins with.
+// The first step keeps nothing of the zeros with which the average is initialised.
 extern "C" __global__ void average(
     REAL* p, const REAL* g, REAL* average, REAL kept, REAL added, const REAL* numbers, long long count
 ) {

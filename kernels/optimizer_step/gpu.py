@@ -1,8 +1,8 @@
-"""Weight updates on the GPU, in place: one launch for all parameters. Contract: the package's docstring.
+"""Optimizer steps on the GPU, in place: one launch for all parameters. Contract: the package's docstring.
 
-The arguments are those of the reference, in the same order; what the reference returns is written over p and the slots.
-With `numbers`, of the dtype of p, what differs from step to step is read there, as `of_step` has it for each; step and
-learning rate are not looked at then.
+The arguments are those of the reference, in the same order; the reference's results overwrite p and the slots. If
+`numbers` are given, in the dtype of p, whatever differs from step to step is read there, in the order of `of_step`; the
+arguments step and learning rate are then ignored.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from dnnkit.kernels.array import Array
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("optimizer_step/gpu.cu", dtype) for dtype in REALS]
 
 
 def of_step(rule: str, step: int, learning_rate: float, *constants: float) -> tuple[float, ...]:
-    """The numbers of a rule that differ from step to step, of which `numbers` of its launcher has one step's.
+    """Return the numbers of a rule that differ from step to step; `numbers` of its launcher holds those of one step.
 
     Arguments:
-        rule: its name.
-        step: the optimizer's, from 1.
-        learning_rate: of that step.
+        rule: name of the rule.
+        step: the optimizer's step, from 1.
+        learning_rate: that of the step.
         constants: the rule's other numbers, in order.
     """
     return OF_STEP[rule](step, learning_rate, *constants) if rule in OF_STEP else (learning_rate,)
@@ -33,7 +33,7 @@ def of_step(rule: str, step: int, learning_rate: float, *constants: float) -> tu
 def _corrected(
     step: int, learning_rate: float, beta_1: float, beta_2: float, epsilon: float, weight_decay: float = 0.0
 ) -> tuple[float, float, float]:
-    """Adam's step size, root correction and decay."""
+    """Return Adam's step size, root correction and decay."""
     return learning_rate / (1 - beta_1**step), 1 / sqrt(1 - beta_2**step), 1 - learning_rate * weight_decay
 
 
@@ -84,7 +84,7 @@ OF_STEP: dict[str, Callable[..., tuple[float, ...]]] = {
     "lion": _of_lion,
     "average": _of_average,
 }
-"""Of rules for which that is more than the learning rate."""
+"""Rules for which these are more than the learning rate."""
 
 
 def sgd(step: int, p: Array, g: Array, learning_rate: float, weight_decay: float, numbers: Array | None = None) -> None:
@@ -195,7 +195,7 @@ def amsgrad(
     weight_decay: float,
     numbers: Array | None = None,
 ) -> None:
-    """AdamW that never forgets how large a gradient was."""
+    """AdamW with the running maximum of the second moment."""
     given = (beta_1, beta_2, epsilon, weight_decay)
     of_now = _now("amsgrad", ("step_size", "root_correction", "decay"), numbers, step, learning_rate, *given)
     constants = {**of_now, **_shares(beta_1=beta_1, beta_2=beta_2), "epsilon": epsilon}
@@ -292,19 +292,19 @@ def average(
     ema_momentum: float,
     numbers: Array | None = None,
 ) -> None:
-    """The running mean of a parameter that another rule has just changed."""
+    """Running mean of a parameter that another rule has just updated."""
     of_now = _now("average", ("kept", "added"), numbers, step, learning_rate, ema_momentum)
     _launch("average", p, g, {"average": average}, of_now, numbers)
 
 
 def _now(rule: str, names: tuple[str, ...], numbers: Array | None, *given: float) -> dict[str, float]:
-    """What differs from step to step, by name; zeros where it is read on the GPU."""
+    """Return what differs from step to step, by name; zeros if it is read on the GPU."""
     values = of_step(rule, *given) if numbers is None else (0.0,) * len(names)  # type: ignore[arg-type]
     return dict(zip(names, values, strict=True))
 
 
 def _shares(**shares: float) -> dict[str, float]:
-    """Each share, and what is left of 1."""
+    """Return each share and its complement to 1."""
     return {
         name: value for share, of in shares.items() for name, value in ((share, of), (f"one_minus_{share}", 1 - of))
     }

@@ -1,7 +1,7 @@
-"""Weight updates, in plain array code; the oracle in float64. Contract: the package's docstring.
+"""Optimizer steps, in plain array code; the oracle in float64. Contract: the package's docstring.
 
-A rule is one function: `(step, parameter, gradient, *slots, *hyperparameters) -> (parameter, *slots)`. `RULES` says
-which slots and hyperparameters it takes, in the order of its arguments; `learning_rate` is always the first.
+A rule is a function `(step, parameter, gradient, *slots, *hyperparameters) -> (parameter, *slots)`. `RULES` lists its
+slots and hyperparameters in argument order; `learning_rate` always comes first.
 """
 
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def rmsprop(
 
 
 def corrected(step: int, learning_rate: float, beta_1: float, beta_2: float) -> tuple[float, float]:
-    """Adam's step size and the factor of its root, without the bias of moments that begin with zeros."""
+    """Return Adam's step size and the factor of its root, corrected for the bias of moments that start at zero."""
     return learning_rate / (1 - beta_1**step), 1 / sqrt(1 - beta_2**step)
 
 
@@ -123,7 +123,7 @@ def amsgrad(
     weight_decay: float,
     xp: Namespace = np,
 ) -> tuple[Array, ...]:
-    """AdamW that never forgets how large a gradient was."""
+    """AdamW with the running maximum of the second moment."""
     p = p * (1 - learning_rate * weight_decay)
     first_moment = beta_1 * first_moment + (1 - beta_1) * g
     second_moment = beta_2 * second_moment + (1 - beta_2) * (g * g)
@@ -144,7 +144,7 @@ def adagrad(
     weight_decay: float,
     xp: Namespace = np,
 ) -> tuple[Array, ...]:
-    """Each gradient over the root of the sum of its squares; the sum's first value is added when it is used."""
+    """Gradient over the root of the sum of squared gradients. The initial value of the sum is added on use."""
     p = p * (1 - learning_rate * weight_decay)
     square = square + g * g
     return p - learning_rate * g / (xp.sqrt(square + initial_accumulator_value) + epsilon), square
@@ -163,7 +163,7 @@ def adamax(
     weight_decay: float,
     xp: Namespace = np,
 ) -> tuple[Array, ...]:
-    """Adam by the largest gradient, which fades, in place of a mean of squares."""
+    """Adam with an exponentially decayed maximum of the gradients in place of the second moment."""
     p = p * (1 - learning_rate * weight_decay)
     first_moment = beta_1 * first_moment + (1 - beta_1) * g
     largest = xp.maximum(beta_2 * largest, xp.abs(g) + epsilon)
@@ -209,7 +209,7 @@ def lion(
     weight_decay: float,
     xp: Namespace = np,
 ) -> tuple[Array, ...]:
-    """The sign of a running mean of the gradient."""
+    """Step by the sign of a running mean of the gradient."""
     p = p * (1 - learning_rate * weight_decay)
     p = p - learning_rate * xp.sign(beta_1 * first_moment + (1 - beta_1) * g)
     return p, beta_2 * first_moment + (1 - beta_2) * g
@@ -218,14 +218,14 @@ def lion(
 def average(
     step: int, p: Array, g: Array, average: Array, learning_rate: float, ema_momentum: float, xp: Namespace = np
 ) -> tuple[Array, ...]:
-    """The running mean of a parameter that another rule has just changed."""
+    """Running mean of a parameter that another rule has just updated."""
     kept = 0.0 if step == 1 else ema_momentum
     return p, kept * average + (1 - kept) * p
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An update function with the names of its slots and of its hyperparameters after `learning_rate`.
+    """An update function, the names of its slots, and of its hyperparameters after `learning_rate`.
 
     It works element by element, so a backend may apply it to any part of the parameters.
     """
@@ -236,7 +236,7 @@ class Rule:
 
     @property
     def name(self) -> str | None:
-        """The name of its versions in `cpu.py` and `gpu.py`; None for a rule that is not one of `RULES`."""
+        """The name of its versions in `cpu.py` and `gpu.py`; None for a rule outside `RULES`."""
         return next((name for name, rule in RULES.items() if rule is self), None)
 
 
@@ -262,4 +262,4 @@ RULES = {
 }
 
 AVERAGE = RULES["average"]
-"""What follows any rule where a running mean of the parameters is kept."""
+"""Applied after any rule if a running mean of the parameters is kept."""

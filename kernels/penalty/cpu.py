@@ -1,11 +1,11 @@
-"""Penalties on parameters, number by number. Contract: the package's docstring."""
+"""Weight penalties, element by element. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.jit import jit
 
 
 @jit
 def penalty(w, l1, l2):
-    """Σ l1 |w| + l2 w², in float64."""
+    """Return Σ l1 |w| + l2 w², in float64."""
     total = 0.0
     for e in range(w.size):
         total += l1[e] * abs(w[e]) + l2[e] * (w[e] * w[e])

@@ -1,10 +1,10 @@
-// Penalties. Contract: the package's docstring.
+// Weight penalties. Contract: the package's docstring.
 
 #include "_cuda/packs.cu"
 #include "_cuda/sums.cu"
 
-// l1 |w| + l2 w^2, summed in double and times the factor, which a training step has among its numbers at `place`: to total
-// where there is one block, else to parts for sum_parts.
+// Sums l1 |w| + l2 w^2 in double, times the factor, which a training step has in `numbers` at `place`: to total if
+// there is one block, else to parts for sum_parts.
 extern "C" __global__ void __launch_bounds__(256) penalty(
     const REAL* w, const REAL* l1, const REAL* l2, REAL factor, const REAL* numbers, int place, double* parts,
     double* total, bool adds, long long count

@@ -1,4 +1,4 @@
-"""Penalties on the GPU. Contract: the package's docstring."""
+"""Weight penalties on the GPU. Contract: the package's docstring."""
 
 from dnnkit.kernels._cuda.launch import PARTIALS, THREADS, blocks, launch
 from dnnkit.kernels._cuda.rows import sum_parts
@@ -6,11 +6,11 @@ from dnnkit.kernels._cuda.source import REALS, Source
 from dnnkit.kernels.array import Array
 
 PACKS_OF_THREAD = 4
-"""Packs of 16 bytes that a thread adds up before another block is worth a partial sum of its own."""
+"""Minimum number of 16-byte packs per thread, below which another partial sum does not pay."""
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("penalty/gpu.cu", dtype) for dtype in REALS]
 
 
@@ -25,18 +25,18 @@ def penalty(
     place: int = 0,
     adds: bool = False,
 ) -> None:
-    """The penalty times the factor to total, float64 of one element, or added to it.
+    """Write the penalty times the factor to total, one float64 element, or add it.
 
     Arguments:
-        w: flat, as l1 and l2.
-        l1: of each number.
-        l2: of each number.
+        w: parameters, flat; l1 and l2 have the same shape.
+        l1: l1 factor of each parameter.
+        l2: l2 factor of each parameter.
         total: float64 of one element.
         scratch: float64 of `launch.PARTIALS` elements.
-        factor: what it counts.
-        numbers: those of a training step, in the dtype of w, where the factor is among them.
-        place: which of them it is.
-        adds: whether it is added to what is there.
+        factor: factor of the penalty.
+        numbers: numbers of a training step, in the dtype of w, if the factor is one of them.
+        place: index of the factor in `numbers`.
+        adds: whether to add to `total` instead of overwriting it.
     """
     parts = blocks(w.nbytes, 16 * THREADS * PACKS_OF_THREAD, PARTIALS)
     source = Source.of("penalty/gpu.cu", w.dtype.name)

@@ -12,7 +12,7 @@ LOW, HALF = np.uint64(MASK), np.uint64(32)
 
 @jit
 def philox(c0, c1, c2, c3, k0, k1):
-    """Four words of 32 random bits for a counter and a key (uint64 holding 32 bits each)."""
+    """Return four words of 32 random bits for a counter and a key (uint64 holding 32 bits each)."""
     for _ in range(ROUNDS):
         product0 = c0 * M0
         product1 = c2 * M1

@@ -11,7 +11,7 @@ MASK = 0xFFFFFFFF
 
 
 def philox(counter: tuple[Array, ...], key: tuple[int, int], xp: Namespace = np) -> tuple[Array, ...]:
-    """Four words of 32 random bits for each counter (four uint64 arrays holding 32 bits each)."""
+    """Return four words of 32 random bits per counter (four uint64 arrays holding 32 bits each)."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(ROUNDS):
@@ -28,7 +28,7 @@ def philox(counter: tuple[Array, ...], key: tuple[int, int], xp: Namespace = np)
 
 
 def random_bits(start: int, count: int, layer: int, step: int, seed: int, purpose: int, xp: Namespace = np) -> Array:
-    """Words start … start + count - 1 of a layer's stream at a step, uint32 (count,)."""
+    """Return words start … start + count - 1 of a layer's stream at a step, uint32 (count,)."""
     first = start // 4
     blocks = xp.arange(first, (start + count + 3) // 4, dtype=xp.uint64)
     rest = [xp.full_like(blocks, word) for word in (layer, step & MASK, step >> 32)]

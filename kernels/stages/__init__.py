@@ -1,6 +1,6 @@
-"""Kinds of stages: operations on one or several values (B, I_k), giving one (B, O). A folder here is one.
+"""Kinds of stages: operations on one or several values (B, I_k) that give one value (B, O). One kind per folder.
 
-How to add one: README.md here.
+`README.md` in this folder explains how to add a kind.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +18,12 @@ Settings = Mapping[str, Any]
 
 @dataclass
 class Context:
-    """What a stage knows of the pass that it is part of, besides its inputs.
+    """The pass that a stage is part of: everything a stage needs besides its inputs.
 
     Attributes:
-        training: whether units are dropped, noise is added, and moments of the batch count.
-        layer, seed, step: what selects its random bits.
-        statistics: where it writes, while training, the new values of its statistics, by the parameter's number.
+        training: whether units are dropped, noise is added, and batch moments are used.
+        layer, seed, step: select the random bits of the stage.
+        statistics: where the stage writes new values of its statistics while training, by parameter number.
     """
 
     training: bool
@@ -33,22 +33,22 @@ class Context:
     statistics: dict[int, Array] = field(default_factory=dict)
 
     def draw(self, count: int, purpose: int, xp: Namespace) -> Array:
-        """Random bits of this stage and step, uint32 (count,); no two kinds have the same `purpose`."""
+        """Return `count` random words, uint32 (count,), of this stage and step. Every kind has its own `purpose`."""
         return random_bits(0, count, self.layer, self.step, self.seed, purpose, xp)
 
 
 @dataclass(frozen=True)
 class Example:
-    """A stage of a kind, to be tested with: its gradients are compared with differences, on every backend.
+    """Test case of a kind. Its gradients are compared with finite differences on every backend.
 
     Attributes:
-        inputs: features of each value that it reads.
-        features: of what it gives.
-        parameters: the shape of each, by name.
-        settings: by name.
-        statistics: the names of those parameters that are statistics.
-        x: what its inputs are, "normal", or whole numbers as "categories".
-        positive: the names of parameters that are above 0.
+        inputs: features of each input value.
+        features: features of the output.
+        parameters: shape of each parameter, by name.
+        settings: settings, by name.
+        statistics: names of the parameters that are statistics.
+        x: kind of inputs, "normal" or whole numbers as "categories".
+        positive: names of the parameters that are above 0.
     """
 
     inputs: tuple[int, ...]
@@ -61,14 +61,15 @@ class Example:
 
 
 Size = Callable[[tuple[int, ...], int, Settings], int]
-"""How many numbers of something a stage needs, from the features of its inputs and of its output, and its settings."""
+"""Number of elements that a stage needs of some array: f(features of its inputs, features of its output, settings)."""
 
 
 @dataclass(frozen=True)
 class Opcodes:
-    """What the Numba engine must know of a kind; README.md says what each means, and by which name a folder gives it.
+    """What the Numba engine knows of a kind. `README.md` explains the fields, and the names that define them in a
+    folder.
 
-    Workers that share a batch by its rows meet between two opcodes of `forward`, and between two of `backward`.
+    Workers that share a batch by rows synchronize between two opcodes of `forward`, and between two of `backward`.
     """
 
     forward: tuple[str, ...]
@@ -85,10 +86,10 @@ class Opcodes:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a folder here says.
+    """Definition of a kind, as read from its folder.
 
     `forward(xs, parameters, settings, context, xp) -> (y, saved)` and `backward(dy, saved, parameters, settings,
-    needs_dx, xp) -> (dxs, dparameters)` are its reference.
+    needs_dx, xp) -> (dxs, dparameters)` are the reference.
     """
 
     name: str
@@ -100,7 +101,7 @@ class Kind:
 
 @cache
 def kind(name: str) -> Kind:
-    """The kind of that name; raises `UnknownName` with the names there are."""
+    """Return the kind of this name. Raises `UnknownName`, which lists the kinds there are."""
     package = registry.find(name, "stage")
     reference = registry.version(name, "reference")
     forward = tuple(getattr(package, "FORWARD", (name,)))
@@ -120,7 +121,7 @@ def _none(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
 
 
 def _numbers(settings: Settings) -> list[float]:
-    """The settings that are numbers, and the numbers in those that are tuples, in the order of their names."""
+    """Return the numeric settings, those within tuples included, in the order of their names."""
     found: list[float] = []
     for _, value in sorted(settings.items()):
         found += [float(one) for one in (value if isinstance(value, tuple) else (value,)) if not isinstance(one, str)]

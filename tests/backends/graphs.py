@@ -1,4 +1,4 @@
-"""Programs that are graphs: skips, merges, shared layers, several inputs and outputs; how one is trained by hand."""
+"""Programs that are graphs (skips, merges, shared layers, several inputs and outputs), and how to train one by hand."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -24,7 +24,7 @@ WHICH = "dense", "dense", "shared", "add", "multiply", "concatenate", "columns",
 
 
 class Own:
-    """A layer of the user's own: y = s x, with one number."""
+    """A custom layer: y = s x, with one parameter."""
 
     def forward(self, xp: Any, x: Any, scale: Any) -> tuple[Any, Any]:
         return x * scale, x
@@ -38,33 +38,33 @@ WHICH_OTHER = Activate("tanh"), Activate("softmax"), Rescale(-2.0, 0.5), Dropout
 
 
 class Graph:
-    """Stages that are put together one by one; values are numbers, 0 is the input."""
+    """Builder of stages, one by one; values are numbers, 0 is the input."""
 
     def __init__(self, features: int) -> None:
         self.features, self.stages, self.sources = features, list[Stage](), list[tuple[int, ...]]()
         self.widths = [features]
 
     def add(self, stage: Stage, *values: int, width: int | None = None) -> int:
-        """A stage that reads those values; the number of what it gives."""
+        """Add a stage that reads those values; return the number of its output."""
         self.stages.append(stage)
         self.sources.append(values)
         self.widths.append(self.widths[values[0]] if width is None else width)
         return len(self.stages)
 
     def dense(self, value: int, units: int, activation: str = "tanh", **more: Any) -> int:
-        """A layer of its own."""
+        """Add a custom layer."""
         return self.add(self.layer(self.widths[value], units, activation, **more), value, width=units)
 
     def layer(
         self, inputs: int, units: int, activation: str = "tanh", *, bias: bool = True, trainable: bool = True
     ) -> Dense:
-        """A dense stage with parameters of its own, to be added once or several times."""
+        """Return a dense stage with its own parameters, to be added once or several times."""
         name = f"dense_{len(self.stages)}"
         kernel = Parameter(f"{name}/kernel", (inputs, units), trainable)
         return Dense(kernel, Parameter(f"{name}/bias", (units,), trainable) if bias else None, activation)
 
     def op(self, kind: str, *values: int, **settings: Any) -> int:
-        """Columns, concatenate, add or multiply."""
+        """Add columns, concatenate, add or multiply."""
         width = {
             "columns": settings.get("stop", 0) - settings.get("start", 0),
             "concatenate": sum(self.widths[value] for value in values),
@@ -74,7 +74,7 @@ class Graph:
     def program(
         self, dtype: Dtype = "float64", *, rule: str = "adam", outputs: tuple[Output, ...] = (), **more: Any
     ) -> Program:
-        """With a mean squared error, if there are not several outputs."""
+        """Return the program, with a mean squared error unless there are several outputs."""
         settings: dict[str, Any] = {"num_threads": None, "seed": 3, **more}
         one = Program(
             (self.features,), self.widths[-1], tuple(self.stages), "linear", None if outputs else MEAN_SQUARED,
@@ -85,7 +85,8 @@ class Graph:
 
 
 def two_inputs_two_outputs(dtype: Dtype = "float64", *, dropout: bool = False, **more: Any) -> Program:
-    """A shared layer on both inputs, a skip, a gate; classes from labels and two numbers from values."""
+    """Return a graph with a layer shared by both inputs, a skip and a gate; classes from labels and two numbers from
+    values."""
     graph = Graph(7)
     first = graph.op("columns", 0, start=0, stop=3)
     second = graph.op("columns", 0, start=3, stop=6)
@@ -113,7 +114,7 @@ def two_inputs_two_outputs(dtype: Dtype = "float64", *, dropout: bool = False, *
 
 @st.composite
 def graphs(draw: st.DrawFn, dtype: Dtype = "float64") -> Program:
-    """Any graph of few stages: each reads what came before, and all that nobody reads ends up in the scores."""
+    """Draw a graph of few stages: each reads earlier values, and every value without a reader ends up in the scores."""
     graph = Graph(draw(st.integers(1, 6)))
     if draw(st.booleans()):
         graph.add(Rescale(0.5, draw(st.sampled_from([0.0, 0.25]))), 0)
@@ -155,7 +156,7 @@ def graphs(draw: st.DrawFn, dtype: Dtype = "float64") -> Program:
 
 
 def samples(program: Program, rows: int, seed: int = 0) -> tuple[HostArray, HostArray]:
-    """x and targets, of labels whole numbers in their column."""
+    """Draw x and targets; labels are whole numbers in their column."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, *program.input_shape)).astype(program.dtype)
     y: HostArray = rng.normal(size=(rows, program.target_width)).astype(program.dtype)
@@ -166,7 +167,7 @@ def samples(program: Program, rows: int, seed: int = 0) -> tuple[HostArray, Host
 
 
 def numbers(program: Program, seed: int = 1) -> dict[str, HostArray]:
-    """Values for all parameters."""
+    """Draw values for all parameters."""
     rng = np.random.default_rng(seed)
     return {
         p.name: (np.abs(rng.normal(size=p.shape)) + 0.5 if p.statistic else 0.6 * rng.normal(size=p.shape)).astype(
@@ -177,7 +178,7 @@ def numbers(program: Program, seed: int = 1) -> dict[str, HostArray]:
 
 
 def built(backend: Backend, program: Program, values: Mapping[str, HostArray] | None = None) -> Executable:
-    """With those parameters."""
+    """Build the program with those parameters."""
     executable = backend.build(program)
     executable.restore(Snapshot(numbers(program) if values is None else values, {}, TrainingState()))
     return executable
@@ -187,7 +188,7 @@ CONSTANTS = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-7, "momentum": 0.9, "w
 
 
 def hyperparameters(program: Program, steps: int, clip_norm: float | None = None) -> Hyperparameters:
-    """Rates that change, and what the rule takes besides."""
+    """Return learning rates that change, and the constants of the rule."""
     rule = program.optimizer_rule
     assert rule is not None
     constants = {name: CONSTANTS[name] for name in rule.hyperparameters}
@@ -198,7 +199,7 @@ def trained(
     backend: Backend, program: Program, rows: int = 23, batch: int = 8, *, clip_norm: float | None = None,
     weights: HostArray | None = None, epochs: int = 2, given: tuple[HostArray, HostArray] | None = None,
 ) -> tuple[Executable, dict[str, float]]:  # fmt: skip
-    """After some epochs; (the executable, what the last one measured)."""
+    """Train for some epochs; return (executable, totals of the last epoch)."""
     executable, (x, y) = built(backend, program), given or samples(program, rows)
     data, steps = executable.load(x, y, weights), -(-rows // batch)
     for epoch in range(epochs):

@@ -1,4 +1,4 @@
-"""Networks that between them use every activation, loss, optimizer and stage: for trajectories and conformance."""
+"""Networks that together use every activation, loss, optimizer and stage: for trajectories and conformance."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import dnnkit as dk
 from dnnkit.errors import TrainingWarning
 
 STEP = "zero gradient"
-"""What compiling a network with it says."""
+"""The warning that compiling such a network gives."""
 
 may_be_flat = pytest.mark.filterwarnings(f"ignore:{STEP}:dnnkit.errors.TrainingWarning")
 """For tests that compile or load networks of all activations themselves."""
@@ -19,7 +19,7 @@ may_be_flat = pytest.mark.filterwarnings(f"ignore:{STEP}:dnnkit.errors.TrainingW
 
 @dataclass(frozen=True)
 class Case:
-    """A network to train: layers without the last, the last, loss, optimizer."""
+    """A network to train: its layers without the last, the last, loss, optimizer."""
 
     hidden: tuple[dk.Layer, ...]
     last: dk.Layer
@@ -39,7 +39,7 @@ class Case:
         return net
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
-        """Class numbers, one-hot rows or one output, as the loss wants them."""
+        """Return class indices, one-hot rows or one output, as the loss requires."""
         if self.loss == "sparse_categorical_crossentropy":
             return labels
         if isinstance(self.last, dk.Dense) and self.last.units == 1:
@@ -103,7 +103,7 @@ CASES = {
 
 
 def data(samples: int = 90) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 images (N, 4, 4) with values 0–16 and labels that depend on them."""
+    """Draw uint8 images (N, 4, 4) with values 0–16 and labels that depend on them."""
     rng = np.random.default_rng(5)
     x = rng.integers(0, 17, (samples, 4, 4), dtype=np.uint8)
     return x, x.reshape(samples, -1)[:, :10].argmax(axis=1)

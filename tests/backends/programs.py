@@ -1,4 +1,4 @@
-"""Programs of dense classifiers, to weigh backends by."""
+"""Programs of dense classifiers, for comparing backends."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dnnkit.optimizers import Adam
 
 
 def program_of(layers: list[Layer], features: int, dtype: Any = "float32") -> Program:
-    """Trained by Adam, with a softmax on top of logits."""
+    """Return the program, trained by Adam, with a softmax on logits."""
     loss = SparseCategoricalCrossentropy(from_logits=True)
     return lower(
         tuple(layers),
@@ -25,11 +25,11 @@ def program_of(layers: list[Layer], features: int, dtype: Any = "float32") -> Pr
 
 
 def classifier(*widths: int, dtype: Any = "float32") -> Program:
-    """Widths from the features to the classes; hidden layers with ReLU."""
+    """Widths from the features to the classes; hidden layers have ReLU."""
     return program_of(
         [*(Dense(width, activation="relu") for width in widths[1:-1]), Dense(widths[-1])], widths[0], dtype
     )
 
 
 WIDE = classifier(784, 4096, 4096, 10)
-"""In batches of 512 a step takes a processor a tenth of a second and more."""
+"""In batches of 512 a step takes a processor at least a tenth of a second."""

@@ -1,4 +1,4 @@
-"""Memory that begins with a cache line."""
+"""Memory aligned to a cache line."""
 
 import numpy as np
 import pytest

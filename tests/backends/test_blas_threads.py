@@ -1,4 +1,4 @@
-"""BLAS's threads: one setting of the process, wanted differently by several threads."""
+"""BLAS threads: one setting of the process, requested differently by several threads."""
 
 import contextlib
 import sys
@@ -21,7 +21,7 @@ def now() -> int:
 
 
 class Library:
-    """What threadpoolctl has for one."""
+    """The object that threadpoolctl has for one library."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -120,7 +120,7 @@ def test_a_product_has_the_same_bits_in_any_thread(size: int) -> None:
     assert together(multiply, multiply, multiply) == []
 
 
-def test_a_fork_waits_until_nobody_computes_and_lets_them_go_on() -> None:
+def test_a_fork_waits_for_running_computations_and_lets_them_continue() -> None:
     library, over, inside = Library(4), threading.Event(), threading.Event()
     blas, computes = BlasThreads(lambda: [library]), []
 
@@ -173,7 +173,7 @@ def test_a_fork_waits_for_endless_work_no_longer_than_its_patience(monkeypatch: 
         assert library.threads == 2
 
 
-def test_ctrl_c_while_others_have_their_turn_leaves_no_bound_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_anothers_turn_leaves_no_bound_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     library, had_turn = Library(4), threading.Event()
     blas = BlasThreads(lambda: [library])
 
@@ -202,9 +202,10 @@ def test_ctrl_c_while_others_have_their_turn_leaves_no_bound_behind(monkeypatch:
 
 
 def interrupted_at(moment: int, work: Callable[[], None]) -> bool:
-    """Do the work, with Ctrl-C at that of the moments in which Python hears it; whether there are so many.
+    """Run the work with Ctrl-C at the given moment of those at which Python checks signals; return whether it was
+    reached.
 
-    Those are the beginning of a Python function and the end of one in C.
+    These moments are the start of a Python function and the end of a C function.
     """
     count = 0
 
@@ -225,8 +226,9 @@ def interrupted_at(moment: int, work: Callable[[], None]) -> bool:
     return count >= moment
 
 
-def test_ctrl_c_at_any_moment_leaves_no_bound_that_others_would_wait_for() -> None:
-    """Between coming in and noting it, it left a user for ever, and the next fit with another bound waited for it."""
+def test_ctrl_c_at_any_moment_leaves_no_bound_that_blocks_others() -> None:
+    """Between entering and recording the entry, it left a user behind for ever, and the next fit with another bound
+    waited."""
     moment, is_there = 0, True
     while is_there:
         library = Library(4)
@@ -261,7 +263,7 @@ def test_who_was_admitted_and_not_woken_comes_in_all_the_same(monkeypatch: pytes
         while not blas._waiting:
             time.sleep(1e-4)
         kind, waits, _ = blas._waiting[0]
-        blas._waiting[0] = (kind, waits, threading.Lock())  # of which the thread does not know
+        blas._waiting[0] = (kind, waits, threading.Lock())  # which the thread does not know about
         blas._waiting[0][2].acquire()
     thread.join(300)
     assert not thread.is_alive()

@@ -1,4 +1,4 @@
-"""What "auto" decides where no GPU can win or none works; where one does: tests/cuda_on_cpu/test_choosing.py."""
+"""The choice of "auto" where no GPU can win or none works; where one works: tests/cuda_on_cpu/test_choosing.py."""
 
 import re
 import sys
@@ -119,7 +119,7 @@ def test_who_names_the_backend_is_told_nothing(tmp_path: Any) -> None:
     assert choosing.CHOSEN not in net.to("numpy").executable.plan.details
 
 
-def test_a_network_is_of_the_backend_that_was_in_force_when_it_was_built() -> None:
+def test_a_network_keeps_the_backend_that_was_in_force_when_it_was_built() -> None:
     net = dk.Sequential([dk.Dense(3, activation="softmax")], seed=0)
     net.build(4)
     with dk.use_backend("numpy"):
@@ -137,7 +137,7 @@ def test_what_a_strange_save_says_is_text_or_nothing() -> None:
 
 @pytest.mark.parametrize(("features", "imported"), [(64, "[]"), (784, "['dnnkit']")])
 def test_training_a_small_network_imports_nothing_of_a_gpu(features: int, imported: str) -> None:
-    """A larger one our own modules, to look for a driver; CuPy where there is one."""
+    """A larger network imports dnnkit's own modules, to look for a driver, and CuPy where there is one."""
     code = (
         "from dnnkit.backends.cupy_backend import cuda_diagnosis\n" * (features > 64)
         + "cuda_diagnosis._driver_version = lambda: None\n" * (features > 64)

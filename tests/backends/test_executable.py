@@ -13,7 +13,7 @@ SMALL = CASES["leaky_relu elu, dropout, softmax, categorical, rmsprop"]
 
 
 def ready(case: Case, backend: Backend, dtype: str = "float64") -> tuple[dk.Sequential, object]:
-    """A built network and its data, loaded."""
+    """A built network and its loaded data."""
     x, labels = data()
     net = case.network(backend, dtype)
     net.build(x.shape[1:])
@@ -64,7 +64,7 @@ def test_gradients_then_update_is_a_step(backend: Backend) -> None:
     gradients = other.executable.gradients(other_loaded)
     named = {name: np.array(backend.to_numpy(value)) for name, value in gradients.parameters.items()}
     other.executable.update(named, numbers(other, 1))
-    # A step may be divided among workers, gradients are one's: sums in another order.
+    # A step may be divided among workers, `gradients` is not: its sums have another order.
     np.testing.assert_allclose(parameters(net), parameters(other), rtol=1e-12, atol=1e-14)
     assert net.executable.state.step == other.executable.state.step
     assert gradients.loss == pytest.approx(net.executable.totals().mean_loss, rel=1e-12)
@@ -112,7 +112,7 @@ def test_totals_name_the_first_step_whose_loss_is_not_a_number(backend: Backend)
     net, loaded = ready(SMALL, backend)
     executable = net.executable
     bad = np.array(backend.to_numpy(loaded.x), np.float64)
-    bad[45] = np.nan  # not to be loaded, but it may come out of what is computed
+    bad[45] = np.nan  # loading rejects NaN, but a computation may produce it
     executable.begin_epoch(replace(loaded, x=backend.asarray(bad)), np.arange(90), 10)
     executable.run_steps(0, 4, numbers(net, 4))
     assert executable.totals().nan_step == -1

@@ -1,4 +1,4 @@
-"""Graphs on every backend: gradients by differences, one trajectory, outputs that are measured each by itself."""
+"""Graphs on every backend: gradients by finite differences, one trajectory, outputs measured separately."""
 
 from typing import Any
 
@@ -36,9 +36,9 @@ def copied(backend: Backend, array: Any) -> np.ndarray:
 def check_gradients(
     backend: Backend, program: Program, rows: int = 5, *, with_input: bool = True, given: Any = None
 ) -> None:
-    """Of every trained parameter and of the input, by differences of the loss while training.
+    """Check the gradients of every trained parameter and of the input by differences of the training loss.
 
-    In a direction of random numbers, in which each counts: a difference for each number would take a hundred times as
+    Along a random direction, in which every number counts: one difference per number would take a hundred times as
     long.
     """
     values, (x, y) = numbers(program), given or samples(program, rows)
@@ -64,7 +64,7 @@ def check_gradients(
         if reliable.all():
             checked += 1
             assert float((gradient * direction).sum()) == pytest.approx(float(slope[0]), rel=1e-6, abs=1e-8), name
-    assert checked > len(actual) / 2 or len(actual) < 3  # of few, all may be near a kink
+    assert checked > len(actual) / 2 or len(actual) < 3  # if there are few, all may be near a kink
 
 
 def test_gradients_of_two_inputs_a_shared_layer_a_gate_and_two_outputs(backend: Backend) -> None:

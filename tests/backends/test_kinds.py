@@ -1,4 +1,4 @@
-"""Every kind of stage, by its own examples: gradients by differences, NumPy's trajectory, every partition."""
+"""Every kind of stage, by its examples: gradients by finite differences, NumPy's trajectory, every partition."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ def cases() -> list[Any]:
 
 
 def around(name: str, number: int, **more: Any) -> Program:
-    """A network with that example of the kind between dense layers; numbers of categories come from the data."""
+    """Return a network with that example of the kind between dense layers; numbers of categories come from the data."""
     example: Example = kind(name).examples[number]
     categorical = example.x == "categories"
     graph = Graph(sum(example.inputs) if categorical else 3)
@@ -54,7 +54,7 @@ def around(name: str, number: int, **more: Any) -> Program:
 
 
 def inputs(program: Program, name: str, rows: int) -> tuple[Any, Any]:
-    """x and y; x of whole numbers, where the kind takes categories."""
+    """Draw x and y; x has whole numbers where the kind takes categories."""
     x, y = samples(program, rows)
     if kind(name).examples[0].x == "categories":
         x = np.random.default_rng(2).integers(0, 3, x.shape).astype(x.dtype)

@@ -1,4 +1,4 @@
-"""What the NumPy backend adds: buffers that are made once, and control of BLAS threads."""
+"""What the NumPy backend adds: buffers that are allocated once, and control of BLAS threads."""
 
 import tracemalloc
 
@@ -12,7 +12,7 @@ from dnnkit.backends.processors import processors
 from tests.backends.networks import CASES, may_be_flat
 
 BOUND = 16 * 8 * BLOCK
-"""Bytes of a dozen float64 blocks: what the formula with the most temporaries takes, whatever the network."""
+"""Bytes of a dozen float64 blocks: the temporaries of the most demanding formula, whatever the network."""
 
 
 @may_be_flat
@@ -34,7 +34,7 @@ def test_a_step_allocates_no_more_than_blocks(name: str, samples: int, units: in
     peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     assert peak < BOUND
-    # The largest buffer is larger than that: an allocation that grew with the batch would have been seen.
+    # The largest buffer is larger than that: an allocation that grew with the batch would have been detected.
     assert samples // 4 * units * 4 > peak / 8
 
 
@@ -45,7 +45,7 @@ def threads() -> list[int]:
 @pytest.mark.parametrize(
     ("num_threads", "rows", "expected"), [(1, 100000, 1), (2, 1, 2), (None, 8, 1), (64, 1, None), (10**30, 1, None)]
 )
-def test_blas_has_the_threads_asked_for_while_it_runs_and_no_longer(
+def test_blas_has_the_requested_threads_only_while_it_runs(
     num_threads: int | None, rows: int, expected: int | None
 ) -> None:
     expected = processors() if expected is None else min(expected, processors())

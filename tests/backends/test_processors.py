@@ -1,4 +1,5 @@
-"""No more threads than processors: more of them wait for each other, and a network may come from a larger machine."""
+"""No more threads than processors: further ones would wait for each other, and a network may come from a larger
+machine."""
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def trained(backend: Backend, num_threads: int | None) -> dk.Sequential:
     return net
 
 
-def test_any_number_of_threads_trains_as_all_processors_do_and_is_kept(backend: Backend, tmp_path):
+def test_any_number_of_threads_trains_like_all_processors_and_is_kept(backend: Backend, tmp_path):
     here = processors.processors()
     expected, many = trained(backend, here), trained(backend, 10**30)
     for name, value in expected.parameters.items():

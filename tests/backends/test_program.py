@@ -1,4 +1,4 @@
-"""The program: what a network becomes before it runs."""
+"""The program: the form of a network that runs."""
 
 from dataclasses import FrozenInstanceError
 
@@ -32,7 +32,7 @@ def test_a_softmax_layer_is_lowered_as_well() -> None:
     assert lowered.head == "softmax"
 
 
-def test_a_sigmoid_with_its_cross_entropy_is_lowered_and_accuracy_reads_logits() -> None:
+def test_a_sigmoid_with_its_cross_entropy_is_lowered_to_logits() -> None:
     lowered = program([dk.Dense(1, activation="sigmoid")], "binary_crossentropy")
     assert lowered.head == "sigmoid"
     assert lowered.metrics == (Metric("accuracy", "binary_accuracy", 0.0),)

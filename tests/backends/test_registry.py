@@ -1,4 +1,4 @@
-"""Which backend is chosen, and the errors that say what to do."""
+"""The choice of the backend, and errors that say what to do."""
 
 import subprocess
 import sys
@@ -74,7 +74,7 @@ def test_a_device_of_a_backend_without_devices_is_an_error() -> None:
         get_backend("numpy:1")
 
 
-def test_what_does_not_work_is_listed_with_the_way_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_backends_are_listed_with_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.BACKENDS._things, "broken", BrokenBackend)
     with pytest.raises(BackendUnavailable, match=r"cannot work here: its library is missing.*pip install broken"):
         get_backend("broken")
@@ -100,7 +100,7 @@ class BrokenBackend(NumpyBackend):
 
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which the example plugin was installed."""
+    """A folder with the example plugin installed."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
     for file in PLUGIN.iterdir():
         (source / file.name).write_text(file.read_text())
@@ -149,7 +149,7 @@ def test_a_plugin_is_listed(plugins: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("numpy = example_backend:ExampleBackend", "one of dnnkit's own"),
+        ("numpy = example_backend:ExampleBackend", "a name of dnnkit"),
         ("other = example_backend:ExampleBackend", "says name = 'example'"),
         ("other = example_backend:np", "expected a subclass"),
         ("other = example_backend:missing", "could not be imported"),

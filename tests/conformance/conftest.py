@@ -38,13 +38,13 @@ def _made(name: str) -> Iterator[Implementation]:
 
 @pytest.fixture
 def implementation(request: pytest.FixtureRequest) -> Iterator[Implementation]:
-    """The one that the test's name says."""
+    """The implementation that the test's name says."""
     with _made(request.param) as made:
         yield made
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every question about every kernel, for each implementation that performs the operation."""
+    """Every check of every kernel, for each implementation that provides the operation."""
     if "implementation" not in metafunc.fixturenames:
         return
     entry_points = [ENTRY_POINTS] if "numba" in tested_backends() else []

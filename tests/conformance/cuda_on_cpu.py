@@ -1,4 +1,4 @@
-"""The CuPy backend's operations, its kernels run on the CPU: every access to memory and every barrier is checked."""
+"""The CuPy backend's operations with kernels run on the CPU: every memory access and every barrier is checked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ FEW_BLOCKS = Given("misaligned, into out, few blocks", "misaligned", "out")
 
 
 class CudaOnCpu(BackendImplementation):
-    """Slow, so asked about less; and launched with few blocks, too."""
+    """Slow, so tested on less; and also launched with few blocks."""
 
     variations = (*VARIATIONS, FEW_BLOCKS)
 
@@ -32,6 +32,6 @@ class CudaOnCpu(BackendImplementation):
 
 @contextmanager
 def implementation() -> Iterator[CudaOnCpu]:
-    """Within, CuPy is the stand-in."""
+    """Within the block, CuPy is the stand-in."""
     with checked_on_cpu():
         yield CudaOnCpu(get_backend("cupy"), "CUDA on the CPU", largest=6000)

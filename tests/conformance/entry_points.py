@@ -1,4 +1,4 @@
-"""Numba's kernels as the compiled epoch calls them: by address, on contiguous arrays, into memory that is there."""
+"""Numba's kernels as the compiled epoch calls them: by address, on contiguous arrays, into existing memory."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from dnnkit.testing.implementations import VARIATIONS
 
 
 class EntryPoints(Implementation):
-    """What is compiled into a step, one kernel at a time."""
+    """The functions that are compiled into a step, one kernel at a time."""
 
     name = "entry points"
     operations = frozenset(("activation", "loss", "metric", "update"))
@@ -62,7 +62,8 @@ class EntryPoints(Implementation):
         given: Given = PLAIN,
     ) -> HostArray:
         arrays, sums = _measured(scores, targets, weights), registry.metric(name).number_of_sums(scores.shape[1])
-        own, total = [_Memory(array, given) for array in arrays], np.zeros(sums + 1)  # which nobody writes to its end
+        # outputs are longer than what the kernel writes
+        own, total = [_Memory(array, given) for array in arrays], np.zeros(sums + 1)
         kind = "labels" if targets.ndim == 1 else "values"
         compiled = entry_points.metric_entry_points(name, kind, scores.dtype.name)
         addresses = [memory.address for memory in own]
@@ -82,7 +83,7 @@ class EntryPoints(Implementation):
         numbers: Sequence[float],
         given: Given = PLAIN,
     ) -> tuple[HostArray, list[HostArray]]:
-        """The slots lie one after the other, farther apart than they are long."""
+        """The slots follow each other at a distance larger than their length."""
         stride = p.size + 5
         stacked = np.full((max(1, len(slots)), stride), MARK, p.dtype)
         for row, slot in zip(stacked, slots, strict=False):
@@ -100,7 +101,7 @@ class EntryPoints(Implementation):
 
 
 class _Memory:
-    """An array within memory that nobody may write to."""
+    """An array within memory that must not be written."""
 
     def __init__(self, x: HostArray, given: Given) -> None:
         self._memory = np.full(x.size + 2 * PADDING + 1, MARK, x.dtype)
@@ -131,6 +132,6 @@ def _rows(x: HostArray) -> tuple[int, int]:
 def _measured(
     scores: HostArray, targets: HostArray, weights: HostArray | None
 ) -> tuple[HostArray, HostArray, HostArray]:
-    """As the epoch keeps them: labels as int64, everything else in the dtype of the scores."""
+    """Data as the epoch stores them: labels as int64, everything else in the dtype of the scores."""
     targets = targets.astype(np.int64 if targets.ndim == 1 else scores.dtype)
     return scores, targets, np.ones(len(scores), scores.dtype) if weights is None else weights

@@ -1,4 +1,4 @@
-"""Every question of `dnnkit.testing`, asked of every implementation about every kernel."""
+"""Every check of `dnnkit.testing`, for every kernel of every implementation."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Values that are known without any formula of ours, on every implementation."""
+"""Values known without any formula of dnnkit, on every implementation."""
 
 import numpy as np
 import pytest

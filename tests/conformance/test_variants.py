@@ -1,4 +1,4 @@
-"""Losses with other parameters, smoothed targets and weights of the outputs, on every implementation."""
+"""Losses with other parameters, smoothed targets and output weights, on every implementation."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,7 @@ WIDE = (4, 37)
 
 @dataclass(frozen=True)
 class Variant:
-    """A loss kernel, and what differs from it."""
+    """A loss kernel, and how the variant differs from it."""
 
     base: str
     parameters: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Variant:
         return " ".join(filter(None, [*said, "weighted" * bool(self.weights), "wide" * (self.shape == WIDE)]))
 
     def expected(self, scores, targets, weights) -> tuple[float, np.ndarray]:
-        """Output by output, each as a batch of one output of the kernel itself."""
+        """Compute output by output, each as a batch with one output for the kernel itself."""
         kernel, outputs = registry.loss(self.base), scores.shape[1]
         classes = 2 if kernel.outputs == "binary" else outputs
         if self.smoothing:
@@ -99,20 +99,18 @@ FORMULAS: dict[str, tuple[Any, ...]] = {
     "branches": ("y - t if y > t and not t < -1 else max(t - y, 0)**2 + softplus(y * t)", (), "sum"),
     "weighted": ("where(abs(y - t) < c, log(cosh(y - t)), c * abs(y - t))", (("c", 0.5),), "mean", (1, 0, 2)),
 }
-"""By name, what a `FormulaLoss` is made of."""
+"""Names of the arguments of a `FormulaLoss`."""
 
 
 def key(formula: str) -> str:
-    """The kernel of one of the formulas."""
+    """Return the kernel of one of the formulas."""
     kernel = FormulaLoss(formula, *FORMULAS[formula]).lower("linear")[0].kernel
     assert isinstance(kernel, str)
     return kernel
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_a_formula_is_the_same_everywhere_and_its_gradient_that_of_differences(
-    implementation: Implementation, formula: str
-) -> None:
+def test_a_formula_agrees_everywhere_and_with_finite_differences(implementation: Implementation, formula: str) -> None:
     name = key(formula)
     for dtype in DTYPES:
         scores, targets, weights = loss_arrays(Case(name, dtype, SHAPE, weighted=True))
@@ -128,9 +126,9 @@ def test_a_formula_is_the_same_everywhere_and_its_gradient_that_of_differences(
 
 @pytest.mark.cuda_compile
 @pytest.mark.parametrize("what", [VARIANTS[1], VARIANTS[4], VARIANTS[8], VARIANTS[14], "everything"], ids=str)
-def test_cuda_sources_compile_as_the_others_do_warnings_being_errors(what: Variant | str) -> None:
+def test_cuda_sources_compile_with_warnings_as_errors(what: Variant | str) -> None:
     name = key(what) if isinstance(what, str) else variant(what.base, what.parameters, what.smoothing, what.weights)
-    for source in variants([losses.source(name, "float32")]):  # for each way that rows may go
+    for source in variants([losses.source(name, "float32")]):  # for each layout of rows
         options = (*source.options(), f"-arch={OLDEST_AND_NEWEST[0]}", *REPORTED)
         cubin, _ = nvrtc.compile_source(source.text(), "loss.cu", options)
         assert cubin.startswith(b"\x7fELF")

@@ -1,4 +1,4 @@
-"""NVIDIA's runtime compiler by itself: from the pip package `nvidia-cuda-nvrtc`, without a GPU, a driver or CuPy."""
+"""NVIDIA's run-time compiler alone: from the pip package `nvidia-cuda-nvrtc`, without a GPU, a driver or CuPy."""
 
 import ctypes
 import ctypes.util
@@ -10,30 +10,30 @@ from pathlib import Path
 from typing import Any
 
 CUPY_ADDS = ("-ftz=true", "--device-as-default-execution-space")
-"""Options that CuPy adds to a module's own, so kernels that ship are compiled with them, too.
+"""Options that CuPy adds to those of a module, so kernels that ship are compiled with them, too.
 
-The first makes float32 numbers below the normal range zero wherever they are read or written, in CuPy's kernels as in
-ours; it cannot be taken back, as it comes last.
+The first flushes float32 denormals to zero wherever they are read or written, in CuPy's kernels as in dnnkit's; it
+comes last, so it cannot be overridden.
 """
 
 WARNING = re.compile(r"\bwarning\b")
 
 
 class CompileError(RuntimeError):
-    """What NVRTC says of a source that it refuses."""
+    """NVRTC's message about a source that it rejects."""
 
 
 def find() -> str | None:
-    """The library: the pip package's, else an installed toolkit's."""
+    """Return the library: that of the pip package, else of an installed toolkit."""
     return next((str(file) for place in _packages() for file in sorted(place.glob("*/lib/libnvrtc.so.*"))), None) or (
         ctypes.util.find_library("nvrtc")
     )
 
 
 def compile_source(code: str, name: str, options: Sequence[str], into: str = "CUBIN") -> tuple[bytes, str]:
-    """(cubin or "PTX", log) of a CUDA source; what NVRTC refuses or warns of raises `CompileError` with its log.
+    """Compile a CUDA source; return (cubin or "PTX", log). Errors and warnings raise `CompileError` with NVRTC's log.
 
-    Warnings are looked for in the log: NVRTC 13.0 does not know the option -Werror.
+    Warnings are searched in the log: NVRTC 13.0 does not know the option -Werror.
     """
     library = _library()
     program = ctypes.c_void_p()
@@ -51,7 +51,7 @@ def compile_source(code: str, name: str, options: Sequence[str], into: str = "CU
 
 
 def version() -> str:
-    """NVRTC's version, such as 13.0."""
+    """Return NVRTC's version, such as 13.0."""
     major, minor = ctypes.c_int(), ctypes.c_int()
     _check(_library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)))
     return f"{major.value}.{minor.value}"
@@ -63,7 +63,7 @@ def _packages() -> list[Path]:
 
 
 def _includes() -> list[Path]:
-    """CUDA's own headers, such as cooperative_groups.h, if their packages are installed."""
+    """Return the folders of CUDA's own headers, such as cooperative_groups.h, if their packages are installed."""
     folders = [folder for place in _packages() for folder in sorted(place.glob("*/include"))]
     return [folder for include in folders for folder in (include, include / "cccl") if folder.is_dir()]
 
@@ -73,7 +73,7 @@ def _library() -> Any:
     path = find()
     assert path is not None, "NVRTC is not installed: pip install nvidia-cuda-nvrtc"
     for builtins in sorted(Path(path).parent.glob("libnvrtc-builtins.so.*")):
-        ctypes.CDLL(str(builtins))  # it asks for them by name, and 13.0 finds none that are not yet loaded
+        ctypes.CDLL(str(builtins))  # NVRTC opens it by name, and 13.0 finds only what is already loaded
     return ctypes.CDLL(path)
 
 

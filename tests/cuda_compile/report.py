@@ -1,7 +1,7 @@
-"""At the end of a run: what each kernel takes of a GPU, and how many were compiled and run on the CPU.
+"""The table at the end of a run: resources of each kernel on a GPU, and how many were compiled and run on the CPU.
 
-Tests may run in several processes. What comes from all of them to the one that prints is the tests' reports, so what
-the table is made of travels in these, as their properties.
+Tests may run in several processes. Only the tests' reports travel from them to the process that prints, so the data of
+the table travel in the reports, as properties.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from tests.cuda_on_cpu.compiling import kernels_run
 COMPILED, RUN = "CUDA kernels compiled", "CUDA kernels run on the CPU"
 
 _reported: set[Any] = set()
-"""What is in `kernels_run` and in a report of this process already."""
+"""Members of `kernels_run` that a report of this process already has."""
 
 
 def named(source: Source) -> str:
@@ -29,7 +29,7 @@ def named(source: Source) -> str:
 
 @cache
 def kernels_shipped() -> dict[Any, str]:
-    """Every kernel that ships, as `kernels_run` has it, and its name."""
+    """Return every kernel that ships, in the form of `kernels_run`, with its name."""
     return {
         (source.text(), frozenset(source.macros), name): f"{named(source)} {name}"
         for source in shipped()
@@ -39,19 +39,19 @@ def kernels_shipped() -> dict[Any, str]:
 
 @pytest.fixture
 def report_compiled(record_property: Callable[[str, object], None]) -> Callable[[Source, list[Resources]], None]:
-    """Call it with what a source's kernels take."""
+    """Call this with the resources of a source's kernels."""
     return lambda source, found: record_property(COMPILED, (named(source), [astuple(each) for each in found]))
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """The first test after which a kernel has run says so."""
+    """The first test after which a kernel has run reports it."""
     if new := kernels_run - _reported:
         _reported.update(new)
         item.user_properties.append((RUN, [kernels_shipped()[each] for each in new if each in kernels_shipped()]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The table, a row for each kernel (with -v for each variant), and the counts."""
+    """Return the table, a row per kernel (with -v per variant), and the counts."""
     reports = [each for found in terminalreporter.stats.values() for each in found]
     properties = [each for report in reports for each in getattr(report, "user_properties", ())]
     compiled: dict[str, set[Resources]] = defaultdict(set)
@@ -72,7 +72,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def table(compiled: Mapping[str, Collection[Resources]], variants: bool) -> Iterator[str]:
-    """Registers a thread by architecture, the most of a kernel's variants; bytes spilled; shared bytes a block."""
+    """Return registers per thread by architecture, the maximum over a kernel's variants; bytes spilled; shared bytes
+    per block."""
     rows: dict[str, list[Resources]] = defaultdict(list)
     for source, kernels in compiled.items():
         for each in kernels:

@@ -1,4 +1,5 @@
-"""What each kernel takes of a GPU, as ptxas reports it: registers, spills, local and shared memory; kept by content."""
+"""The resources of each kernel on a GPU as ptxas reports them: registers, spills, local and shared memory; cached by
+content."""
 
 import hashlib
 import json
@@ -15,8 +16,8 @@ OLDEST_AND_NEWEST = (ARCHITECTURES[0], ARCHITECTURES[-1])
 REPORTED = ("-Xptxas", "-v")
 
 VIRTUAL = "compute_"
-"""How the name of an architecture begins for which a source becomes PTX: all that NVRTC itself refuses or warns of is
-found, and ptxas, which takes as long again, is not run."""
+"""Prefix of architectures for which a source becomes PTX: that finds everything that NVRTC itself rejects or warns
+about, without ptxas, which takes as long again."""
 
 KERNEL = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
 ENTRY = re.compile(r"\.entry (\w+)")
@@ -30,7 +31,7 @@ NUMBERS = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Of one kernel, compiled for one architecture; bytes a thread, and of shared memory bytes a block."""
+    """Resources of one kernel on one architecture, in bytes per thread; of shared memory in bytes per block."""
 
     kernel: str
     architecture: str
@@ -41,9 +42,10 @@ class Resources:
 
 
 def compile_for(source: Source, architecture: str) -> list[Resources]:
-    """What each of the source's kernels takes; warnings are errors. What compiled once is not compiled again.
+    """Return the resources of each of the source's kernels; warnings are errors. A source that compiled once is not
+    compiled again.
 
-    Nothing is known of what they take of a virtual architecture.
+    For a virtual architecture the resources are unknown.
     """
     is_virtual = architecture.startswith(VIRTUAL)
     reported = () if is_virtual else REPORTED
@@ -65,7 +67,7 @@ def compile_for(source: Source, architecture: str) -> list[Resources]:
 
 
 def read(log: str) -> list[Resources]:
-    """The kernels of ptxas's report."""
+    """Parse the kernels of ptxas's report."""
     parts = KERNEL.split(log)[1:]
     return [
         Resources(kernel, architecture, **{name: _number(pattern, text) for name, pattern in NUMBERS.items()})

@@ -30,10 +30,11 @@ MANY = 4
 
 
 def compilations() -> Iterator[Any]:
-    """Every variant for the oldest and for the newest, one of many variants for one of the two; the others are slow.
+    """Compile every variant for the oldest and the newest architecture, one of many variants for one of the two; the
+    others are slow tests.
 
-    Kernels ask nowhere for what they are compiled, so what those between refuse, one of the two refuses, too. Most of
-    many variants become no machine code, and these are of float and of double in turn: they differ in `REAL`.
+    Kernels do not depend on the architecture, so whatever the ones between reject, one of the two rejects, too. Most of
+    many variants become no machine code, alternately of float and of double: they differ in `REAL`.
     """
     count = Counter(source.file for source in shipped())
     number: Counter[str] = Counter()
@@ -101,7 +102,7 @@ assert [file for file in there if str(file.resolve()) in loaded]
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tells what is loaded there")
 def test_its_builtins_are_loaded_from_beside_it() -> None:
-    """Before it looks for them, which in the pip package of 13.0 it does where they are not."""
+    """Loads it before NVRTC searches for it, which with the pip package of 13.0 it does in the wrong place."""
     found = nvrtc.find()
     if found is None or not list(Path(found).parent.glob("libnvrtc-builtins.so.*")):
         pytest.skip("of an installed toolkit, which the system's loader knows")
@@ -110,7 +111,7 @@ def test_its_builtins_are_loaded_from_beside_it() -> None:
 
 
 def test_registers_spills_and_memory_are_read() -> None:
-    """A kernel with shared memory, one bound to few registers, so that it must spill."""
+    """A kernel with shared memory, limited to few registers, so that it has to spill."""
     code = """
     extern "C" __global__ void small(float* x) { __shared__ float part[64]; part[threadIdx.x] = x[threadIdx.x];
         __syncthreads(); x[threadIdx.x] = part[63 - threadIdx.x]; }

@@ -39,7 +39,7 @@ def test_instructions_bytes_in_flight_and_accesses_of_a_turn() -> None:
     found = kernels(CODE)
     assert list(found) == ["two", "one"]
     outer, inner = sorted(found["two"].loops(), key=lambda loop: loop.address)
-    assert (outer.instructions, inner.instructions) == (8, 2)  # neither the slow case nor the loop within
+    assert (outer.instructions, inner.instructions) == (8, 2)  # neither the slow path nor the inner loop
     assert outer.in_flight == 36, "the last one is not needed before the next turn"
     assert (outer.count("LDG", 16), outer.count("LDG"), outer.count("STG", 16)) == (2, 3, 1)
     assert inner.blocks < outer.blocks

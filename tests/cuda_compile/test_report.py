@@ -1,4 +1,4 @@
-"""The table at the end of a run has everything, however many processes ran the tests."""
+"""The table at the end of a run is complete, however many processes ran the tests."""
 
 import re
 import sys

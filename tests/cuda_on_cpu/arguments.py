@@ -1,4 +1,4 @@
-"""What a kernel is given: checked against its parameters, and in memory of its own where accesses are checked."""
+"""Arguments of a kernel: checked against its parameters, and in separate memory where accesses are checked."""
 
 import ctypes
 from collections.abc import Iterator, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 ALIGNMENT = 256
-"""Copies lie as their originals do, up to this: kernels look at addresses to choose vector loads."""
+"""Alignment that copies share with their originals, because kernels use addresses to choose vector loads."""
 
 
 class Region(ctypes.Structure):
-    """As `machine_state.h` has it: memory that a launch may touch."""
+    """As in `machine_state.h`: memory that a launch may access."""
 
     _fields_ = (
         ("begin", ctypes.c_void_p),
@@ -34,7 +34,7 @@ class Argument:
             if not isinstance(value, np.generic) or _described(value.dtype) != plain:
                 self._refuse(kernel, f"a NumPy scalar {plain}")
         elif isinstance(value, np.uintp) and value == 0:
-            self.value = None  # a null pointer, as CuPy wants it; its own None is none
+            self.value = None  # a null pointer, as CuPy expects it; CuPy itself does not accept None
         elif not isinstance(value, np.ndarray) or (plain[0] not in "vV" and _described(value.dtype) != plain):
             self._refuse(kernel, f"an array of {plain}")
         elif not self.constant and not value.flags.writeable:
@@ -51,14 +51,14 @@ def _described(dtype: np.dtype[Any]) -> str:
 
 @contextmanager
 def given(arguments: Sequence[Argument], apart: bool) -> Iterator[tuple[Any, Any]]:
-    """(pointers to the values, regions) for the machine.
+    """Return (pointers to the values, regions) for the machine.
 
-    With `apart`, arrays that do not overlap are copied away from each other for the launch: views of one buffer lie
-    next to each other, and who leaves one would be in another.
+    With `apart`, arrays that do not overlap are copied away from each other for the launch: views of one buffer are
+    adjacent, and an access beyond one would be within another.
     """
     arrays = [argument for argument in arguments if argument.pointer and argument.value is not None]
     groups = _groups(arrays) if apart else [[argument] for argument in arrays]
-    moves: dict[int, int] = {}  # how far each argument's memory lies from its array, by identity
+    moves: dict[int, int] = {}  # distance between each argument's memory and its array, by identity
     regions = (Region * len(groups))()
     copies = []
     for region, group in zip(regions, groups, strict=True):
@@ -81,7 +81,7 @@ def given(arguments: Sequence[Argument], apart: bool) -> Iterator[tuple[Any, Any
 
 
 def _in_memory(argument: Argument, move: int) -> Any:
-    """The argument's value, or its array's address, as an array of one element to point to."""
+    """Return the argument's value, or its array's address, as an array of one element to point to."""
     if not argument.pointer:
         return np.array([argument.value])
     empty = argument.value is None or argument.value.size == 0  # CuPy's empty arrays are null pointers, too
@@ -89,7 +89,7 @@ def _in_memory(argument: Argument, move: int) -> Any:
 
 
 def _groups(arrays: list[Argument]) -> list[list[Argument]]:
-    """Arrays that share memory together."""
+    """Group arrays that share memory."""
     groups: list[list[Argument]] = []
     end = 0
     for argument in sorted(arrays, key=lambda argument: np.lib.array_utils.byte_bounds(argument.value)):

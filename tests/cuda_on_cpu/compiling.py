@@ -1,9 +1,9 @@
-"""Compiles a CUDA source with g++ and runs its kernels on the CPU, called as CuPy's are.
+"""Compile a CUDA source with g++ and run its kernels on the CPU, called like CuPy's.
 
 `compile_for_cpu(text, macros).get_function(name)(grid, block, arguments, shared_mem=…)`: arguments are NumPy arrays and
-NumPy scalars of exactly the kernel's types. Everything the machine finds wrong (see `include/cuda_on_cpu.h`, and how
-each of `PARTS` begins) is a `KernelError` that names kernel, block and thread. With `sanitize` every access is checked
-before it happens; without, kernels run faster and a wild one may end the process.
+NumPy scalars of exactly the kernel's types. Every fault that the machine finds (see `include/cuda_on_cpu.h`, and the
+beginning of each of `PARTS`) is a `KernelError` that names kernel, block and thread. With `sanitize` every access is
+checked before it happens; without it kernels run faster, and a wild access may end the process.
 """
 
 import ctypes
@@ -30,8 +30,8 @@ FOLDER = Path(__file__).resolve().parent
 PARTS = ("machine.cpp", "waiting.cpp", "between_blocks.cpp", "memory.cpp", "shared_memory.cpp")
 COMPILER = gnu_compiler()
 COMMON = ["-std=c++20", "-fPIC", f"-I{FOLDER / 'include'}"]
-# No fused multiply-adds: x86-64 differs in them from machine to machine. Aliasing as nvcc: a float* read as float4*.
-# Local arrays must fit the machine's stacks of 64 KiB.
+# No fused multiply-adds: x86-64 processors differ in them. Aliasing as with nvcc: a float* read as float4*. Local
+# arrays have to fit the machine's stacks of 64 KiB.
 KERNEL_FLAGS = [
     *COMMON,
     *("-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno"),
@@ -40,31 +40,31 @@ KERNEL_FLAGS = [
 MACHINE_FLAGS = [*COMMON, "-O2"]
 FAST = ["-O1"]
 CHECKED = [
-    "-O0",  # most of such kernels run once or twice, which takes less time than g++ takes to optimize them
+    "-O0",  # most such kernels run once or twice, in less time than g++ takes to optimize them
     "-fsanitize=kernel-address",
     *("--param", "asan-instrumentation-with-call-threshold=0", "--param", "asan-stack=0", "--param", "asan-globals=0"),
     "-fsanitize=bounds-strict,signed-integer-overflow,integer-divide-by-zero,shift",
 ]
 LINKER = ["-fuse-ld=gold"] if shutil.which("ld.gold") else []
-"""It links in half the time; else a quarter of what there is to do is linking."""
+"""It links in half the time; otherwise linking is a quarter of the work."""
 LIBRARY, OBJECT, HEADER = ".so", ".o", ".gch"
 MAKES = {LIBRARY: ["-shared", "-Wl,-Bsymbolic", *LINKER], OBJECT: ["-c"], HEADER: ["-x", "c++-header"]}
-"""What is made, by how its name ends, and the options that make it."""
+"""Products of the compiler by suffix, with the options that make them."""
 
 MONTH = 30 * 24 * 3600
 
 ORDERS = {"forwards": 0, "backwards": 1, "shuffled": 20261122, "ahead": -1}
-"""In which order blocks, and threads between two barriers, run: nothing may depend on it.
+"""The order in which blocks, and threads between two barriers, run: no result may depend on it.
 
-Those that are alive together take turns; ahead, a block runs until it must wait for another one.
+Blocks that are alive together take turns; with "ahead", a block runs until it has to wait for another.
 """
 
 KIB = 1 << 10
 SHARED_BYTES, MOST_SHARED_BYTES = 48 * KIB, 227 * KIB
-"""Shared memory that a block has without asking, and that it may ask for (compute capability 9.0)."""
+"""Default and maximal shared memory of a block (compute capability 9.0)."""
 
 PORTABLE_CLUSTER, MOST_CLUSTER = 8, 16
-"""Blocks of a cluster: what every GPU that has clusters takes, and what may be asked for."""
+"""Blocks per cluster: what every GPU with clusters accepts, and what can be requested."""
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"", re.DOTALL)
 SHARED = re.compile(r"(\bextern\s+)?\b__shared__\s+([^;]+);")
@@ -81,12 +81,12 @@ _lock = threading.Lock()
 
 
 class KernelError(RuntimeError):
-    """A kernel did, or was asked to do, what it must not."""
+    """A kernel did something invalid, or was asked to."""
 
 
 @contextmanager
 def order(name: str) -> Iterator[None]:
-    """Kernels run in that one of `ORDERS` inside the `with`; shuffled otherwise."""
+    """Run kernels in that one of `ORDERS` inside the `with`; shuffled otherwise."""
     before, _order[0] = _order[0], name
     try:
         yield
@@ -95,7 +95,7 @@ def order(name: str) -> Iterator[None]:
 
 
 class Launch(ctypes.Structure):
-    """As `machine_state.h` has it."""
+    """As in `machine_state.h`."""
 
     _fields_ = (
         ("kernel", ctypes.c_char_p),
@@ -115,7 +115,7 @@ class Launch(ctypes.Structure):
 
 
 class Function:
-    """One kernel; called as `cupy.RawKernel` is. What it needs beyond the usual must be asked for, as in CUDA."""
+    """One kernel, called like `cupy.RawKernel`. Attributes beyond the defaults have to be requested, as in CUDA."""
 
     def __init__(self, module: "Module", name: str):
         library = module.library
@@ -129,7 +129,7 @@ class Function:
         parameters = getattr(library, f"cuda_on_cpu_parameters_{name}")
         parameters.restype = ctypes.c_char_p
         self.parameters = tuple(parameters().decode().split())
-        """How each is described, such as i4, *f4, *cu1."""
+        """Descriptions of the parameters, such as i4, *f4, *cu1."""
         assert len(self.parameters) == len(self._names), f"{name}: the parser and g++ count its parameters differently"
 
     def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], *, shared_mem: int = 0) -> None:
@@ -161,7 +161,7 @@ class Function:
         kernels_run.add((*self.module.source, self.name))
 
     def _sizes(self, grid: Sequence[int], block: Sequence[int]) -> list[int]:
-        """Three sizes of the grid, three of the block; what CUDA refuses is refused."""
+        """Check three sizes of the grid, three of the block; what CUDA rejects is rejected."""
         sizes = [*grid, *[1] * (3 - len(grid)), *block, *[1] * (3 - len(block))]
         limits = [2**31 - 1, 65535, 65535, 1024, 1024, 64]
         if len(sizes) != 6 or not all(1 <= size <= limit for size, limit in zip(sizes, limits, strict=True)):
@@ -177,7 +177,7 @@ class Function:
         return sizes
 
     def _shared_limit(self, dynamic: int) -> int:
-        """What a block may have, static and dynamic; more than was asked for is refused."""
+        """Check a block's shared memory, static and dynamic; more than was requested is rejected."""
         asked = self.max_dynamic_shared_size_bytes
         if not dynamic <= asked <= MOST_SHARED_BYTES:
             raise KernelError(f"{self.name}: {dynamic} bytes of dynamic shared memory, asked for {asked} at most")
@@ -204,7 +204,7 @@ class Module:
         self._functions: dict[str, Function] = {}
 
     def get_function(self, name: str) -> Function:
-        """The kernel of that name."""
+        """Return the kernel of that name."""
         if name not in self.signatures:
             raise KernelError(f"no kernel {name} in this module, which has {sorted(self.signatures)}")
         if name not in self._functions:
@@ -219,10 +219,9 @@ def compile_for_cpu(
     cooperative: bool = False,
     flushes: bool = False,
 ) -> Module:
-    """A self-contained CUDA source's kernels, kept on disk by content.
+    """Compile a self-contained CUDA source, cached on disk by content.
 
-    `cooperative` launches may sync the grid; where it `flushes`, numbers below the smallest normal one are zero, in
-    double as in float.
+    `cooperative` launches may synchronize the grid; with `flushes`, denormals are zero, in double as in float.
     """
     macros = dict(macros or {})
     defines = [f"-D{name}={value}" for name, value in macros.items()]
@@ -234,7 +233,8 @@ def compile_for_cpu(
 
 @cache
 def cache_folder() -> Path:
-    """Where what was compiled is kept: `cuda_on_cpu` in dnnkit's cache folder; not used for a month, it goes."""
+    """Return the cache of compiled kernels: `cuda_on_cpu` in dnnkit's cache folder; entries unused for a month are
+    removed."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "dnnkit" / "cuda_on_cpu"
     folder.mkdir(parents=True, exist_ok=True)
@@ -260,12 +260,12 @@ def machine_part(file: str) -> Path:
 
 @cache
 def _header(*flags: str) -> Path:
-    """The header as g++ has read it with these flags: reading takes longer than compiling most kernels."""
+    """The header precompiled by g++ with these flags: parsing takes longer than compiling most kernels."""
     return _built('#include "cuda_on_cpu.h"\n', list(flags), [], HEADER)
 
 
 def _built(code: str, flags: list[str], parts: list[Path], kind: str = LIBRARY) -> Path:
-    """What g++ makes of the code: an object, a header that is read, or a library of it and such parts."""
+    """Run g++ on the code; make an object, a precompiled header, or a library of it and such parts."""
     if COMPILER is None:
         raise KernelError("running CUDA kernels on the CPU needs g++")
     content = "\0".join([code, _headers(), *flags, *(part.name for part in parts)])
@@ -287,7 +287,7 @@ def _built(code: str, flags: list[str], parts: list[Path], kind: str = LIBRARY) 
 
 
 def _translated(code: str, kernels: list[str]) -> str:
-    """The code with its shared memory as the machine's, and a way to call each kernel."""
+    """Return the code with its shared memory in the machine, and a function to call each kernel."""
     plain = COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]) if match[0][0] == "/" else match[0], code)
     said = {match[2]: match[1] for match in KERNEL.finditer(plain)}
     entries = "".join(_entry(name, said.get(name, "")) for name in kernels)
@@ -295,14 +295,14 @@ def _translated(code: str, kernels: list[str]) -> str:
 
 
 def _entry(name: str, said: str) -> str:
-    """A way to call the kernel, whose bound and clusters are what is said before its name."""
+    """Return a function to call the kernel; its launch bounds and clusters are parsed from the text before its name."""
     bound, cluster = BOUND.search(said), CLUSTER.search(said)
     sizes = [*(cluster[1].split(",") if cluster else []), "1", "1", "1"][:3]
     return f"CUDA_ON_CPU_KERNEL({name}, {bound[1] if bound else 1024}, {', '.join(sizes)})\n"
 
 
 def _shared(match: re.Match[str]) -> str:
-    """A declaration of shared memory, as one of a reference to (or for `extern` a pointer into) the block's."""
+    """Rewrite a declaration of shared memory as a reference (for `extern` a pointer) into the block's."""
     extern, declaration = match.groups()
     if (parts := DECLARATOR.fullmatch(declaration)) is None or "," in re.sub(r"<[^<>]*>|\[[^\[\]]*\]", "", declaration):
         raise KernelError(f"write one plain declaration for each shared array, not: {match[0]}")

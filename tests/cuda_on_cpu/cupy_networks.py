@@ -1,4 +1,4 @@
-"""Networks that are built on the stand-in for CuPy, and how they are run."""
+"""Networks built on the stand-in for CuPy, and how to run them."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """`gpu_check` as a process whose CuPy is the stand-in; DNNKIT_TEST_FAULTS, such as `dense=crash`, breaks parts.
 
-One that is `absent` is none of the run's.
+A part that is `absent` is not part of the run.
 """
 
 import os
@@ -22,7 +22,7 @@ FAULTS = "DNNKIT_TEST_FAULTS"
 
 
 def broken(part: parts.Part, how: str) -> parts.Part:
-    """The part, which ends in this way after three checks."""
+    """Return the part, which ends in this way after three checks."""
 
     def run(backend: Any, options: Namespace, found: dict[str, Any]) -> Iterator[str]:
         yield from islice(part(backend, options, found), 3)

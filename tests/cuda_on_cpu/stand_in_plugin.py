@@ -1,4 +1,4 @@
-"""A pytest plugin (`-p tests.cuda_on_cpu.stand_in_plugin`): to all tests of the process, the stand-in is CuPy."""
+"""A pytest plugin (`-p tests.cuda_on_cpu.stand_in_plugin`): for all tests of the process, the stand-in is CuPy."""
 
 from contextlib import ExitStack
 

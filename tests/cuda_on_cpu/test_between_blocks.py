@@ -1,4 +1,4 @@
-"""What blocks do to each other across barriers of the grid: planted bugs, seen in every order of blocks."""
+"""Interaction of blocks across barriers of the grid: planted bugs, seen in every order of blocks."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ CODE = SOURCE + "".join(
 
 
 def stepped(kernel: str, sanitize: bool = True) -> np.ndarray:
-    """What a cooperative launch of it leaves."""
+    """Return the result of a cooperative launch."""
     x, out = np.arange(SIZE, dtype=np.float32), np.zeros(SIZE, np.float32)
     module = compile_for_cpu(CODE, sanitize=sanitize, cooperative=True)
     arguments = (x, np.full(2 * SIZE, np.nan, np.float32), out, np.int32(STEPS))
@@ -72,7 +72,8 @@ def test_neighbours_with_a_planted_bug(planted: str, name: str) -> None:
     assert "race: " in found
     assert "buffers[" in found
     assert "with no barrier of both between" in found
-    if planted == "one_buffer":  # who is a step ahead writes what another still reads, or has read its new number
+    # a block one step ahead overwrites what another still reads, or has read its new number
+    if planted == "one_buffer":
         assert ", which block (" in found
 
 
@@ -109,7 +110,7 @@ extern "C" __global__ void unfenced(const float* x, float* parts, float* out) { 
 """
 
 
-def test_an_atomic_operation_tells_of_what_is_before_a_fence_alone() -> None:
+def test_an_atomic_publishes_only_what_precedes_a_fence() -> None:
     module = compile_for_cpu(ATOMIC, sanitize=True)
     for name in ORDERS:
         arguments = (np.ones(SIZE, np.float32), np.zeros(SIZE, np.float32), np.zeros(1, np.float32))

@@ -1,4 +1,4 @@
-"""What "auto" decides where a GPU works, on the stand-in for CuPy: with given constants of GPUs, and measured ones."""
+"""The choice of "auto" where a GPU works, on the stand-in for CuPy: with given constants of GPUs, and measured ones."""
 
 import copy
 import json
@@ -26,12 +26,12 @@ GPUS = {
     "of a workstation": Gpu(150e-6, 170e-6, 2e13, 3e11, 8e11, 1e10),
     "of a laptop": Gpu(300e-6, 350e-6, 4e12, 6e10, 2e11, 3e9),
 }
-"""Made up: about what data sheets say of such, and the host's times of the review."""
+"""Artificial: about what data sheets say of such GPUs, and the host's times of the review."""
 
 
 @pytest.fixture
 def gpu(cupy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CupyBackend:
-    """The stand-in's, of which nothing is known yet."""
+    """The stand-in's GPU, of which nothing is known yet."""
     pytest.importorskip("numba")
     monkeypatch.setenv("DNNKIT_CACHE_DIR", str(tmp_path))
     backend = get_backend("cupy")
@@ -40,7 +40,7 @@ def gpu(cupy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cu
 
 
 @pytest.mark.parametrize("kind", GPUS)
-def test_wide_networks_in_large_batches_go_to_the_gpu_and_no_others(gpu: CupyBackend, kind: str) -> None:
+def test_only_wide_networks_in_large_batches_go_to_the_gpu(gpu: CupyBackend, kind: str) -> None:
     cost_model.keep(gpu, GPUS[kind])
     for widths, rows in [((3, 1), 4), ((64, 128, 10), 32), ((784, 128, 10), 32), ((20, 64, 64, 64, 10), 32)]:
         chosen = choosing.choose(None, classifier(*widths), rows)
@@ -134,12 +134,12 @@ def test_a_file_that_makes_no_sense_is_not_believed(gpu: CupyBackend, tmp_path: 
 # -- networks --------------------------------------------------------------------------------------------------------
 
 FAST = Gpu(5e-5, 1e-5, 1e15, 1e15, 1e15, 1e15)
-"""A step of one layer takes it 60 µs, however many rows there are."""
+"""A step of one layer takes this GPU 60 µs, for any number of rows."""
 ROWS = 256
 
 
 def network() -> dk.Sequential:
-    """One layer, so that the stand-in is done with a step in a second."""
+    """One layer, so that the stand-in finishes a step in a second."""
     net = dk.Sequential([dk.Dense(256, activation="softmax")], seed=0)
     net.compile("sgd", "sparse_categorical_crossentropy")
     return net
@@ -150,9 +150,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("is_built", [False, True])
-def test_fit_takes_the_gpu_for_large_batches_and_the_network_stays_there(
-    gpu: CupyBackend, tmp_path: Path, is_built: bool
-) -> None:
+def test_fit_uses_the_gpu_for_large_batches_and_stays_there(gpu: CupyBackend, tmp_path: Path, is_built: bool) -> None:
     cost_model.keep(gpu, FAST)
     net, (x, y) = network(), data()
     if is_built:
@@ -192,7 +190,7 @@ def test_a_gpu_that_cannot_build_the_network_leaves_it_to_the_processor(gpu: Cup
     plan = net.fit(x, y, batch_size=ROWS, verbose=0).plan
     assert plan.backend == "numba"
     assert plan.details[choosing.CHOSEN].startswith("numba: cupy failed when the network was built: DeviceMemoryError")
-    with pytest.raises(dk.errors.DeviceMemoryError):  # who asked for the GPU is told
+    with pytest.raises(dk.errors.DeviceMemoryError):  # an explicit request for the GPU is an error
         dk.Sequential(net.layers, seed=0, backend="cupy").build(512)
 
 

@@ -1,4 +1,4 @@
-"""Clusters of blocks that reach each other's shared memory: what CUDA promises, and planted bugs in every order."""
+"""Clusters of blocks that access each other's shared memory: what CUDA promises, and planted bugs in every order."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ KERNELS = {
     "no_end": r"returns while block .* may still read its shared memory|which has returned: its shared memory is gone",
     "unfenced": r"race: reads parts\[.* with no barrier of both between",
 }
-"""Kernels, and what is wrong with those that have a planted bug."""
+"""Kernels, and the fault of those that have a planted bug."""
 
 SOURCE = """
 #include <cooperative_groups.h>

@@ -37,7 +37,7 @@ TESTS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("what", TESTS)
 def test_what_every_backend_passes(what: str) -> None:
-    """In a process of its own: there, CuPy is the stand-in from the start."""
+    """In a separate process, where CuPy is the stand-in from the start."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "cupy"]
     plugin = ["-p", "tests.cuda_on_cpu.stand_in_plugin"]
     environment = {**os.environ, "DNNKIT_TEST_BACKENDS": "cupy"}

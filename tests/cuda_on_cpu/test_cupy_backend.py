@@ -31,7 +31,7 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(cupy: ModuleType, name: str) 
         net.executable.begin_epoch(loaded, np.arange(90), 10)
         steps(net, 0, 9)
         assert counts.waits == 0
-        # The order, what the sums begin with, and up to four numbers per step go up once per epoch.
+        # The order, the initial sums, and up to four numbers per step are uploaded once per epoch.
         assert sorted(counts.uploads)[-1] == 90 * 8
         assert sum(counts.uploads) <= 90 * 8 + 100 + 9 * 4 * 4
     net.executable.totals()
@@ -65,7 +65,7 @@ def test_a_step_is_our_kernels(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch
         "dense_backward": 4,
         "adam": 1,
     }
-    assert counts.products == 4 + 4 + 3  # the first layer's dx is not wanted
+    assert counts.products == 4 + 4 + 3  # the first layer's dx is not needed
     assert not set(counts.functions) - {"reshape"}
 
 
@@ -96,7 +96,7 @@ def test_the_plan_says_what_runs(cupy: ModuleType) -> None:
     assert plan.device == "GPU 0, Stand-in"
 
 
-def test_parameters_and_gradients_from_outside_go_where_they_belong(cupy: ModuleType) -> None:
+def test_parameters_and_external_gradients_go_where_they_belong(cupy: ModuleType) -> None:
     found = []
     for backend in ("cupy", "numpy"):
         net, rng = ADAM.network(backend, "float32"), np.random.default_rng(1)
@@ -111,8 +111,8 @@ def test_parameters_and_gradients_from_outside_go_where_they_belong(cupy: Module
         np.testing.assert_allclose(there, here, rtol=1e-5)
 
 
-def test_steps_from_outside_run_on_the_network_s_own_numbers_between_its_own_steps(cupy: ModuleType) -> None:
-    """Whatever was recorded before, and in whatever stream; restored numbers lie elsewhere."""
+def test_external_steps_use_the_networks_own_numbers(cupy: ModuleType) -> None:
+    """Whatever was recorded before, in any stream; restored numbers are at other addresses."""
     x, labels = data()
     y, found = ADAM.targets(labels), []
     gradient = np.random.default_rng(2).normal(size=(30, 10)).astype(np.float32)
@@ -216,12 +216,12 @@ def test_an_array_of_the_other_gpu_is_copied_over(cupy: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", ["cupy:2", "cupy:-1", "cupy:first"])
-def test_a_gpu_that_is_not_there_is_an_error_that_names_those_that_are(cupy: ModuleType, name: str) -> None:
+def test_a_missing_gpu_is_an_error_that_names_those_that_exist(cupy: ModuleType, name: str) -> None:
     with pytest.raises(BackendUnavailable, match=r"there is no GPU .* choose one of cupy:0, cupy:1"):
         get_backend(name)
 
 
-def test_work_is_done_in_the_users_stream_after_what_was_done_before(cupy: ModuleType) -> None:
+def test_work_runs_in_the_users_stream_in_its_order(cupy: ModuleType) -> None:
     net, loaded = ready(ADAM)
     net.executable.begin_epoch(loaded, np.arange(90), 30)
     first, second = cupy.cuda.Stream(), cupy.cuda.Stream()
@@ -252,7 +252,7 @@ def test_partial_sums_are_of_one_stream_and_thread(cupy: ModuleType) -> None:
     assert len({here.data.ptr, *(array.data.ptr for array in there)}) == 3
 
 
-def test_a_gpu_that_answers_is_listed_and_auto_takes_none_for_arrays(
+def test_a_working_gpu_is_listed_and_auto_uses_none_for_arrays(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert get_backend("auto").name == "numba"
@@ -278,10 +278,10 @@ def test_the_doctor_tells_versions_and_memory(cupy: ModuleType) -> None:
     assert found["backend cupy"].state == "good"
     assert "13.0" in found["CUDA"].message
     assert "of 8 GiB free" in found["GPU memory"].message
-    assert "no NVIDIA driver" not in found["GPU"].message  # also where nvidia-smi is not, as in some containers
+    assert "no NVIDIA driver" not in found["GPU"].message  # also where nvidia-smi is missing, as in some containers
 
 
-def test_a_layer_of_ones_own_runs_on_the_gpu_and_history_says_so(cupy: ModuleType) -> None:
+def test_a_custom_layer_runs_on_the_gpu_and_history_says_so(cupy: ModuleType) -> None:
     class Doubled(dk.Layer):
         def forward(self, xp: Any, x: Any) -> tuple[Any, Any]:
             assert isinstance(x, xp.ndarray)

@@ -1,4 +1,4 @@
-"""Data and memory of the CuPy backend, on the stand-in: chunks, arrays of a GPU, what is given back."""
+"""Data and memory of the CuPy backend, on the stand-in: chunks, arrays of a GPU, freed memory."""
 
 import gc
 import sys
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cuda_on_cpu
 
 
 @pytest.mark.parametrize(("dtype", "weighted"), [(np.uint8, False), (np.float64, True)])
-def test_data_larger_than_memory_are_sent_in_chunks_and_give_the_same_bits(
+def test_data_larger_than_memory_go_in_chunks_with_the_same_bits(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, weighted: bool, dtype: Any
 ) -> None:
     rng = np.random.default_rng(1)
@@ -44,7 +44,7 @@ def test_data_larger_than_memory_are_sent_in_chunks_and_give_the_same_bits(
 
 
 @pytest.mark.parametrize("value", [np.nan, 1e39])
-def test_data_larger_than_memory_are_seen_to_be_finite_before_anything_is_sent(cupy: ModuleType, value: float) -> None:
+def test_data_larger_than_memory_are_checked_before_anything_is_sent(cupy: ModuleType, value: float) -> None:
     x = np.ones((3001, 16))
     x[2040, 3] = value
     memory.limit = 180_000
@@ -54,12 +54,12 @@ def test_data_larger_than_memory_are_seen_to_be_finite_before_anything_is_sent(c
 
 
 def _chunks() -> float:
-    """Those that were sent: of twenty rows, or ten, inputs of 16 bytes and labels of 8."""
+    """Uploads: of twenty rows, or ten, inputs of 16 bytes and labels of 8."""
     return sum(counts.uploads.count(size) for size in (20 * 16, 160, 10 * 8)) / 2
 
 
 def test_a_chunk_is_sent_while_the_one_before_is_computed(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The copies' stream waits until a buffer is free, the computing stream until it is full; nobody else waits."""
+    """The copy stream waits until a buffer is free, the computing stream until it is full; nothing else waits."""
     monkeypatch.setattr(streaming, "CHUNK", 500)
     net, _ = ready(ADAM)
     x, labels = data()
@@ -81,7 +81,7 @@ def test_a_chunk_is_sent_while_the_one_before_is_computed(cupy: ModuleType, monk
 
 
 def _but_the_first_of_each(wait: Any, null: Any) -> Any:
-    """The copies' stream waits when it is made, and for no buffer after."""
+    """The copy stream waits when it is created, and for no buffer after."""
 
     def wait_event(self: Any, event: Any) -> None:
         if self == null or not self.waited_for:
@@ -91,7 +91,7 @@ def _but_the_first_of_each(wait: Any, null: Any) -> Any:
 
 
 def test_a_chunk_that_is_on_its_way_keeps_its_memory(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where an epoch is given up, or the next begins before anything was read, or the network goes."""
+    """Also where an epoch is abandoned, or the next begins before anything was read, or the network is deleted."""
     monkeypatch.setattr(streaming, "CHUNK", 500)
     monkeypatch.setattr("dnnkit.backends.cupy_backend.executable.RESIDENT", 0.0)
     freed: list[str] = []
@@ -106,12 +106,12 @@ def test_a_chunk_that_is_on_its_way_keeps_its_memory(cupy: ModuleType, monkeypat
     assert not freed
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of memory that goes while it is read
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # about memory freed while it is read
 @pytest.mark.parametrize("forgotten", ["full", "free", "read", None])
 def test_a_wait_that_is_forgotten_is_noticed(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, forgotten: str | None
 ) -> None:
-    """Of the waits for a chunk's buffers, none is needless: without each the results are wrong, or there are none."""
+    """None of the waits for a chunk's buffers is needless: without each the results are wrong, or there are none."""
     x, labels = data()
     expected = ADAM.network("cupy", "float32").fit(x, labels, batch_size=10, verbose=0)["loss"]
     monkeypatch.setattr(streaming, "CHUNK", 500)
@@ -170,7 +170,7 @@ def test_arrays_of_a_gpu_are_taken_where_they_are(cupy: ModuleType) -> None:
     assert losses[0] == losses[1]
 
 
-def test_rows_of_an_array_in_another_order_are_brought_together_once(cupy: ModuleType) -> None:
+def test_rows_of_an_array_in_another_order_are_gathered_once(cupy: ModuleType) -> None:
     net = ADAM.network("cupy", "float32")
     net.build(16)
     x, labels = data()
@@ -204,7 +204,7 @@ def test_no_memory_is_one_error_with_the_sizes(cupy: ModuleType) -> None:
         net.fit(x, np.eye(10)[labels], verbose=0)
 
 
-def test_a_batch_too_large_is_that_error_and_a_smaller_one_trains_on(cupy: ModuleType) -> None:
+def test_a_too_large_batch_is_that_error_and_a_smaller_one_trains(cupy: ModuleType) -> None:
     x, labels = data()
     net = ADAM.network("cupy", "float32")
     net.build(x.shape[1:])

@@ -1,4 +1,4 @@
-"""What CUDA, cuBLAS and the compiler may report, as errors of dnnkit that say what to do; on the stand-in."""
+"""Errors that CUDA, cuBLAS and the compiler may report, as errors of dnnkit that say what to do; on the stand-in."""
 
 import gc
 import sys
@@ -64,7 +64,7 @@ def test_a_failure_is_said_with_its_cure(
 def test_a_failure_of_a_function_on_arrays_is_said_as_well(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """`dk.ops` are on no executable, which would say it."""
+    """`dk.ops` belong to no executable, which would report it."""
 
     def fails(*arguments: Any, **options: Any) -> None:
         raise CUDADriverError(700)
@@ -79,7 +79,7 @@ def test_a_failure_of_a_function_on_arrays_is_said_as_well(
 
 
 def test_what_cublas_returns_is_an_error(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of a step that is launched again, whose calls Python does not look into."""
+    """Also in a replayed step, whose calls Python does not inspect."""
     net, loaded = ready(ADAM)
     net.executable.begin_epoch(loaded, np.arange(90), 10)
     steps(net, 0, 2)
@@ -164,7 +164,7 @@ print("end")
 
 @pytest.mark.parametrize("early", [False, True])
 def test_the_end_of_the_interpreter_is_not_waited_for(early: bool) -> None:
-    """CUDA may be gone by then, and what fails there is printed as an error that nobody can mend."""
+    """CUDA may be gone by then, and a failure there would be printed as an error that users cannot fix."""
     command = [sys.executable, "-c", AT_EXIT.format(early=early)]
     result = processes.run(command, cwd=ROOT)
     assert result.stdout == "end\n", result.stderr
@@ -172,7 +172,7 @@ def test_the_end_of_the_interpreter_is_not_waited_for(early: bool) -> None:
 
 
 def test_float16_is_converted_piece_by_piece(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is uploaded is smaller, and would be there beside what it becomes."""
+    """The uploaded bytes are smaller, and would coexist with their converted form."""
     monkeypatch.setattr("dnnkit.backends.cupy_backend.backend.STAGED", 4096)
     net, _ = ready(ADAM)
     x = np.random.default_rng(0).uniform(0, 1, (5000, 16)).astype(np.float16)

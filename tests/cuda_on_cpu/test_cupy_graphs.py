@@ -1,4 +1,4 @@
-"""Graphs on the CuPy backend, on the stand-in: recorded, with every kind of stage, penalties, bounds and outputs."""
+"""Graphs on the CuPy backend, on the stand-in: recorded, with all kinds of stages, penalties, constraints, outputs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.cuda_on_cpu
 WAYS = {"launch by launch": (False, False), "recorded": (True, False), "graphs": (True, True)}
 ROWS, BATCH = 30, 8
 VIEWS = {"reshape", "empty", "asarray", "array"}
-"""Functions of CuPy's that compute nothing: what they make is there when a step is launched again."""
+"""CuPy functions that compute nothing: their results exist when a step is replayed."""
 
 
 def operation(graph: Graph, kind: str, *values: int, width: int, **more: Any) -> int:
-    """A stage of that kind; its parameters by shape, and settings."""
+    """Return a stage of that kind; its parameters by shape, and settings."""
     shapes, statistics = more.pop("parameters", {}), more.pop("statistics", ())
     name = f"{kind}_{len(graph.stages)}"
     parameters = tuple(
@@ -96,7 +96,7 @@ def data(program: Program) -> tuple[Any, Any]:
 
 @contextmanager
 def nothing_else() -> Iterator[Recording]:
-    """As `recorded`; what is recorded with no reason against it was computed by launches alone."""
+    """As `recorded`; a step recorded without a refusal was computed by launches alone."""
     before = counts.functions.copy()
     with recorded() as recording:
         yield recording
@@ -137,7 +137,7 @@ def test_every_kind_is_recorded_with_the_same_bits_and_follows_numpy(
 @settings(max_examples=5)
 @given(program=graphs(), weighted=st.booleans())
 def test_graphs_follow_numpy(program: Program, weighted: bool) -> None:
-    """Own layers, which are never recorded, among others."""
+    """Custom layers, which are never recorded, among others."""
     weights = np.linspace(0.5, 2, 23) if weighted else None
     with cupy_stand_in.in_place_of_cupy():
         expected, wanted = trained(get_backend("numpy"), program, weights=weights)

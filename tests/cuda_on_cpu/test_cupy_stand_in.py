@@ -1,4 +1,4 @@
-"""The stand-in is as strict as CuPy, or stricter; and what it has, CuPy has."""
+"""The stand-in is as strict as CuPy, or stricter; and everything it has, CuPy has."""
 
 import importlib.util
 import inspect
@@ -66,7 +66,7 @@ def test_memory_that_was_not_written_is_seen(cupy: Any) -> None:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only there the simulation can do it")
 @pytest.mark.parametrize("real", ["float", "double"])
-def test_float32_numbers_below_the_normal_range_are_zero_in_a_kernel(cupy: Any, real: str) -> None:
+def test_float32_denormals_are_zero_in_a_kernel(cupy: Any, real: str) -> None:
     add = cupy.RawModule(code=KERNEL, options=("-std=c++17", f"-DREAL={real}")).get_function("add")
     kind = np.float32 if real == "float" else np.float64
     smallest = np.finfo(kind).smallest_subnormal
@@ -98,7 +98,7 @@ def test_an_array_is_used_on_its_device_only(cupy: Any) -> None:
     assert x.copy().device.id == 0
 
 
-def test_a_copy_in_another_stream_is_there_when_its_event_is_waited_for_and_not_before(cupy: Any) -> None:
+def test_a_copy_in_another_stream_arrives_only_when_its_event_is_awaited(cupy: Any) -> None:
     copies, source, x = cupy.cuda.Stream(), np.arange(3.0), cupy.zeros(3)
     copies.wait_event(cupy.cuda.get_current_stream().record())
     x.set(source, stream=copies)
@@ -108,7 +108,7 @@ def test_a_copy_in_another_stream_is_there_when_its_event_is_waited_for_and_not_
     assert x.get().tolist() == [0, 1, 2]
 
 
-def test_a_source_that_is_written_before_the_copy_has_arrived_spoils_it(cupy: Any) -> None:
+def test_writing_a_source_before_the_copy_arrives_spoils_it(cupy: Any) -> None:
     copies, source, x = cupy.cuda.Stream(), np.arange(3.0), cupy.empty(3)
     x.set(source, stream=copies)
     source[...] = 7
@@ -125,9 +125,7 @@ def test_a_copy_into_memory_that_may_still_be_read_is_an_error(cupy: Any) -> Non
         x.set(np.ones(3), stream=copies)
 
 
-def test_pinned_memory_that_is_given_back_while_a_copy_may_read_it_is_noticed(
-    cupy: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_freeing_pinned_memory_during_a_copy_is_detected(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     noticed: list[str] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda found: noticed.append(str(found.exc_value)))
     copies, x = cupy.cuda.Stream(), cupy.empty(3)
@@ -160,8 +158,8 @@ def test_a_kernel_runs_and_takes_what_it_takes_on_a_gpu(cupy: Any) -> None:
             add((1,), (32,), (wrong, np.float64(2), y, np.int32(5)))
 
 
-def test_a_cooperative_grid_that_does_not_fit_is_cut_with_a_warning_alone(cupy: Any) -> None:
-    """As CuPy does it; `launch` makes an error of it (`test_resident_kernel.py`)."""
+def test_a_cooperative_grid_that_does_not_fit_is_cut_with_a_warning(cupy: Any) -> None:
+    """As CuPy does; `launch` makes an error of it (`test_resident_kernel.py`)."""
     module = cupy.RawModule(code=KERNEL, options=("-DREAL=double",), enable_cooperative_groups=True)
     x, y = cupy.zeros(32_000), cupy.zeros(32_000)
     arguments = (x, np.float64(2), y, np.int32(32_000))
@@ -200,12 +198,12 @@ for name in json.loads(sys.argv[1]):
         found[name] = []
 print(json.dumps(found))
 """
-"""The names of the arguments of each name, empty where it does not tell them, null where CuPy has no such name."""
+"""The argument names of each function, empty where it does not report them, null where CuPy has no such name."""
 
 
 @pytest.mark.extras
-def test_cupy_compiles_with_the_options_that_our_kernels_are_checked_with() -> None:
-    """It says so in one file of Python, which can be read without a GPU."""
+def test_cupy_compiles_with_the_options_used_to_check_kernels() -> None:
+    """CuPy has them in one Python file, which can be read without a GPU."""
     spec = importlib.util.find_spec("cupy")
     if spec is None or spec.origin is None:
         miss(CUPY)
@@ -216,7 +214,7 @@ def test_cupy_compiles_with_the_options_that_our_kernels_are_checked_with() -> N
 
 @pytest.mark.extras
 def test_what_the_stand_in_has_cupy_has() -> None:
-    """Every name, and every name of an argument where CuPy's functions tell them; needs CuPy and no GPU."""
+    """Every name, and every argument name where CuPy's functions report them; needs CuPy and no GPU."""
     names: dict[str, Any] = {}
     for module, contents in ((name, cupy_stand_in.modules()[name]) for name in cupy_stand_in.MODULES):
         public = {key: value for key, value in vars(contents).items() if not key.startswith("_")}

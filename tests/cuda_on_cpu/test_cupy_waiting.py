@@ -48,14 +48,12 @@ def _nothing_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_nothing_compiled")
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("weighted", [True, False])
-def test_all_is_compiled_before_the_first_epoch_and_nothing_changes(
-    cupy: ModuleType, name: str, weighted: bool
-) -> None:
+def test_everything_is_compiled_before_the_first_epoch(cupy: ModuleType, name: str, weighted: bool) -> None:
     net, loaded = ready(CASES[name], weights=np.linspace(0.5, 1.5, 90) if weighted else None)
     executable, before, state = net.executable, parameters(net), replace(net.executable.state)
     hyperparameters = net.optimizer.hyperparameters(0, 1)
     executable.prepare(loaded, 30, hyperparameters, loaded)
-    assert counts.products  # so cuBLAS has begun
+    assert counts.products  # so cuBLAS is initialized
     assert parameters(net) == before
     assert executable.state == state
     compiled, launches = launch._kernel.cache_info().misses, counts.launches.copy()
@@ -115,7 +113,7 @@ def test_cublas_is_asked_for_workspaces_that_give_equal_bits(cupy: ModuleType, m
     name = "CUBLAS_WORKSPACE_CONFIG"
     monkeypatch.setenv(name, ":16:8")
     get_backend("cupy:1")
-    assert os.environ[name] == ":16:8"  # the user's
+    assert os.environ[name] == ":16:8"  # the user's setting
     monkeypatch.delenv(name)
     get_backend("cupy")
     assert os.environ[name] == ":4096:8"
@@ -145,8 +143,8 @@ def test_streams_of_threads_that_compare_equal_wait_for_each_other(cupy: ModuleT
         assert [event._stream for event in after.waited_for if event._stream is before]
 
 
-def test_work_of_a_thread_that_others_have_overtaken_is_waited_for(cupy: ModuleType) -> None:
-    """A prediction in another stream, begun and ended while this one trains."""
+def test_work_of_a_thread_that_others_have_overtaken_is_awaited(cupy: ModuleType) -> None:
+    """A prediction in another stream, begun and ended during training."""
     net, loaded = ready(ADAM)
     executable, first, second = net.executable, cupy.cuda.Stream(), cupy.cuda.Stream()
     with first, executable._entered(), second:

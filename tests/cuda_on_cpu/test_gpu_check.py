@@ -1,4 +1,4 @@
-"""The script that checks a GPU, on the stand-in: it finds what is right and what is wrong, and writes it down."""
+"""The script that checks a GPU, on the stand-in: it finds what is right and what is wrong, and records it."""
 
 import json
 import os
@@ -33,7 +33,7 @@ SMALL = ["--quick", "--megabytes", "0.01", "--samples", "160", "--epochs", "2"]
 
 @pytest.fixture
 def gpu() -> Iterator[ModuleType]:
-    """With every access checked: so are the kernels of the conformance tests, and what they compiled is taken."""
+    """With every access checked, as for the conformance tests, whose compiled kernels are reused."""
     with checked_on_cpu() as cupy:
         yield cupy
 
@@ -93,7 +93,7 @@ def test_a_wrong_kernel_is_named(
 
 
 @pytest.mark.cuda_on_cpu
-def test_a_part_that_crashes_or_hangs_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_part_that_crashes_or_hangs_is_recorded_and_others_continue(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
     path.write_text(json.dumps({"updates": {"status": "done"}}))  # of another run
     asked = ("machine", "activations", "dense", "losses", "updates", "training")
@@ -133,16 +133,16 @@ def _checks(backend: Backend, family: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.cuda_on_cpu
-@pytest.mark.filterwarnings("ignore")  # of losses that are NaN
+@pytest.mark.filterwarnings("ignore")  # about losses that are NaN
 @pytest.mark.parametrize("spoilt", [True, False])
 def test_a_gpu_that_computes_nothing_passes_no_check(
     gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, family: str, spoilt: bool
 ) -> None:
-    """Not even where all memory is that of a run that was right; many would be passed if it were not spoilt."""
+    """Not even where all memory comes from a correct run; many kernels would pass if it were not overwritten."""
     made, taken, empty = list[Any](), Counter[str](), gpu.empty
 
     def used_before(shape: Any, dtype: Any = float, order: str = "C") -> Any:
-        """As from a pool: the memory that was given at this place of the run before."""
+        """As from a pool: the memory that this place of the run got before."""
         place = taken["arrays"]
         taken["arrays"] += 1
         if place == len(made):
@@ -162,7 +162,7 @@ def test_a_gpu_that_computes_nothing_passes_no_check(
         monkeypatch.setattr(place, name, lambda *arguments, **options: None)
     monkeypatch.setattr(namespace, "_store", _stored_nothing)
     passed = [check["check"] for check in _checks(backend, family) if check["passed"]]
-    # What an epoch sums up begins with zeros from the host, so no epoch looks right.
+    # The sums of an epoch begin with zeros from the host, so no epoch looks right.
     assert bool(passed) == (not spoilt and family in correctness.FAMILIES)
 
 

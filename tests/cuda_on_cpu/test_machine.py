@@ -213,10 +213,10 @@ def test_signatures_are_read_as_the_compiler_reads_them(module: compiling.Module
 
 
 def test_fibers_of_the_system_do_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no switch by hand for the processor."""
+    """Where the machine has no hand-written context switch for the processor."""
     parts = {file: compiling.machine_part(file) for file in compiling.PARTS}
     monkeypatch.setattr(compiling, "MACHINE_FLAGS", [*compiling.MACHINE_FLAGS, "-DCUDA_ON_CPU_UCONTEXT"])
-    parts["machine.cpp"] = compiling.machine_part.__wrapped__("machine.cpp")  # the one that has fibers
+    parts["machine.cpp"] = compiling.machine_part.__wrapped__("machine.cpp")  # the one with the fibers
     monkeypatch.setattr(compiling, "machine_part", parts.__getitem__)
     slow = compile_for_cpu(SOURCE)
     x, out = np.ones(1000, np.float32), np.zeros(2)

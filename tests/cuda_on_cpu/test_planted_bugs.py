@@ -1,4 +1,4 @@
-"""One planted bug of each kind that the CPU's machine looks for; each is caught, and the kernel without it is not."""
+"""One planted bug of each kind that the CPU's machine detects; each is caught, and the kernel without it is not."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ INDEX = "const int i = blockIdx.x * blockDim.x + threadIdx.x;"
 
 
 def run(body: str, arguments: Sequence[Any] | None = None, *, head: str = HEAD, block: int = 64, **options: Any) -> Any:
-    """Run `kernel` on two blocks; its second argument afterwards."""
+    """Run `kernel` on two blocks; return its second argument afterwards."""
     shared, sanitize = options.pop("shared_mem", 0), options.pop("sanitize", True)
     module = compile_for_cpu(f"{head}\n{{\n{body}\n}}\n", sanitize=sanitize, **options)
     if arguments is None:
@@ -53,7 +53,7 @@ def test_global_memory_within_bounds() -> None:
 
 
 def test_from_one_argument_into_its_neighbour() -> None:
-    """Views of one buffer lie side by side; who leaves one is not in the other."""
+    """Views of one buffer are adjacent; an access beyond one is not within the other."""
     buffer = np.zeros(2 * SIZE, np.float32)
     with pytest.raises(KernelError, match="out of bounds: writes"):
         run(f"{INDEX} if (i <= n) out[i] = 1;", (buffer[SIZE:], buffer[:SIZE], np.int32(SIZE)))
@@ -187,7 +187,7 @@ def test_a_warp_operation_orders_its_lanes_alone() -> None:
 
 
 def test_blocks_that_count_on_an_order() -> None:
-    """A block that reads what another has written: right in one order, wrong in others, and seen in all."""
+    """A block that reads what another has written: right in one order, wrong in others, and detected in all."""
     wrong = "if (threadIdx.x == 0) out[blockIdx.x] = blockIdx.x == 0 ? 1 : out[blockIdx.x - 1] + 1;"
     results = {}
     for name in ORDERS:

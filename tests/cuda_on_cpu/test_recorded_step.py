@@ -1,4 +1,4 @@
-"""Steps that are recorded and launched again, and graphs of them: the same bits as launch by launch."""
+"""Recorded and replayed steps, and graphs of them: the same bits as launch by launch."""
 
 import contextlib
 import re
@@ -26,12 +26,12 @@ ROWS, BATCH = 46, 11
 """Four steps, and one of two rows."""
 
 WAYS = {"launch by launch": (False, False), "recorded": (True, False), "graphs": (True, True)}
-"""How steps are done: whether they are recorded, and whether graphs are made."""
+"""How steps run: whether they are recorded, and whether graphs are made."""
 
 
 @pytest.fixture(autouse=True)
 def _early_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Graphs of two steps, from the second on: a real one is made after some hundred steps."""
+    """Graphs of two steps, from the second on: a real one is made after about a hundred steps."""
     monkeypatch.setattr(recorded_step, "STEPS", 2)
     monkeypatch.setattr(recorded_step, "WORTH", 1)
 
@@ -45,7 +45,7 @@ def way(name: str):
 
 
 def trained(case: Case, how: str, backend: str = "cupy", **options: Any) -> tuple[Any, ...]:
-    """What training in that way gives, in bits, and the details of the plan."""
+    """Train in that way; return the results in bits, and the details of the plan."""
     x, labels = data(ROWS)
     with way(how):
         net = case.network(backend, "float32")
@@ -84,8 +84,9 @@ def test_optimizers_with_more_than_a_rate(cupy: ModuleType, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_bits_are_the_same_launch_by_launch_recorded_and_by_graphs(cupy: ModuleType, name: str) -> None:
-    """Dropout, clipping, schedules, row weights, metrics in the loss's launch and apart, and a shorter last batch."""
+def test_bits_are_the_same_launched_recorded_and_as_graphs(cupy: ModuleType, name: str) -> None:
+    """Dropout, clipping, schedules, row weights, metrics inside and outside the loss's launch, and a shorter last
+    batch."""
     results = {}
     for how in (*WAYS, "graphs"):
         counts.reset()
@@ -101,7 +102,7 @@ def test_bits_are_the_same_launch_by_launch_recorded_and_by_graphs(cupy: ModuleT
 
 
 def test_a_step_of_784_128_10_is_twelve_launches(cupy: ModuleType) -> None:
-    """Seven of ours and five products; it was 19 launches."""
+    """Seven kernels of dnnkit and five products; it was 19 launches."""
     net = dk.Sequential([dk.Rescaling(1 / 255), dk.Dense(128, activation="relu"), dk.Dense(10, activation="softmax")])
     net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     net = net.to("cupy")
@@ -123,7 +124,7 @@ def test_a_step_of_784_128_10_is_twelve_launches(cupy: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_that_is_launched_again_does_nothing_else(cupy: ModuleType, name: str) -> None:
-    """No function of CuPy's, no memory, nothing waited for; the numbers of the steps go up once per call."""
+    """No CuPy function, no allocation, no wait; the numbers of the steps are uploaded once per call."""
     net, loaded = ready(CASES[name], weights=np.ones(90))
     net.executable.begin_epoch(loaded, np.arange(90), BATCH)
     steps(net, 0, 2)
@@ -133,7 +134,7 @@ def test_a_step_that_is_launched_again_does_nothing_else(cupy: ModuleType, name:
     assert not counts.allocations
     assert counts.graphs
     assert len(counts.uploads) == 1
-    assert counts.waits <= len(counts.graphs)  # until the GPU has begun with one of those that it was given
+    assert counts.waits <= len(counts.graphs)  # until the GPU has started one of the queued graphs
 
 
 def test_the_host_is_two_graphs_ahead_at_most(cupy: ModuleType) -> None:
@@ -197,7 +198,7 @@ def test_the_second_gpu_records_and_captures_as_the_first(cupy: ModuleType) -> N
 
 
 @pytest.mark.parametrize("broken", ["begin_capture", "end_capture", "launchKernel", "gemm"])
-def test_a_capture_that_fails_is_said_and_steps_are_launched_one_by_one(
+def test_a_failed_capture_is_reported_and_steps_launch_one_by_one(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     expected = trained(ADAM, "recorded")
@@ -227,9 +228,7 @@ def test_a_capture_that_fails_is_said_and_steps_are_launched_one_by_one(
     assert not counts.graphs
 
 
-def test_a_capture_that_failed_leaves_products_where_they_were(
-    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_capture_leaves_products_where_they_were(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     before = set(cublas.handles)
     monkeypatch.setattr(cublas, "status_while_capturing", 14)
     trained(ADAM, "graphs")
@@ -251,7 +250,7 @@ def test_data_that_is_sent_in_chunks_gives_the_same_bits(
 
 
 def test_what_is_recorded_goes_with_its_data(cupy: ModuleType) -> None:
-    """Or a network would hold on to all data that it was ever trained on."""
+    """Otherwise a network would keep all data alive that it was ever trained on."""
     x, labels = data()
     net = ADAM.network("cupy", "float32")
     used = []
@@ -261,7 +260,7 @@ def test_what_is_recorded_goes_with_its_data(cupy: ModuleType) -> None:
     assert used[1] == used[-1]
 
 
-def test_a_network_that_was_given_other_numbers_trains_with_those(cupy: ModuleType) -> None:
+def test_a_network_trains_with_numbers_assigned_after_recording(cupy: ModuleType) -> None:
     x, labels = data(ROWS)
     results = []
     for how in WAYS:
@@ -276,7 +275,7 @@ def test_a_network_that_was_given_other_numbers_trains_with_those(cupy: ModuleTy
 
 
 def test_a_single_step_is_recorded_when_it_comes_again(cupy: ModuleType) -> None:
-    """A loop of the user's own has other data in each step, and a fit has its last batch once per epoch."""
+    """A user's loop has other data in each step, and a fit has its last batch once per epoch."""
     net, loaded = ready(ADAM)
     launched = []
     for _ in range(4):
@@ -289,7 +288,7 @@ def test_a_single_step_is_recorded_when_it_comes_again(cupy: ModuleType) -> None
 
 
 def test_an_error_within_a_step_leaves_what_was_done(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The step that failed is done again; the GPU is told anew where it is."""
+    """The failed step is repeated; the GPU is told its number again."""
     whole, loaded = ready(DROPOUT)
     whole.executable.begin_epoch(loaded, np.arange(90), BATCH)
     steps(whole, 0, 8)
@@ -359,7 +358,7 @@ def test_a_layer_of_ones_own_is_never_recorded(cupy: ModuleType) -> None:
     assert not counts.prepared
 
 
-def test_a_loss_that_is_no_number_is_found_in_the_step_that_it_came_from(cupy: ModuleType) -> None:
+def test_a_loss_that_is_not_a_number_is_traced_to_its_step(cupy: ModuleType) -> None:
     for how in WAYS:
         with way(how):
             net, loaded = ready(ADAM)
@@ -372,7 +371,7 @@ def test_a_loss_that_is_no_number_is_found_in_the_step_that_it_came_from(cupy: M
             assert executable.totals().nan_step == 5
 
 
-def test_cublas_gets_workspaces_of_ours_for_each_stream_and_none_for_short_sums(cupy: ModuleType) -> None:
+def test_cublas_has_a_workspace_per_stream_and_none_for_short_sums(cupy: ModuleType) -> None:
     get_backend("cupy")
     net, loaded = ready(ADAM)
     before = set(cublas.handles)

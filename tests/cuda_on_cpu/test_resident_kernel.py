@@ -1,6 +1,7 @@
-"""A kernel that trains for many steps in one launch, its blocks exchanging sums (`resident.cu`): right, and with bugs.
+"""A kernel that trains for many steps in one launch, its blocks exchanging sums (`resident.cu`): correct, and with
+bugs.
 
-It has the structure that whole epochs on a GPU would have, and shows that the machine sees what can go wrong there.
+It has the structure that whole epochs on a GPU would have, and shows that the machine detects what can go wrong there.
 """
 
 from pathlib import Path
@@ -22,7 +23,7 @@ FILE = Path(__file__).with_name("resident.cu")
 CODE = FILE.read_text()
 WORKERS, THREADS = 3, 64
 STEPS, ROWS, INPUTS, UNITS, OUTPUTS = 5, 6, 5, 4, 3
-"""Units are of one worker."""
+"""Units per worker."""
 RATE = 0.1
 
 PLACES = {"grid": 1, "cluster": WORKERS}
@@ -32,13 +33,13 @@ UNORDERED = r"with no barrier of both between|may not have started|returns while
 
 
 def planted(old: str = "", new: str = "") -> str:
-    """The kernel with a part of it replaced."""
+    """Return the kernel with a part of it replaced."""
     assert not old or CODE.count(old) == 1
     return CODE.replace(old, new) if old else CODE
 
 
 def trained(place: str, code: str = CODE, sanitize: bool = True) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """(losses, weights of each worker, what went in) after all steps."""
+    """Return (losses, weights of each worker, inputs) after all steps."""
     rng = np.random.default_rng(3)
     x = rng.standard_normal((STEPS, ROWS, INPUTS)).astype(np.float32)
     targets = rng.standard_normal((STEPS, ROWS, OUTPUTS)).astype(np.float32)
@@ -55,7 +56,7 @@ def trained(place: str, code: str = CODE, sanitize: bool = True) -> tuple[np.nda
 
 
 def expected(given: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The same in NumPy, in float64 and with the units of all workers in one matrix."""
+    """Compute the same in NumPy, in float64 and with the units of all workers in one matrix."""
     split = INPUTS * UNITS
     w1 = np.hstack([own[:split].reshape(INPUTS, UNITS) for own in given["weights"].astype(float)])
     w2 = np.vstack([own[split:].reshape(UNITS, OUTPUTS) for own in given["weights"].astype(float)])
@@ -99,14 +100,14 @@ def test_any_order_gives_the_same_bits() -> None:
     ],
     ids=["grid-exchange", "grid-buffer", "cluster-exchange", "cluster-buffer", "cluster-last-wait"],
 )
-def test_a_missing_exchange_buffer_or_last_wait_is_seen_in_every_order(place: str, old: str, new: str) -> None:
+def test_a_missing_exchange_buffer_or_last_wait_is_always_detected(place: str, old: str, new: str) -> None:
     for name in ORDERS:
         with order(name), pytest.raises(KernelError, match=UNORDERED):
             trained(place, planted(old, new))
 
 
-def test_unchecked_a_block_that_runs_ahead_shows_it_in_the_result() -> None:
-    """Without its exchange, nothing looking for races: where blocks take turns the result may still be right."""
+def test_unchecked_a_block_that_runs_ahead_spoils_the_result() -> None:
+    """Without its exchange and without race detection: where blocks take turns the result may still be right."""
     with order("ahead"):
         losses, _, given = trained("grid", planted(EXCHANGE), sanitize=False)
     assert not np.allclose(losses, expected(given)[0], rtol=1e-4)
@@ -120,7 +121,7 @@ def test_the_real_compiler_takes_it_too() -> None:
 
 
 def test_our_launcher_launches_a_grid_whole_or_not_at_all(cupy: Any) -> None:
-    many = 1000  # more than the stand-in's GPU runs at once; arrays are for so many, lest a cut launch end the process
+    many = 1000  # more than the stand-in's GPU runs at once; arrays fit them all, lest a cut launch end the process
     source = Source(str(FILE), (("CLUSTER", "1"),))
     arrays = {
         "x": cupy.zeros((STEPS, ROWS, INPUTS), np.float32),

@@ -1,4 +1,4 @@
-"""Races in shared memory by element, and as much of it as was asked for."""
+"""Races in shared memory by element, and the requested size."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ extern "C" __global__ void declares(float* out) {
 
 
 def run(kernel: str, blocks: int, threads: int, *arguments: Any, **options: Any) -> None:
-    """One launch, checked; options are what is asked for before."""
+    """Launch once, checked; options are the launch attributes set before."""
     shared = options.pop("shared_mem", 0)
     function = compile_for_cpu(SHARED, sanitize=True).get_function(kernel)
     for name, value in options.items():

@@ -1,4 +1,4 @@
-"""Rules, groups, bounds, running means and schedules beside torch.optim's: the same after a hundred steps."""
+"""Rules, groups, constraints, running means and schedules compared with torch.optim: the same after a hundred steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -65,7 +65,7 @@ def network(optimizer: Any) -> dk.Sequential:
 
 
 def trained_by_torch(net: dk.Sequential, make: Callable[[Any], Any], before_step: Any = None, after_step: Any = None):
-    """Kernel and bias after the steps."""
+    """Return kernel and bias after the steps."""
     parameters = [torch.tensor(value, requires_grad=True) for value in net.parameters.values()]
     x, y, optimizer = torch.tensor(X), torch.tensor(Y), make(parameters)
     for _ in range(STEPS):

@@ -1,4 +1,4 @@
-"""How many updates a network needs until it is sure, on every backend."""
+"""The number of updates until a network is confident, on every backend."""
 
 import numpy as np
 import pytest
@@ -30,11 +30,11 @@ def classifier(backend: Backend | str | None = None, loss: str = "sparse_categor
 
 
 def surest_doubt(net: dk.Sequential, targets: np.ndarray) -> float:
-    """How far the worst prediction is from its target."""
+    """Return the distance of the worst prediction from its target."""
     return float(np.abs(net.predict(X) - targets).max())
 
 
-def test_it_is_the_first_update_after_which_every_prediction_is_sure(backend: Backend):
+def test_it_is_the_first_update_with_every_prediction_confident(backend: Backend):
     net, again = gate(backend), gate(backend)
     iterations = iterations_to_confidence(net, X, AND)
     assert iterations > 10

@@ -1,4 +1,4 @@
-"""Dataclasses that are made when they are first used are those of the standard library."""
+"""Dataclasses that are made on first use equal those of the standard library."""
 
 import dataclasses
 import inspect
@@ -32,7 +32,7 @@ def plain(dataclass: Make) -> type:
 def changeable(dataclass: Make) -> type:
     @dataclass
     class Thing:
-        """With a docstring, and a field that is no argument."""
+        """With a docstring, and a field that is not an argument."""
 
         a: int = 3
         b: Any = field(default=None, init=False)
@@ -66,7 +66,7 @@ def without_equality(dataclass: Make) -> type:
 
 
 def derived(dataclass: Make) -> type:
-    """By `dataclass` itself, as a user's would be."""
+    """By `dataclass` itself, as a user's class would be."""
 
     @dataclass(frozen=True)
     class Base:
@@ -96,7 +96,7 @@ KINDS = [plain, changeable, own_methods, without_equality, derived, derived_plai
 
 
 def shown(look: Callable[[], Any]) -> Any:
-    """What it gives, or how it fails."""
+    """Return its result, or how it fails."""
     try:
         return look()
     except (TypeError, AttributeError, FrozenInstanceError) as error:
@@ -157,7 +157,7 @@ def test_a_wrong_body_fails_when_it_is_used_and_stays_wrong() -> None:
             Wrong(1, 2)
 
 
-def test_threads_that_use_a_class_first_at_once_all_get_it_whole() -> None:
+def test_threads_that_first_use_a_class_at_once_all_get_it_whole() -> None:
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -182,7 +182,7 @@ def test_threads_that_use_a_class_first_at_once_all_get_it_whole() -> None:
 
 
 def test_what_a_program_does_not_use_is_not_made() -> None:
-    """Few dataclasses are made before a network is described; a pickle of one that is not made yet is read."""
+    """Few dataclasses are made before a network is described; a pickle of one that is not made yet can be read."""
     import dnnkit as dk
 
     given = pickle.dumps(dk.schedules.CosineDecay(0.1, 10))

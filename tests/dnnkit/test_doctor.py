@@ -1,4 +1,4 @@
-"""The doctor finds what is there and what is wrong, and says what to do."""
+"""The doctor reports what is installed and what is wrong, and says what to do."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def test_a_sound_machine_has_no_problem() -> None:
     assert "data folder" in found
 
 
-def test_a_backend_that_cannot_work_is_a_problem_if_it_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_backend_is_a_problem_if_it_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DNNKIT_BACKEND", "nonsense")
     found = findings()["chosen backend"]
     assert found.state == "problem"

@@ -1,4 +1,4 @@
-"""Checked answers: right ones pass, and of wrong ones it is said what is wrong."""
+"""Checked answers: right ones pass, and wrong ones get a reason."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from dnnkit.backends import Backend
 from dnnkit.exercises import check_answer, find_fault
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda x: round(x, 4))
-"""Of about one size, so that a change to one of them is not lost beside the largest."""
+"""Numbers of similar size, so that a change to one of them is not lost next to the largest."""
 
 ANY = arrays(np.float64, array_shapes(min_dims=0, max_dims=3, max_side=4), elements=NUMBERS)
 SEVERAL = arrays(np.float64, array_shapes(max_dims=3, max_side=4), elements=NUMBERS)
@@ -87,7 +87,7 @@ def test_where_zeros_are_expected_only_zeros_are_right():
 
 @pytest.mark.parametrize("nothing", [None, ..., Ellipsis])
 def test_no_answer_is_told_from_a_wrong_one(nothing):
-    assert find_fault(nothing, 1.0) == "not answered yet: put your code in place of ..."
+    assert find_fault(nothing, 1.0) == "not answered yet: replace the ... by your code"
     assert "not answered yet" in find_fault(nothing, RIGHT)
 
 
@@ -132,7 +132,7 @@ def test_a_transposed_matrix_is_called_so(right):
 @settings(max_examples=40)
 @given(SQUARES)
 def test_a_transposed_square_is_called_so(matrix):
-    """Its numbers are positive, and larger above the diagonal: no sign and no scale makes it its own transpose."""
+    """Positive numbers, larger above the diagonal: no sign and no scale makes it its own transpose."""
     right = np.abs(matrix) + np.triu(np.full(matrix.shape, 1 + 2 * np.abs(matrix).max()), 1) + np.eye(len(matrix))
     assert find_fault(right.T, right) == "it is transposed"
 
@@ -142,15 +142,15 @@ def test_a_transposed_square_is_called_so(matrix):
     [
         ((2, 3), (3, 2), "it is transposed"),
         ((3, 1), (1, 3), "it is transposed"),
-        ((6,), (2, 3), "the numbers are as many, reshape them"),
-        ((2, 3), (6,), "the numbers are as many, reshape them"),
-        ((3,), (3, 1), "the numbers are as many, reshape them"),
-        ((1,), (), "the numbers are as many, reshape them"),
-        ((2, 3, 1), (3, 2, 1), "the numbers are as many, reshape them"),
-        ((4,), (), "one number is missing its sum or mean"),
-        ((2, 3), (), "one number is missing its sum or mean"),
-        ((), (4,), "a sum or mean too many"),
-        ((), (2, 3), "a sum or mean too many"),
+        ((6,), (2, 3), "the number of elements is right, so reshape it"),
+        ((2, 3), (6,), "the number of elements is right, so reshape it"),
+        ((3,), (3, 1), "the number of elements is right, so reshape it"),
+        ((1,), (), "the number of elements is right, so reshape it"),
+        ((2, 3, 1), (3, 2, 1), "the number of elements is right, so reshape it"),
+        ((4,), (), "a sum or mean is missing"),
+        ((2, 3), (), "a sum or mean is missing"),
+        ((), (4,), "there is one sum or mean too many"),
+        ((), (2, 3), "there is one sum or mean too many"),
     ],
 )
 def test_what_happened_to_a_shape_is_said(shape, expected, words):
@@ -220,7 +220,7 @@ def test_a_sum_in_place_of_a_mean_is_a_wrong_scale():
 @settings(max_examples=40)
 @given(right=LARGE, data=st.data())
 def test_one_wrong_entry_is_found(right, data):
-    """Of at least three numbers none of which is 0, so that no sign and no scale explains it."""
+    """At least three numbers, none of which is 0, so that no sign and no scale explains the fault."""
     assume(right.size > 2)
     place = data.draw(st.integers(0, right.size - 1))
     answer = right.copy()
@@ -255,7 +255,7 @@ def test_there_is_a_fault_exactly_where_numbers_differ(given_answer, right):
     assert (fault is None) == same
 
 
-# -- what is printed -------------------------------------------------------------------------------------------------
+# -- output ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_right_is_printed_and_returned(capsys):
@@ -270,7 +270,7 @@ def test_what_is_wrong_is_printed_and_returned(capsys):
 
 def test_a_blank_is_printed(capsys):
     assert check_answer("dw", ..., RIGHT) is False
-    assert capsys.readouterr().out == "✗ dw: not answered yet: put your code in place of ...\n"
+    assert capsys.readouterr().out == "✗ dw: not answered yet: replace the ... by your code\n"
 
 
 def test_the_tolerance_is_the_callers(capsys):

@@ -1,4 +1,4 @@
-"""What is in an extra: one error that names the command where it is missing; NumPy alone trains."""
+"""Extras: one error that names the command where one is missing; NumPy alone trains."""
 
 import re
 import sys
@@ -30,7 +30,7 @@ real = util.find_spec
 util.find_spec = lambda name, package=None: None if name.partition(".")[0] in MISSING else real(name, package)
 sys.meta_path.insert(0, Missing())
 """
-"""As on a machine that has not these packages."""
+"""As on a machine without these packages."""
 
 ALL_BUT_NUMPY = (
     "scipy,sklearn,joblib,narwhals,matplotlib,sympy,mpmath,safetensors,numba,llvmlite,scipy_openblas32,rich,typer"

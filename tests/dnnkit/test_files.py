@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole; the nearest parent that exists; the cache folder."""
+"""Files that are replaced as a whole; the nearest existing parent; the cache folder."""
 
 import os
 import tempfile
@@ -48,7 +48,7 @@ def test_only_what_is_durable_waits_for_the_disk(tmp_path: Path, monkeypatch: py
     assert len(synced) == (3 if os.name == "posix" else 2)
 
 
-def test_the_rights_of_a_new_file_are_those_that_the_user_asks_for(tmp_path: Path) -> None:
+def test_a_new_file_has_the_permissions_that_the_user_requests(tmp_path: Path) -> None:
     (tmp_path / "usual").write_bytes(b"")
     files.replace(tmp_path / "replaced", b"")
     assert (tmp_path / "replaced").stat().st_mode == (tmp_path / "usual").stat().st_mode
@@ -109,7 +109,7 @@ def test_the_cache_folder(setting: str, expected: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="no numbers of users")
-def test_a_user_without_a_home_has_a_cache_of_a_name_that_is_no_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_gets_a_cache_without_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HOME", "XDG_CACHE_HOME", "DNNKIT_CACHE_DIR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user whom the system does not know
@@ -145,6 +145,6 @@ def test_private_folders_and_files(tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
     (tmp_path / "a").chmod(0o755)
     files.make_private(tmp_path / "a" / "b")
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755  # it was there
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755  # it existed
     with pytest.raises(NotADirectoryError, match="secret is not a folder"):
         files.make_private(tmp_path / "a" / "secret" / "b")

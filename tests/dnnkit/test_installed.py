@@ -1,4 +1,4 @@
-"""What is installed, as `importlib.metadata` says it."""
+"""What is installed, as `importlib.metadata` reports it."""
 
 import sys
 from importlib import metadata
@@ -18,7 +18,7 @@ def test_what_no_installer_knows_of_is_an_error():
         installed.version("no_such_package_at_all")
 
 
-def test_two_descriptions_of_a_package_are_left_to_the_library(tmp_path, monkeypatch):
+def test_two_metadata_files_of_a_package_are_left_to_the_library(tmp_path, monkeypatch):
     (tmp_path / "twice").mkdir()
     (tmp_path / "twice" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,4 +1,4 @@
-"""What Keras has and dnnkit has not says what to use instead; a slip is told the nearest name."""
+"""What Keras has and dnnkit has not says what to use instead; a misspelling gets the nearest name."""
 
 import copy
 import pickle
@@ -61,7 +61,7 @@ def test_every_attribute_of_the_table_is_missing_and_says_what_to_use(kind: str)
 
 
 @pytest.mark.parametrize("call", instead.ARGUMENTS)
-def test_every_argument_of_the_table_is_refused_and_says_what_to_use(call: str) -> None:
+def test_every_argument_of_the_table_is_rejected_with_what_to_use(call: str) -> None:
     for name, use in instead.ARGUMENTS[call].items():
         with pytest.raises(TypeError) as raised:
             CALLS[call](**{name: 1})
@@ -76,7 +76,8 @@ def test_every_argument_of_the_table_is_refused_and_says_what_to_use(call: str) 
         (lambda: dk.layers.Dens, "dnnkit.layers has no attribute 'Dens': did you mean 'Dense'"),
         (lambda: dk.losses.MeanSquareError, "did you mean 'MeanSquaredError'"),
         (lambda: dk.callbacks.EarlyStoping, "did you mean 'EarlyStopping'"),
-        (lambda: net.evalute, "'Sequential' object has no attribute 'evalute'"),  # Python's traceback has the nearest
+        # Python's traceback has the nearest name
+        (lambda: net.evalute, "'Sequential' object has no attribute 'evalute'"),
         (lambda: net.layers[0].get_weigths, "did you mean 'get_weights'"),
         (lambda: history.histori, "did you mean 'history'"),
     ],
@@ -96,14 +97,14 @@ def test_a_slip_is_an_attribute_error_with_the_nearest_name(ask, message: str) -
         (lambda: net.predict(X, zzz=1), r"predict\(\) takes no argument 'zzz'$"),
     ],
 )
-def test_a_slip_in_an_argument_is_a_type_error_with_the_nearest_name(call, message: str) -> None:
+def test_a_misspelt_argument_is_a_type_error_with_the_nearest_name(call, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call()
 
 
 @dataclass(frozen=True)
 class WithRegularizer(dk.Layer):
-    """A layer of one's own takes what it says, also under a name of the table."""
+    """A custom layer takes the arguments it declares, also under a name of the table."""
 
     kernel_regularizer: float = 0.0
 
@@ -120,7 +121,7 @@ def test_classes_of_ones_own_take_what_they_say() -> None:
         WithRegularizer(activity_regularizer=1)  # type: ignore[call-arg]
 
 
-def test_a_network_shows_what_it_has_and_its_class_has_no_getattr() -> None:
+def test_a_network_lists_its_attributes_and_its_class_has_no_getattr() -> None:
     """`__getattr__` would make each attribute slower, and predictions of one row by a tenth."""
     assert "fit" in dir(net)
     assert not set(instead.ATTRIBUTES["network"]) & set(dir(net))

@@ -1,4 +1,4 @@
-"""L-BFGS as an optimizer of `fit`: where it ends, in what way, and that it goes on exactly."""
+"""L-BFGS as an optimizer of `fit`: where it converges, by which path, and that it resumes exactly."""
 
 import copy
 import os
@@ -108,7 +108,7 @@ def test_it_goes_on_exactly(backend: Backend, tmp_path) -> None:
 
 
 class Looks(dk.Callback):
-    """Sees each iteration, so that each is run alone."""
+    """Listens to each iteration, so that each is a separate call."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
@@ -117,7 +117,7 @@ class Looks(dk.Callback):
         self.seen.append(logs["loss"])
 
 
-def test_many_iterations_in_one_call_are_those_that_somebody_looks_at(backend: Backend, capsys) -> None:
+def test_many_iterations_in_one_call_equal_those_with_a_listener(backend: Backend, capsys) -> None:
     def fit(epochs: int, *callbacks: dk.Callback, net: dk.Sequential | None = None, **options) -> dk.Sequential:
         net = network(backend, metrics=["mae"], history_size=3) if net is None else net
         net.fit(X[:25], Y[:25], epochs=epochs, callbacks=callbacks, **{"verbose": 0, **options})
@@ -165,7 +165,7 @@ def test_what_a_callback_assigns_is_seen(backend: Backend, frozen: bool) -> None
 @pytest.mark.parametrize("rows", [None, 7])
 @pytest.mark.parametrize("threads", [0, 2])
 def test_workers_share_the_rows(rows: int | None, threads: int, monkeypatch) -> None:
-    """The same way with two of them; and the same bits whoever runs whom."""
+    """The same path with two workers, and the same bits whichever thread runs which."""
     pytest.importorskip("numba")
     from dnnkit.backends.numba_backend import cost_model
     from dnnkit.backends.numba_backend.partition import Partition
@@ -237,7 +237,7 @@ def test_a_checkpoint_goes_on_exactly_and_knows_the_end(backend: Backend, tmp_pa
 
 @dataclass(frozen=True)
 class Interrupted(dk.losses.Loss):
-    """Mean squared error, during whose call with that number Ctrl-C is pressed."""
+    """Mean squared error that presses Ctrl-C during its call with that number."""
 
     calls = [0, 0]  # noqa: RUF012 - how many there were, and which is the one
 
@@ -317,9 +317,9 @@ def test_it_stops_early_and_takes_no_more_than_it_knows(backend: Backend) -> Non
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batch_size": 8}, "leave batch_size out"),
+        ({"batch_size": 8}, "leave out batch_size"),
         ({"steps_per_epoch": 3}, "an epoch is one step"),
-        ({"shuffle": "with_replacement"}, "all samples at a time"),
+        ({"shuffle": "with_replacement"}, "all samples in each step"),
     ],
 )
 def test_what_is_not_a_full_batch_is_an_error_with_the_cure(options, words) -> None:
@@ -334,8 +334,8 @@ def test_what_is_not_a_full_batch_is_an_error_with_the_cure(options, words) -> N
         ({"decrease": 0.9, "curvature": 0.5}, "decrease < curvature"),
         ({"curvature": 1.0}, "between 0 and 1"),
         ({"history_size": 0}, "whole number"),
-        ({"global_clipnorm": 1.0}, "the gradient as it is"),
-        ({"clipvalue": 1.0}, "the gradient as it is"),
+        ({"global_clipnorm": 1.0}, "the unmodified gradient"),
+        ({"clipvalue": 1.0}, "the unmodified gradient"),
         ({"use_ema": True}, "the last parameters are the best"),
         ({"groups": {"bias": {"learning_rate": 0.1}}}, "net.freeze"),
     ],

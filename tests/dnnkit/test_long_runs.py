@@ -27,12 +27,12 @@ def network(units: int, backend: str) -> dk.Sequential:
 
 
 def trained(backend: str) -> float:
-    """The loss after two epochs; at the top of the module, for children that import it."""
+    """Return the loss after two epochs; at the top of the module, for children that import it."""
     return float(network(8, backend).fit(X, Y, epochs=2, verbose=0)["loss"][-1])
 
 
 def held() -> tuple[int, int, int]:
-    """MiB, threads and files of this process."""
+    """Return MiB, threads and files of this process."""
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     return resident >> 20, threading.active_count(), len(os.listdir("/proc/self/fd"))
 
@@ -51,7 +51,7 @@ def test_ten_thousand_fits_of_one_network(backend: str) -> None:
     before = held()
     for _ in range(10_000):
         net.fit(X, Y, verbose=0)
-    expect_no_growth(before, 16)  # of which the history is the most
+    expect_no_growth(before, 16)  # mostly the history
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])

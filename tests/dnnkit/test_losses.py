@@ -1,4 +1,4 @@
-"""Losses by class: their numbers, smoothed targets, weights of the outputs, and targets that they are not made for."""
+"""Losses by class: their values, smoothed targets, output weights, and targets that they do not accept."""
 
 import warnings
 
@@ -105,8 +105,8 @@ def test_hinge_takes_0_and_1_and_minus_1_and_1(backend):
 @pytest.mark.parametrize(
     ("loss", "targets", "message"),
     [
-        ("hinge", [0.0, 0.5, 1.0], "goes from 0 to 1: a hinge loss expects targets that are 0 and 1, or -1 and 1"),
-        ("hinge", [-1.0, 0.0, 1.0], "a hinge loss expects targets that are 0 and 1, or -1 and 1"),
+        ("hinge", [0.0, 0.5, 1.0], "goes from 0 to 1: a hinge loss expects targets 0 and 1, or -1 and 1"),
+        ("hinge", [-1.0, 0.0, 1.0], "a hinge loss expects targets 0 and 1, or -1 and 1"),
         ("squared_hinge", [1.0, 2.0, 0.0], "goes from 0 to 2: a hinge loss expects"),
         (Poisson(), [1.0, -2.0, 0.0], "goes from -2 to 1: the loss expects targets of 0 or more"),
         (Gamma(), [1.0, 2.0, 0.0], "goes from 0 to 2: the loss expects targets above 0"),
@@ -126,15 +126,15 @@ def test_targets_that_a_loss_is_not_made_for_are_one_error(loss, targets, messag
     [
         (lambda: Huber(0), r"Huber\(delta=0\): expected a finite number above 0"),
         (lambda: Huber(float("nan")), r"Huber\(delta=nan\)"),
-        (lambda: Quantile(1), r"Quantile\(quantile=1\): expected a number between 0 and 1, or one for each output"),
+        (lambda: Quantile(1), r"Quantile\(quantile=1\): expected a number between 0 and 1, or one per output"),
         (lambda: Quantile([0.5, 1.0]), "expected a number between 0 and 1"),
         (lambda: Quantile([]), "expected a number between 0 and 1"),
         (lambda: Quantile("0.5"), "expected a number between 0 and 1"),
         (
             lambda: MeanSquaredError(output_weights=[1, -1]),
-            "expected a number for each output, 0 or more and not all 0",
+            "expected one number per output, 0 or more and not all 0",
         ),
-        (lambda: MeanSquaredError(output_weights=2.0), "expected a number for each output"),
+        (lambda: MeanSquaredError(output_weights=2.0), "expected one number per output"),
         (lambda: BinaryCrossentropy(label_smoothing=1), r"label_smoothing=1\): expected .* below 1"),
         (lambda: CategoricalFocalCrossentropy(from_logits=True), "End the network with activation='softmax'"),
         (lambda: BinaryFocalCrossentropy(gamma=-1), r"gamma=-1\): expected"),
@@ -151,7 +151,7 @@ def test_numpy_arrays_are_lists_of_numbers():
     assert MeanSquaredError(output_weights=np.array([1, 2])) == MeanSquaredError(output_weights=(1, 2))
 
 
-def test_one_number_for_each_output_of_another_network_is_an_error():
+def test_parameters_for_another_number_of_outputs_are_an_error():
     with pytest.raises(ConfigurationError, match=r"numbers for 2 outputs .* the network's last layer has 3"):
         trained(Quantile([0.1, 0.9]), X[:, :3])
 
@@ -171,11 +171,13 @@ def test_an_output_that_does_not_suit_the_loss_is_warned_of():
     def compiled(loss, last):
         dk.Sequential([dk.Dense(3, activation=last)], seed=0).compile("sgd", loss)
 
-    with pytest.warns(TrainingWarning, match="'linear' may give numbers below 0, for which the loss Poisson has no"):
+    with pytest.warns(TrainingWarning, match="'linear' may output numbers below 0, for which the loss Poisson is"):
         compiled("poisson", None)
-    with pytest.warns(TrainingWarning, match=r"Hinge on logits takes them for numbers before that.*leave out the act"):
+    with pytest.warns(
+        TrainingWarning, match=r"Hinge expects logits and would apply it a second time: leave out the act"
+    ):
         compiled("hinge", "sigmoid")
-    with pytest.warns(TrainingWarning, match="KLDivergence takes probabilities and is wrong for others.*'softmax'"):
+    with pytest.warns(TrainingWarning, match="KLDivergence expects probabilities and is wrong for others.*'softmax'"):
         compiled("kl_divergence", None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

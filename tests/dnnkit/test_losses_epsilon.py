@@ -84,7 +84,7 @@ def test_any_probabilities_give_a_finite_loss_and_slope(rows, epsilon, data):
     np.testing.assert_allclose(slope, -t / (p + epsilon) / len(p), rtol=1e-9)
 
 
-def test_a_probability_of_zero_costs_no_more_than_epsilon_says(backend: Backend):
+def test_a_probability_of_zero_costs_no_more_than_epsilon_allows(backend: Backend):
     assert float(ops.sparse_categorical_crossentropy(1, [1.0, 0.0], epsilon=1e-7)) == pytest.approx(16.118095651)
     slope = backend.to_numpy(ops.sparse_categorical_crossentropy_backward(1, [1.0, 0.0], epsilon=1e-7))
     np.testing.assert_allclose(slope, [0.0, -1e7], rtol=1e-9)
@@ -143,7 +143,7 @@ def test_the_loss_of_a_network_is_that_of_its_predictions(backend: Backend):
     net = network(SparseCategoricalCrossentropy(epsilon=0.01), backend)
     net.build(2)
     p = net.predict(x)
-    np.testing.assert_allclose(p.sum(axis=1), 1)  # the softmax is there, though it is not fused
+    np.testing.assert_allclose(p.sum(axis=1), 1)  # the softmax runs, although it is not fused
     expected = -np.log(p[np.arange(len(x)), labels] + 0.01).mean()
     assert net.evaluate(x, labels)["loss"] == pytest.approx(expected, rel=1e-12)
     assert net.evaluate(x, labels)["accuracy"] == np.mean(p.argmax(axis=1) == labels)
@@ -182,7 +182,7 @@ def test_labels_and_rows_are_still_checked():
         network(CategoricalCrossentropy(epsilon=1e-7)).fit(x, labels, verbose=0)
 
 
-# -- kept and refused ------------------------------------------------------------------------------------------------
+# -- saved and rejected ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -219,7 +219,7 @@ def test_an_epsilon_that_is_none_is_an_error(kind, epsilon):
 
 @pytest.mark.parametrize("kind", KINDS.values())
 def test_epsilon_and_logits_do_not_go_together(kind):
-    with pytest.raises(ConfigurationError, match="cannot go with from_logits=True"):
+    with pytest.raises(ConfigurationError, match="cannot be combined with from_logits=True"):
         kind(from_logits=True, epsilon=1e-7)
     assert kind(from_logits=True, epsilon=0.0).from_logits
 

@@ -1,4 +1,4 @@
-"""Metrics: one name each, and what is compared with a threshold are predictions, or scores that mean the same."""
+"""Metrics: one name each; thresholds apply to predictions, or to scores with the same meaning."""
 
 import copy
 import functools
@@ -59,9 +59,9 @@ def test_none_one_and_several_are_taken(given, expected):
         ([named("error"), named("error")], "two metrics are called 'error'"),
         (["accuracy", "accuracy"], "two metrics are called 'accuracy'.*give it once"),
         ([named("loss")], "called 'loss'"),
-        ([named("val_error")], "called 'val_error', which is what error of the validation data is"),
+        ([named("val_error")], "called 'val_error', which in logs is error of the validation data"),
         ([named("epoch")], "called 'epoch'"),
-        ([named("accuracy")], "called 'accuracy' as one of dnnkit's.*a name of its own"),
+        ([named("accuracy")], "called 'accuracy' like one of dnnkit's.*another __name__"),
         ([named("categorical_accuracy")], "called 'categorical_accuracy'"),
         ([3], "metrics has 3"),
         ([dk.Dense], "metrics has <class"),
@@ -69,7 +69,7 @@ def test_none_one_and_several_are_taken(given, expected):
         (np.array(3), "metrics is array"),
     ],
 )
-def test_names_that_would_hide_something_are_refused_at_compile(given, message):
+def test_names_that_would_hide_another_are_rejected_at_compile(given, message):
     with pytest.raises(ConfigurationError, match=message):
         compiled(given)
 
@@ -88,7 +88,7 @@ def test_a_registered_function_may_be_given_itself(monkeypatch, tmp_path):
     assert dk.load(tmp_path / "run", backend="numpy").metrics == ("largest_error",)
 
 
-def test_a_metric_without_a_name_is_called_by_its_class_and_saved(tmp_path):
+def test_a_metric_without_a_name_is_named_by_its_class_and_saved(tmp_path):
     net = compiled([functools.partial(largest_error)])
     history = net.fit(np.ones((2, 2)), np.eye(3)[:2], verbose=0)
     assert "partial" in history.history
@@ -99,7 +99,7 @@ def test_a_metric_without_a_name_is_called_by_its_class_and_saved(tmp_path):
 
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
 def test_binary_accuracy_of_a_softmax_is_that_of_its_probabilities(backend: Backend, loss):
-    """The loss has taken the softmax over, and logits are not on the same side of 1/2 as probabilities."""
+    """The loss has absorbed the softmax, and logits are not on the same side of 1/2 as probabilities."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(40, 4)), rng.integers(0, 3, 40)
     one_hot = np.eye(3)[labels]
@@ -125,7 +125,7 @@ def test_binary_accuracy_of_a_sigmoid_and_of_logits(backend: Backend, name, acti
     assert net.evaluate(x, y)[name] == pytest.approx(((net.predict(x) > half) == (y > 0.5)).mean())
 
 
-def test_whether_more_is_better_is_known_of_a_name_and_of_a_function():
+def test_whether_more_is_better_is_known_for_names_and_functions():
     def error(y_true, y_pred):
         return y_pred[:, 0]
 
@@ -140,7 +140,7 @@ def test_whether_more_is_better_is_known_of_a_name_and_of_a_function():
 
 
 def yes_or_no(backend, metrics, *, outputs=1, rows=70, **options) -> tuple:
-    """A network, samples, answers and weights."""
+    """A network, samples, targets and weights."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, 4))
     y = (x[:, :outputs] + rng.normal(size=(rows, outputs)) > 0.5).astype(float)
@@ -154,8 +154,9 @@ OF_ANSWERS = ["accuracy", "precision", "recall", "f1_score", "auc", "mean_absolu
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_what_evaluate_and_validation_give_are_scikit_learns_numbers(backend: Backend, outputs):
-    """And the epoch's own are those of the predictions before each update: here, where nothing is learned, the same."""
+def test_evaluate_and_validation_give_scikit_learns_numbers(backend: Backend, outputs):
+    """The epoch's own values are those of the predictions before each update: here, where nothing is learned, the
+    same."""
     net, x, y, w = yes_or_no(backend, OF_ANSWERS, outputs=outputs)
     p, average = net.predict(x), "binary" if outputs == 1 else "micro"
     expected = {
@@ -201,7 +202,7 @@ def test_metrics_of_classes_on_every_backend(backend: Backend):
 
 
 @pytest.mark.parametrize("partition", DIVIDED)
-def test_however_the_work_is_divided_the_sums_are_those_of_all_rows(partition):
+def test_in_every_partition_the_sums_are_those_of_all_rows(partition):
     histories = []
     for backend in ("numpy", "numba"):
         with dividing(partition):
@@ -224,20 +225,30 @@ SPARSE = "sparse_categorical_crossentropy"
 @pytest.mark.parametrize(
     ("layers", "loss", "metric", "message"),
     [
-        (SOFTMAX, SPARSE, "precision", "of 10 classes.*dk.metrics.Precision\\(average='macro'\\)"),
+        (SOFTMAX, SPARSE, "precision", "with 10 classes.*dk.metrics.Precision\\(average='macro'\\)"),
         (SOFTMAX, SPARSE, dk.metrics.F1Score(average="binary"), "F1Score\\(average='macro'\\)"),
         (SOFTMAX, SPARSE, dk.metrics.Recall(threshold=0.2, average="micro"), "leave out the threshold"),
-        (SOFTMAX, SPARSE, "r2_score", "the targets are labels of classes: use 'accuracy'"),
-        (SOFTMAX, SPARSE, "mean_squared_error", "the targets are labels"),
-        (SOFTMAX, SPARSE, dk.metrics.TopKCategoricalAccuracy(k=10), "k=10 among 10 classes is always right"),
-        (SIGMOIDS, "binary_crossentropy", "top_k_categorical_accuracy", "no classes: use 'binary_accuracy'"),
+        (SOFTMAX, SPARSE, "r2_score", "the targets are class labels: use 'accuracy'"),
+        (SOFTMAX, SPARSE, "mean_squared_error", "the targets are class labels"),
+        (SOFTMAX, SPARSE, dk.metrics.TopKCategoricalAccuracy(k=10), "k=10 for 10 classes is always right"),
+        (
+            SIGMOIDS,
+            "binary_crossentropy",
+            "top_k_categorical_accuracy",
+            "needs outputs that are classes, but they are not: use 'binary_accuracy'",
+        ),
         (SIGMOIDS, "binary_crossentropy", "balanced_accuracy", "Recall\\(average='macro'\\)"),
-        (SIGMOIDS, "binary_crossentropy", dk.metrics.Precision(average="binary"), "3 outputs has no average 'binary'"),
+        (
+            SIGMOIDS,
+            "binary_crossentropy",
+            dk.metrics.Precision(average="binary"),
+            "with 3 outputs does not support average='binary'",
+        ),
         (SIGMOIDS, "binary_crossentropy", dk.metrics.Recall(threshold=1), "a probability between 0 and 1"),
         ([dk.Dense(4)], dk.losses.SparseCategoricalCrossentropy(from_logits=True), "auc", "logits of classes: use"),
     ],
 )
-def test_what_does_not_suit_the_outputs_is_an_error_at_compile_or_build(layers, loss, metric, message):
+def test_a_metric_unsuited_to_the_outputs_is_an_error_at_compile_or_build(layers, loss, metric, message):
     net = dk.Sequential([dk.Dense(2), *layers], seed=0, backend="numpy")
     with pytest.raises(ConfigurationError, match=message):
         net.compile("adam", loss, [metric])
@@ -249,7 +260,7 @@ def test_what_does_not_suit_the_outputs_is_an_error_at_compile_or_build(layers, 
 
 
 class Through(dk.Layer):
-    """A layer of which dnnkit does not know how many outputs it has before it is built."""
+    """A layer whose number of outputs is unknown to dnnkit before it is built."""
 
     def forward(self, xp, x):
         return x, None
@@ -317,7 +328,7 @@ def test_a_metric_says_whether_more_of_it_is_better():
     assert not metrics.is_better_higher("accuracy", named)
 
 
-def test_a_custom_metric_beside_metrics_of_many_sums_has_its_own(backend: Backend):
+def test_a_custom_metric_keeps_its_sum_next_to_metrics_of_many(backend: Backend):
     def error(y_true, y_pred):
         return abs(y_pred - y_true)
 
@@ -331,7 +342,7 @@ def test_a_custom_metric_beside_metrics_of_many_sums_has_its_own(backend: Backen
 
 
 @pytest.mark.parametrize("partition", ["units/2", "rows/2"])
-def test_an_epoch_that_goes_on_from_a_save_has_the_sums_of_the_whole(backend: Backend, tmp_path, partition):
+def test_an_epoch_resumed_from_a_save_has_the_sums_of_the_whole(backend: Backend, tmp_path, partition):
     """Sums of many numbers, bit for bit, also in the middle of an epoch."""
     options = {"batch_size": 16, "verbose": 0}
     with dividing(partition):

@@ -1,4 +1,4 @@
-"""The namespaces of Keras: what is in them, what `dir` shows, and tools beside them."""
+"""The namespaces of Keras: their contents, what `dir` shows, and the tools in them."""
 
 import ast
 import sys
@@ -35,7 +35,7 @@ def test_everything_that_dir_shows_is_there() -> None:
 
 
 def test_what_type_checkers_see_is_what_there_is() -> None:
-    """Each line of the stub is read by `dnnkit/__init__.py` as Python reads it."""
+    """`dnnkit/__init__.py` reads each line of the stub as Python does."""
     stub = Path(dk.__file__).with_suffix(".pyi").read_text()
     meant: dict[str, Any] = {}
     for statement in ast.parse(stub).body[1:]:
@@ -119,7 +119,7 @@ def test_layers_of_activations_are_those_activations(backend: Backend, tmp_path)
 
 
 def test_a_function_of_ones_own_is_no_activation() -> None:
-    with pytest.raises(UnknownName, match=r"whose derivative nobody knows: define it by its formula"):
+    with pytest.raises(UnknownName, match=r"whose derivative is unknown: define it by its formula"):
         dk.Dense(3, activation=np.tanh)
 
 

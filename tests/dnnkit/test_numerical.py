@@ -1,4 +1,4 @@
-"""Derivatives by differences."""
+"""Derivatives by finite differences."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_numerical_gradient_takes_lists_and_whole_numbers() -> None:
     np.testing.assert_allclose(dk.numerical_gradient(lambda v: np.sum(v**2), [3, 4]), [6, 8], rtol=1e-9)
 
 
-def test_numerical_gradient_of_a_function_that_reads_the_array_from_elsewhere() -> None:
+def test_numerical_gradient_of_a_function_that_reads_the_array_itself() -> None:
     w = np.array([1.0, 2.0])
     np.testing.assert_allclose(dk.numerical_gradient(lambda _: float(w @ w), w), [2, 4], rtol=1e-9)
 

@@ -154,7 +154,7 @@ def test_categorical_accuracy_is_a_share_of_rows(backend: Backend, dtype) -> Non
         assert accuracy == 0.75
     assert ops.categorical_accuracy(labels, np.float32(y_pred)) == 0.75
     assert ops.categorical_accuracy(0.8 * np.eye(3)[labels] + 0.1, y_pred) == 0.75  # soft rows: their largest entry
-    assert ops.categorical_accuracy([0], [[2, 1]]) == 1.0  # scores need be no probabilities, nor floats
+    assert ops.categorical_accuracy([0], [[2, 1]]) == 1.0  # scores need not be probabilities, nor floats
 
 
 @settings(max_examples=30)

@@ -1,4 +1,4 @@
-"""Optimizers as users meet them: their numbers, schedules, clipping, and the formulas through a whole network."""
+"""Optimizers in use: their numbers, schedules, clipping, and the formulas through a whole network."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +66,7 @@ def published(name: str, p: np.ndarray, gradient, steps: int) -> np.ndarray:
     return p
 
 
-# Rates small enough that none settles: around a minimum rmsprop blows rounding errors up to the size of its steps.
+# Rates small enough that none converges: around a minimum rmsprop inflates rounding errors to the size of its steps.
 MAKE = {
     "sgd": lambda: dk.SGD(0.1, weight_decay=0.01),
     "momentum": lambda: dk.SGD(0.05, momentum=0.9, weight_decay=0.01),
@@ -146,7 +146,7 @@ def test_a_schedule_can_be_looked_at(tmp_path) -> None:
 
 
 def test_a_schedule_with_the_wrong_number_of_values() -> None:
-    with pytest.raises(ConfigurationError, match="one value more"):
+    with pytest.raises(ConfigurationError, match="one more value"):
         dk.schedules.PiecewiseConstantDecay([1, 2], [0.1])
 
 
@@ -207,7 +207,7 @@ def test_momentum_can_be_turned_off_and_on_between_steps(backend: Backend) -> No
 
 @dataclass
 class Remembers(dk.optimizers.Optimizer):
-    """A rule that keeps what it was given as it was given: the last gradient, and the parameter before the step."""
+    """A rule that keeps its arguments as they were: the last gradient, and the parameter before the step."""
 
     learning_rate: Any = 0.1
     slots = ("gradient", "before")
@@ -219,7 +219,7 @@ class Remembers(dk.optimizers.Optimizer):
 
 
 def test_a_rule_may_keep_what_it_was_given(backend: Backend) -> None:
-    """Memory that a backend uses again in the next step must not change it."""
+    """Memory that a backend reuses in the next step must not change it."""
     net = network(Remembers(), backend)
     p, last, before = dict(net.parameters), {}, {}
     for _ in range(4):
@@ -239,7 +239,7 @@ def test_a_rule_may_keep_what_it_was_given(backend: Backend) -> None:
     np.testing.assert_allclose(slots["gradient/dense/kernel"], last["dense/kernel"], rtol=1e-9)
 
 
-def test_a_number_that_is_assigned_counts_from_the_next_update_on() -> None:
+def test_an_assigned_number_takes_effect_with_the_next_update() -> None:
     optimizer = dk.Adam(0.1)
     assert optimizer.hyperparameters(0, 1).learning_rates.tolist() == [0.1]
     optimizer.learning_rate, optimizer.beta_1, optimizer.global_clipnorm = 0.2, 0.5, 3.0

@@ -1,4 +1,4 @@
-"""A user's own metric: both forms give the same numbers, and what is no value per row is refused."""
+"""Custom metrics: both forms give the same numbers, and a result that is not a value per row is rejected."""
 
 import copy
 import functools
@@ -34,14 +34,14 @@ def absolute_errors(y_true, y_pred):
 
 
 def network(metrics: Any, backend: Backend | str = "numpy", outputs: int = 3) -> dk.Sequential:
-    """What it predicts stays as it is in a fit, so that the metrics of an epoch are those of its predictions."""
+    """Its predictions do not change in a fit, so that the metrics of an epoch are those of its predictions."""
     net = dk.Sequential([dk.Dense(outputs, activation="tanh")], seed=3, backend=backend, dtype="float64")
     net.compile(dk.SGD(0.0), "mean_squared_error", metrics)
     return net
 
 
 def data(outputs: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples, targets and weights, of which some are 0."""
+    """Samples, targets and weights, some of which are 0."""
     rng = np.random.default_rng(5)
     return rng.normal(size=(ROWS, 4)), rng.uniform(-1, 1, (ROWS, outputs)), rng.integers(0, 4, ROWS) / 2
 
@@ -97,12 +97,12 @@ def test_one_number_for_a_batch_counts_for_each_of_its_rows(backend: Backend) ->
 
 
 @pytest.mark.parametrize("weighted_by", ["sample_weight", "class_weight"])
-def test_one_number_for_a_batch_is_refused_where_rows_have_weights(backend: Backend, weighted_by: str) -> None:
-    """The function cannot know of them, and a row of weight 0 would count."""
+def test_one_number_per_batch_is_rejected_where_rows_have_weights(backend: Backend, weighted_by: str) -> None:
+    """The function cannot know the weights, and a row of weight 0 would count."""
     x, y, weights = data()
     net = network(lambda y_true, y_pred: np.mean(np.abs(y_true - y_pred)), backend)
     given = weights if weighted_by == "sample_weight" else {0: 1.0, 1: 2.0, 2: 0.5}
-    with pytest.raises(ShapeError, match=r"'<lambda>' gave one number.*return one value per row, \(26,\)"):
+    with pytest.raises(ShapeError, match=r"'<lambda>' returned one number.*return one value per row, \(26,\)"):
         net.fit(x, y, verbose=0, **{weighted_by: given})
 
 
@@ -113,7 +113,7 @@ def test_any_numbers_are_taken(value: Any) -> None:
     assert measured["<lambda>"] == np.mean(value)
 
 
-# -- what it is given ------------------------------------------------------------------------------------------------
+# -- its arguments ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_any_numbers_are_taken(value: Any) -> None:
         ("mean_squared_error", 1, np.ones((ROWS, 1)), (ROWS, 1)),
     ],
 )
-def test_it_is_given_predictions_and_targets_as_the_loss_takes_them(
+def test_it_gets_predictions_and_targets_as_the_loss_takes_them(
     backend: Backend, loss: str, outputs: int, y: np.ndarray, shape: tuple[int, ...]
 ) -> None:
     seen = []
@@ -143,7 +143,7 @@ def test_it_is_given_predictions_and_targets_as_the_loss_takes_them(
     np.testing.assert_allclose(backend.to_numpy(y_pred), net.predict(x), rtol=1e-6)
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- what is rejected ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,13 @@ def test_it_is_given_predictions_and_targets_as_the_loss_takes_them(
     ],
 )
 def test_another_shape_is_refused_by_name(metric: Any, shape: tuple[int, ...]) -> None:
-    """That of an accidental broadcast, too."""
+    """Also that of an accidental broadcast."""
     x, y, _ = data()
     with pytest.raises(ShapeError) as caught:
         network(metric).fit(x, y, batch_size=ROWS, verbose=0)
-    assert str(caught.value).startswith(f"the metric '<lambda>' gave an array of shape {shape} for y_true of shape (26")
+    assert str(caught.value).startswith(
+        f"the metric '<lambda>' returned an array of shape {shape} for y_true of shape (26"
+    )
     assert "expected one value per row, (26,), one per output, (26, 3), or one number" in str(caught.value)
 
 
@@ -177,7 +179,7 @@ def test_another_shape_is_refused_by_name(metric: Any, shape: tuple[int, ...]) -
 )
 def test_what_is_no_number_is_refused_by_name(backend: Backend, value: Any, words: str) -> None:
     x, y, _ = data()
-    with pytest.raises(ConfigurationError, match=f"'<lambda>' gave {words}: expected real numbers"):
+    with pytest.raises(ConfigurationError, match=f"'<lambda>' returned {words}: expected real numbers"):
         network(lambda y_true, y_pred: value, backend).evaluate(x, y)
 
 
@@ -209,7 +211,7 @@ def passed_on(function):
 
 
 def adapted(function):
-    """As somebody may have written against the old form."""
+    """As users may have written against the old form."""
 
     @functools.wraps(function)
     def outer(y_true, y_pred):
@@ -263,10 +265,10 @@ def test_a_signature_tells_the_form_and_it_is_called_so(function: Any, is_old: b
         (lambda xp, targets, predictions=None: 1, "the signature (xp, targets, predictions=None)"),
         (lambda a, b, c, d: 1, "the signature (a, b, c, d)"),
         (passed_on(lambda *arguments: 1), "the signature (*arguments)"),
-        (max, "no signature that Python knows"),
+        (max, "no introspectable signature"),
     ],
 )
-def test_a_signature_that_does_not_tell_gets_an_error_with_the_cure(function: Any, words: str) -> None:
+def test_an_ambiguous_signature_gets_an_error_with_the_cure(function: Any, words: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         network(function)
     assert f"{function.__name__!r} has {words}: expected (y_true, y_pred)" in str(caught.value)
@@ -276,7 +278,7 @@ def test_a_signature_that_does_not_tell_gets_an_error_with_the_cure(function: An
 # -- the old form ----------------------------------------------------------------------------------------------------
 
 
-def test_the_old_form_warns_once_where_it_is_compiled_and_says_the_new_one() -> None:
+def test_the_old_form_warns_once_at_compile_and_names_the_new_one() -> None:
     x, y, _ = data()
     with pytest.warns(DeprecationWarning, match="a function") as caught:
         net = network([largest_error, old_largest_error])

@@ -33,7 +33,7 @@ def test_every_image_has_a_panel(count, columns):
     assert not any(axes.axison for axes in figure.axes if not axes.images)
 
 
-def test_titles_give_prediction_and_probability_and_the_truth_where_it_is_another():
+def test_titles_give_prediction_probability_and_a_different_truth():
     figure = plot_predictions(IMAGES, LABELS, PROBABILITIES)
     titles = [axes.get_title() for axes in panels(figure)]
     assert titles == ["0  90%", "1  80%", "0  70%\ntrue: 2", "0  60%", "2  70%\ntrue: 1"]
@@ -126,9 +126,9 @@ def test_a_grid_of_images_is_written(tmp_path):
 
 
 def test_no_images_are_an_error():
-    with pytest.raises(DataError, match="no images to plot"):
+    with pytest.raises(DataError, match="images is empty"):
         plot_images(IMAGES[:0])
-    with pytest.raises(DataError, match="no images to plot"):
+    with pytest.raises(DataError, match="images is empty"):
         plot_predictions(IMAGES[:0], LABELS[:0], PROBABILITIES[:0], bars=True)
 
 
@@ -141,7 +141,7 @@ def bars_of(figure):
 
 @pytest.mark.parametrize("count", [1, 3, 5])
 @pytest.mark.parametrize("columns", [None, 1, 2])
-def test_beside_every_image_are_the_probabilities_of_all_classes(count, columns):
+def test_next_to_every_image_are_the_probabilities_of_all_classes(count, columns):
     figure = plot_predictions(IMAGES[:count], LABELS[:count], PROBABILITIES[:count], columns=columns, bars=True)
     assert len(figure.axes) == 2 * -(-count // (columns or 3)) * (columns or 3)
     assert len(panels(figure)) == len(bars_of(figure)) == count
@@ -195,7 +195,7 @@ def trained():
     ],
     ids=["images", "predictions", "curves", "history"],
 )
-def test_every_figure_shows_itself_as_a_picture_and_is_kept_by_nobody(make):
+def test_every_figure_displays_as_an_image_and_is_not_kept_alive(make):
     figure = make()
     assert isinstance(figure, Figure)
     assert figure._repr_png_().startswith(PNG)

@@ -1,4 +1,4 @@
-"""Names: everyone's things under them, suggestions, clashes, and what installed packages announce."""
+"""Names: registered objects, suggestions, clashes, and what installed packages announce."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ KINDS = {
 
 @pytest.fixture(autouse=True)
 def _nothing_stays():
-    """What a test registers is forgotten."""
+    """What a test registers is removed after it."""
     kept = {kind: dict(registry._things) for kind, registry in REGISTRIES.items()}
     yield
     for kind, things in kept.items():
@@ -115,7 +115,7 @@ def test_every_kind_that_is_chosen_by_name_has_a_registry():
     assert {registry.kind for registry in REGISTRIES.values()} == KINDS
 
 
-def test_a_network_of_registered_parts_trains_on_every_backend_and_is_saved_by_names(backend, rng, tmp_path: Path):
+def test_a_network_of_registered_parts_trains_and_is_saved_by_names(backend, rng, tmp_path: Path):
     dk.register("optimizer", "signs", Signs)
     dk.register("losses", "cubes", Cubes)
     dk.register("layer", "Twice", Twice)
@@ -218,7 +218,7 @@ def test_a_registry_is_a_mapping_in_the_order_of_adding():
             REGISTRIES.pop(kind)
 
 
-# -- other names -----------------------------------------------------------------------------------------------------
+# -- aliases ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def fruit():
     del REGISTRIES["fruit"]
 
 
-def test_a_thing_is_found_by_each_of_its_names_in_any_spelling_and_by_its_class(fruit):
+def test_an_object_is_found_by_its_names_any_spelling_and_its_class(fruit):
     class WoodStrawberry:
         pass
 
@@ -244,7 +244,7 @@ def test_a_thing_is_found_by_each_of_its_names_in_any_spelling_and_by_its_class(
         fruit.find("woood")
 
 
-def test_what_is_registered_under_another_things_other_name_goes_before_it(fruit):
+def test_a_registered_name_wins_over_an_alias_of_another_object(fruit):
     fruit.add("malus", int, "apple")
     fruit.add("apple", float)
     fruit.add("Malus", bool)
@@ -301,18 +301,18 @@ def test_a_network_of_other_names_is_the_one_of_our_names(backend, rng, tmp_path
         assert again == net.fit(x, y, verbose=0).history
         assert layers[0].activation == "relu"
     assert logs[0] == logs[2]
-    assert logs[0] == {"loss": logs[1]["loss"], "accuracy": logs[1]["acc"]}  # a log is called as one asks for it
+    assert logs[0] == {"loss": logs[1]["loss"], "accuracy": logs[1]["acc"]}  # a log has the name that was requested
 
 
-def test_a_metric_of_ones_own_under_a_name_that_would_mean_ours_after_loading_is_refused():
+def test_a_custom_metric_under_a_name_that_would_load_as_ours_is_rejected():
     def acc(y_true, y_pred):
         return y_pred[:, 0]
 
-    with pytest.raises(ConfigurationError, match="give your function a name of its own"):
+    with pytest.raises(ConfigurationError, match="give your function another __name__"):
         dk.Sequential([dk.Dense(2)]).compile("sgd", "mean_squared_error", [acc])
 
 
-def test_an_activation_by_formula_goes_before_another_name_of_ours():
+def test_an_activation_by_formula_wins_over_a_built_in_alias():
     swish = dk.activation("swish", "x / (1 + exp(-2 * x))")
     try:
         assert dk.Dense(1, activation="swish").activation is swish

@@ -1,9 +1,9 @@
-"""What is equal bit for bit under which change: a test for each row of the table in docs/reproducibility.md.
+"""What stays bitwise identical under which change: a test per row of the table in docs/reproducibility.md.
 
     python -m tests.dnnkit.test_reproducibility BACKEND DTYPE FILE     # trains as `trained`, for another process
 
-"Within rounding" is measured against the largest number of an array, as sums made in another order are: Adam divides
-small gradients by their own size, so single numbers may differ by more than their own last digits.
+"Within rounding" is relative to the largest number of an array, as for sums in another order: Adam divides small
+gradients by their own size, so single numbers may differ by more than their own last digits.
 """
 
 import copy
@@ -30,9 +30,9 @@ DOCUMENT = ROOT / "docs" / "reproducibility.md"
 WORDS = {"equal", "rounding", "not promised", "-"}
 BACKENDS, DTYPES = ("numba", "numpy"), ("float32", "float64")
 TRAINED = {"float32": 5e-3, "float64": 1e-10}
-"""By how much parameters may differ after some steps."""
+"""Relative tolerance of parameters after some steps."""
 ASKED = {"float32": 2e-5, "float64": 1e-13}
-"""By how much predictions of the same parameters may."""
+"""Relative tolerance of predictions with the same parameters."""
 
 Numbers = dict[str, np.ndarray]
 
@@ -48,7 +48,7 @@ def dtype(request: pytest.FixtureRequest) -> Any:
 
 
 def samples(rows: int = 90, features: int = 24) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 samples and the class of each."""
+    """Draw uint8 samples and the class of each."""
     numbers = np.arange(rows * features)
     x = (numbers * numbers // 7 % 251).astype(np.uint8).reshape(rows, features)
     return x, x[:, :3].argmax(axis=1)
@@ -73,7 +73,7 @@ def fit(net: dk.Sequential, **how: Any) -> None:
 
 
 def numbers(net: dk.Sequential) -> Numbers:
-    """All that training made: parameters, the optimizer's state, what was measured, and where it stands."""
+    """Return all results of training: parameters, optimizer state, measurements, and position."""
     snapshot = net.executable.snapshot()
     history = {name: np.array(values) for name, values in net.history.history.items()}
     state = {"step": np.array(snapshot.state.step), "epoch": np.array(snapshot.state.epoch)}
@@ -92,7 +92,7 @@ def assert_near(first: Numbers, second: Numbers, tolerance: float) -> None:
 
 
 def elsewhere(name: str, dtype: str, file: Path, **variables: str) -> Numbers:
-    """What another process trains."""
+    """Train in another process."""
     command = [sys.executable, "-m", "tests.dnnkit.test_reproducibility", name, dtype, str(file)]
     environment = {**os.environ, **variables, "PYTHONPATH": str(ROOT)}
     result = processes.run(command, cwd=ROOT, env=environment)
@@ -107,7 +107,7 @@ def elsewhere(name: str, dtype: str, file: Path, **variables: str) -> Numbers:
 def test_again_in_the_same_process(name: str, dtype: Any) -> None:
     first = trained(name, dtype)
     other = network(name, dtype, hidden=7)
-    fit(other, epochs=1)  # another network in between disturbs nothing
+    fit(other, epochs=1)  # another network in between changes nothing
     again = trained(name, dtype)
     assert_equal(numbers(first), numbers(again))
     x, labels = samples()
@@ -196,7 +196,8 @@ def test_the_partition(name: str, dtype: Any, partition: str, monkeypatch: pytes
 
 def test_threads_numba(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another number chooses another partition, the same number the same."""
-    monkeypatch.setattr(cost_model, "usable", lambda asked: asked)  # as if there were so many processors and cores
+    # as if the machine had this many processors and cores
+    monkeypatch.setattr(cost_model, "usable", lambda asked: asked)
     monkeypatch.setattr(cost_model, "machine", usual)
     nets = [trained("numba", dtype, threads, hidden=700) for threads in (1, 2, 3, 2)]
     assert [net.history.plan.details["partition"].rpartition("/")[2] for net in nets] == ["1", "2", "3", "2"]
@@ -207,18 +208,18 @@ def test_threads_numba(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_blas(name: str, dtype: Any, tmp_path: Path) -> None:
-    """OpenBLAS's own kernels for an old processor stand for another machine."""
+    """OpenBLAS's kernels for an old processor stand for another machine."""
     there = elsewhere(name, dtype, tmp_path / "there.npz", OPENBLAS_CORETYPE="Nehalem")
     assert_near(numbers(trained(name, dtype)), there, TRAINED[dtype])
 
 
-# -- asking ----------------------------------------------------------------------------------------------------------
+# -- predictions -----------------------------------------------------------------------------------------------------
 
 PIECES = (1, 3, 64, 65)
 
 
 def in_pieces(net: dk.Sequential, x: np.ndarray) -> list[np.ndarray]:
-    """Predictions of the same rows, asked for in other ways."""
+    """Predict the same rows in other ways."""
     asked = [net.predict(x, batch_size=size) for size in PIECES]
     for size in PIECES:
         asked.append(np.concatenate([net.predict(x[start : start + size]) for start in range(0, len(x), size)]))
@@ -253,7 +254,7 @@ def test_the_batch_size_of_evaluate(name: str, dtype: Any) -> None:
         assert found["accuracy"] == whole["accuracy"]
 
 
-# -- elsewhere -------------------------------------------------------------------------------------------------------
+# -- other places ----------------------------------------------------------------------------------------------------
 
 
 def test_another_backend(dtype: Any) -> None:
@@ -285,7 +286,7 @@ def goes_on_as(net: dk.Sequential, other: dk.Sequential) -> None:
 def test_saved_loaded_and_trained_on(
     name: str, dtype: Any, partition: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the partition that it was trained with, which the save knows."""
+    """With the partition that it was trained with, which the save records."""
     monkeypatch.setenv("DNNKIT_PARTITION", partition)
     net = trained(name, dtype, threads=2)
     monkeypatch.delenv("DNNKIT_PARTITION")
@@ -321,7 +322,7 @@ def test_steps_in_one_call_or_in_several(name: str, dtype: Any) -> None:
 
 
 def test_killed_and_gone_on_from_a_checkpoint(name: str, dtype: Any, tmp_path: Path) -> None:
-    """As a program that ends without a word; `python -m benchmarks.kills` kills processes."""
+    """As a program that dies silently; `python -m benchmarks.kills` kills processes."""
 
     class End(dk.Callback):
         def on_batch_end(self, batch: int, logs: Any) -> None:
@@ -340,12 +341,12 @@ def test_killed_and_gone_on_from_a_checkpoint(name: str, dtype: Any, tmp_path: P
 
 
 def table() -> list[list[str]]:
-    """The cells of each row below the head of the document's first table."""
+    """Return the cells of each row below the head of the document's first table."""
     first = DOCUMENT.read_text().partition("| what changes ")[2].partition("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in first.splitlines()[2:]]
 
 
-def test_the_document_names_a_test_for_each_row_and_a_row_for_each_test() -> None:
+def test_the_document_and_the_tests_have_the_same_rows() -> None:
     everywhere = "\n".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
     exist = set(re.findall(r"^def (test_\w+)", everywhere, re.MULTILINE))
     named = set()
@@ -357,7 +358,7 @@ def test_the_document_names_a_test_for_each_row_and_a_row_for_each_test() -> Non
         assert set(tests) <= exist, row
         named |= set(tests)
     here = set(re.findall(r"^def (test_\w+)", Path(__file__).read_text(), re.MULTILINE))
-    assert here - named == {"test_the_document_names_a_test_for_each_row_and_a_row_for_each_test"}
+    assert here - named == {"test_the_document_and_the_tests_have_the_same_rows"}
 
 
 if __name__ == "__main__":

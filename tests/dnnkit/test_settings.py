@@ -1,4 +1,4 @@
-"""Settings: NumPy's numbers become Python's where they are handed over, and what cannot work is refused there."""
+"""Settings: NumPy scalars become Python numbers where they are passed, and invalid ones are rejected there."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_whatever_made_a_number_it_is_kept_as_a_plain_one(given, plain_one, kind
             assert not isinstance(number, np.generic | np.ndarray)
 
 
-def test_a_number_that_is_assigned_to_an_optimizer_is_looked_at_too():
+def test_a_number_assigned_to_an_optimizer_is_checked_too():
     optimizer = dk.Adam()
     optimizer.learning_rate = np.float32(0.5)
     assert type(optimizer.learning_rate) is float
@@ -145,7 +145,7 @@ def test_a_value_that_cannot_work_is_refused_when_it_is_given(make):
 
 
 class Rising(schedules.Schedule):
-    """One that a user wrote, without a look at what it returns."""
+    """A custom schedule whose return value is not checked."""
 
     def __init__(self, *rates) -> None:
         self.rates = rates
@@ -155,7 +155,7 @@ class Rising(schedules.Schedule):
 
 
 @pytest.mark.parametrize("rate", [NAN, INFINITE, -0.1, None, "a", 1j])
-def test_a_rate_that_no_update_can_be_made_with_is_refused_with_its_step(rate):
+def test_an_unusable_learning_rate_is_rejected_with_its_step(rate):
     with pytest.raises(ConfigurationError, match=r"the schedule .*Rising.* gives .* for step 2: expected a finite"):
         dk.SGD(Rising(0.1, np.float32(0.2), rate)).hyperparameters(0, 3)
 

@@ -1,4 +1,4 @@
-"""The conformance kit itself: it finds what is wrong, tells all of it, and asks about what is new."""
+"""The conformance kit itself: it detects faults, reports all of them, and tests new parts."""
 
 import itertools
 from typing import Any
@@ -37,7 +37,7 @@ class Wrong(NumpyBackend):
 
 
 class Around(NumpyBackend):
-    """Writes beside the memory that it is given."""
+    """Writes beyond the memory that it was given."""
 
     def activation(self, activation: Any, x: Any, out: Any = None) -> Any:
         y = super().activation(activation, x, out)
@@ -92,7 +92,7 @@ def test_every_failure_is_told_and_the_table_counts_them(
 
 
 def test_numpy_passes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `tests/conformance` asks one by one; of that a part does here, with all trainings."""
+    """The checks that `tests/conformance` runs one by one; here only a part of them, with all trainings."""
 
     def some(implementation: Any) -> Any:
         single = [pair for pair in asked(implementation) if pair[0].kind == "own metric"]  # the only one of its kind

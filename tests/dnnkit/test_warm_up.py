@@ -55,7 +55,7 @@ sys.exit(", ".join(compiled) or 0)
 
 def test_it_tells_each_part_and_leaves_networks_alone(backend: Backend) -> None:
     before, told = dk.get_backend(), []
-    parts = dk.warm_up("float32", backend=backend, say=told.append)  # for which the archive has most of it
+    parts = dk.warm_up("float32", backend=backend, say=told.append)  # most of whose code is in the archive
     assert parts == told
     assert {part.dtype for part in parts} == {"float32"}
     assert {"training and prediction", "activations", "optimizer adamw"} <= {part.what for part in parts}
@@ -71,7 +71,7 @@ def test_a_dtype_that_does_not_exist_is_refused() -> None:
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     done = dnnkit(tmp_path, "compile", "--dtype", "float32", "--backend", "numpy")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1].startswith("backend numpy: all is compiled, after ")
+    assert done.stdout.splitlines()[-1].startswith("backend numpy: everything is compiled, after ")
     assert dnnkit(tmp_path, "compile", "--dtype", "float16").returncode == 2
     assert os.listdir(tmp_path) == []
     (tmp_path / "file").write_text("")

@@ -1,7 +1,7 @@
-"""docs/errors.md: what every public function and command says of what cannot work. Each row is run.
+"""docs/errors.md: the error message of every public function and command. Each row is run.
 
-    python -m tests.errors     writes the table anew
+    python -m tests.errors     regenerates the table
 
-A row is a line of Python, or of a shell if it begins with `dnnkit`; the table shows what it says, in the words that it
-says here. `PREPARED` comes before every row. Rows whose words depend on the machine do not belong here.
+A row is a line of Python, or a command line if it begins with `dnnkit`. `PREPARED` runs before every row. Rows whose
+message depends on the machine do not belong here.
 """

@@ -1,4 +1,4 @@
-"""Writes docs/errors.md, or the file that is named; see the package."""
+"""Write docs/errors.md, or the file named as an argument."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rows, by what they are about."""
+"""Calls that raise errors, by subject."""
 
 PREPARED = """
 import copy, os, numpy as np, dnnkit as dk

@@ -1,4 +1,4 @@
-"""docs/errors.md is what its rows say today, and nothing public is missing."""
+"""docs/errors.md is up to date, and every public name has a row."""
 
 import inspect
 import subprocess
@@ -12,21 +12,21 @@ from tests.errors.table import FILE
 
 
 def test_every_row_says_what_the_table_says(tmp_path: Path) -> None:
-    target = tmp_path / "errors.md"  # by a process of its own, in which no other test has defined a name
+    target = tmp_path / "errors.md"  # in its own process, where no other test has defined a name
     subprocess.run([sys.executable, "-m", "tests.errors", target], cwd=FILE.parents[1], check=True, capture_output=True)
     made = target.read_text()
     for line in made.splitlines():
         assert not line.endswith("| NOTHING |"), line
         assert "| RAW " not in line, line
         assert "| status 0" not in line, line
-    assert made == FILE.read_text(), "python -m tests.errors writes it anew"
+    assert made == FILE.read_text(), "regenerate it: python -m tests.errors"
 
 
 def test_everything_public_has_a_row() -> None:
     text = "\n".join(row for rows in ROWS.values() for row in rows)
     names = {f"dk.{name}": name for name in dk.__all__ if callable(getattr(dk, name))}
     methods = [(name, value) for name, value in inspect.getmembers(dk.Sequential, callable) if not name.startswith("_")]
-    own = [name for name, value in methods if "dnnkit's own parts" not in (inspect.getdoc(value) or "")]
+    own = [name for name, value in methods if "Internal." not in (inspect.getdoc(value) or "")]
     names |= {f".{name}(": f"Sequential.{name}" for name in own}
     commands = [command.name for command in app.registered_commands] + [group.name for group in app.registered_groups]
     names |= {f"dnnkit {name}": f"dnnkit {name}" for name in commands}

@@ -1,9 +1,20 @@
-"""The scripts in `examples/` do what they say, on fewer data and steps than they take by themselves."""
+"""The scripts in `examples/` do what they say, with less data and fewer steps than by default."""
 
+import asyncio
+import http.client
 import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +36,7 @@ def name(backend: Backend) -> str:
 
 
 def script(name: str) -> ModuleType:
-    """It, as a module that is no part of a package."""
+    """Import a script as a module outside any package."""
     spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -43,7 +54,7 @@ def test_each_is_tested_here_and_in_the_table() -> None:
 
 
 def test_cartpole(name: str) -> None:
-    """The physics are those that are cited, the gradient is that of the loss, and a policy gets better."""
+    """The physics are those cited, the gradient is that of the loss, and a policy improves."""
     cartpole, rng = script("cartpole"), np.random.default_rng(0)
     carts = cartpole.Carts(3, rng)
     carts.state = np.array([[0.0, 0.0, 0.05, 0.0], [2.39, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
@@ -99,3 +110,158 @@ def test_two_inputs(name: str) -> None:
     with dk.use_backend(name):
         found = script("two_inputs").main(epochs=6)
     assert found["sensors and mode"] < 0.5 * found["sensors alone"]
+
+
+class Gate:
+    """A network whose predictions wait until `open` is set, and are counted."""
+
+    def __init__(self, net: dk.Sequential) -> None:
+        self.net, self.dtype, self.input_shape = net, net.dtype, net.input_shape
+        self.open, self.rows = threading.Event(), []
+
+    def predict(self, x: Any) -> Any:
+        self.rows.append(len(x))
+        assert self.open.wait(30)
+        return self.net.predict(x)
+
+
+async def ask(app: Any, body: bytes, path: str = "/predict", method: str = "POST") -> tuple[int, Any]:
+    """What an ASGI server does for one request, whose body comes in two parts."""
+    parts = [{"type": "http.request", "body": body[:7], "more_body": True}, {"type": "http.request", "body": body[7:]}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return parts.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app({"type": "http", "method": method, "path": path}, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+def body_of(x: Any) -> bytes:
+    return json.dumps({"x": np.asarray(x).tolist()}).encode()
+
+
+def small() -> tuple[dk.Sequential, Any]:
+    """A network and rows for it."""
+    net = dk.Sequential([dk.Dense(16, activation="tanh"), dk.Dense(3, activation="softmax")], seed=0)
+    net.build((5,))
+    return net, np.random.default_rng(0).normal(size=(60, 5)).astype("float32")
+
+
+def test_serve(name: str) -> None:
+    """Requests at the same time are answered by few predictions, each as `predict` would; one bad request by itself."""
+    with dk.use_backend(name):
+        net, x = small()
+        gate = Gate(net)
+        gate.open.set()
+        app = script("serve").Server(gate, most=16)
+
+        async def scenario() -> None:
+            pieces = np.split(x, np.cumsum(np.resize([1, 2, 3], 29)))
+            bodies = [body_of(piece) for piece in pieces if len(piece)]
+            bad = np.where(np.arange(5) == 2, np.nan, 0.0)[None]
+            answers = await asyncio.gather(*(ask(app, one) for one in [*bodies, body_of(bad)]))
+            for piece, (status, answer) in zip(pieces, answers[:-1], strict=False):
+                assert status == 200
+                np.testing.assert_allclose(answer["predictions"], net.predict(piece), rtol=1e-5, atol=1e-7)
+            assert answers[-1][0] == 400
+            assert "NaN" in answers[-1][1]["error"]
+
+        asyncio.run(scenario())
+        assert gate.rows[0] == sum(np.resize([1, 2, 3], 16))
+        assert len(gate.rows) <= 2 + 16  # two batches, of which the second has the bad request and is asked one by one
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"no JSON", "JSONDecodeError"),
+        (b"[1]", "TypeError"),
+        (b"{}", "KeyError"),
+        (b'{"x": "/etc/passwd"}', "ValueError"),
+        (b'{"x": [[1, 2], [3]]}', "ValueError"),
+        (b'{"x": [[1, 2]]}', "x has shape (1, 2): expected (rows, 5)"),
+        (b'{"x": [1, 2, 3, 4, 5]}', "x has shape (5,): expected (rows, 5)"),
+        (b'{"x": []}', "expected (rows, 5)"),
+    ],
+)
+def test_serve_says_what_it_expects(body: bytes, said: str) -> None:
+    net, _ = small()
+    status, answer = asyncio.run(ask(script("serve").Server(net), body))
+    assert status == 400
+    assert said in answer["error"]
+    assert "\n" not in answer["error"]
+
+
+def test_serve_while_a_prediction_runs() -> None:
+    """Health is answered, who leaves is not waited for, and a shutdown waits for all answers."""
+    net, x = small()
+    gate = Gate(net)
+    app = script("serve").Server(gate)
+    said: list[str] = []
+
+    async def scenario() -> None:
+        messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+
+        async def send(message: dict[str, str]) -> None:
+            said.append(message["type"])
+
+        life = asyncio.create_task(app({"type": "lifespan"}, messages.get, send))
+        messages.put_nowait({"type": "lifespan.startup"})
+        first = asyncio.create_task(ask(app, body_of(x[:1])))
+        while not gate.rows:
+            await asyncio.sleep(0.001)
+        later = [asyncio.create_task(ask(app, body_of(x[k : k + 1]))) for k in (1, 2, 3)]
+        assert await ask(app, b"", "/health", "GET") == (200, {"status": "ok"})
+        assert (await ask(app, b"", "/nowhere", "GET"))[0] == 404
+        for gone in (first, later[1]):  # one is computed, one waits
+            gone.cancel()
+        messages.put_nowait({"type": "lifespan.shutdown"})
+        await asyncio.sleep(0.01)
+        assert said == ["lifespan.startup.complete"]
+        gate.open.set()
+        await life
+        assert said[-1] == "lifespan.shutdown.complete"
+        for k, task in ((1, later[0]), (3, later[2])):
+            status, answer = await task
+            assert status == 200
+            np.testing.assert_allclose(answer["predictions"], net.predict(x[k : k + 1]), rtol=1e-5)
+        assert first.cancelled()
+        assert later[1].cancelled()
+
+    asyncio.run(scenario())
+    assert gate.rows == [1, 2]  # who left before the second prediction is no part of it
+
+
+@contextmanager
+def served(run: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process of uvicorn, and its port."""
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "--port", "0", "serve:app"]
+    environment = {**os.environ, "DNNKIT_RUN": str(run)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            port = next(found for line in process.stderr if (found := re.search(r"http://[\d.]+:(\d+)", line)))
+            yield process, int(port[1])
+        finally:
+            process.kill()
+
+
+@pytest.mark.extras
+def test_serve_under_uvicorn(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn")
+    net, x = small()
+    net.save(tmp_path / "run")
+    with served(tmp_path / "run") as (process, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("POST", "/predict", body_of(x[:4]))
+        answer = json.loads(connection.getresponse().read())
+        np.testing.assert_allclose(answer["predictions"], net.predict(x[:4]), rtol=1e-6)
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode in (0, -signal.SIGTERM)  # uvicorn raises the signal again after a clean end

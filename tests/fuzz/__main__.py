@@ -1,4 +1,4 @@
-"""The long run: each reader in a process of its own, counts and findings at the end."""
+"""The long run: each reader in a separate process, counts and findings at the end."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from tests.fuzz.readers import READERS
 
 
 def main() -> None:
-    """Run the readers that were asked for; exit status 1 if there is a finding."""
+    """Run the requested readers; exit status 1 if there is a finding."""
     options = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     options.add_argument("--minutes", type=float, default=1.0, help="for each reader")
     options.add_argument("--reader", action="append", choices=sorted(READERS), help="default: all")

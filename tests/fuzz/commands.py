@@ -79,7 +79,7 @@ _real_fit = dk.Sequential.fit
 
 
 def _short_fit(net: Any, x: Any, y: Any, **options: Any) -> Any:
-    """One step, however many were asked for: long training is no fault."""
+    """One step, whatever was requested: long training is not a fault."""
     return _real_fit(net, x[:64], y[:64], **{**options, "epochs": None, "steps": 1, "validation_data": None})
 
 
@@ -169,4 +169,4 @@ READERS = (
     Reader("command", LINES, _run, few=6, prepare=lambda: _run(("predict", [["@run", "@samples"]]), Path(mkdtemp()))),
     Reader("environment", ENVIRONMENTS, _start, few=1),
 )
-"""The readers of what starts a program."""
+"""Return the readers of what starts a program."""

@@ -29,12 +29,12 @@ GOOD = (_idx([6, 4, 3], bytes(range(72))), _idx([6], bytes(6)), _idx([2, 4, 3], 
 
 @cache
 def _bomb() -> bytes:
-    """A megabyte that unpacks to a gigabyte."""
+    """A megabyte that decompresses to a gigabyte."""
     return gzip.compress(_idx([2**20, 32, 32], b"")) + gzip.compress(bytes(1 << 24)) * 64
 
 
 def _read_idx(case: Any, folder: Path) -> None:
-    """One file of the data set changed: its header, its bytes as they are, or what they unpack to."""
+    """Change one file of the data set: its header, its bytes, or what they decompress to."""
     number, shape, inner, outer, zipped, special = case
     data = GOOD[number]
     if shape is not None:
@@ -112,4 +112,4 @@ READERS = (
     Reader("samples", st.tuples(st.sampled_from(["float.npy", "byte.npy", "float.npz", "byte.npz", "a.csv", "b.csv"]),
                                 BYTE_EDITS, _CSV), _read_samples, few=60),
 )  # fmt: skip
-"""The readers of data."""
+"""Return the readers of data."""

@@ -1,4 +1,4 @@
-"""Saves of estimators: their JSON changed."""
+"""Saves of estimators with changed JSON."""
 
 import json
 import warnings

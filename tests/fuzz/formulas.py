@@ -1,4 +1,4 @@
-"""Formulas: of the grammar, deep ones, known ones mutilated, and garbage."""
+"""Formulas: of the grammar, deep ones, mutilated known ones, and garbage."""
 
 from pathlib import Path
 from typing import Any
@@ -126,4 +126,4 @@ READERS = (
     Reader("formula-text", st.one_of(st.text(max_size=60), TEXTS.map(lambda text: f"f = {text}; a = 1e400"),
                                      TEXTS.map(lambda text: f"f={text};a=2")), _read_text, few=12),
 )  # fmt: skip
-"""The readers of formulas."""
+"""Return the readers of formulas."""

@@ -1,4 +1,4 @@
-"""A reader in a process of its own, which may hang or crash: what came of many cases."""
+"""A reader in a separate process, which may hang or crash: the outcomes of many cases."""
 
 import logging
 import multiprocessing
@@ -16,11 +16,11 @@ from tests.fuzz.outcomes import PATIENCE, is_allowed, outcome_of
 from tests.fuzz.readers import READERS
 
 ROUND = 500
-"""Cases between two seeds."""
+"""Run the cases between two seeds."""
 
 
 def work(name: str, first_seed: int, minutes: float, pipe: Connection) -> None:
-    """Send every case before it is tried, then what came of it."""
+    """Send every case before it is tried, then its outcome."""
     reader, end = READERS[name], time.monotonic() + 60 * minutes
     logging.getLogger("dnnkit").setLevel(logging.CRITICAL)
     reader.prepare()
@@ -48,7 +48,7 @@ def work(name: str, first_seed: int, minutes: float, pipe: Connection) -> None:
 
 
 def run(name: str, first_seed: int, minutes: float) -> tuple[Counter[str], dict[str, str], float, int]:
-    """How often what came of it, a case of each that must not be, the slowest second and the peak in KiB."""
+    """Counts of outcomes, a case of each that must not occur, the slowest time in seconds and the peak in KiB."""
     counts: Counter[str] = Counter()
     findings: dict[str, str] = {}
     slowest, peak, end = 0.0, 0, time.monotonic() + 60 * minutes

@@ -1,4 +1,4 @@
-"""Hostile changes: of JSON by its structure, of any bytes by themselves. Each is drawn, so it can be shrunk."""
+"""Hostile changes: of JSON by its structure, of any bytes directly. Each is drawn, so it can be shrunk."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ Path = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Raw:
-    """Text as it stands in a JSON file, which `json` would not write."""
+    """Raw text of a JSON file, which `json` would not write."""
 
     text: str
 
@@ -56,7 +56,7 @@ EDITS = st.lists(
     min_size=1,
     max_size=3,
 )
-"""Each: what is done, to the value at which place of all, what else takes part, a value."""
+"""Edits: (what to do, the index of the value among all, that of another value, a value)."""
 
 BYTE_EDITS = st.lists(
     st.tuples(
@@ -73,7 +73,7 @@ BYTE_EDITS = st.lists(
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
-    """The path of every value within, the whole first."""
+    """Return the path of every value within, the whole first."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, item in items:
@@ -81,7 +81,7 @@ def places(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def edited(value: Any, edits: Sequence[tuple[str, int, int, Any]]) -> Any:
-    """The JSON value after the edits."""
+    """Return the JSON value after the edits."""
     value = copy.deepcopy(value)
     for kind, number, other, new in edits:
         paths = list(places(value))
@@ -112,7 +112,7 @@ def edited(value: Any, edits: Sequence[tuple[str, int, int, Any]]) -> Any:
 
 
 def written(value: Any) -> bytes:
-    """The bytes of a JSON file, `Raw` as it is."""
+    """Return the bytes of a JSON file, `Raw` unchanged."""
     raw: list[str] = []
 
     def plain(value: Any) -> Any:
@@ -130,7 +130,7 @@ def written(value: Any) -> bytes:
 
 
 def changed(data: bytes, edits: Sequence[tuple[str, float, bytes]]) -> bytes:
-    """The bytes after the edits."""
+    """Return the bytes after the edits."""
     for kind, share, new in edits:
         at = int(share * len(data))
         if kind == "set":

@@ -1,4 +1,4 @@
-"""What a reader made of something hostile, in a word or two; and how much time and memory it may take."""
+"""The outcome of a hostile input, in a word or two; and limits of time and memory."""
 
 import resource
 import signal
@@ -11,7 +11,7 @@ from typing import Any
 from dnnkit.errors import DnnkitError
 
 SECONDS = 5.0
-"""Of computing, by all threads; somebody who waits, as at a pipe, may wait `PATIENCE`."""
+"""Seconds of computing, by all threads; a reader that waits, as at a pipe, may wait `PATIENCE`."""
 PATIENCE = 40.0
 MEMORY = 1 << 30
 """Bytes that a reader may add to the process."""
@@ -19,11 +19,11 @@ TAKEN, REFUSED = "taken", "refused"
 
 
 class TooLong(BaseException):
-    """Of no class that a reader would catch."""
+    """Not of a class that a reader would catch."""
 
 
 def outcome_of(call: Callable[[], Any]) -> str:
-    """`TAKEN`, `REFUSED` with a clear error, or what must not be: "KeyError: ...", "too long", "too much memory"."""
+    """`TAKEN`, `REFUSED` with a clear error, or a fault: "KeyError: ...", "too long", "too much memory"."""
     try:
         with limits(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -51,7 +51,7 @@ def is_allowed(outcome: str) -> bool:
 
 @contextmanager
 def limits() -> Iterator[None]:
-    """Raise `TooLong` or MemoryError beyond them."""
+    """Raise `TooLong` or MemoryError beyond the limits."""
     if threading.current_thread() is not threading.main_thread():
         raise AssertionError("signals are heard by the main thread alone")
 
@@ -74,6 +74,6 @@ def limits() -> Iterator[None]:
 
 
 def _size() -> int:
-    """Bytes of address space of this process."""
+    """Return the bytes of address space of this process."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * resource.getpagesize()

@@ -1,4 +1,4 @@
-"""What a fuzzer is told of a reader."""
+"""What a fuzzer knows about a reader."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 @dataclass(frozen=True)
 class Reader:
-    """`read` gives one of `cases` to dnnkit, and does what a user does with the answer; the folder is its own."""
+    """`read` passes one of `cases` to dnnkit, and does with the answer what a user does; the folder is private."""
 
     name: str
     cases: SearchStrategy[Any]
@@ -18,4 +18,4 @@ class Reader:
     few: int = 40
     """Cases in the tests that run every time."""
     prepare: Callable[[], Any] = lambda: None
-    """What is done before any case: to compile, say, which takes longer than a reader may."""
+    """Work to do before any case, such as compiling, which takes longer than a reader may."""

@@ -1,4 +1,4 @@
-"""Every reader by its name."""
+"""Return every reader by its name."""
 
 from tests.fuzz import commands, data, estimators, formulas, saves, tables
 

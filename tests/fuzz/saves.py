@@ -1,4 +1,4 @@
-"""Save folders: their JSON changed under right checksums, their bytes under right and wrong ones."""
+"""Save folders: changed JSON under matching checksums, changed bytes under matching and wrong ones."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ KINDS = ("within an epoch", "odd parts", "never compiled", "graph")
 
 
 def made(kind: str, backend: str) -> WholeNetwork:
-    """A small network that was trained a little."""
+    """Return a small network that was trained a little."""
     if kind == "graph":
         one, other = dk.Input((3,), name="one"), dk.Input((3,), name="other")
         shared = dk.Sequential([dk.Dense(3, activation="tanh")], name="shared")
@@ -59,7 +59,7 @@ def made(kind: str, backend: str) -> WholeNetwork:
 
 
 def _of_graph(net: WholeNetwork) -> tuple[Any, Any]:
-    """Samples and targets for each of its inputs and outputs."""
+    """Return samples and targets for each of its inputs and outputs."""
     rng = np.random.default_rng(0)
     x = [rng.uniform(-1, 1, (20, *(each.shape or ()))) for each in net.graph.inputs]
     y = []
@@ -82,7 +82,7 @@ def base(kind: str, backend: str = "numpy") -> dict[str, bytes]:
 
 @cache
 def saved(kind: str) -> Path:
-    """A folder with that save, or with a run of which there are two checkpoints."""
+    """Write a folder with that save, or with a run with two checkpoints."""
     folder = Path(mkdtemp(prefix="dnnkit-fuzz-"))
     if kind == "checkpoint":
         net = made("within an epoch", "numpy")
@@ -101,7 +101,7 @@ def _callbacks() -> list[Any]:
 
 
 def use(net: WholeNetwork) -> None:
-    """What somebody does with a network that was loaded."""
+    """Use a loaded network as users do."""
     shape = net.input_shape
     assert shape is not None
     if np.prod([float(size) for size in shape]) > 1000:
@@ -137,7 +137,7 @@ def _json_reader(name: str, *backends: str) -> Reader:
 
 
 def _prepare(*backends: str) -> None:
-    """Train on each; then nothing compiles any more that these saves need, unless they are of other parts."""
+    """Train on each; afterwards nothing compiles that these saves need, unless they are of other parts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for backend in backends:
@@ -179,7 +179,7 @@ def _read_manifest(case: Any, folder: Path) -> None:
 
 
 def _read_bytes(case: Any, folder: Path) -> None:
-    """Any file, damaged; the manifest knows, or is made to agree."""
+    """Any file, damaged; the manifest has its checksum, or gets it."""
     kind, number, of_bytes, is_forged = case
     run = _copied(kind, folder)
     files = sorted((run / "versions").glob("*/*"))
@@ -192,7 +192,7 @@ def _read_bytes(case: Any, folder: Path) -> None:
 
 
 def _forge(run: Path, files: dict[str, bytes]) -> None:
-    """Write these files into the newest version, and their sums into the manifest."""
+    """Write these files into the newest version, and their checksums into the manifest."""
     manifest = json.loads((run / "manifest.json").read_bytes())
     for name, data in files.items():
         (run / "versions" / manifest["version"] / name).write_bytes(data)
@@ -223,7 +223,7 @@ def _go_on(run: Path) -> None:
 
 
 def _read_weights(case: Any, folder: Path) -> None:
-    """A safetensors file of its own, into a network that is there."""
+    """A separate safetensors file, loaded into an existing network."""
     net = made("never compiled", "numpy")
     (folder / "weights.safetensors").write_bytes(changed(base("never compiled")["weights.safetensors"], case))
     net.load_weights(folder / "weights.safetensors")
@@ -255,4 +255,4 @@ READERS = (
     _reader("bytes", _BYTES, _read_bytes),
     _reader("checkpoint", _CHECKPOINT, _read_checkpoint, few=20),
 )
-"""The readers of saves."""
+"""Return the readers of saves."""

@@ -1,4 +1,4 @@
-"""Tables: CSV files and archives as strangers send them, and encoders and targets of a stranger's JSON."""
+"""Tables: hostile CSV files and archives, and encoders and targets from hostile JSON."""
 
 import io
 import json
@@ -29,7 +29,7 @@ CELLS = [
 TEXT = st.lists(
     st.one_of(st.sampled_from(CELLS), st.sampled_from([",", ";", "\t", "|", "\n", "\n", "\r\n"])), max_size=60
 ).map("".join)
-"""Anything."""
+"""Draw anything."""
 ROWS = st.integers(1, 4).flatmap(
     lambda width: st.tuples(
         st.lists(st.text(max_size=4) | st.sampled_from(CELLS), min_size=width, max_size=width, unique=True),
@@ -37,7 +37,7 @@ ROWS = st.integers(1, 4).flatmap(
         st.sampled_from([",", ";", "\t"]),
     )
 )
-"""Names and rows of one length, most of which can be read."""
+"""Draw names and rows of one length, most of which can be read."""
 OPTIONS = st.just({}) | st.fixed_dictionaries(
     {},
     optional={
@@ -71,7 +71,7 @@ GOOD = (
         )
     )
 )
-"""Columns of one kind each."""
+"""Draw columns of one kind each."""
 
 
 @cache
@@ -91,7 +91,7 @@ def _archives() -> tuple[bytes, ...]:
 
 
 def _use(table: Table) -> None:
-    """What somebody does with a table that was read."""
+    """Use a table as users do."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         encoder = dk.TabularEncoder(rare=1).fit(table)
@@ -100,7 +100,7 @@ def _use(table: Table) -> None:
     again = dk.TabularEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
     assert again.transform(table).tobytes() == matrix.tobytes()
     assert all(line.isprintable() and len(line) <= 80 for line in encoder.report())
-    with suppress(dk.DnnkitError):  # most are none
+    with suppress(dk.DnnkitError):  # most are invalid
         find_target(table, table.names[:1], None, "t.csv")
 
 
@@ -150,4 +150,4 @@ READERS = (
     Reader("archive of columns", st.tuples(st.integers(0, 1), st.just([]) | BYTE_EDITS), _read_archive, few=20),
     Reader("encoder", st.tuples(st.integers(0, 2), EDITS), _read_description, few=40),
 )
-"""The readers of tables."""
+"""Return the readers of tables."""

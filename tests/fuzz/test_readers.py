@@ -1,4 +1,4 @@
-"""A few seconds of every reader; `python -m tests.fuzz` goes on for as long as one likes."""
+"""A few seconds of every reader; `python -m tests.fuzz` runs for as long as requested."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.fuzz.readers import READERS
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_an_answer_or_a_clear_error(reader: Reader, tmp_path: Path) -> None:
-    # The same cases every time: whoever changes something else shall not find what is new here.
+    # The same cases every time: a change elsewhere should not be the one to find a new fault here.
     @settings(max_examples=reader.few, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
     @given(reader.cases)
     def try_one(case: object) -> None:

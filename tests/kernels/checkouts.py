@@ -1,4 +1,4 @@
-"""Copies of the package, run in processes of their own with caches of their own."""
+"""Copies of the package, run in separate processes with separate caches."""
 
 import json
 import os
@@ -45,14 +45,14 @@ print(json.dumps({
 
 
 def copy_checkout(to: Path) -> Path:
-    """The package with its symlinks, without compiled Python: an edit that keeps date and size must be read."""
+    """Copy the package with its symlinks, without bytecode: an edit that keeps date and size has to be read."""
     for folder in ("dnnkit", "backends", "kernels"):
         shutil.copytree(CHECKOUT / folder, to / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return to
 
 
 def environment(checkout: Path, cache: Path, **more: str) -> dict[str, str]:
-    """Without the tests' folder of bytecode, in which Python would look and write nothing."""
+    """Without the tests' folder of bytecode, where Python would look and write nothing."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_", "PYTHONPYCACHE"))}
     ours = {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(cache)}
     ours["DNNKIT_CACHE_DIR"] = ""
@@ -75,13 +75,13 @@ def run(code: str, checkout: Path, cache: Path, **more: str) -> dict:
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file below the folder, with its date and size."""
+    """Return every file below the folder, with its date and size."""
     found = [file for file in folder.rglob("*") if file.is_file()]
     return {str(file.relative_to(folder)): (file.stat().st_mtime_ns, file.stat().st_size) for file in found}
 
 
 def edit_unseen(file: Path, old: str, new: str) -> None:
-    """Replace text of the same length and put the date back."""
+    """Replace text of the same length and restore the date."""
     before, text = file.stat(), file.read_text()
     assert len(old.encode()) == len(new.encode())
     assert text.count(old) == 1

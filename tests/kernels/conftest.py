@@ -20,36 +20,36 @@ ON_GPU = pytest.param("gpu", marks=pytest.mark.gpu)
 
 
 class Gpu:
-    """CuPy, or what stands for it, and arrays to and from it."""
+    """CuPy, or its stand-in, and arrays to and from it."""
 
     def __init__(self, cupy: Any) -> None:
         self.cupy = cupy
 
     def put(self, x: Any, shift: int = 0) -> Any:
-        """The array on the device; `shift` elements behind an aligned address, of its own in any case."""
+        """Return the array on the device; `shift` elements after an aligned address, always in separate memory."""
         x = np.asarray(x)
         memory = self.cupy.empty(x.size + shift, dtype=x.dtype)
         memory[shift:] = self.cupy.asarray(np.ascontiguousarray(x).reshape(-1))
         return memory[shift:].reshape(x.shape)
 
     def full(self, shape: Any, dtype: Any, shift: int = 0) -> Any:
-        """Memory for a result, full of a number that would be noticed."""
+        """Return memory for a result, filled with a number that would be noticed."""
         return self.put(np.full(shape, 77, dtype), shift)
 
     def get(self, *arrays: Any) -> Any:
-        """The arrays on the host."""
+        """Return the arrays on the host."""
         found = [np.array(self.cupy.asnumpy(array)) for array in arrays]
         return found[0] if len(found) == 1 else found
 
 
 _checked_module = functools.cache(launch._module.__wrapped__)
 _checked_kernel = functools.cache(launch._kernel.__wrapped__)
-"""Kernels that were compiled with every access checked, apart from those of other tests."""
+"""Kernels compiled with every access checked, apart from those of other tests."""
 
 
 @contextmanager
 def checked_on_cpu() -> Iterator[Any]:
-    """Within, CuPy is the stand-in, and every access to memory and every barrier is checked."""
+    """Within the block, CuPy is the stand-in, and every memory access and every barrier is checked."""
     with pytest.MonkeyPatch.context() as patch, cupy_stand_in.in_place_of_cupy() as cupy:
         patch.setattr(raw, "sanitize", True)
         patch.setattr(launch, "_module", _checked_module)
@@ -59,7 +59,7 @@ def checked_on_cpu() -> Iterator[Any]:
 
 @pytest.fixture(params=[ON_CPU, ON_GPU])
 def gpu(request: pytest.FixtureRequest) -> Iterator[Gpu]:
-    """The CPU, which checks every access to memory and every barrier, then a real GPU where there is one."""
+    """The CPU, which checks every memory access and every barrier, then a real GPU where there is one."""
     if request.param == "gpu":
         found = next((info for info in available() if info.name == "cupy"), None)
         if found is None or not found.available:
@@ -80,7 +80,7 @@ def few_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _symbols() -> None:
-    """What is compiled in a test by Numba itself may call our functions that are known by symbols."""
+    """Code that Numba itself compiles in a test may call dnnkit's functions, which are known by symbols."""
     if any(info.name == "numba" and info.available for info in available()):
         import dnnkit.kernels.matmul.cpu  # noqa: F401 - declares them
         from dnnkit.kernels._native.functions import provide_all

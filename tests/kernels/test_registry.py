@@ -17,7 +17,7 @@ xs = array_api_strict
 
 
 def references() -> list[tuple[str, str]]:
-    """(kernel, function) for every public function that a reference module defines and that takes xp."""
+    """Return (kernel, function) for every public function of a reference module that takes xp."""
     found = []
     for folder in FOLDERS:
         module = registry.version(folder, "reference")

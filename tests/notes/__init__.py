@@ -1,1 +1,1 @@
-"""The figures of the four sets of notes that dnnkit grew out of: one module a set, a function a figure."""
+"""The figures of the four sets of course notes that dnnkit grew out of: one module per set, a function per figure."""

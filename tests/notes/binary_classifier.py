@@ -16,14 +16,14 @@ from tests.notes.figure import figure
 TARGETS = np.array([1, 1, 0, 1, 0, 0, 0, 1, 1, 0])
 PREDICTIONS = np.array([0.6, 0.4, 0.2, 0.7, 0.1, 0.2, 0.5, 0.9, 0.8, 0.6])
 CLIP = 1e-7
-"""How near to 0 and 1 a probability may come, as the loss documents it."""
+"""How near to 0 and 1 a probability may be, as the loss documents."""
 
 RATE, STEPS, SEED = 1e-2, 1000, 123
 SMALL_BATCH = 100
 """Points on which gradients are checked."""
 
 single_thread = threadpool_limits.wrap(limits=1)
-"""For matrices as small as these, where threads cost more than they compute."""
+"""For matrices as small as these, where threads cost more than they save."""
 
 
 def loss(predictions: Any) -> float:
@@ -49,7 +49,7 @@ def gradient_of_ten():
 
 @cache
 def descended(backend: str) -> np.ndarray:
-    """The loss of the ten predictions before each of 500 steps down their gradient, and after the last."""
+    """Return the loss of the ten predictions before each of 500 steps of gradient descent, and after the last."""
     predictions, losses = PREDICTIONS, [loss(PREDICTIONS)]
     for _ in range(500):
         predictions = predictions - RATE * backward(predictions)
@@ -81,7 +81,7 @@ def gradient_of_the_surest():
 
 
 def classifier(dtype: Any = "float32") -> dk.Sequential:
-    """Three dense layers, as `reset_seed(123)` makes them."""
+    """Return three dense layers, as `reset_seed(123)` makes them."""
     dk.reset_seed(SEED)
     net = dk.Sequential(
         [
@@ -131,7 +131,7 @@ def input_gradients_agree():
 
 
 def train(model: dk.Sequential, x: Any, y: Any, learning_rate: float) -> float:
-    """The loop's step, by hand; returns the loss before it."""
+    """Take the loop's step, by hand; return the loss before it."""
     loss, gradients = model.get_gradients(x, y)
     for name, gradient in gradients.items():
         model.parameters[name] = model.parameters[name] - learning_rate * gradient
@@ -140,7 +140,7 @@ def train(model: dk.Sequential, x: Any, y: Any, learning_rate: float) -> float:
 
 @dataclass(frozen=True)
 class Training:
-    """What 1,000 steps by hand gave: the network, both losses by step, and the size of the picture of them."""
+    """Return the results of 1,000 steps by hand: the network, both losses by step, and the size of their plot."""
 
     net: dk.Sequential
     losses: np.ndarray
@@ -169,7 +169,7 @@ def trained(backend: str) -> Training:
 @cache
 @single_thread
 def fitted(backend: str) -> dk.History:
-    """The same training by `fit`."""
+    """Run the same training by `fit`."""
     (x, y), validation = dk.datasets.circles.load_data(noise=0.1, factor=0.5)
     return classifier().fit(x, y, batch_size=len(x), epochs=STEPS, shuffle=False, validation_data=validation, verbose=0)
 
@@ -193,7 +193,7 @@ def steps_up():
 
 
 def get_accuracy(model: dk.Sequential, x: Any, y: Any) -> float:
-    """The binary accuracy, by hand."""
+    """Return the binary accuracy, by hand."""
     return float(np.mean((model.predict(x) > 0.5) == (y > 0.5)))
 
 

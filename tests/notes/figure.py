@@ -1,4 +1,4 @@
-"""A figure of the notes: what it is, what the notes say, and how dnnkit computes it."""
+"""A figure of the notes: its name, the notes' value, and how dnnkit computes it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ Compute: TypeAlias = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Figure:
-    """`compute()` gives the figure on the current backend; `expected` is what it must be close to, or at least or
-    at most. `tolerance` is relative to the largest number expected, or absolute where `absolute` says so."""
+    """`compute()` gives the figure on the current backend; `expected` is the value to approach, or an upper or lower
+    bound. `tolerance` is relative to the largest number expected, or absolute where `absolute` says so."""
 
     name: str
     compute: Compute
@@ -25,7 +25,7 @@ class Figure:
     """Whether it takes minutes where nothing is compiled."""
 
     def difference(self, value: Any) -> float:
-        """How far a value is from the figure; of a bound, by how much it misses it."""
+        """Return the distance of a value from the figure; for a bound, by how much it is missed."""
         value, expected = np.asarray(value, np.float64), np.asarray(self.expected, np.float64)
         if self.relation == "=":
             scale = 1.0 if self.absolute else float(np.abs(expected).max())
@@ -34,7 +34,7 @@ class Figure:
         return max(0.0, float(np.max(short)))
 
     def holds(self, value: Any) -> bool:
-        """Whether a value is as the notes say. NaN is not."""
+        """Return whether a value agrees with the notes. NaN does not."""
         return bool(np.isfinite(np.asarray(value, np.float64)).all()) and self.difference(value) <= self.tolerance
 
 
@@ -57,5 +57,5 @@ def figure(
 
 
 def figures_of(module: Any) -> list[Figure]:
-    """The figures of a module, in the order they are written."""
+    """Return the figures of a module, in source order."""
     return [value for value in vars(module).values() if isinstance(value, Figure)]

@@ -1,7 +1,7 @@
 """The image classifier of the tutorial: 784 pixels, 128 hidden neurons, ten classes.
 
 The tutorial's own figures (accuracy 0.9104, 37 to 48 µs per sample) belong to Fashion-MNIST and to its machine; they
-stand in the notebook. Here the same network is trained on MNIST.
+are in the notebook. Here the same network is trained on MNIST.
 """
 
 import contextlib
@@ -30,14 +30,15 @@ def make_network() -> dk.Sequential:
 
 
 def some_images(count: int) -> tuple[Any, Any]:
-    """Noise in the layout of the data set, with labels, for what does not depend on the data."""
+    """Draw noise in the layout of the data set, with labels, for what does not depend on the data."""
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (count, 28, 28), np.uint8), rng.integers(0, 10, count)
 
 
 @dataclass
 class Trained:
-    """The network after its ten epochs, what they measured and printed, and its probabilities for the test images."""
+    """Return the network after its ten epochs, its measurements and output, and its probabilities for the test
+    images."""
 
     net: dk.Sequential
     history: dk.History

@@ -14,7 +14,7 @@ LIKELY = [0.1, 0.05, 0.6, 0.0, 0.05, 0.1, 0.0, 0.1, 0.0, 0.0]
 UNLIKELY = [0.1, 0.05, 0.1, 0.0, 0.05, 0.1, 0.0, 0.6, 0.0, 0.0]
 """Outputs that give it 0.1."""
 EPSILON = 1e-7
-"""What the notes add inside the logarithm."""
+"""The number that the notes add inside the logarithm."""
 
 STEP = 1e-4
 SAMPLE, ITS_TARGET = np.array([0.6, 0.9]), np.array([0, 0, 1])
@@ -26,22 +26,22 @@ BATCH, ITERATIONS = 100, 10_000
 
 
 def quadratic(x: Any) -> Any:
-    """The notes' function of one number: 0.01 x² + 0.1 x, of derivative 0.02 x + 0.1."""
+    """The notes' function of one number: 0.01 x² + 0.1 x, with derivative 0.02 x + 0.1."""
     return 0.01 * x**2 + 0.1 * x
 
 
 def bowl(x: Any) -> Any:
-    """The notes' function of two numbers, x0² + x1², for as many as there are."""
+    """The notes' function of two numbers, x0² + x1², for any number of them."""
     return np.sum(x**2)
 
 
 def both(function: Any, **options: Any) -> list[float]:
-    """A loss of both outputs."""
+    """Return a loss of both outputs."""
     return [float(function(TARGET, y, **options)) for y in (LIKELY, UNLIKELY)]
 
 
 def both_with_label(**options: Any) -> list[float]:
-    """The cross-entropy of both outputs, with the number 2 for a target."""
+    """Return the cross-entropy of both outputs, with the number 2 for a target."""
     return [float(dk.ops.sparse_categorical_crossentropy([2], y, **options)) for y in (LIKELY, UNLIKELY)]
 
 
@@ -72,9 +72,9 @@ def exact_cross_entropy_of_labels():
 
 @cache
 def times_shown(backend: str, shuffle: Any, samples: int = 1000) -> Any:
-    """How often an epoch of `fit` shows each sample.
+    """Return how often an epoch of `fit` shows each sample.
 
-    Every sample has an input of its own, so that its weight counts: near 0, each time shown adds about the rate.
+    Every sample has its own input, so that its weight counts: near 0, each time shown adds about the learning rate.
     """
     rate = 1e-3
     net = dk.Sequential(
@@ -120,7 +120,7 @@ def gradient_in_any_shape():
 
 
 def descended(rate: float) -> Any:
-    """Where 100 steps down x0² + x1² end."""
+    """Return the end of 100 steps down x0² + x1²."""
     return dk.gradient_descent(bowl, [-3.0, 4.0], lr=rate, step_num=100)
 
 
@@ -140,7 +140,7 @@ def descent_in_steps_too_small():
 
 
 def simple_net(activation: str | None, epsilon: float = 0.0) -> dk.Sequential:
-    """One layer 2-3 without bias, in float64, with the notes' weights."""
+    """Return one layer 2-3 without bias, in float64, with the notes' weights."""
     net = dk.Sequential([dk.Dense(3, activation=activation, use_bias=False)], seed=0, dtype="float64")
     net.compile(dk.SGD(0.1), dk.losses.CategoricalCrossentropy(from_logits=activation is None, epsilon=epsilon))
     net.build(2)
@@ -222,7 +222,7 @@ def gradients_agree_on_mnist():
 
 
 class WholeSets(dk.Callback):
-    """Accuracies of whole data sets, after every epoch."""
+    """Records the accuracies on whole data sets, after every epoch."""
 
     def __init__(self, *sets: Any) -> None:
         self.sets, self.accuracies = sets, []
@@ -233,7 +233,8 @@ class WholeSets(dk.Callback):
 
 @cache
 def trained(backend: str) -> tuple[dk.Sequential, Any]:
-    """The notes' training: the network after 10,000 iterations, and its accuracies (epochs, (training, test))."""
+    """Run the notes' training: return the network after 10,000 iterations, and its accuracies (epochs, (training,
+    test))."""
     training, test = dk.datasets.mnist.load_data()
     net, accuracies = two_layer_net(backend=backend), WholeSets(training, test)
     net.fit(

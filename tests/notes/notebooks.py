@@ -41,7 +41,7 @@ def skip_without_data(name: str) -> None:
 
 @cache
 def maker() -> Any:
-    """`examples/exercises.py`, which is no part of a package."""
+    """Import `examples/exercises.py`, which is not part of a package."""
     spec = importlib.util.spec_from_file_location("examples_exercises", EXAMPLES / "exercises.py")
     assert spec is not None
     assert spec.loader is not None
@@ -51,26 +51,26 @@ def maker() -> Any:
 
 
 class Session:
-    """A notebook's cells, run one after the other in this process, in names of their own."""
+    """A notebook's cells, run one after the other in this process, in a separate namespace."""
 
     def __init__(self, names: Mapping[str, Any] | None = None) -> None:
         self.names = dict(names or {"__name__": "__main__"})
 
     def run(self, source: str) -> str:
-        """What the cell prints."""
+        """Run the cell and return what it prints."""
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(source, "<cell>", "exec"), self.names)
         return printed.getvalue()
 
     def fork(self) -> "Session":
-        """A session that goes on from here without changing which values this one's names have."""
+        """Return a session that continues from here without rebinding this one's names."""
         return Session(self.names)
 
 
 def answers_and_mistakes(name: str, mistakes: list[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Run the exercise; for each blank give (blank, body, what its check says) with nothing, with every mistake in that
-    blank, and with the solution."""
+    """Run the exercise; for each blank yield (blank, body, what its check says) with nothing, with every mistake in
+    that blank, and with the solution."""
     make, blank_notebook = maker(), exercise(name)
     right = make.answers(solution(name))
     empty = make.answers(blank_notebook)
@@ -97,7 +97,7 @@ def _code(notebook: Any) -> list[str]:
 
 
 def _needed(cells: list[str]) -> set[int]:
-    """The cells that check an answer, and those that make what they need: most of a notebook only shows something."""
+    """Return the cells that check an answer, and those they depend on: most of a notebook only shows something."""
     wanted: set[str] = set()
     found = set()
     for place, source in reversed(list(enumerate(cells))):
@@ -109,7 +109,8 @@ def _needed(cells: list[str]) -> set[int]:
 
 
 def _names(code: CodeType) -> tuple[set[str], set[str], set[str]]:
-    """The names that a cell takes from those before it, those that it makes, and those whose parts it may change."""
+    """Return the names that a cell reads from earlier ones, those that it binds, and those whose objects it may
+    change."""
     taken, made, changes = set(), set(), False
     for step in dis.get_instructions(code):
         if step.opname == "STORE_NAME":
@@ -123,11 +124,11 @@ def _names(code: CodeType) -> tuple[set[str], set[str], set[str]]:
 
 
 def _inner_names(code: CodeType) -> set[str]:
-    """What a function takes from outside, and what the functions in it take."""
+    """Return the free names of a function, including those of nested functions."""
     parts = [part for part in code.co_consts if isinstance(part, CodeType)]
     return set(code.co_names).union(*map(_inner_names, parts))
 
 
 def marks(printed: str) -> list[str]:
-    """The lines of a check's output that say right or wrong."""
+    """Return the lines of a check's output that say right or wrong."""
     return re.findall(r"^[✓✗].*$", printed, re.MULTILINE)

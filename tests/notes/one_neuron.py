@@ -34,12 +34,12 @@ Run = tuple[dk.Sequential, np.ndarray]
 
 
 def uniform(seed: int, units: int = 1) -> np.ndarray:
-    """Numbers (3, units) from 0 to 1, as the notes draw them."""
+    """Draw numbers (3, units) from 0 to 1, as the notes do."""
     return np.random.RandomState(seed).random_sample((3, units))
 
 
 def neuron(weights: np.ndarray, activation: str = "sigmoid") -> dk.Sequential:
-    """A neuron with these weights; several side by side if there are several columns."""
+    """Return a neuron with these weights; several in parallel if there are several columns."""
     net = dk.Sequential([dk.Dense(weights.shape[1], activation=activation, use_bias=False)], dtype="float64")
     net.build(3)
     net.parameters["dense/kernel"] = weights
@@ -59,7 +59,7 @@ def train(net: dk.Sequential, y: np.ndarray, iterations: int) -> Run:
 
 
 def once_a_backend(compute: Callable[[], Any]) -> Callable[[], Any]:
-    """What several figures share is computed once on each backend."""
+    """Results that several figures share are computed once per backend."""
     of_backend = cache(lambda backend: compute())
     return lambda: of_backend(dk.get_backend().name)
 
@@ -181,7 +181,7 @@ def relu_and_softmax():
 
 @once_a_backend
 def step() -> tuple[int, float]:
-    """Warnings when a neuron with the step function is compiled, and its largest gradient."""
+    """Return the warnings when a neuron with the step function is compiled, and its largest gradient."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         net = neuron(2 * uniform(1) - 1, "step")
@@ -199,12 +199,13 @@ def step_gradient():
     return step()[1]
 
 
-# -- elsewhere -------------------------------------------------------------------------------------------------------
+# -- other places ----------------------------------------------------------------------------------------------------
 
 
 @once_a_backend
 def script() -> tuple[int, float]:
-    """Lines of the script for NumPy alone, and how far its predictions are from the network's."""
+    """Return the lines of the script for NumPy alone, and the largest difference of its predictions from the
+    network's."""
     net, _ = ten_thousand()
     with tempfile.TemporaryDirectory() as folder:
         path = net.to_numpy_source(Path(folder) / "neuron.py")

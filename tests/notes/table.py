@@ -1,8 +1,8 @@
-"""The table of the documents: each figure of the notes beside what every backend gives.
+"""The tables of docs/notes.md: each figure of the course notes, and what every backend computes for it.
 
     DNNKIT_DATA_DIR=... python -m tests.notes.table
 
-writes docs/notes.md; the file says which versions it was made with.
+writes docs/notes.md and records the versions that made it.
 """
 
 import platform
@@ -27,14 +27,14 @@ TABLE = Path(__file__).parents[2] / "docs" / "notes.md"
 BACKENDS = ("numpy", "numba")
 
 TEXT = """\
-# The figures of the course notes
+# Figures of the course notes
 
-dnnkit grew out of four sets of notes on training networks. Each has a notebook in [examples](../examples), with an
-exercise made from it in [examples/exercises](../examples/exercises); the tests compute every figure below on every
-backend that works where they run. The table is what `python -m tests.notes.table` wrote, with {versions}.
+dnnkit grew out of four sets of course notes on training networks. Each set has a notebook in [examples](../examples)
+and an exercise derived from it in [examples/exercises](../examples/exercises). The tests compute every figure below on
+every backend that works where they run. These tables were written by `python -m tests.notes.table`, with {versions}.
 
-The difference is the largest of the numbers', or, for a bound, by how much it is missed. The figures were
-not computed on a GPU.
+The difference is the largest over the numbers of a row; for a bound, it is the amount by which the bound is missed. The
+figures were not computed on a GPU.
 """
 
 
@@ -44,20 +44,20 @@ def number(value: float) -> str:
 
 
 def numbers(value: Any) -> str:
-    """A number, or a list of them."""
+    """Format a number, or a list of them."""
     flat = np.asarray(value, np.float64).reshape(-1)
     return number(flat[0]) if flat.size == 1 else "(" + ", ".join(number(v) for v in flat) + ")"
 
 
 def expected(figure: Figure) -> str:
-    """What the notes say."""
+    """Format the notes' value."""
     return ("" if figure.relation == "=" else {">=": "at least ", "<=": "at most "}[figure.relation]) + numbers(
         figure.expected
     )
 
 
 def rows(note: str) -> list[str]:
-    """The note's rows of the table."""
+    """Return the table rows of the notes."""
     lines = []
     for figure in (figure for where, figure in FIGURES if where == note):
         cells = [figure.name, expected(figure)]

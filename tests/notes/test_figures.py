@@ -11,7 +11,7 @@ from tests.notes.figure import Figure
 from tests.notes.table import FIGURES, TABLE, expected
 from tests.test_documents import has_mnist
 
-# The strict library is there to be strict, and takes minutes for what these take seconds for.
+# The strict library is here to be strict, and takes minutes for what takes others seconds.
 REAL = [name for name in conftest.tested_backends() if name != conftest.STRICT]
 
 

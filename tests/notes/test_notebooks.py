@@ -1,4 +1,4 @@
-"""The notebooks run on every backend, and are committed as they ran."""
+"""The notebooks run on every backend, and are committed with the outputs of their run."""
 
 import re
 
@@ -14,7 +14,7 @@ def outputs(notebook):
 
 
 IN_A_KERNEL = [
-    # Its cells run with the core too, in the tests' own process: test_exercises.py. One notebook in a kernel is enough.
+    # test_exercises.py also runs its cells, in the tests' own process. One notebook in a kernel is enough.
     pytest.param(name, marks=pytest.mark.slow) if name == "3_binary_classifier" else name
     for name in NAMES
 ]

@@ -1,13 +1,13 @@
-"""Plants each fault in a copy of the checkout, runs its tests there, and says whether they caught it.
+"""Plant each fault in a copy of the checkout, run its tests there, and report whether they caught it.
 
     python -m tests.planted_faults [--only NAME] [--kind KIND] [--unplanted] [--json FILE]
 
-A fault is caught if a test fails. Whatever else ends the tests (nothing collected, an error before a test has begun, a
-crash, no end) says nothing about them: the fault, or its tests, are wrong. The exit status is 1 unless all are caught.
-With `--unplanted` nothing is planted, and the tests must pass: without that, a failure would mean nothing either.
+A fault is caught if a test fails. Any other end of the tests (nothing collected, an error before the first test, a
+crash, a hang) proves nothing: the fault, or its tests, are wrong. The exit status is 1 unless all are caught. With
+`--unplanted` nothing is planted, and the tests have to pass; otherwise a failure would prove nothing either.
 
-Compiled kernels are kept in a cache of the run's own: names in it are hashes of all that was compiled, so what one
-fault left there no other can find.
+Compiled kernels are cached separately for the run: their names are hashes of everything compiled, so no fault finds
+what another one left there.
 """
 
 import argparse
@@ -31,10 +31,10 @@ from tests.planted_faults.faults import FAULTS, KINDS, PLACES, Fault
 ROOT = Path(__file__).parents[2]
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0")
 LONGEST = 900.0
-"""Seconds after which tests will not end."""
+"""Seconds after which tests count as hanging."""
 
 PASSED, FAILED = 0, 1
-"""What pytest exits with; all else is an error."""
+"""pytest's exit statuses; any other is an error."""
 
 CAUGHT, MISSED, ERROR, SOUND = "caught", "NOT CAUGHT", "ERROR", "passed"
 FIRST_FAILURE = re.compile(r"^FAILED (.+?::.+?)(?: - .*)?$", re.MULTILINE)
@@ -42,7 +42,7 @@ FIRST_FAILURE = re.compile(r"^FAILED (.+?::.+?)(?: - .*)?$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a fault, the test that noticed it or what went wrong, and how long its tests took."""
+    """The result of a fault, the test that detected it or what went wrong, and the duration of its tests."""
 
     fault: Fault
     result: str
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def misfits(faults: Sequence[Fault], root: Path = ROOT) -> list[str]:
-    """What of the list does not fit the code, in words."""
+    """Return what in the list does not fit the code, in words."""
     found = []
     for fault in faults:
         file = root / fault.file
@@ -64,7 +64,7 @@ def misfits(faults: Sequence[Fault], root: Path = ROOT) -> list[str]:
 
 
 def copy_checkout(to: Path) -> None:
-    """Every file that git knows or would know, as it is now, with its date; links stay links."""
+    """Copy every file that git knows or would know, in its current state, with its date; links stay links."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
@@ -74,14 +74,15 @@ def copy_checkout(to: Path) -> None:
 
 
 def environment(checkout: Path, cache: Path) -> dict[str, str]:
-    """That of the tests: the copy comes before any installed package, and nothing of the user's decides what runs."""
+    """Return the environment of the tests: the copy precedes any installed package, and no user setting decides what
+    runs."""
     ours = {"PYTHONPATH": str(checkout), "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
     decide = ("NUMBA_", "DNNKIT_", "PYTEST_")
     return {key: value for key, value in os.environ.items() if not key.startswith(decide)} | ours
 
 
 def run_tests(tests: str, checkout: Path, cache: Path) -> tuple[int | None, str]:
-    """What pytest exits with, None if it does not end, and all it says."""
+    """Run pytest; return its exit status, None if it does not end, and all its output."""
     command = [sys.executable, "-m", "pytest", *OPTIONS, *shlex.split(tests)]
     process = subprocess.Popen(
         command,
@@ -91,7 +92,7 @@ def run_tests(tests: str, checkout: Path, cache: Path) -> tuple[int | None, str]
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        start_new_session=True,  # to end it with all that it started
+        start_new_session=True,  # to kill it with all its children
     )
     try:
         said, _ = process.communicate(timeout=LONGEST)
@@ -99,13 +100,13 @@ def run_tests(tests: str, checkout: Path, cache: Path) -> tuple[int | None, str]
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return None, process.communicate()[0]
-    except BaseException:  # Ctrl-C: no tests go on without us
+    except BaseException:  # Ctrl-C: no tests continue without this process
         os.killpg(process.pid, signal.SIGKILL)
         raise
 
 
 def try_fault(fault: Fault, checkout: Path, cache: Path, plant: bool = True) -> Outcome:
-    """Plant it, run its tests, and take it away again."""
+    """Plant it, run its tests, and remove it again."""
     file = checkout / fault.file
     if plant:
         file.write_text(file.read_text(encoding="utf-8").replace(fault.old, fault.new), encoding="utf-8")
@@ -117,7 +118,7 @@ def try_fault(fault: Fault, checkout: Path, cache: Path, plant: bool = True) -> 
 
 
 def judged(status: int | None, said: str, planted: bool) -> tuple[str, str]:
-    """The result, and the first failing test or the last line of what pytest said."""
+    """Return the result, and the first failing test or the last line of pytest's output."""
     failure = FIRST_FAILURE.search(said)
     last = (said.strip().splitlines() or ["nothing said"])[-1]
     if status == PASSED:
@@ -128,7 +129,7 @@ def judged(status: int | None, said: str, planted: bool) -> tuple[str, str]:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Counts by kind and place, and the names of what was not as it should be."""
+    """Return counts by kind and place, and the names of faults with an unexpected result."""
     lines = [f"{'':14}" + "".join(f"{place:>12}" for place in PLACES) + f"{'caught':>12}"]
     for kind in KINDS:
         of_kind = [outcome for outcome in outcomes if outcome.fault.kind == kind]
@@ -141,7 +142,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def record(outcomes: Sequence[Outcome]) -> str:
-    """The results as JSON: each fault with what became of it."""
+    """Return the results as JSON: each fault with its result."""
     head = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     faults = [
@@ -160,7 +161,7 @@ def record(outcomes: Sequence[Outcome]) -> str:
 
 
 def chosen(only: Sequence[str], kinds: Sequence[str]) -> list[Fault]:
-    """The faults of these names and kinds; all, if none are given."""
+    """Return the faults of these names and kinds; all, if none are given."""
     return [fault for fault in FAULTS if (not only or fault.name in only) and (not kinds or fault.kind in kinds)]
 
 

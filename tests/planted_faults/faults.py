@@ -1,8 +1,8 @@
-"""The list: where a fault is planted, what it replaces, and which tests must fail then.
+"""The list: where a fault is planted, what it replaces, and which tests then have to fail.
 
-A fault is one mistake in one line, such as an expert makes: the code still compiles and runs. Its name begins with
-what it is planted in: the reference formulas, compiled code (`numba`), CUDA kernels and their launchers (`cuda`), or
-`backends`. Files and tests are plain strings, so that whoever moves a module can rewrite them.
+A fault is one mistake in one line, such as experts make: the code still compiles and runs. Its name begins with where
+it is planted: the reference formulas, compiled code (`numba`), CUDA kernels and their launchers (`cuda`), or
+`backends`. Files and tests are plain strings, so that a script that moves a module can rewrite them.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ PLACES = ("reference", "numba", "cuda", "backends")
 
 @dataclass(frozen=True)
 class Fault:
-    """Text that occurs once in a file, what stands there instead, and what pytest is told to run."""
+    """Text that occurs once in a file, its replacement, and the arguments of pytest."""
 
     name: str
     kind: str
@@ -26,7 +26,7 @@ class Fault:
 
     @property
     def place(self) -> str:
-        """What it is planted in, one of `PLACES`."""
+        """Where it is planted, one of `PLACES`."""
         return self.name.partition("-")[0]
 
 
@@ -645,7 +645,7 @@ CUDA = [
     ),
     Fault(
         "cuda-sums-barrier", ORDER, "kernels/_cuda/sums.cu",
-        "__syncthreads();  // every warp has left its own", "",
+        "__syncthreads();  // until every warp has written its sum", "",
         "tests/conformance -k 'CPU-loss-many_small_rows-mean_squared'",
     ),
     Fault(
@@ -745,7 +745,7 @@ CUDA = [
     ),
     Fault(
         "cuda-sums-of-two", ORDER, "kernels/_cuda/sums.cu",
-        "__syncthreads();  // thread 0 has read the sums of the time before", "",
+        "__syncthreads();  // until thread 0 has read the previous sums", "",
         "tests/kernels/losses/test_gpu.py -k sums_of_loss_and_metric",
     ),
     Fault(
@@ -849,7 +849,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-lbfgs-assigned-parameters", STALE, "backends/full_batch.py",
-        "self._iterations.forget()  # a frozen one", "pass  # a frozen one",
+        "self._iterations.forget()  # a frozen parameter", "pass  # a frozen parameter",
         "tests/dnnkit/test_lbfgs.py -k 'assigns and numpy and True'",
     ),
     Fault(
@@ -1074,7 +1074,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-blas-interrupted", MISSING, "backends/blas_threads.py",
-        "except BaseException:  # Ctrl-C just now", "except ValueError:  # Ctrl-C just now",
+        "except BaseException:  # Ctrl-C at this moment", "except ValueError:  # Ctrl-C at this moment",
         "tests/backends/test_blas_threads.py -k any_moment",
     ),
     Fault(
@@ -1214,7 +1214,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-cupy-overtaken", ORDER, "backends/cupy_backend/executable.py",
-        "self._stream = stream  # other threads may have been here meanwhile", "pass",
+        "self._stream = stream  # other threads may have run in between", "pass",
         "tests/cuda_on_cpu/test_cupy_waiting.py -k overtaken",
     ),
     Fault(

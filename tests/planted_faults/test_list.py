@@ -1,4 +1,4 @@
-"""The list of planted faults fits the code: each could still be planted, and its tests are still there."""
+"""The list of planted faults fits the code: each can still be planted, and its tests still exist."""
 
 import shlex
 from collections import Counter
@@ -14,7 +14,7 @@ def test_every_fault_can_be_planted() -> None:
     assert misfits(FAULTS) == []
 
 
-def test_every_fault_is_one_change_of_one_line_with_tests_that_are_there() -> None:
+def test_every_fault_changes_one_line_once_and_names_existing_tests() -> None:
     for fault in FAULTS:
         assert fault.old != fault.new, fault.name
         assert "\n" not in fault.old + fault.new, fault.name

@@ -1,1 +1,1 @@
-"""docs/reference.md: everything that has a name, from registries, docstrings and the kernels' contracts."""
+"""docs/reference.md: every registered name, from registries, docstrings and the kernels' contracts."""

@@ -1,4 +1,4 @@
-"""Writes docs/reference.md, or the file that is named; see the package."""
+"""Write docs/reference.md, or the given file; see the package."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,10 @@
-"""The page, made of what is registered and of what it says of itself."""
+"""Generation of docs/reference.md from the registries and docstrings."""
 
 import inspect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
@@ -18,46 +19,47 @@ from dnnkit.kernels import optimizer_step
 from dnnkit.kernels.registry import FOLDERS
 from dnnkit.network.whole import Shown
 from dnnkit.registry import REGISTRIES, Registry
+from dnnkit.saves.layouts import Layout
 
 FILE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 HEAD = """# Reference
 
-Everything that dnnkit has a name for, as `python -m tests.reference` writes it from the registries; a test holds it.
-A name may be spelled as a class or with underscores, and an object may stand wherever its name may.
+Everything that dnnkit has a name for, generated from the registries by `python -m tests.reference`; a test checks it.
+Names may be spelled as a class or with underscores, and wherever a name is accepted, so is an object.
 Letters: `B` rows of a batch, `I` and `O` features in and out, `C` classes.
 """
 
 GIVEN = {
-    "layer": 'A network is a list of these: `dk.Sequential([dk.Dense(64, activation="relu"), ...])`.',
+    "layer": 'A network is a list of layers: `dk.Sequential([dk.Dense(64, activation="relu"), ...])`.',
     "activation": "`dk.Dense(64, activation=NAME)`, `dk.Activation(NAME)`; on arrays `dk.ops.NAME(x)` and "
-    "`dk.ops.NAME_grad(x)`. More by [formula](formulas.md).",
+    "`dk.ops.NAME_grad(x)`. Define others by [formula](formulas.md).",
     "loss": "`net.compile(optimizer, loss=NAME)`; on arrays `dk.ops`.",
-    "metric": "`net.compile(optimizer, loss, metrics=[NAME, ...])`, or a function `(y_true, y_pred)` of your own.",
+    "metric": "`net.compile(optimizer, loss, metrics=[NAME, ...])`, or a custom function `(y_true, y_pred)`.",
     "optimizer": "`net.compile(optimizer=NAME, ...)`. Each takes a number or a schedule as `learning_rate`, and "
-    "`global_clipnorm`, a bound for the norm of the whole gradient.",
-    "schedule": "In the place of a learning rate: `dk.Adam(dk.schedules.CosineDecay(1e-3, 10_000))`.",
+    "`global_clipnorm`, an upper bound for the norm of the whole gradient.",
+    "schedule": "In place of a learning rate: `dk.Adam(dk.schedules.CosineDecay(1e-3, 10_000))`.",
     "initializer": "`dk.Dense(64, kernel_initializer=NAME, bias_initializer=NAME)`.",
-    "regularizer": "`dk.Dense(64, kernel_regularizer=NAME)`: a penalty on parameters, part of the loss.",
-    "constraint": "`dk.Dense(64, kernel_constraint=NAME)`: what holds after each update.",
+    "regularizer": "`dk.Dense(64, kernel_regularizer=NAME)`: a penalty on parameters, added to the loss.",
+    "constraint": "`dk.Dense(64, kernel_constraint=NAME)`: applied after each update.",
     "callback": "`net.fit(..., callbacks=[...])`.",
     "estimator": "On a table: `estimator.fit(x, y)`, then `predict` and `score`, as in scikit-learn.",
-    "encoder": "`dk.DNNClassifier(encoder=NAME)`, `dk.DNNRegressor(encoder=NAME)`, or by itself.",
-    "preset": '`dk.DNNClassifier(preset=NAME)`, `dk.DNNRegressor(preset=NAME)`: what is meant by "auto".',
+    "encoder": "`dk.DNNClassifier(encoder=NAME)`, `dk.DNNRegressor(encoder=NAME)`, or used separately.",
+    "preset": '`dk.DNNClassifier(preset=NAME)`, `dk.DNNRegressor(preset=NAME)`: the meaning of "auto".',
     "data set": "`dk.datasets.NAME.load_data()`, `dnnkit train NAME`.",
-    "warning": "What `compile`, `fit` and `fit(diagnose=True)` say of networks and data that look wrong "
-    "([diagnosis](diagnosis.md)); each `TrainingWarning` begins with its name, by which a filter silences it.",
+    "warning": "Warnings that `compile`, `fit` and `fit(diagnose=True)` issue for networks and data that look "
+    "wrong ([diagnosis](diagnosis.md)); each `TrainingWarning` begins with its name, by which a filter can silence it.",
     "executor": "`dk.fit_many(..., executor=NAME)`: where networks are trained ([many networks](many-networks.md)).",
     "communicator": "`net.fit(..., distributed=NAME)`, `dnnkit train --distributed NAME` ([MPI](mpi.md)).",
-    "stream format": "`net.fit(PATH, ...)`, `dk.streams.open(PATH)`: found by the ending ([streams](streams.md)).",
+    "stream format": "`net.fit(PATH, ...)`, `dk.streams.open(PATH)`: chosen by file extension ([streams](streams.md)).",
     "layout": "`net.save_weights(path, layout=NAME)`, `net.load_weights(path, layout=NAME)` ([export](export.md)).",
     "backend": "`DNNKIT_BACKEND=NAME`, `dk.set_backend(NAME)`, `dk.Sequential(..., backend=NAME)`, `net.to(NAME)`.",
 }
-"""How each kind is given."""
+"""How each kind is used."""
 
 
 def page() -> str:
-    """The document."""
+    """Return the document."""
     parts = [HEAD]
     for kind, given in GIVEN.items():
         registry = REGISTRIES[kind]
@@ -72,7 +74,7 @@ def page() -> str:
 
 
 def _kernels(registry: Registry[Any]) -> Iterator[str]:
-    """A table of kernels: what each computes."""
+    """Yield a table of kernels and their formulas."""
     yield "| name | formula | other names |\n| --- | --- | --- |"
     for name in registry.names():
         maths = _section(_contract(registry.kind, name), "Maths").replace("|", "\\|")
@@ -81,7 +83,7 @@ def _kernels(registry: Registry[Any]) -> Iterator[str]:
 
 
 def _things(registry: Registry[Any]) -> Iterator[str]:
-    """An entry for each: how it is made, what it is, and the formula and shapes of its kernel."""
+    """Yield an entry for each: signature, docstring, and the formula and shapes of its kernel."""
     for name in registry.names():
         thing = registry.get(name)
         names = [*dict.fromkeys([name, *_others(registry, name)])]
@@ -92,7 +94,11 @@ def _things(registry: Registry[Any]) -> Iterator[str]:
         contract = _contract(registry.kind, name)
         told = _told(thing) or contract.partition("\n")[0]
         if isinstance(thing, Check):
-            told = f"{_told(thing.look)} Looked for at: {thing.moment}."
+            told = f"{_told(thing.look)} Checked at: {thing.moment}."
+        elif isinstance(thing, partial):
+            told = contract.partition("\n")[0]
+        elif isinstance(thing, Layout):
+            told = f"Weights of {thing.thing}."
         elif is_dataclass(thing) and not isinstance(thing, type):
             told = f"`{thing!r}`: {told}"
         text = f"### `{title}`{also}\n\n{told}".rstrip()
@@ -109,7 +115,7 @@ def _others(registry: Registry[Any], name: str) -> list[str]:
 def _members(thing: type, name: str) -> Iterator[str]:
     yield _entry(f"dk.{name}", thing)
     for member, value in sorted(inspect.getmembers(thing)):
-        is_public = not member.startswith("_") and "dnnkit's own parts" not in (inspect.getdoc(value) or "")
+        is_public = not member.startswith("_") and "Internal." not in (inspect.getdoc(value) or "")
         if is_public and (inspect.isfunction(value) or isinstance(value, property | Shown)):
             yield _entry(f"net.{member}", value)
 
@@ -125,7 +131,7 @@ def _entry(name: str, thing: Any) -> str:
 
 
 def _signature(thing: Any) -> str:
-    """Names and defaults; types would hide them."""
+    """Return names and defaults, without types."""
     try:
         signature = inspect.signature(thing)
     except (TypeError, ValueError):
@@ -136,7 +142,7 @@ def _signature(thing: Any) -> str:
 
 
 def _told(thing: Any) -> str:
-    """Its docstring as Markdown: sections such as Arguments become lists."""
+    """Return the docstring as Markdown, with sections such as Arguments as lists."""
     text = inspect.getdoc(thing) or ""
     text = re.sub(r"^(Arguments|Attributes|Returns|Raises|Source):$", r"**\1**\n", text, flags=re.MULTILINE)
     text = re.sub(r"(\*\*Returns\*\*\n\n) +", r"\1", text)
@@ -145,7 +151,7 @@ def _told(thing: Any) -> str:
 
 
 def _contract(kind: str, name: str) -> str:
-    """The docstring of the kernel of that name; empty if there is none."""
+    """Return the docstring of the kernel of that name; empty if there is none."""
     if kind == "optimizer":
         return _rule(name)
     folder = FOLDERS.get(kind)
@@ -158,7 +164,7 @@ def _contract(kind: str, name: str) -> str:
 
 
 def _rule(name: str) -> str:
-    """The lines on a rule of the kernel that all of them share, and on what it goes on with (adam, of adamw)."""
+    """Return a rule's formula from the docstring of the kernel that all rules share."""
     maths = re.search(r"^Maths: *(.*?)^\w+:", optimizer_step.__doc__ or "", re.MULTILINE | re.DOTALL)
     assert maths is not None
     rules = re.findall(r"^ *(\w+)  +(.*?)(?=^ {10}\w+  |\Z)", maths[1], re.MULTILINE | re.DOTALL)
@@ -166,7 +172,7 @@ def _rule(name: str) -> str:
 
 
 def _section(contract: str, name: str) -> str:
-    """What a kernel's docstring says under a heading, in one line."""
+    """Return a section of a kernel's docstring, in one line."""
     found = re.search(rf"^{name}: +(.*?)(?=^\w+: |\Z)", contract, re.MULTILINE | re.DOTALL)
     if found is None or found[1].strip() in ("-", "none."):
         return ""

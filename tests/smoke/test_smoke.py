@@ -37,7 +37,7 @@ def test_gradients_are_right(backend: Backend) -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: f"{question.kind}-{question.name}")
 def test_a_kernel_of_each_kind(question) -> None:
-    """On the default backend, the first kernel that is asked about."""
+    """On the default backend, the first check of the first kernel."""
     kernel = kernels(question.kind, question.operation)[0]
     assert not question.failures(of_backend(get_backend("auto"), largest=3000), kernel)
 
@@ -69,7 +69,7 @@ def test_functions_schedules_callbacks_and_data() -> None:
     assert len(net.fit(x, y, epochs=2, callbacks=callbacks, verbose=0)["loss"]) == 2
 
 
-def test_every_backend_says_whether_it_works_and_every_kernel_has_a_contract() -> None:
+def test_every_backend_reports_its_state_and_every_kernel_has_a_contract() -> None:
     assert all(info.available or info.reason for info in available())
     for name in registry.kernels():
         assert "Maths:" in (registry.contract(name).__doc__ or ""), name

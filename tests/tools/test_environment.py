@@ -1,4 +1,5 @@
-"""What `make` does for its environment: made, mended, left alone, and alive to see. A script plays pip."""
+"""What `make` does for its environment: created, repaired, left unchanged, with visible progress. A script plays
+pip."""
 
 import json
 import os
@@ -27,7 +28,7 @@ case "$*" in
    LATER ;;
 esac
 """
-"""A Python of an environment: it answers which it is, and installs as pip does."""
+"""A Python of an environment: it reports its version, and installs as pip does."""
 
 
 def environment_in(folder: Path, version: str = "3 12", **parts: str) -> Path:
@@ -125,7 +126,7 @@ def test_a_python_that_is_too_old_looks_for_another(tmp_path: Path, monkeypatch:
 
 @pytest.mark.slow
 def test_a_half_made_one_is_made_anew_and_works(tmp_path: Path) -> None:
-    """With the real venv; pip asks no index, for what it would find there is on the path already."""
+    """With the real venv; pip asks no index, because what it would find there is already on the path."""
     folder = environment_in(tmp_path / "venv", version="3 9")
     command = [sys.executable, Path(environment.__file__), folder, "nothing"]
     done = processes.run(command, env={**os.environ, "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"})

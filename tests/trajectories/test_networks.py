@@ -1,4 +1,4 @@
-"""The networks whose trajectories are compared: between them they use everything."""
+"""The networks whose trajectories are compared: together they use everything."""
 
 import warnings
 from dataclasses import replace
@@ -86,7 +86,7 @@ def test_every_loss_in_every_way(name: str) -> None:
 
 
 def test_every_optimizer_schedule_and_initializer() -> None:
-    """Those of the first releases: records are kept of these networks; of others tests/dnnkit has the trajectories."""
+    """Those of the first releases: records exist of these networks; tests/dnnkit has the trajectories of others."""
     used = optimizers()
     assert {type(optimizer) for optimizer in used} == {dk.SGD, dk.RMSprop, dk.Adam, dk.AdamW}
     assert {optimizer.rule for optimizer in used} == {"sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"}
@@ -153,7 +153,7 @@ def test_a_hash_knows_names_dtypes_shapes_and_every_bit() -> None:
     assert len({digest(arrays), *map(digest, others)}) == 6
 
 
-def test_the_optimizer_of_a_network_is_not_changed_by_training() -> None:
+def test_training_does_not_change_the_optimizer_of_a_network() -> None:
     network = next(network for network in ALL if network.callbacks)
     before = replace(network.optimizer)
     train(network, "float32", Setting("numpy", 1))

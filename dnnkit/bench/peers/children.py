@@ -1,4 +1,4 @@
-"""The parent's side of a child that stays (stay.py): questions, answers, and what it said when it broke."""
+"""The parent's side of a persistent child (stay.py): questions, answers, and its last message if it fails."""
 
 import json
 import os
@@ -15,19 +15,19 @@ from . import interpreters
 from .registry import Peer
 
 ENDING = 10.0
-"""Seconds that a child has to end once it has stopped answering."""
+"""Seconds that a child has to exit once it has stopped answering."""
 
 
 class ChildFailed(Exception):
-    """The child broke or took too long; the message is its last line."""
+    """The child failed or timed out; the message is its last line."""
 
 
 class Child:
-    """A peer's process, ended with the block.
+    """A peer's process; it ends with the block.
 
     Arguments:
-        peer: which one.
-        timeout: seconds that one answer may take.
+        peer: the peer.
+        timeout: timeout of an answer in seconds.
         python: the interpreter, by default this one.
     """
 
@@ -51,11 +51,11 @@ class Child:
         self.end()
 
     def begin(self) -> dict[str, Any]:
-        """What the peer is; {"missing": ...} if its library is not installed."""
+        """Return what the peer is; {"missing": ...} if its library is not installed."""
         return self._answer(lambda: None)
 
     def ask(self, do: str, **question: Any) -> dict[str, Any]:
-        """The answer to one of the questions of stay.py; raises `ChildFailed`, after which the child is no more."""
+        """Return the answer to a question (see stay.py); raise `ChildFailed`, after which the child has ended."""
 
         def send() -> None:
             assert self._process.stdin is not None
@@ -76,7 +76,7 @@ class Child:
         timer.daemon = True
         timer.start()
         try:
-            with suppress(BrokenPipeError):  # its last words say why
+            with suppress(BrokenPipeError):  # its standard error says why
                 send()
             line = self._process.stdout.readline()
         finally:
@@ -85,7 +85,7 @@ class Child:
             answer: dict[str, Any] = json.loads(line)
             return answer
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(ENDING)  # it still writes why
+            self._process.wait(ENDING)  # it may still be writing the reason
         words = f"took longer than {self._timeout:g} s" if is_late.is_set() else self._last_words()
         self.end()
         raise ChildFailed(words)
@@ -96,7 +96,7 @@ class Child:
         return interpreters.without_paths(lines[-1]) if lines else f"ended with {self._process.returncode}"
 
     def end(self) -> None:
-        """Kill it, and compilers that it may have started."""
+        """Kill the child, and compilers that it may have started."""
         self._kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
@@ -105,5 +105,5 @@ class Child:
                 stream.close()
 
     def _kill(self) -> None:
-        if self._process.returncode is None:  # once it was waited for, another may have its number
+        if self._process.returncode is None:  # once waited for, its process id may be reused
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""dnnkit through the public API: on Numba, also from bytes with Rescaling, as users have images; and on a GPU."""
+"""dnnkit through the public API: on Numba, also from bytes with Rescaling, as in typical use; and on a GPU."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +74,7 @@ def neuron(
 
 
 def product(a: NDArray[Any], b: NDArray[Any]) -> Callable[[], Any]:
-    """By the BLAS that compiled code calls, the rows divided among as many threads as there are processors."""
+    """Use the BLAS that compiled code calls, with the rows divided among as many threads as processors."""
     out, (rows, inner), columns, parts = np.empty_like(a), a.shape, b.shape[1], machine.processors()
     function, number = PRODUCTS[a.dtype.name]
     pool, one, nothing = ThreadPoolExecutor(parts), number(1.0), number(0.0)

@@ -1,9 +1,9 @@
 """JAX: the epoch is one jitted scan over its batches; the data are constants on the device, the state is donated.
 
-On a GPU its products are float32's, as everybody's here; it would take TF32 by itself.
+On a GPU its products use float32 precision like all peers'; its default there is TF32.
 """
 
-# The library comes without types here.
+# The library has no types here.
 # mypy: disallow-untyped-decorators=False
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "binary_crossentropy": lambda z, t: jnp.maximum(z, 0) - z * t + jnp.log1p(jnp.exp(-jnp.abs(z))),
     "mean_squared_error": lambda z, t: jnp.square(z - t),
 }
-"""Of the last layer's sums; before its activation."""
+"""Losses as functions of the last layer's pre-activations."""
 
 
 def about(variant: str) -> dict[str, str]:
@@ -58,7 +58,7 @@ def about(variant: str) -> dict[str, str]:
 
 
 def _use(variant: str) -> Any:
-    """Compute there from now on."""
+    """Select the variant's device for all following computations."""
     device = jax.devices("gpu" if variant in GPU else "cpu")[0]
     jax.config.update("jax_default_device", device)
     if variant in GPU:
@@ -115,7 +115,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
 
 
 def _update(work: Work) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
-    """A function of parameters, gradients, slots and the number of the step: the new parameters and slots."""
+    """Return a function of parameters, gradients, slots and step count: the new parameters and slots."""
     rate, decay = work.learning_rate, work.learning_rate * WEIGHT_DECAY if work.optimizer == "adamw" else 0.0
 
     def sgd(parameters: Any, gradients: Any, slots: Any, count: Any) -> tuple[Any, Any]:
@@ -145,7 +145,7 @@ def neuron(
     inputs, targets, w = jnp.asarray(x), jnp.asarray(y), jnp.asarray(weights)
 
     def iteration(_: int, w: Any) -> Any:
-        """With sums in place of products XLA makes one loop of it, a fifth faster."""
+        """Use sums in place of products: XLA fuses them into one loop, which is a fifth faster."""
         p = jax.nn.sigmoid((inputs * w.T).sum(axis=1, keepdims=True))
         return w + (inputs * ((targets - p) * p * (1 - p))).sum(axis=0)[:, None]
 

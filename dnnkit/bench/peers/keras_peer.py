@@ -1,6 +1,6 @@
-"""Keras, on the first of JAX, TensorFlow and PyTorch that is there, or on KERAS_BACKEND; many steps an execution."""
+"""Keras on KERAS_BACKEND, or the first installed of JAX, TensorFlow and PyTorch; many steps per execution."""
 
-# The library comes without types here.
+# The library has no types here.
 # mypy: warn-return-any=False
 
 import importlib.util
@@ -45,7 +45,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
         return float(model.fit(x, y, batch_size=work.batch_size, epochs=1, verbose=0).history["loss"][0])
 
     def predict(rows: NDArray[Any]) -> NDArray[Any]:
-        if len(rows) <= 32:  # one call, without what predict does around it
+        if len(rows) <= 32:  # a single call without predict's overhead
             return np.asarray(model.predict_on_batch(rows))
         return model.predict(rows, batch_size=1024, verbose=0)
 

@@ -1,4 +1,4 @@
-"""What a measurement ran on, without paths or host names."""
+"""Description of the machine, without paths or host names."""
 
 import os
 import platform
@@ -7,12 +7,12 @@ from typing import Any
 
 SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")
 CHOICE = "OPENBLAS_CORETYPE"
-"""Overrides which kernels OpenBLAS uses: it affects dnnkit, NumPy and scikit-learn."""
+"""Overrides which kernels OpenBLAS uses; affects dnnkit, NumPy and scikit-learn."""
 LIBRARIES = ("DNNKIT_BACKEND", "XLA_FLAGS", "JAX_PLATFORMS", "JAX_ENABLE_X64", "KERAS_BACKEND")
 
 
 def describe() -> dict[str, Any]:
-    """Processor, system, Python, and the variables that decide about threads and BLAS."""
+    """Return processor, system, Python, and the variables that affect threads and BLAS."""
     names = [name for name in os.environ if name.startswith(SETTINGS) or name in LIBRARIES]
     return {
         "processor": _processor(),
@@ -24,20 +24,19 @@ def describe() -> dict[str, Any]:
 
 
 def processors() -> int:
-    """How many a process may use."""
+    """Return the number of processors that a process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_average() -> float | None:
-    """Processes that wanted a processor in the last minute, on average."""
+    """Return the load average of the last minute, or None."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def peak_memory() -> int:
-    """The most bytes this process has had in memory.
+    """Return the peak resident memory of this process in bytes.
 
-    On Linux from the kernel's account of this program: getrusage also counts what the parent had before the
-    child became another program.
+    On Linux the kernel's value for this program is used: getrusage also counts the parent's memory before exec.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -51,7 +50,7 @@ def peak_memory() -> int:
 
 
 def thread_pools() -> list[dict[str, Any]]:
-    """BLAS and OpenMP libraries in this process, their kernels and threads, as far as threadpoolctl knows them."""
+    """Return the BLAS and OpenMP libraries in this process with kernels and threads; [] without threadpoolctl."""
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
@@ -69,7 +68,7 @@ def thread_pools() -> list[dict[str, Any]]:
 
 
 def _owner(path: Path) -> str:
-    """The package that brought a library."""
+    """Return the package that a library belongs to."""
     parts = path.parts
     packages = [parts[place + 1] for place, part in enumerate(parts[:-1]) if part == "site-packages"]
     return packages[-1].removesuffix(".libs") if packages else "the system"

@@ -1,4 +1,4 @@
-"""Plain NumPy: the loop that course notes teach, and what most people write before they use a library."""
+"""Plain NumPy: the training loop that course notes teach and most people write before they use a library."""
 
 from collections.abc import Callable
 from itertools import count
@@ -17,7 +17,7 @@ GENERAL = ("",)
 
 
 class Activation(NamedTuple):
-    """A function of a layer's sums, and its derivative, of the sums and the function's values."""
+    """A function of pre-activations, and its derivative as a function of pre-activations and outputs."""
 
     value: Callable[[NDArray[Any]], NDArray[Any]]
     slope: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
@@ -28,7 +28,7 @@ def _sigmoid(z: NDArray[Any]) -> NDArray[Any]:
 
 
 def _normal(z: NDArray[Any]) -> NDArray[Any]:
-    """The normal distribution's cumulative function; NumPy has no erf, so that one number is taken after the other."""
+    """Return the normal distribution function element by element, because NumPy has no erf."""
     return np.asarray(0.5 * (1 + np.vectorize(erf, otypes=[z.dtype])(z / sqrt(2))))
 
 
@@ -73,11 +73,11 @@ LOSSES = {
     "binary_crossentropy": _binary_cross_entropy,
     "mean_squared_error": _squared_error,
 }
-"""Of the last layer's sums, before its activation: the sum over the rows, and its gradient."""
+"""Losses of the last layer's pre-activations: the sum over the rows, and its gradient."""
 
 
 def about(variant: str) -> dict[str, str]:
-    return {"setting": "the notes' loop", "threads": f"those of BLAS, up to {machine.processors()}"}
+    return {"setting": "plain training loop", "threads": f"those of BLAS, up to {machine.processors()}"}
 
 
 def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Network:
@@ -85,7 +85,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
     activation, loss, update = ACTIVATIONS[work.activation], LOSSES[work.loss], _updates(work, parameters)
 
     def forward(rows: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-        """The input of each layer, and its sums."""
+        """Return the input and the pre-activations of each layer."""
         inputs: list[NDArray[Any]] = []
         sums: list[NDArray[Any]] = []
         for place in range(0, len(parameters), 2):
@@ -94,7 +94,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
         return inputs, sums
 
     def train_step(rows: NDArray[Any], targets: NDArray[Any]) -> float:
-        """One update; returns the sum of the rows' losses before it."""
+        """Update once; return the sum of the rows' losses before the update."""
         inputs, sums = forward(rows)
         total, dz = loss(sums[-1], targets)
         dz /= len(rows)
@@ -119,7 +119,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
 
 
 def _updates(work: Work, parameters: list[NDArray[Any]]) -> Callable[[list[NDArray[Any]]], None]:
-    """A function that takes the gradients and updates the parameters in place."""
+    """Return a function that takes the gradients and updates the parameters in place."""
     first = [np.zeros_like(parameter) for parameter in parameters]
     second = [np.zeros_like(parameter) for parameter in parameters]
     rate, steps = work.learning_rate, count(1)

@@ -1,4 +1,4 @@
-"""The parent: runs the children in turn and keeps what they measure. How to call it: see `__init__.py`."""
+"""The parent: runs the children in turn and records their measurements. Usage: see `__init__.py`."""
 
 import argparse
 import json
@@ -24,11 +24,11 @@ GROWTH_PEERS = "dnnkit,torch,jax"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 if everything that was asked for was measured."""
+    """Return the exit status: 0 if everything requested was measured."""
     options = _parser().parse_args(arguments)
     if options.command == "report":
         if not options.results:
-            raise SystemExit("report needs the results: python -m dnnkit.bench.peers report results.json")
+            raise SystemExit("report needs a results file: python -m dnnkit.bench.peers report results.json")
         print(*report.write(options.results), sep="\n")
         return 0
     growth = options.command == "growth"
@@ -51,17 +51,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _images(source: str, count: int) -> samples.Samples:
-    """MNIST, or `count` random images."""
+    """Return MNIST, or `count` random images."""
     if source == "random":
         return samples.random_digits(min(count, 60_000), 1_000)
-    # Imported here: with random images, the parent needs no dnnkit, either.
+    # Imported here, so that with random images the parent does not need dnnkit.
     from dnnkit.datasets import mnist
     from dnnkit.errors import DataError
 
     try:
         train, test = mnist.load_data()
     except DataError as error:
-        raise SystemExit(f"{error}. Or use --data random, for a trial run") from None
+        raise SystemExit(f"{error}; for a trial run use --data random") from None
     return samples.Samples(*train, *test)
 
 
@@ -70,28 +70,28 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m dnnkit.bench.peers", description="Compare dnnkit with other libraries."
     )
     parser.add_argument("command", nargs="?", choices=["works", "growth", "report", "check"], default="works")
-    parser.add_argument("results", nargs="?", type=Path, help="for report: results written before")
-    parser.add_argument("--rounds", type=_count, default=5, help="processes per peer and work (5)")
-    parser.add_argument("--works", help="their names, separated by commas: 1,7 is 1, 7a and 7b (all)")
-    parser.add_argument("--peers", help=f"their names, separated by commas (all; growth: {GROWTH_PEERS})")
-    parser.add_argument("--plain", action="store_true", help="no variants; some compile or search for minutes")
-    parser.add_argument("--twins", help="peers to measure a second time, as a control for noise")
-    parser.add_argument("--out", help="the JSON file; the report goes to the same folder (results.json, growth.json)")
+    parser.add_argument("results", nargs="?", type=Path, help="for report: an existing results file")
+    parser.add_argument("--rounds", type=_count, default=5, help="processes per peer and workload (default 5)")
+    parser.add_argument("--works", help="comma-separated workloads: 1,7 is 1, 7a and 7b (default all)")
+    parser.add_argument("--peers", help=f"comma-separated peers (default all; growth: {GROWTH_PEERS})")
+    parser.add_argument("--plain", action="store_true", help="no variants, some of which compile or search for minutes")
+    parser.add_argument("--twins", help="peers to measure twice, to estimate the noise")
+    parser.add_argument("--out", help="JSON file; the report is written next to it (default results.json, growth.json)")
     parser.add_argument(
         "--python",
         action="append",
         default=[],
         type=_interpreter,
         metavar="PEER=PATH",
-        help="another interpreter for a peer; it needs NumPy and the peer's library, not dnnkit",
+        help="interpreter for a peer; it needs NumPy and the peer's library, not dnnkit",
     )
-    parser.add_argument("--samples", type=_count, help="training samples at most (as each work says)")
-    parser.add_argument("--epochs", type=_count, help="timed epochs, after one that is not timed (as each work says)")
-    parser.add_argument("--product", type=_count, help=f"width of the product that gives the floor ({PRODUCT.size})")
+    parser.add_argument("--samples", type=_count, help="maximum training samples (default: the workload's)")
+    parser.add_argument("--epochs", type=_count, help="timed epochs, after an untimed one (default: the workload's)")
+    parser.add_argument("--product", type=_count, help=f"width of the product for the floor (default {PRODUCT.size})")
     parser.add_argument(
-        "--data", choices=["mnist", "random"], default="mnist", help="training data; random needs no download (mnist)"
+        "--data", choices=["mnist", "random"], default="mnist", help="training data; random downloads nothing (mnist)"
     )
-    parser.add_argument("--timeout", type=_count, default=1200, help="timeout in seconds per process (1200)")
+    parser.add_argument("--timeout", type=_count, default=1200, help="timeout per process in seconds (default 1200)")
     return parser
 
 
@@ -105,12 +105,12 @@ def _count(text: str) -> int:
 def _interpreter(text: str) -> tuple[str, str]:
     name, separator, path = text.partition("=")
     if not separator or not Path(path).exists():
-        raise argparse.ArgumentTypeError(f"{text}: expected PEER=PATH with the path of an interpreter")
+        raise argparse.ArgumentTypeError(f"{text}: expected PEER=PATH, where PATH is an interpreter")
     return name, path
 
 
 def _limited(work: Work, options: argparse.Namespace) -> Work:
-    """A work made smaller by the options."""
+    """Return a workload, reduced as the options say."""
     if options.samples:
         work = replace(work, samples=min(work.samples, options.samples))
     if options.epochs and work.kind == "train":
@@ -122,7 +122,7 @@ def _limited(work: Work, options: argparse.Namespace) -> Work:
 
 
 class Run:
-    """Rounds of works by peers, and their results so far."""
+    """Rounds of workloads by peers, and their results."""
 
     def __init__(self, options: argparse.Namespace, out: Path, works: list[Work], peers: list[Peer]) -> None:
         self._options, self._out, self.works = options, out, works
@@ -143,7 +143,7 @@ class Run:
         }
 
     def measure(self, folder: str) -> None:
-        """All rounds, on the samples in the folder; results are saved after each round."""
+        """Run all rounds on the samples in the folder; results are saved after each round."""
         if machine.CHOICE in os.environ:
             chosen = f"{machine.CHOICE}={os.environ[machine.CHOICE]}"
             self._console.print(f"{chosen} is set: OpenBLAS may not use this processor's best kernels", style="yellow")
@@ -165,19 +165,19 @@ class Run:
                 self._save()
 
     def _is_there(self, peer: Peer) -> bool:
-        """Whether the peer's library is installed; its description goes to the results."""
+        """Return whether the peer's library is installed; add its description to the results."""
         answer, error = self._child(peer)
         if error is None and "missing" in answer:
             error = not_installed(peer, answer)
         if error is not None:
             self.results["left_out"][peer.title] = error
-            self._console.print(f"{peer.title} is left out: {error}", style="yellow")
+            self._console.print(f"{peer.title} was skipped: {error}", style="yellow")
             return False
         self.results["peers"][peer.title] = {"family": peer.family, "variant": peer.variant, **answer}
         return True
 
     def _can(self, peer: Peer, work: Work) -> bool:
-        """Products and copies do not depend on a peer's variant; bytes are not standardized."""
+        """Return whether a peer can do a workload: products and copies have no variants, bytes are not standardized."""
         about = self.results["peers"][peer.title]
         able = work.kind in about["kinds"] and not (work.standardized and about["bytes"])
         return able and not (work.kind in ("gemm", "copy") and (peer.variant or peer.again))
@@ -196,7 +196,7 @@ class Run:
         self._console.print(f"{title} {duration(seconds_of(record)):>9s}  load {load}")
 
     def _child(self, peer: Peer, *arguments: str) -> tuple[dict[str, Any], str | None]:
-        """A child's answer, or its error."""
+        """Return a child's answer, or its error."""
         names = (peer.name, peer.family)
         python = next((self._interpreters[name] for name in names if name in self._interpreters), sys.executable)
         child = subprocess.Popen(
@@ -210,7 +210,7 @@ class Run:
         try:
             output, errors = child.communicate(timeout=self._options.timeout)
         except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)  # and compilers that it may have started
+            os.killpg(child.pid, signal.SIGKILL)  # including compilers that it may have started
             child.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
                 return {}, f"took longer than {self._options.timeout} s"

@@ -1,6 +1,6 @@
-"""Results as pictures: how many times as long as dnnkit each peer takes, and the cost of a step as a network grows.
+"""Plots of results: each peer's time relative to dnnkit, and the cost of a step as a network grows.
 
-Panels share their scale; colours are those of Okabe and Ito, which colour-blind people tell apart.
+Panels share their scale; colors are Okabe and Ito's, which are safe for color-blind readers.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ LINES = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#d55e00")
 
 
 def plot_works(results: Results) -> Figure:
-    """A panel per work: a point per peer, at its time over dnnkit's, beside its time; all of one logarithmic scale."""
+    """Plot a panel per workload with a point per peer, at its time divided by dnnkit's, on a common log scale."""
     works = [work for work in results.works if work.kind in MEASURED and results.summaries(work)]
     rows = -(-len(works) // 2)
     height = 0.5 + 0.2 * max((len(results.summaries(work)) for work in works), default=1)
@@ -33,7 +33,7 @@ def plot_works(results: Results) -> Figure:
         ends = _points(axes, work, results.summaries(work), results.floor(work))
         least, most = min(least, *ends), max(most, *ends)
     panels[0].set_xscale("log")
-    panels[0].set_xlim(least / 1.3, most * (most / least) ** 0.2 * 1.3)  # with room for the times
+    panels[0].set_xlim(least / 1.3, most * (most / least) ** 0.2 * 1.3)  # leaves room for the times
     panels[0].xaxis.set_major_locator(LogLocator(subs=(1.0,) if most > 300 * least else (1.0, 2.0, 5.0)))
     panels[0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g} ×"))
     panels[0].xaxis.set_minor_formatter(NullFormatter())
@@ -47,7 +47,7 @@ def plot_works(results: Results) -> Figure:
 
 
 def _points(axes: Axes, work: Work, summaries: Sequence[Summary], floor: float | None) -> list[float]:
-    """Draw a panel; the least and the largest of what is in it."""
+    """Draw a panel; return the smallest and largest value in it."""
     own = next((summary.seconds for summary in summaries if summary.peer == OWN), summaries[0].seconds)
     ends = [1.0]
     for place, summary in enumerate(summaries):
@@ -72,14 +72,14 @@ def _points(axes: Axes, work: Work, summaries: Sequence[Summary], floor: float |
 
 
 def _in_durations(axis: Axis, wide: bool) -> None:
-    """Ticks of a logarithmic axis as durations, fewer where the axis is wide."""
+    """Format the ticks of a logarithmic axis as durations, with fewer of them on a wide axis."""
     axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: "{:g} {}".format(*with_unit(value))))
     axis.set_minor_formatter(NullFormatter())
 
 
 def plot_growth(results: Results) -> Figure:
-    """A panel per axis, all of one scale: time per step, both scales logarithmic, quartiles as a band."""
+    """Plot a panel per axis, all on the same log-log scale: time per step, with quartiles as a band."""
     axes_names = list(dict.fromkeys(work.axis for work in results.works))
     rows = -(-len(axes_names) // 2)
     figure = Figure(figsize=(12, 4.2 * rows), layout="constrained")

@@ -1,4 +1,4 @@
-"""Which peers exist, found by their files without importing them: no interpreter needs all libraries."""
+"""Discovery of peers by their files, without importing them: no interpreter needs all libraries."""
 
 import ast
 import importlib
@@ -10,50 +10,50 @@ from typing import Any, NamedTuple
 from .interpreters import FOLDER
 
 FUNCTIONS = {"train": "network", "predict": "network", "neuron": "neuron", "gemm": "product", "copy": "copy"}
-"""The function that a peer needs for a kind of work."""
+"""The function that a peer needs for each kind of workload."""
 
 
 class Peer(NamedTuple):
-    """A way to use a library."""
+    """A way of using a library."""
 
     family: str
-    """The library: `torch` of `torch-compile`."""
+    """The library: `torch` for `torch-compile`."""
     variant: str
     again: bool = False
-    """Measured a second time, as if it were another."""
+    """Whether this is the second measurement of a twin."""
 
     @property
     def name(self) -> str:
-        """What people type."""
+        """The name that users type."""
         return "-".join(filter(None, (self.family, self.variant)))
 
     @property
     def is_general(self) -> bool:
-        """Whether it trains any dense network: every activation, optimizer, loss and dtype that works may have."""
+        """Whether it trains any dense network: every activation, optimizer, loss and dtype that workloads have."""
         return self.variant in _literal(_file(self.family), "GENERAL", ())
 
     @property
     def needs_gpu(self) -> bool:
-        """Whether it computes on a GPU: it is measured where it is named."""
+        """Whether it computes on a GPU; such peers are measured only if named."""
         return self.variant in _literal(_file(self.family), "GPU", ())
 
     @property
     def distribution(self) -> str:
-        """What to install to have the library."""
+        """The distribution that installs the library."""
         return _literal(_file(self.family), "PACKAGES")[0]
 
     @property
     def title(self) -> str:
-        """What it is called in the results."""
+        """Its name in the results."""
         return f"{self.name}-again" if self.again else self.name
 
     def load(self) -> ModuleType:
-        """The peer's module; imports the library."""
+        """Import and return the peer's module, which imports the library."""
         return importlib.import_module(f".{_file(self.family).stem}", __package__)
 
 
 def find_peers() -> dict[str, Peer]:
-    """All peers by name."""
+    """Return all peers by name."""
     peers = [
         Peer(file.stem.removesuffix("_peer").replace("_", "-"), variant)
         for file in sorted(FOLDER.glob("*_peer.py"))
@@ -63,7 +63,7 @@ def find_peers() -> dict[str, Peer]:
 
 
 def choose_peers(names: str | None, general: bool = False) -> list[Peer]:
-    """Those listed, separated by commas; None for all on the processor. Only of the `general` ones if that is asked."""
+    """Return the comma-separated peers, or all that run on a CPU; with `general`, only of the general ones."""
     peers = {name: peer for name, peer in find_peers().items() if peer.is_general or not general}
     usual = [name for name, peer in peers.items() if not peer.needs_gpu]
     given = usual if names is None else [name.strip() for name in names.split(",")]
@@ -76,8 +76,8 @@ def choose_peers(names: str | None, general: bool = False) -> list[Peer]:
 
 
 def not_installed(peer: Peer, about: dict[str, Any]) -> str:
-    """Why a peer that said what it is missing is left out, and the cure."""
-    return f"{about['missing']} is not installed; to have it: pip install {peer.distribution}"
+    """Return why a peer with a missing library is skipped, and how to install it."""
+    return f"{about['missing']} is not installed; to install it: pip install {peer.distribution}"
 
 
 def _file(family: str) -> Path:
@@ -85,7 +85,7 @@ def _file(family: str) -> Path:
 
 
 def _literal(file: Path, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """The strings that a peer's file assigns to a name, those that stand there; it is read, not imported."""
+    """Return the strings that a peer's file assigns to a name; the file is parsed, not imported."""
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name and isinstance(node.value, ast.Tuple):
             return tuple(str(each.value) for each in node.value.elts if isinstance(each, ast.Constant))

@@ -1,4 +1,4 @@
-"""From results in JSON to a table in Markdown, with a plot beside it."""
+"""Results in JSON as a Markdown table, with a plot next to it."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ RATES = {
 
 
 def markdown(results: Results, plot: str) -> str:
-    """The whole report."""
+    """Return the whole report."""
     body = _growth(results) if results.growth else _works(results)
     title = "The cost of growth" if results.growth else "dnnkit and its peers"
     head = [f"# {title}", "", *_conditions(results), "", f"![{title}]({plot})", ""]
@@ -127,7 +127,7 @@ def _work(results: Results, work: Work) -> Iterator[str]:
 
 
 def _floor_words(results: Results, work: Work) -> str:
-    words = f"- floor: {product_flops(work) / 1e9:.4g} GFLOP in an epoch's products"
+    words = f"- floor: {product_flops(work) / 1e9:.4g} GFLOP in an epoch's matrix products"
     if rates := results.rates("copy"):
         moved = update_bytes(work)
         time = duration(moved / rates[0][0])
@@ -151,7 +151,7 @@ def _number(value: float | None) -> str:
 def _memory(results: Results, works: Sequence[Work]) -> Iterator[str]:
     yield "## Peak memory, MiB"
     yield ""
-    yield "Of the whole process: interpreter, library, data and working memory."
+    yield "Whole process: interpreter, library, data and working memory."
     yield ""
     yield f"| peer | {' | '.join(work.name for work in works)} |"
     yield "| --- " * (len(works) + 1) + "|"
@@ -194,7 +194,7 @@ def _troubles(results: Results) -> Iterator[str]:
 
 
 def write(path: Path) -> tuple[Path, Path]:
-    """The Markdown and the plot beside the results."""
+    """Write the Markdown and the plot next to the results."""
     results = Results(json.loads(path.read_text()))
     table, picture = path.with_suffix(".md"), path.with_suffix(".png")
     table.write_text(markdown(results, picture.name))

@@ -1,4 +1,4 @@
-"""The results of a run, evaluated. Medians are over rounds, of the median within each process."""
+"""Evaluation of a run's results. Medians are over rounds, of each process's median."""
 
 from statistics import median
 from typing import Any, NamedTuple
@@ -10,12 +10,12 @@ from .works import BEST, FLOAT_BYTES, FLOOR, OWN, Target, Work, arithmetic_floor
 SCHEMA = 1
 ACCURACY_TOLERANCE = 0.01
 CHECK_TOLERANCE = 1e-3
-"""Relative, of what does not depend on the order of samples: a neuron's loss, the mean of predictions."""
+"""Relative tolerance of quantities that do not depend on the order of samples: a neuron's loss, mean predictions."""
 MEASURED = "train", "predict", "neuron"
 
 
 class Summary(NamedTuple):
-    """A peer's records of a work."""
+    """A peer's records of a workload."""
 
     peer: str
     family: str
@@ -24,27 +24,27 @@ class Summary(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """The median over the rounds."""
+        """Median over the rounds."""
         return median(self.rounds.values())
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """The lower and upper one."""
+        """Lower and upper quartile."""
         low, high = np.quantile(list(self.rounds.values()), (0.25, 0.75))
         return float(low), float(high)
 
     def middle(self, name: str) -> float | None:
-        """The median of another quantity, None where it was not measured."""
+        """Return the median of another quantity; None if it was not measured."""
         values = [record[name] for record in self.records if record.get(name) is not None]
         return median(values) if values else None
 
 
 class Verdict(NamedTuple):
-    """A target and what was reached: how many times as fast as a peer, or as slow as the floor."""
+    """A target and the result: how many times as fast as a peer, or as slow as the floor."""
 
     target: Target
     reached: float | None
-    """None where it was not measured."""
+    """None if it was not measured."""
     than: str
 
     @property
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 
 
 class Results:
-    """The results of a run, and what the report needs from them."""
+    """The results of a run, with the quantities that the report shows."""
 
     def __init__(self, results: dict[str, Any]) -> None:
         if results.get("schema") != SCHEMA:
@@ -76,7 +76,7 @@ class Results:
         self.growth = results["kind"] == "growth"
 
     def summaries(self, work: Work) -> list[Summary]:
-        """The peers that did a work, the fastest first."""
+        """Return the peers that did a workload, fastest first."""
         found = []
         for name, peer in self.raw["peers"].items():
             records = [r for r in self.raw["records"] if (r["work"], r["peer"]) == (work.name, name)]
@@ -86,7 +86,7 @@ class Results:
         return sorted(found, key=lambda summary: summary.seconds)
 
     def rates(self, kind: str) -> list[tuple[float, str]]:
-        """(FLOPs or bytes per second, peer) of products or copies, the fastest first; of each, the best repetition."""
+        """Return (FLOPs or bytes per second, peer) for products or copies, fastest first, from the best repetition."""
         rates: dict[str, float] = {}
         for work in self.works:
             amount = 2 * work.size**3 if kind == "gemm" else 2 * FLOAT_BYTES * work.size
@@ -97,12 +97,12 @@ class Results:
         return sorted(((rate, peer) for peer, rate in rates.items()), reverse=True)
 
     def floor(self, work: Work) -> float | None:
-        """The arithmetic floor of an epoch."""
+        """Return the arithmetic lower bound of an epoch."""
         rates = self.rates("gemm")
         return arithmetic_floor(work, rates[0][0]) if rates and work.kind == "train" else None
 
     def verdicts(self, work: Work) -> list[Verdict]:
-        """Each target, with the fastest of the peers that it refers to."""
+        """Return each target with the fastest of the peers that it refers to."""
         summaries = self.summaries(work)
         own = next((summary for summary in summaries if summary.peer == OWN), None)
         verdicts = []
@@ -119,7 +119,7 @@ class Results:
         return verdicts
 
     def disagreements(self, work: Work) -> dict[str, str]:
-        """The peers that did other work, judging by accuracy, loss or predictions, and how they differ."""
+        """Return peers whose accuracy, loss or predictions differ, and how."""
         summaries = self.summaries(work)
         reference = next((s for s in summaries if s.peer == OWN), summaries[0] if summaries else None)
         name, tolerance = {
@@ -140,19 +140,19 @@ class Results:
 
 
 def seconds_of(record: dict[str, Any]) -> float:
-    """The time that a process measured: the median of its repetitions."""
+    """Return the time that a process measured: the median of its repetitions."""
     return float(median(record["seconds"]))
 
 
 def duration(seconds: float) -> str:
-    """With three digits and a suitable unit."""
+    """Format seconds with three digits and a suitable unit."""
     value, unit = with_unit(seconds)
     digits = 2 - int(np.floor(np.log10(max(float(f"{value:.3g}"), 1e-9))))
     return f"{value:.{max(0, digits)}f} {unit}"
 
 
 def with_unit(seconds: float) -> tuple[float, str]:
-    """The number and a suitable unit."""
+    """Return the number and a suitable unit."""
     if seconds >= 0.9995:
         return seconds, "s"
     return (seconds * 1e3, "ms") if seconds >= 0.9995e-3 else (seconds * 1e6, "µs")

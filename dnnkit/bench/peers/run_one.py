@@ -1,9 +1,9 @@
-"""The child: one peer, one work, one line of JSON. The same clock for all peers.
+"""The child: one peer, one workload, one line of JSON. All peers use the same clock.
 
-python dnnkit/bench/peers run-one PEER                       # what the peer is, and which works it can do
-python dnnkit/bench/peers run-one PEER WORK_AS_JSON FOLDER   # the folder holds the samples
+python dnnkit/bench/peers run-one PEER                       # what the peer is, and which workloads it can do
+python dnnkit/bench/peers run-one PEER WORK_AS_JSON FOLDER   # the folder has the samples
 
-This module and all that it imports need NumPy and nothing of dnnkit; only the peer's own module needs its library.
+This module and everything it imports need NumPy but not dnnkit; only the peer's own module needs its library.
 """
 
 import importlib.metadata
@@ -22,11 +22,11 @@ from .registry import FUNCTIONS, Peer, find_peers
 from .works import NEURON_WEIGHTS, NEURON_X, NEURON_Y, Work
 
 MANY = 100
-"""From this many repetitions on, only their quartiles are kept; the median is the same."""
+"""Number of repetitions from which only their quartiles are kept; the median is unaffected."""
 
 
 class Clock:
-    """Repetitions of one call: the first apart, then the wall-clock time of each, and the CPU time of all."""
+    """Timing of a repeated call: the first one separately, then wall-clock times, and CPU time of all of them."""
 
     def __init__(self, call: Callable[[], Any], counted: int, first: int = 1) -> None:
         start = perf_counter()
@@ -42,14 +42,14 @@ class Clock:
         self.busy = process_time() - busy
 
     def to_json(self) -> dict[str, Any]:
-        """Seconds of the counted repetitions, and processors busy on average."""
+        """Return the seconds of the counted repetitions, and the mean number of busy processors."""
         total = sum(self.seconds)
         kept = self.seconds if len(self.seconds) < MANY else np.quantile(self.seconds, (0.25, 0.5, 0.75)).tolist()
         return {"first": self.first, "seconds": kept, "counted": len(self.seconds), "cores": self.busy / total}
 
 
 def train(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds per epoch, the mean of several that are trained in one go, as users train."""
+    """Return the seconds per epoch, as the mean of several epochs trained in one call, as in typical use."""
     data = samples.read(folder, work.samples, takes_bytes(module, peer), work.standardized)
     network = module.network(work, data.x, data.y, peer.variant)
     first = Clock(lambda: network.train(1), 1, first=0).seconds[0]
@@ -68,7 +68,7 @@ def train(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str,
 
 
 def predict(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds per call, with other rows each time if they are few; the check is the mean largest probability."""
+    """Return the seconds per call, with different rows each time if few; the check is the mean top probability."""
     data = samples.read(folder, work.samples, takes_bytes(module, peer))
     network = module.network(work, data.x, data.y, peer.variant)
     size = min(work.size, len(data.x))
@@ -87,7 +87,7 @@ def predict(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[st
 
 
 def neuron(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds for all iterations; each repetition goes on from the weights of the one before it."""
+    """Return the seconds for all iterations; each repetition continues with the previous weights."""
     run = module.neuron(NEURON_X, NEURON_Y, NEURON_WEIGHTS.copy(), work.size, peer.variant)
     clock = Clock(run, work.counted)
     weights = np.asarray(clock.result, np.float64).reshape(NEURON_WEIGHTS.shape)
@@ -96,7 +96,7 @@ def neuron(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str
 
 
 def gemm(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds per product."""
+    """Return the seconds per matrix product."""
     rng = np.random.default_rng(0)
     a, b = (rng.random((work.size, work.size), np.dtype(work.dtype).type) for _ in range(2))
     clock = Clock(module.product(a, b), work.counted, first=2)
@@ -106,7 +106,7 @@ def gemm(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, 
 
 
 def copy(module: ModuleType, peer: Peer, work: Work, folder: Path) -> dict[str, Any]:
-    """Seconds per copy."""
+    """Return the seconds per copy."""
     source, target = np.ones(work.size, np.float32), np.zeros(work.size, np.float32)
     return Clock(module.copy(source, target), work.counted, first=2).to_json()
 
@@ -115,7 +115,7 @@ KINDS = {"train": train, "predict": predict, "neuron": neuron, "gemm": gemm, "co
 
 
 def probe(peer: Peer) -> dict[str, Any]:
-    """Versions, setting, and the kinds of work that the peer can do; or the package that is missing."""
+    """Return versions, setting, and kinds of workloads that the peer can do; or the missing package."""
     try:
         module = peer.load()
     except ModuleNotFoundError as error:
@@ -124,13 +124,13 @@ def probe(peer: Peer) -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
     kinds = [kind for kind, function in FUNCTIONS.items() if hasattr(module, function)]
     if (takes_bytes(module, peer) or peer.needs_gpu) and "neuron" in kinds:
-        kinds.remove("neuron")  # it has no images, and nothing for a GPU to do
+        kinds.remove("neuron")  # it has no images, and is too small for a GPU
     about = {"python": machine.describe()["python"], **module.about(peer.variant)}
     return {"versions": versions, "kinds": kinds, "bytes": takes_bytes(module, peer), **about}
 
 
 def takes_bytes(module: ModuleType, peer: Peer) -> bool:
-    """Whether the peer takes images as bytes."""
+    """Return whether the peer takes images as bytes."""
     return peer.variant in getattr(module, "BYTES", ())
 
 
@@ -143,7 +143,7 @@ def _installed(name: str) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the line; whatever libraries print goes to standard error."""
+    """Write the line; libraries' own output is redirected to standard error."""
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
         peer = find_peers()[arguments[0]]

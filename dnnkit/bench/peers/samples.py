@@ -1,4 +1,4 @@
-"""Images and labels for all peers: written once by the parent, read by each child."""
+"""Images and labels for all peers, written once by the parent and read by each child."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ ALIGNMENT = 64
 
 
 class Samples(NamedTuple):
-    """Rows and labels, to train on and to test with."""
+    """Rows and labels for training and test."""
 
     x: NDArray[Any]
     y: NDArray[Any]
@@ -24,7 +24,7 @@ class Samples(NamedTuple):
 
 
 def write(folder: Path, samples: Samples, count: int) -> None:
-    """Put the samples there, as bytes; at most `count` to train on."""
+    """Write the samples as bytes, at most `count` for training."""
     x, y, x_test, y_test = samples
     arrays = x[:count].reshape(-1, PIXELS), y[:count], x_test.reshape(-1, PIXELS), y_test
     for name, array in zip(NAMES, arrays, strict=True):
@@ -32,7 +32,7 @@ def write(folder: Path, samples: Samples, count: int) -> None:
 
 
 def read(folder: Path, samples: int, as_bytes: bool, standardized: bool = False) -> Samples:
-    """At most `samples` to train on, as bytes or as float32 from 0 to 1, or of mean 0 and deviation 1."""
+    """Read at most `samples` for training, as bytes, as float32 from 0 to 1, or standardized."""
     x, y, x_test, y_test = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
     x, convert = x[:samples], np.array if as_bytes else _scaled
     result = Samples(convert(x), y[:samples].astype(np.int64), convert(x_test), y_test.astype(np.int64))
@@ -45,7 +45,7 @@ def read(folder: Path, samples: int, as_bytes: bool, standardized: bool = False)
 
 
 def random_digits(samples: int, tests: int) -> Samples:
-    """A replacement for MNIST: ten patterns of 784 pixels, with noise."""
+    """Return a replacement for MNIST: ten patterns of 784 pixels with noise."""
     rng = np.random.default_rng(0)
     patterns = rng.random((10, PIXELS)) < 0.2
     y = rng.integers(0, 10, samples + tests)
@@ -55,7 +55,7 @@ def random_digits(samples: int, tests: int) -> Samples:
 
 
 def _scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """From 0 to 1, aligned to a cache line: JAX takes such an array without a copy."""
+    """Scale to 0 to 1, aligned to a cache line, which JAX accepts without a copy."""
     memory = np.empty(images.size * 4 + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     result = memory[start : start + images.size * 4].view(np.float32).reshape(images.shape)
@@ -64,9 +64,9 @@ def _scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def drawn(work: Work) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Normal numbers, none of them zero, and targets that follow from them with as much noise, for any dense network.
+    """Return normal numbers without zeros, and noisy targets that depend on them, for any dense network.
 
-    Each child draws them itself: they depend on the work alone.
+    Each child draws them itself: they depend on the workload alone.
     """
     rng, features, outputs = np.random.default_rng(0), work.widths[0], work.widths[-1]
     x = rng.standard_normal((work.samples, features), work.dtype)

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier: one `partial_fit` per epoch, without regularisation."""
+"""scikit-learn's MLPClassifier: one `partial_fit` per epoch, without regularization."""
 
 from typing import Any
 
@@ -29,8 +29,8 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
         epsilon=1e-8,
         random_state=0,
     )
-    # The first batch creates the weights and trains on it. They are replaced by the common ones, and the optimizer by a
-    # new one: it is private, but its step count would slow the first epochs.
+    # The first batch creates the weights and trains on it. They are replaced by the common initial weights, and the
+    # optimizer is removed so that a new one is created: it is private, but its step count would slow the first epochs.
     start = min(work.batch_size, len(x))
     model.partial_fit(x[:start], y[:start], classes=np.arange(work.widths[-1]))
     for place, (kernel, bias) in enumerate(initial_weights(work)):

@@ -1,15 +1,15 @@
-"""The child that stays: one peer, one network after another, a line of JSON in and one out.
+"""The persistent child: one peer, one network after another, a line of JSON in and one out.
 
 python dnnkit/bench/peers stay PEER
 
-It begins with what `run_one.probe` says. Then it is asked for
+It first writes the result of `run_one.probe`. Then it accepts
 
     {"do": "gemm", "work": ...}      seconds per product
-    {"do": "network", "work": ...}   a network in place of the one before, trained for two epochs, the first of which
-                                     compiles: the second's loss, which is the same for every peer
+    {"do": "network", "work": ...}   build a network in place of the previous one and train two epochs, the first of
+                                     which compiles; answers the second's loss, which is the same for every peer
     {"do": "train"}                  seconds per epoch of the counted epochs, or of fewer that fit into `LONGEST`
 
-and answers when it rests: threads that still wait for work would take a processor from whoever is next.
+and answers once it is idle, because threads that spin for work would take a processor from the next peer.
 """
 
 import gc
@@ -26,9 +26,9 @@ from .registry import Peer, find_peers
 from .works import Network, Work
 
 LONGEST = 1.0
-"""Seconds that a stretch of more than one epoch may take."""
+"""Maximum seconds of a measurement of more than one epoch."""
 PAUSE, BUSY, PATIENCE = 0.02, 0.05, 1.0
-"""Seconds of a pause, the share of it that a process at rest may compute, and seconds until it is not waited for."""
+"""Seconds of a pause, share of it that an idle process may compute, and maximum seconds to wait for idleness."""
 
 
 class Stay:
@@ -41,10 +41,10 @@ class Stay:
         self._epochs = 1
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """What is asked for."""
+        """Return the answer to a question."""
         if "work" in question:
             self._work = Work.from_json(question["work"])
-        assert self._work is not None, "a work comes first"
+        assert self._work is not None, "expected a question with a work first"
         if question["do"] == "gemm":
             return run_one.gemm(self._module, self._peer, self._work, Path())
         return self._make(self._work) if question["do"] == "network" else self._train()
@@ -62,7 +62,7 @@ class Stay:
         return {"first": compiled - start, "loss": float(loss), "plan": self._network.plan}
 
     def _train(self) -> dict[str, Any]:
-        assert self._network is not None, "a network comes first"
+        assert self._network is not None, "expected the question network first"
         start, busy = perf_counter(), process_time()
         self._network.train(self._epochs)
         seconds, busy = perf_counter() - start, process_time() - busy
@@ -70,7 +70,7 @@ class Stay:
 
 
 def rest() -> None:
-    """Return when this process computes nothing, or will not stop."""
+    """Wait until this process is idle, at most `PATIENCE` seconds."""
     end = perf_counter() + PATIENCE
     while perf_counter() < end:
         busy = process_time()
@@ -80,7 +80,7 @@ def rest() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Answer until nothing more is asked; whatever libraries print goes to standard error."""
+    """Answer until the input ends; libraries' own output is redirected to standard error."""
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
         peer = find_peers()[arguments[0]]

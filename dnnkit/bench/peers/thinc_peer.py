@@ -1,4 +1,4 @@
-"""Thinc: its own layers and optimizer; products by BLIS, on one thread, as it comes, or by NumPy's BLAS."""
+"""Thinc's layers and optimizer; products by BLIS on one thread, the default, or by NumPy's BLAS."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def about(variant: str) -> dict[str, str]:
             "setting": "NumpyOps(use_blis=False)",
             "threads": f"those of NumPy's BLAS, up to {machine.processors()}",
         }
-    return {"setting": "NumpyOps, which has BLIS", "threads": "1"}
+    return {"setting": "NumpyOps with BLIS", "threads": "1"}
 
 
 def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Network:
@@ -34,11 +34,11 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
     rng, optimizer = np.random.default_rng(0), _optimizer(work)
 
     def train_step(rows: NDArray[Any], labels: NDArray[Any]) -> float:
-        """One update; returns the sum of the losses before it, which Thinc does not compute."""
+        """Update once; return the sum of the losses before the update, which Thinc does not compute."""
         probabilities, backpropagate = model.begin_update(rows)
         correct = np.arange(len(rows)), labels
         loss = -np.log(np.maximum(probabilities[correct], 1e-30)).sum()
-        probabilities[correct] -= 1  # its CategoricalCrossentropy, without the checks of each batch
+        probabilities[correct] -= 1  # as its CategoricalCrossentropy, without per-batch checks
         probabilities /= len(rows)
         backpropagate(probabilities)
         model.finish_update(optimizer)
@@ -55,7 +55,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
 
 
 def _optimizer(work: Work) -> Optimizer:
-    """Without what is on unasked: gradients cut at norm 1, and averages of all weights."""
+    """Return the optimizer without its default gradient clipping at norm 1 and weight averaging."""
     plain = {"L2": 0.0, "grad_clip": 0.0, "use_averages": False}
     if work.optimizer == "sgd":
         return SGD(work.learning_rate, **plain)

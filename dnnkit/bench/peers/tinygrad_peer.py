@@ -1,9 +1,9 @@
-"""tinygrad: many steps are one TinyJit call, their kernels compiled by clang; and with each kernel tuned (BEAM).
+"""tinygrad: many steps are one TinyJit call, with kernels compiled by clang; optionally with tuned kernels (BEAM).
 
-The search takes a minute or two for each network; tinygrad keeps what it found.
+The search takes one or two minutes per network; tinygrad caches its results.
 """
 
-# The library comes without types here.
+# The library has no types here.
 # mypy: warn-return-any=False
 
 import os
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 os.environ.setdefault("DEV", "CPU")
 if os.environ["DEV"] == "CPU" and shutil.which(os.environ.get("CC", "clang")) is None:
-    raise ModuleNotFoundError("tinygrad compiles with clang", name="clang")  # it would say: no usable devices
+    raise ModuleNotFoundError("tinygrad compiles with clang", name="clang")  # tinygrad's own message: no usable devices
 
 from tinygrad import Device, Tensor, TinyJit
 from tinygrad.helpers import NUM_CPU_THREADS, Context
@@ -29,7 +29,7 @@ PACKAGES = ("tinygrad",)
 VARIANTS = ("", "beam")
 BEAM = 2
 STRETCH = 30
-"""Most steps per call: with one, the calls take three times as long as the work; with 60 nothing is gained."""
+"""Maximum steps per call: with one, the calls take three times as long as the work; 60 is not faster than 30."""
 ITERATIONS = 50
 """Iterations of the neuron per call."""
 
@@ -68,7 +68,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
         order = rng.permutation(len(x)).astype(np.int32)
         parts = order[: whole * size].reshape(-1, length, size)
         with Context(TRAINING=1, BEAM=search):
-            # A call's result is overwritten by the next one's; adding on the host would wait for each.
+            # A call overwrites the previous result; adding on the host would wait for each.
             total = Tensor.zeros(1).contiguous().realize()
             for part in parts:
                 total.assign(total + stretch(Tensor(part).realize()) * size).realize()
@@ -78,7 +78,7 @@ def network(work: Work, x: NDArray[Any], y: NDArray[Any], variant: str) -> Netwo
 
     @cache
     def forward(count: int) -> Callable[[Tensor], Tensor]:
-        """The call for `count` rows: it is compiled for one shape."""
+        """Return the compiled call for `count` rows; each shape needs its own."""
         return TinyJit(lambda rows: scores(rows).softmax().realize())
 
     def predict(rows: NDArray[Any]) -> NDArray[Any]:

@@ -1,12 +1,12 @@
-"""PyTorch: eager with a fused optimizer; the step compiled; and compiled with its products tuned.
+"""PyTorch: eager with a fused optimizer; with the step compiled; and compiled with autotuned products.
 
-Tensors in memory, no loader. The compiled step is one graph, from the forward pass to the update: compiled around
-`loss.backward()` it would be several, and was slower.
+The data are tensors in memory, without a loader. The compiled step is one graph from the forward pass to the update:
+compiling around `loss.backward()` gives several graphs, which was slower.
 
 On a GPU it is eager. A CUDA graph per step is faster there, and is not measured yet.
 """
 
-# The library comes without types here.
+# The library has no types here.
 # mypy: disallow-untyped-decorators=False, warn-return-any=False
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ GENERAL = ("", "compile", "cuda")
 GPU = ("cuda",)
 MODES = {"compile": "default", "autotune": "max-autotune"}
 STRETCH = 10
-"""Iterations of the neuron in one compiled call; with one, the call costs more than the work."""
+"""Iterations of the neuron per compiled call; with one, the call costs more than the work."""
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU}
 LAST_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -39,7 +39,7 @@ LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "binary_crossentropy": functional.binary_cross_entropy_with_logits,
     "mean_squared_error": functional.mse_loss,
 }
-"""Of the last layer's sums, before its activation."""
+"""Losses as functions of the last layer's pre-activations."""
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "momentum": partial(torch.optim.SGD, momentum=MOMENTUM),
@@ -100,7 +100,7 @@ def _eager(work: Work, device: str) -> tuple[Step, Forward]:
 
 
 def _compiled(work: Work, mode: str) -> tuple[Step, Forward]:
-    torch.compiler.reset()  # the networks before in this process count toward its limit of recompilations
+    torch.compiler.reset()  # earlier networks in this process count toward its recompilation limit
     weights = initial_weights(work)
     parameters = [torch.from_numpy(a) for weight, bias in weights for a in (weight.T.copy(), bias)]
     first = [torch.zeros_like(parameter) for parameter in parameters]

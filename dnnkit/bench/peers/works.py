@@ -1,7 +1,7 @@
-"""The works as data: which network, trained how, on how much, and what dnnkit aims at; and the floor's arithmetic.
+"""Workloads as data: network, training, amount of data, dnnkit's targets; and the arithmetic lower bound.
 
-The networks, the neuron and the FLOPs are those of `dnnkit bench` too, which imports them from here: this folder cannot
-import dnnkit.
+`dnnkit bench` imports the networks, the neuron and the FLOP counts from here, because this folder cannot import
+dnnkit.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,14 +19,14 @@ TRAFFIC = {"adam": 7, "adamw": 7, "momentum": 5, "sgd": 3}
 """Numbers that an update reads and writes per parameter: p, g, m, v and p, m, v; p, g, v and p, v; or p, g and p."""
 MOMENTUM = 0.9
 WEIGHT_DECAY = 0.01
-"""Of AdamW. All peers have Adam's usual other numbers: 0.9, 0.999 and 1e-8."""
+"""Weight decay of AdamW. All peers use Adam's defaults otherwise: 0.9, 0.999 and 1e-8."""
 
 LAST = {"sparse_categorical_crossentropy": "softmax", "binary_crossentropy": "sigmoid", "mean_squared_error": "linear"}
-"""The losses, each with the activation of the last layer. All are means over the rows, and over the outputs of a row
-except for the first, whose targets are class numbers."""
+"""Losses and the activation of the last layer. All are means over the rows, and over the outputs of a row except for
+the first, whose targets are class numbers."""
 
 WORDS = {"relu": "ReLU", "adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
-"""How names are written in titles, where that differs."""
+"""Spelling of names in titles, where it differs."""
 
 OWN = "dnnkit"
 FLOOR = "floor"
@@ -35,7 +35,7 @@ BEST = "best peer"
 
 @dataclass(frozen=True)
 class Target:
-    """At least `factor` times as fast as a peer; for the floor, at most `factor` times as slow."""
+    """A goal: at least `factor` times as fast as a peer; for the floor, at most `factor` times as slow."""
 
     against: str
     factor: float
@@ -51,12 +51,12 @@ class Recipe(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What people type: `784-128-10 relu adam batch 32`."""
+        """The name that users type: `784-128-10 relu adam batch 32`."""
         return f"{'-'.join(map(str, self.widths))} {self.activation} {self.optimizer} batch {self.batch_size}"
 
     @property
     def title(self) -> str:
-        """What they read: `784-128-10, ReLU, Adam, batch 32`."""
+        """The title in reports: `784-128-10, ReLU, Adam, batch 32`."""
         sizes, *words = self.name.split(" ", 3)
         return ", ".join([sizes, *(WORDS.get(word, word) for word in words)])
 
@@ -76,12 +76,12 @@ NETWORKS = {recipe.name: recipe for recipe in (SMALL, WIDE, DEEP, SIGMOID, DIGIT
 
 @dataclass(frozen=True)
 class Work:
-    """One thing to time.
+    """One workload to time.
 
     `kind` is train (an epoch), predict (`size` rows in one call), neuron (`size` iterations), gemm (a product of
-    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions are timed (epochs together, in one go),
-    after a first one that is not. No pixel is zero if they are `standardized`. `axis` says what grows, `value` how far.
-    `loss` is one of `LAST`, which decides about the last activation.
+    `size` by `size` matrices) or copy (`size` numbers). `counted` repetitions are timed (epochs all in one call),
+    after an untimed one. Pixels that are `standardized` are never zero. `axis` names the quantity that grows, `value`
+    is its value. `loss` is one of `LAST`, which determines the last activation.
     """
 
     name: str
@@ -109,33 +109,33 @@ class Work:
 
     @property
     def parameters(self) -> int:
-        """Weights and biases."""
+        """Number of weights and biases."""
         return sum(inputs * outputs + outputs for inputs, outputs in layers(self.widths))
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Work":
-        """What `to_json` gave."""
+        """Return the workload that `to_json` described."""
         targets = tuple(Target(**target) for target in values["targets"])
         return cls(**{**values, "widths": tuple(values["widths"]), "targets": targets})
 
 
 class Network(NamedTuple):
-    """What a peer makes for a work."""
+    """A peer's network for a workload."""
 
     train: Callable[[int], float]
-    """Train for this many epochs, each on every sample once, in `epoch_order`; return the last epoch's loss, the mean
-    over the samples, before each update.
+    """Train for a number of epochs, each on every sample once, in `epoch_order`; return the last epoch's loss, the
+    mean over the samples, before each update.
 
-    When it returns, the work is done, not only begun.
+    The work is complete when it returns.
     """
     predict: Callable[[NDArray[Any]], NDArray[Any]]
-    """Probabilities (N, C) of rows (N, F), from a NumPy array to a NumPy array."""
+    """Return probabilities (N, C) for rows (N, F), both NumPy arrays."""
     plan: str = ""
-    """How the peer runs it, if it says so."""
+    """How the peer executes it, if known."""
 
 
 def _training(name: str, recipe: Recipe, *targets: Target, **fields: Any) -> Work:
@@ -166,13 +166,13 @@ STANDARDIZED = tuple(
     replace(work, name=f"s{work.name}", title=f"{work.title}, standardized pixels", standardized=True)
     for work in AS_THEY_ARE[:4]
 )
-"""The first four on data without zeros; dnnkit leaves zeros out of products."""
+"""The first four on data without zeros, because dnnkit skips zeros in products."""
 
 WORKS = AS_THEY_ARE + STANDARDIZED
 
 PRODUCT = Work("gemm", "matrix product", "gemm", size=2048, counted=10)
 COPY = Work("copy", "copy", "copy", size=1 << 26, counted=10)
-"""What the machine can do, measured in the same run."""
+"""The machine's limits, measured in the same run."""
 
 NEURON_X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]], np.float64)
 NEURON_Y = np.array([[0], [1], [1], [0]], np.float64)
@@ -182,7 +182,7 @@ squared errors, the learning rate 1."""
 
 
 def repeated(epoch: Callable[[], float]) -> Callable[[int], float]:
-    """`Network.train` of a peer that trains one epoch per call, in orders of its own."""
+    """Return `Network.train` for a peer that trains one epoch per call and shuffles itself."""
 
     def train(epochs: int) -> float:
         loss = float("nan")
@@ -194,13 +194,13 @@ def repeated(epoch: Callable[[], float]) -> Callable[[int], float]:
 
 
 def in_order(epoch: Callable[[NDArray[np.int64]], float], samples: int) -> Callable[[int], float]:
-    """`Network.train` of a peer that trains one epoch per call, in the order given."""
+    """Return `Network.train` for a peer that trains one epoch per call in a given order."""
     numbers = count()
     return repeated(lambda: epoch(epoch_order(samples, next(numbers))))
 
 
 def choose(names: str | None) -> list[Work]:
-    """The works whose names begin with one of those listed, separated by commas; None for all."""
+    """Return the workloads whose names start with one of the comma-separated prefixes; None for all."""
     if names is None:
         return list(WORKS)
     given = [name.strip() for name in names.split(",")]
@@ -212,7 +212,7 @@ def choose(names: str | None) -> list[Work]:
 
 
 def growth_works() -> Iterator[Work]:
-    """Networks that differ in one thing: width, depth, batch or samples."""
+    """Yield workloads that differ in one quantity: width, depth, batch or samples."""
 
     def work(axis: str, value: int, **fields: Any) -> Work:
         return Work(f"{axis}-{value}", f"{axis} {value:,}", axis=axis, value=value, **{"batch_size": 128, **fields})
@@ -228,12 +228,12 @@ def growth_works() -> Iterator[Work]:
 
 
 def layers(widths: tuple[int, ...]) -> list[tuple[int, int]]:
-    """(inputs, outputs) of each layer."""
+    """Return (inputs, outputs) of each layer."""
     return list(pairwise(widths))
 
 
 def initial_weights(work: Work) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Kernel (in, out), Glorot uniform, and bias, zero, of each layer: the same for all peers."""
+    """Return each layer's kernel (in, out), Glorot uniform, and zero bias: the same for all peers."""
     rng = np.random.default_rng(0)
     result = []
     for inputs, outputs in layers(work.widths):
@@ -244,12 +244,12 @@ def initial_weights(work: Work) -> list[tuple[NDArray[Any], NDArray[Any]]]:
 
 
 def epoch_order(samples: int, epoch: int) -> NDArray[np.int64]:
-    """The order of the samples in an epoch, counted from 0: that of a dnnkit network of seed 0."""
+    """Return the order of the samples in an epoch, counted from 0, as in a dnnkit network with seed 0."""
     return np.random.default_rng([2, epoch, 0]).permutation(samples)
 
 
 def sample_flops(widths: tuple[int, ...]) -> int:
-    """FLOPs of the matrix products that train a network on one sample.
+    """Return the FLOPs of the matrix products that train a network on one sample.
 
     Each weight costs 2 in the forward pass, 2 for its gradient and, except in the first layer, 2 for the gradient of
     the layer's input.
@@ -259,15 +259,15 @@ def sample_flops(widths: tuple[int, ...]) -> int:
 
 
 def product_flops(work: Work) -> int:
-    """FLOPs of an epoch's matrix products."""
+    """Return the FLOPs of an epoch's matrix products."""
     return work.samples * sample_flops(work.widths)
 
 
 def update_bytes(work: Work) -> int:
-    """Bytes that the updates of an epoch read and write."""
+    """Return the bytes that the updates of an epoch read and write."""
     return work.steps * work.parameters * TRAFFIC[work.optimizer] * np.dtype(work.dtype).itemsize
 
 
 def arithmetic_floor(work: Work, flops_per_second: float) -> float:
-    """Lower bound of the seconds per epoch: its products at the rate of the fastest one known."""
+    """Return the lower bound of the seconds per epoch: its products at the given rate."""
     return product_flops(work) / flops_per_second

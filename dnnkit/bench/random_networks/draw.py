@@ -1,8 +1,8 @@
-"""Which networks: a function of the seed and the number alone, so that more of them begin with the same ones.
+"""Drawing random networks. Each depends on the seed and its number alone, so a larger set starts with the same ones.
 
-Each has 1 to 4 hidden layers of 8 to 1,024 units, 4 to 1,024 features, 1 to 100 outputs and batches of 8 to 1,024 rows,
-all log-uniform but for the number of layers; one activation, optimizer, loss and dtype of those below, each as likely
-as the others. Classes are at least two. A network whose step takes more than `MOST_FLOPS` is drawn again.
+Networks have 1 to 4 hidden layers of 8 to 1,024 units, 4 to 1,024 features, 1 to 100 outputs (2 or more for classes)
+and batches of 8 to 1,024 rows. The number of layers is uniform, the others log-uniform; activation, optimizer, loss
+and dtype are drawn uniformly from those below. A network whose step takes more than `MOST_FLOPS` is drawn again.
 """
 
 from dataclasses import replace
@@ -19,22 +19,22 @@ OUTPUTS = 1, 100
 BATCHES = 8, 1024
 ACTIVATIONS = "relu", "tanh", "sigmoid", "gelu", "silu"
 RATES = {"sgd": 1e-2, "momentum": 1e-2, "adam": 1e-3, "adamw": 1e-3}
-"""The optimizers, with their learning rates."""
+"""Optimizers and their learning rates."""
 LOSSES = tuple(LAST)
 DTYPES: dict[Dtype, str] = {"float32": "f32", "float64": "f64"}
-"""With what they are called in names."""
+"""Dtypes and their abbreviations in names."""
 
 MOST_FLOPS = 4e9
 STEP, FLOPS_PER_SECOND, BYTES_PER_SECOND = 10e-6, {"float32": 80e9, "float64": 40e9}, 10e9
-"""A guess of what a step takes: seconds, its products, its update. The machine must not decide what is measured."""
+"""Cost model of a step: seconds, FLOP rates, byte rate; fixed, so that the choice does not depend on the machine."""
 LARGEST = 32 << 20
-"""Bytes of an epoch's samples, unless four batches are more."""
+"""Maximum bytes of an epoch's samples, unless four batches are more."""
 FEWEST_STEPS, MOST_STEPS = 4, 500
-"""Per epoch."""
+"""Limits of the steps per epoch."""
 
 
 class Recipe(NamedTuple):
-    """What is drawn."""
+    """A network as drawn."""
 
     widths: tuple[int, ...]
     batch_size: int
@@ -45,7 +45,7 @@ class Recipe(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as `370-96-10 sigmoid AdamW f64 b512`."""
+        """Its name, such as `370-96-10 sigmoid AdamW f64 b512`."""
         sizes, optimizer = "-".join(map(str, self.widths)), WORDS.get(self.optimizer, self.optimizer)
         return f"{sizes} {self.activation} {optimizer} {DTYPES[self.dtype]} b{self.batch_size}"
 
@@ -56,18 +56,19 @@ class Recipe(NamedTuple):
 
 
 def networks(count: int, seed: int, seconds: float) -> list[Work]:
-    """The first `count` networks of a seed, each with as many samples and epochs as a fast library trains in `seconds`.
+    """Return the first `count` networks of a seed, with the samples and epochs that a fast library trains in
+    `seconds`.
 
     Arguments:
-        count: how many.
-        seed: a whole number, 0 or more.
-        seconds: of a measured stretch, as guessed from FLOPs and bytes.
+        count: number of networks.
+        seed: an integer, 0 or more.
+        seconds: length of a measurement, estimated from FLOPs and bytes.
     """
     return [_work(draw(np.random.default_rng([seed, number])), seconds) for number in range(count)]
 
 
 def draw(rng: np.random.Generator) -> Recipe:
-    """One network."""
+    """Draw one network."""
     while True:
         loss = str(rng.choice(LOSSES))
         hidden = [_log_uniform(rng, UNITS) for _ in range(rng.integers(DEPTHS[0], DEPTHS[1], endpoint=True))]
@@ -85,13 +86,13 @@ def draw(rng: np.random.Generator) -> Recipe:
 
 
 def _log_uniform(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
-    """A whole number within the bounds, both included."""
+    """Draw an integer within the inclusive bounds."""
     low, high = bounds
     return min(high, int(low * ((high + 1) / low) ** rng.random()))
 
 
 def _work(recipe: Recipe, seconds: float) -> Work:
-    """The network with its learning rate, samples and epochs."""
+    """Return the network with its learning rate, samples and epochs."""
     rate, size = RATES[recipe.optimizer], recipe.batch_size
     step = Work(recipe.name, recipe.name, learning_rate=rate, samples=size, **recipe._asdict())
     guess = STEP + product_flops(step) / FLOPS_PER_SECOND[step.dtype] + update_bytes(step) / BYTES_PER_SECOND

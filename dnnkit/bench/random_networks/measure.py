@@ -1,4 +1,4 @@
-"""Networks trained by peers in turn: a process for each peer, which stays, and rounds for each network."""
+"""Networks trained by peers in turn, with a persistent process per peer and several rounds per network."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,11 +16,11 @@ from dnnkit.errors import ConfigurationError
 
 USUAL_PEERS = "dnnkit,jax,torch"
 TIMEOUT = 600.0
-"""Seconds that a peer may take for an answer."""
+"""Timeout of a peer's answer in seconds."""
 
 
 def choose(names: str | None) -> list[Peer]:
-    """Those listed, separated by commas, and dnnkit first: it is what they are compared with."""
+    """Return the comma-separated peers, after dnnkit, the baseline."""
     try:
         chosen = choose_peers(names or USUAL_PEERS, general=True)
     except SystemExit as error:
@@ -29,11 +29,11 @@ def choose(names: str | None) -> list[Peer]:
 
 
 class Run:
-    """The children, and what they have measured so far.
+    """The children and their measurements.
 
     Arguments:
-        peers: dnnkit first.
-        results: where rows, limits and warnings go.
+        peers: the peers, dnnkit first.
+        results: receives rows, limits and warnings.
     """
 
     def __init__(self, peers: Sequence[Peer], results: Results) -> None:
@@ -41,13 +41,13 @@ class Run:
         self._children: dict[str, Child] = {}
 
     def measure(self, works: Sequence[Work], rounds: int, size: int, stage: Stage) -> None:
-        """Rows `random`: ms per epoch of each network by each peer; the fastest product of each dtype as a limit.
+        """Add the rows `random`, ms per epoch of each network by each peer, and the fastest product of each dtype.
 
         Arguments:
             works: the networks.
-            rounds: how often each peer trains each network.
+            rounds: number of times each peer trains each network.
             size: rows and columns of the product.
-            stage: where progress is told.
+            stage: reports progress.
         """
         with ExitStack() as stack:
             stack.callback(self._end)
@@ -60,7 +60,7 @@ class Run:
         self._results.warnings += [words for network in measured(self._results) for words in network.disagreements()]
 
     def _begin(self, stage: Stage) -> None:
-        """Start the children; those without their library are left out, with a warning."""
+        """Start the children; peers without their library are skipped with a warning."""
         advance = stage("starting", len(self._peers))
         there: list[Peer] = []
         versions: dict[str, dict[str, str]] = {}
@@ -74,7 +74,7 @@ class Run:
             if why and peer.name == OWN:
                 raise ConfigurationError(f"dnnkit cannot be measured: {why}")
             if why:
-                self._results.warnings.append(f"{peer.title} is left out: {why}")
+                self._results.warnings.append(f"{peer.title} was skipped: {why}")
             else:
                 there.append(peer)
                 versions |= {} if peer.again else {peer.name: about["versions"]}
@@ -91,7 +91,7 @@ class Run:
             child.end()
 
     def _ask(self, peer: Peer, do: str, work: Work) -> dict[str, Any] | None:
-        """The answer; None if the child broke, which is a warning. The next network gets another child."""
+        """Return the answer; None with a warning if the child failed. The next network gets a new child."""
         question = {} if do == "train" else {"work": work.to_json()}
         try:
             if peer.title not in self._children:
@@ -99,11 +99,11 @@ class Run:
             return self._children[peer.title].ask(do, **question)
         except ChildFailed as error:
             self._children.pop(peer.title, None)
-            self._results.warnings.append(f"{peer.title} failed at {work.name}: {error}")
+            self._results.warnings.append(f"{peer.title} failed on {work.name}: {error}")
             return None
 
     def _rates(self, dtypes: Sequence[Dtype], size: int, stage: Stage) -> dict[Dtype, float]:
-        """FLOPs per second of the fastest product of each dtype by any peer."""
+        """Return the FLOP rate of the fastest product of each dtype by any peer."""
         peers = [peer for peer in self._peers if not peer.again and not peer.variant]
         advance, rates = stage("matrix products", len(dtypes) * len(peers)), {}
         for dtype in dtypes:

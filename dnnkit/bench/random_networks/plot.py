@@ -1,4 +1,4 @@
-"""Random networks as a picture: how many times as long as dnnkit each peer takes, the least ratio first."""
+"""Plot of random networks: each peer's time relative to dnnkit's, the smallest ratio first."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ COLORS = ("#e69f00", "#009e73", "#cc79a7", "#d55e00")
 
 
 def ratios(networks: Sequence[Measured]) -> "Figure":
-    """A point per network and peer on a logarithmic axis, its interval as a line; networks by their least ratio."""
+    """Plot a point per network and peer on a log axis, with its interval; networks are sorted by smallest ratio."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     from dnnkit.figures import Figure
@@ -44,5 +44,5 @@ def ratios(networks: Sequence[Measured]) -> "Figure":
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8, loc="upper right")  # the least ratios are above
+    axes.legend(frameon=False, fontsize=8, loc="upper right")  # the smallest ratios are at the top
     return figure

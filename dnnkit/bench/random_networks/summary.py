@@ -1,4 +1,4 @@
-"""What rows of random networks say: ratios to dnnkit, the floor, and who came to another loss."""
+"""Evaluation of random networks: ratios to dnnkit, the lower bound, and peers with a different loss."""
 
 from collections.abc import Iterator, Sequence
 from math import exp, log
@@ -9,47 +9,47 @@ from dnnkit.bench.statistics import Ratio, ratio
 from dnnkit.deferred import dataclass
 
 TOLERANCES = {"float32": 1e-4, "float64": 1e-6}
-"""Relative difference that rounding does not explain: between losses of the second epoch, after the same steps."""
+"""Relative difference beyond rounding, between losses of the second epoch after the same steps."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A network, by every peer that trained it."""
+    """A network, as measured with every peer that trained it."""
 
     name: str
     rows: dict[str, Row]
 
     @property
     def own(self) -> Row | None:
-        """dnnkit's."""
+        """dnnkit's row."""
         return self.rows.get(OWN)
 
     def ratio(self, peer: str) -> Ratio | None:
-        """How many times as long as dnnkit a peer takes."""
+        """Return the ratio of a peer's time to dnnkit's."""
         if self.own is None or peer not in self.rows:
             return None
         return ratio(self.own.samples, self.rows[peer].samples)
 
     @property
     def flops_per_second(self) -> float | None:
-        """Of the matrix products, by dnnkit."""
+        """FLOP rate of dnnkit's matrix products."""
         return None if self.own is None else self.own.facts["operations"] / (1e-3 * self.own.summary.median)
 
     @property
     def floors(self) -> float | None:
-        """How many times as long as the matrix products alone dnnkit takes."""
+        """Ratio of dnnkit's time to that of the matrix products alone."""
         own = self.own
         return None if own is None or "floor" not in own.facts else own.summary.median / own.facts["floor"]
 
     def disagreements(self) -> Iterator[str]:
-        """Peers that came to another loss than dnnkit, in words."""
+        """Describe peers whose loss differs from dnnkit's."""
         if self.own is None:
             return
         expected, tolerance = self.own.facts["loss"], TOLERANCES[self.own.facts["work"]["dtype"]]
         for peer, row in self.rows.items():
             value = row.facts["loss"]
             if not abs(value - expected) <= tolerance * abs(expected):
-                yield f"{peer} differs at {self.name}: loss {value:.8g}, but dnnkit's is {expected:.8g}"
+                yield f"{peer} differs on {self.name}: loss {value:.8g}, but dnnkit's is {expected:.8g}"
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,18 @@ class Total:
 
     peer: str
     mean: float
-    """Geometric."""
+    """Geometric mean."""
     least: float
     at: str
     slower: int
-    """Networks at which dnnkit takes longer, by the medians."""
+    """Number of networks for which dnnkit's median is longer."""
     surely: int
-    """Those of them that neither chance nor what identical code differed by explains."""
+    """Number of those whose difference exceeds chance and noise."""
     count: int
 
 
 def measured(results: Results) -> list[Measured]:
-    """The networks in their order."""
+    """Return the networks in their order."""
     found: dict[str, dict[str, Row]] = {}
     for row in results.of("random"):
         found.setdefault(str(row.case["network"]), {})[str(row.case["peer"])] = row
@@ -77,16 +77,16 @@ def measured(results: Results) -> list[Measured]:
 
 
 def others(networks: Sequence[Measured]) -> list[str]:
-    """The peers but for dnnkit, in the order of the rows."""
+    """Return the peers other than dnnkit, in the order of the rows."""
     return [peer for peer in dict.fromkeys(peer for network in networks for peer in network.rows) if peer != OWN]
 
 
 def totals(networks: Sequence[Measured], noise: float) -> list[Total]:
-    """One per peer that was compared with dnnkit.
+    """Return a total per peer that was compared with dnnkit.
 
     Arguments:
-        networks: those that were measured.
-        noise: what identical code differed by, as a share.
+        networks: the measured networks.
+        noise: relative difference between runs of identical code.
     """
     found = []
     for peer in others(networks):
@@ -109,5 +109,5 @@ def totals(networks: Sequence[Measured], noise: float) -> list[Total]:
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """Of at least one positive number."""
+    """Return the geometric mean of at least one positive number."""
     return exp(sum(map(log, values)) / len(values))

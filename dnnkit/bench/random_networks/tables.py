@@ -1,4 +1,4 @@
-"""Random networks as tables: one line per network, and one per peer over all of them."""
+"""Random networks as tables: a line per network, and a line per peer over all networks."""
 
 from collections.abc import Iterator, Sequence
 from math import inf
@@ -14,22 +14,22 @@ EPOCH = "ms per epoch"
 
 
 def tables(results: Results) -> list[Table]:
-    """None without such networks."""
+    """Return the tables; none without such networks."""
     networks = measured(results)
     return [networks_table(networks, results.noise)] if networks else []
 
 
 def networks_table(networks: Sequence[Measured], noise: float) -> Table:
-    """A line for each network."""
+    """Return a table with a line per network."""
     peers = others(networks)
     ratios = [f"{peer} ÷" for peer in peers]
     losses = [f"{peer}'s loss" for peer in (OWN, *peers)]
     aside = ["loss", "samples", "epochs", EPOCH, "quartiles", *losses]
     head = ("network", STEP, *ratios, "GFLOP/s", "× floor", *aside)
     note = (
-        "Medians over the rounds. ÷: how many times as long as dnnkit a peer takes; ≈ marks what is within chance or "
-        "noise. GFLOP/s of dnnkit's matrix products; the floor is their time at the rate of the fastest product of the "
-        "same dtype."
+        "Medians over the rounds. ÷: a peer's time divided by dnnkit's; ≈ marks differences within chance or noise. "
+        "GFLOP/s of dnnkit's matrix products; the floor is their time at the rate of the fastest product of the same "
+        "dtype."
     )
     lines = tuple(tuple(_line(network, peers, noise)) for network in networks)
     return Table("Random networks", note, head, lines, frozenset(aside))
@@ -65,7 +65,7 @@ def _number(value: float | None) -> Cell:
 
 
 def totals_table(networks: Sequence[Measured], noise: float) -> Table:
-    """A line for each peer over all networks."""
+    """Return a table with a line per peer over all networks."""
     head = ("peer", "mean ÷", "least ÷", "below 1", "surely", "least at")
     lines = tuple(
         (
@@ -78,5 +78,5 @@ def totals_table(networks: Sequence[Measured], noise: float) -> Table:
         )
         for total in totals(networks, noise)
     )
-    note = "The mean is geometric. Below 1 dnnkit is the slower one; surely: beyond chance and noise."
+    note = "Geometric mean. Below 1: dnnkit is slower; surely: beyond chance and noise."
     return Table("All together", note, head, lines)

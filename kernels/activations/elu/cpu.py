@@ -1,4 +1,4 @@
-"""ELU, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
+"""ELU, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import expm1_of_negative
 from dnnkit.kernels._numba.jit import jit
@@ -6,7 +6,7 @@ from dnnkit.kernels._numba.jit import jit
 
 @jit
 def forward(x):
-    # Both are computed: a choice between values is vectorised, a branch around a call is not.
+    # Both branches are computed: a select is vectorized, a branch around a call is not.
     negative = expm1_of_negative(type(x)(0) if x > 0 else x)
     return x if x > 0 else negative
 

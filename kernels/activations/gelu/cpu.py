@@ -1,4 +1,4 @@
-"""GELU, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
+"""GELU, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Hard sigmoid: three straight lines.
+"""Hard sigmoid: the piecewise linear sigmoid.
 
 Maths:    y = clip(x / 6 + ½, 0, 1);  dy/dx = 1/6 where 0 < y < 1, else 0
 Shapes:   x, y of any shape, float32 or float64; the result has x's shape and dtype.

@@ -1,4 +1,4 @@
-"""Hard sigmoid, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
+"""Hard sigmoid, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.jit import jit
 

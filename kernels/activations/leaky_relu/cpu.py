@@ -1,4 +1,4 @@
-"""Leaky ReLU, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
+"""Leaky ReLU, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.activations.leaky_relu.reference import SLOPE

@@ -1,4 +1,4 @@
-"""Mish, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
+"""Mish, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import exp
 from dnnkit.kernels._numba.jit import jit
@@ -7,7 +7,7 @@ from dnnkit.kernels.activations.sigmoid import cpu as sigmoid
 
 @jit
 def _gate(x):
-    """t = tanh(softplus(x)) and 1 - t², as in the reference."""
+    """Return t = tanh(softplus(x)) and 1 - t², as in the reference."""
     kind = type(x)
     one, two = kind(1), kind(2)
     z = exp(-abs(x))

@@ -8,7 +8,7 @@ struct Gate {
     REAL t, one_minus_t_squared;
 };
 
-// t = tanh(softplus(x)) and 1 - t t, from z = exp(-|x|) without a difference of nearly equal numbers.
+// t = tanh(softplus(x)) and 1 - t t, from z = exp(-|x|), without cancellation.
 __device__ __forceinline__ Gate gate(REAL x) {
     bool positive = x >= REAL(0);
     REAL z = exp(-fabs(x));

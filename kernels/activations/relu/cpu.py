@@ -1,4 +1,4 @@
-"""ReLU, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
+"""ReLU, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.jit import jit
 
@@ -6,7 +6,7 @@ from dnnkit.kernels._numba.jit import jit
 @jit
 def forward(x):
     zero = type(x)(0)
-    return zero if x < zero else x  # the comparison is this way round so that NaN comes through
+    return zero if x < zero else x  # written this way so that NaN propagates
 
 
 @jit

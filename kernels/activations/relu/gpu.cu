@@ -3,7 +3,7 @@
 namespace activation::relu {
 
 __device__ __forceinline__ REAL forward(REAL x) {
-    return x < REAL(0) ? REAL(0) : x;  // the comparison is this way round so that NaN comes through
+    return x < REAL(0) ? REAL(0) : x;  // written this way so that NaN propagates
 }
 
 __device__ __forceinline__ REAL derivative_from_output(REAL y) {

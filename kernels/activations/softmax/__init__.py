@@ -1,4 +1,4 @@
-"""Softmax: scores to probabilities along the last axis.
+"""Softmax: probabilities from scores, along the last axis.
 
 Maths:    y_i = exp(x_i - m) / Σ_k exp(x_k - m), m = max x;  dx = y (dy - Σ_k y_k dy_k)
 Shapes:   x, y (..., C), C at least 1, float32 or float64; the result has x's shape and dtype.

@@ -7,10 +7,10 @@ from dnnkit.kernels._numba.lanes import largest_of
 
 @jit
 def forward(x, out):
-    """Rows of x (B, C) to rows of out (B, C), which may be x."""
+    """Write the softmax of the rows of x (B, C) to out (B, C), which may be x."""
     for i in range(x.shape[0]):
         largest = largest_of(x[i])
-        for k in range(x.shape[1]):  # apart from the sum, which must keep its order: so this loop is vectorised
+        for k in range(x.shape[1]):  # separate from the sum, whose order is fixed, so that this loop is vectorized
             out[i, k] = exp(x[i, k] - largest)
         total = out.dtype.type(0)
         for k in range(x.shape[1]):
@@ -21,7 +21,7 @@ def forward(x, out):
 
 @jit
 def backward(dy, y, out):
-    """Rows of dy and y (B, C) to rows of out (B, C), which may be dy."""
+    """Write y (dy - Σ y dy) of the rows of dy and y (B, C) to out (B, C), which may be dy."""
     for i in range(dy.shape[0]):
         dot = out.dtype.type(0)
         for k in range(dy.shape[1]):

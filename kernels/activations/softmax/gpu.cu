@@ -2,7 +2,7 @@
 
 #include "_cuda/rows.cu"
 
-#define MANY_PASSES  // rows are worth registers: rows.py
+#define MANY_PASSES  // worth registers: see rows.py
 
 template <typename Walked, typename Numbers, typename None>
 __device__ __forceinline__ void softmax(const Walked& row, Numbers& numbers, None& none, const REAL* b, REAL* to) {

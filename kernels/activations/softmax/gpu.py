@@ -9,18 +9,18 @@ from dnnkit.kernels.array import Array
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return variants(Source.of("activations/softmax/gpu.cu", dtype) for dtype in REALS)
 
 
 def forward(x: Array, out: Array, b: Array | None = None) -> None:
-    """Softmax of x (..., C), or of x + b with b (C,), to out, which may be x."""
+    """Write the softmax of x (..., C), or of x + b with b (C,), to out, which may be x."""
     bias = None if b is None else contiguous(b)
     _launch("softmax_forward", x, {"x": contiguous(x), "b": bias, "y": out}, matrices=1)
 
 
 def backward(dy: Array, y: Array, out: Array) -> None:
-    """y (dy - Σ y dy) to out, which may be dy."""
+    """Write y (dy - Σ y dy) to out, which may be dy."""
     _launch("softmax_backward", dy, {"dy": contiguous(dy), "y": contiguous(y), "dx": out}, matrices=2)
 
 

@@ -1,4 +1,4 @@
-"""Softplus, one element at a time: Numba compiles it into loops over slices. Contract: the package's docstring."""
+"""Softplus, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import exp, expm1_of_negative, log1p_of_share
 from dnnkit.kernels._numba.jit import jit

@@ -5,7 +5,7 @@ Shapes:   x, y of any shape, float32 or float64; the result has x's shape and dt
 Units:    none.
 Traffic:  forward reads x and writes y; backward reads dy and the input and writes dx.
 Errors:   none; NaN in gives NaN out.
-Accuracy: a few ulp from x; from y, 1 - |y| loses digits where |x| is large, hence SAVES.
+Accuracy: a few ulp from x; from y, 1 - |y| loses digits for large |x|, so the input is saved.
 Source:   J. Bergstra et al., 2009; X. Glorot, Y. Bengio, AISTATS 2010
 """
 

@@ -11,7 +11,7 @@ def forward(x: Array, xp: Namespace = np) -> Array:
 
 
 def derivative(x: Array, xp: Namespace = np) -> Array:
-    """0 everywhere: a network cannot learn through it."""
+    """0 everywhere: no gradient passes through it."""
     return xp.zeros_like(x)
 
 

@@ -17,6 +17,6 @@ def row(i, predictions, targets, factor, out):
         y, t = predictions[i, k], target(targets, i, k, kind(0))
         p = low if y < low else (high if y > high else y)
         total -= t * kind(math.log(p)) + (one - t) * kind(math.log1p(-p))
-        inside = low < y < high or y != y  # a NaN must come through
+        inside = low < y < high or y != y  # NaN must propagate
         out[i, k] = factor / kind(outputs) * (p - t) / (p * (one - p)) if inside else kind(0)
     return total / kind(outputs)

@@ -13,7 +13,7 @@ __device__ __forceinline__ REAL row_loss(
     row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         REAL p = y < LOW ? LOW : (y > HIGH ? HIGH : y);
         loss -= t * log(p) + (REAL(1) - t) * log1p(-p);
-        bool inside = (LOW < y && y < HIGH) || y != y;  // a NaN must come through
+        bool inside = (LOW < y && y < HIGH) || y != y;  // NaN must propagate
         return inside ? step * (p - t) / (p * (REAL(1) - p)) : REAL(0);
     });
     return row_sum(row, loss) / outputs;

@@ -17,5 +17,5 @@ def row(i, predictions, targets, factor, out):
         y, t = predictions[i, k], target(targets, i, k, kind(0))
         p = low if y < low else y
         total -= t * kind(math.log(p))
-        out[i, k] = -factor * t / p if y > low or y != y else kind(0)  # a NaN must come through
+        out[i, k] = -factor * t / p if y > low or y != y else kind(0)  # NaN must propagate
     return total

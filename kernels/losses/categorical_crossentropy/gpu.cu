@@ -13,7 +13,7 @@ __device__ __forceinline__ REAL row_loss(
     row.map(predictions, targets, out, [&](int, REAL y, REAL t) {
         REAL p = y < LOW ? LOW : y;
         loss -= t * log(p);
-        return y > LOW || y != y ? -factor * t / p : REAL(0);  // a NaN must come through
+        return y > LOW || y != y ? -factor * t / p : REAL(0);  // NaN must propagate
     });
     return row_sum(row, loss);
 }

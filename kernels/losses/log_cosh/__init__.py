@@ -1,13 +1,13 @@
-"""Log-cosh loss: a square near the target, the distance minus log 2 far from it.
+"""Log-cosh loss: quadratic near the target, the distance minus log 2 far from it.
 
 Maths:    l_i = 1/K Σ_k log cosh(d), d = y_ik - t_ik, computed as |d| + log(1 + exp(-2 |d|)) - log 2;
           gradient = scale w_i 1/K tanh(d)
-Shapes:   predictions y (B, K), targets t (B, K), weights w (B,) or None for all ones; the gradient is like y.
+Shapes:   predictions y (B, K), targets t (B, K), weights w (B,) or None for all ones; the gradient has the shape of y.
           All in the dtype of y.
-Units:    targets are numbers without a unit.
+Units:    targets are dimensionless.
 Traffic:  reads y, t, w; writes the gradient: 3 B K + B numbers.
 Errors:   none.
-Accuracy: some units in the last place of 1: near the target, where d² is less than that, the loss is lost in rounding;
+Accuracy: a few ulp of 1: near the target, where d² is smaller than that, the loss is lost in rounding;
           the gradient is not. Finite for any finite y and t.
 Source:   R. Neuneier, H. G. Zimmermann, 1998; the stable form as in Keras.
 """

@@ -1,7 +1,7 @@
 """Mean absolute error: the average over a row's outputs, then over rows.
 
-Maths:    l_i = 1/K Σ_k |y_ik - t_ik|;  gradient = scale w_i 1/K sign(y_ik - t_ik), 0 where they are equal
-Shapes:   predictions y (B, K), targets t (B, K), weights w (B,) or None for all ones; the gradient is like y.
+Maths:    l_i = 1/K Σ_k |y_ik - t_ik|;  gradient = scale w_i 1/K sign(y_ik - t_ik), 0 if they are equal
+Shapes:   predictions y (B, K), targets t (B, K), weights w (B,) or None for all ones; the gradient has the shape of y.
           All in the dtype of y.
 Units:    that of the targets.
 Traffic:  reads y, t, w; writes the gradient: 3 B K + B numbers.

@@ -1,7 +1,7 @@
 """Sigmoid and binary cross-entropy in one pass, on logits.
 
 Maths:    l_i = 1/K Σ_k max(z, 0) - z t + log(1 + exp(-|z|));  gradient = scale w_i 1/K (σ(z) - t)
-Shapes:   logits z (B, K), targets t (B, K) in [0, 1], weights w (B,) or None; the gradient is like z.
+Shapes:   logits z (B, K), targets t (B, K) in [0, 1], weights w (B,) or None; the gradient has the shape of z.
           All in the dtype of z.
 Units:    nats.
 Traffic:  reads z, t, w; writes the gradient: 3 B K + B numbers.

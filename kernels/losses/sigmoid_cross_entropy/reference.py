@@ -10,7 +10,7 @@ from dnnkit.kernels.array import Array, Namespace
 def loss_and_gradient(
     logits: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace = np
 ) -> tuple[Array, Array]:
-    """Weighted sum of the rows' losses, and `scale` times its gradient in the logits."""
+    """Return the weighted sum of the rows' losses and `scale` times its gradient with respect to the logits."""
     outputs = logits.shape[1]
     terms = xp.maximum(logits, xp.zeros_like(logits)) - logits * targets + xp.log1p(xp.exp(-xp.abs(logits)))
     rows = xp.sum(terms, axis=1) / outputs

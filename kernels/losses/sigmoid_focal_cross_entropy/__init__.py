@@ -1,15 +1,15 @@
-"""Sigmoid and binary focal loss: both in one pass, on logits; what is right already counts less.
+"""Sigmoid and binary focal loss: both in one pass, on logits; outputs that are already right count less.
 
 Maths:    m = t σ(-z) + (1 - t) σ(z), the probability of being wrong, at least 1e-7;
           l_i = 1/K Σ_k m^γ (a t log(1 + exp(-z)) + b (1 - t) log(1 + exp(z)));
           gradient = scale w_i times its derivative
-Shapes:   logits y (B, K), targets t (B, K), weights w (B,) or None for all ones; the gradient is like y.
+Shapes:   logits y (B, K), targets t (B, K), weights w (B,) or None for all ones; the gradient has the shape of y.
           All in the dtype of y.
 Units:    nats; γ, a and b are numbers.
 Traffic:  reads y, t, w; writes the gradient: 3 B K + B numbers.
 Errors:   none.
 Accuracy: finite for finite logits, ±1e4 included.
-Source:   T.-Y. Lin et al., ICCV 2017. `a` and `b` are α and 1 - α where classes are balanced.
+Source:   T.-Y. Lin et al., ICCV 2017. With balanced classes, `a` and `b` are α and 1 - α.
 """
 
 FORMULA = (

@@ -17,7 +17,7 @@ def row(i, logits, targets, factor, out):
     """Loss of row i; `factor` times its gradient goes to row i of out."""
     kind, classes = out.dtype.type, logits.shape[1]
     largest = largest_of(logits[i])
-    for k in range(classes):  # apart from the sum, which must keep its order: so this loop is vectorised
+    for k in range(classes):  # separate from the sum, whose order is fixed, so that this loop is vectorized
         out[i, k] = exp(logits[i, k] - largest)
     total = kind(0)
     for k in range(classes):
@@ -27,23 +27,23 @@ def row(i, logits, targets, factor, out):
 
 @resolved_by_type()
 def _with_targets(i, logits, targets, factor, out, largest, total):
-    """The loss, and the gradient in the place of the exponentials."""
+    """Return the loss; replace the exponentials in out by the gradient."""
     if isinstance(targets, types.Array) and targets.ndim == 1:
         return _of_label
     return _of_values
 
 
 def _of_label(i, logits, targets, factor, out, largest, total):
-    """Of the one-hot row that the label stands for: one term of the loss, one entry of the gradient that differs."""
+    """Loss and gradient for the one-hot row of a label: one term of the loss, and one gradient entry that differs."""
     kind, label = out.dtype.type, targets[i]
-    if not 0 <= label < logits.shape[1]:  # a row without a one, as of the reference
+    if not 0 <= label < logits.shape[1]:  # an all-zero row, as in the reference
         out[i] = 0
         return 0.0
-    share, step = out[i, label], np.float64(factor) / total  # so that a gradient in float32 is rounded once
+    share, step = out[i, label], np.float64(factor) / total  # float64: a float32 gradient is rounded once
     for k in range(logits.shape[1]):
         out[i, k] = out[i, k] * step
     out[i, label] = share * step - factor
-    of_others = kind(0) * smallest_of(logits[i])  # which is NaN where one of them is infinite
+    of_others = kind(0) * smallest_of(logits[i])  # NaN if one of them is infinite
     return np.float64(kind(math.log(total)) - (logits[i, label] - largest)) + of_others
 
 

@@ -1,6 +1,6 @@
 // Softmax cross-entropy, row by row. Contract: the package's docstring.
 
-#define MANY_PASSES  // rows are worth registers: rows.py
+#define MANY_PASSES  // worth registers: see rows.py
 
 namespace loss::softmax_cross_entropy {
 
@@ -9,7 +9,7 @@ template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
     const Walked& row, Scores& logits, Targets& targets, REAL factor, REAL* out
 ) {
-    REAL target_sum = REAL(0), loss = REAL(0);  // loss: of the sum over targets t of t (log(total) - shifted), the second half
+    REAL target_sum = REAL(0), loss = REAL(0);  // loss: second half of the sum of t (log(total) - shifted) over targets t
     Peak peak;
     if constexpr (Walked::KEPT) {
         row.each(logits, [&](int, REAL z) { peak.largest = larger(peak.largest, z); });

@@ -9,7 +9,7 @@ from dnnkit.kernels.array import Array, Namespace
 def loss_and_gradient(
     logits: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace = np
 ) -> tuple[Array, Array]:
-    """Weighted sum of the rows' losses, and `scale` times its gradient in the logits."""
+    """Return the weighted sum of the rows' losses and `scale` times its gradient with respect to the logits."""
     t = one_hot(targets, logits, xp)
     shifted = logits - xp.max(logits, axis=1, keepdims=True)
     exponentials = xp.exp(shifted)

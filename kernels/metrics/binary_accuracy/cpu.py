@@ -6,7 +6,7 @@ from dnnkit.kernels._numba.rows import target
 
 @jit
 def row(i, scores, targets, threshold):
-    """Share of the outputs of row i on the right side of the threshold."""
+    """Return the fraction of row i's outputs on the right side of the threshold."""
     count, zero = 0, scores.dtype.type(0)
     for k in range(scores.shape[1]):
         count += (scores[i, k] > threshold) == (target(targets, i, k, zero) > 0.5)

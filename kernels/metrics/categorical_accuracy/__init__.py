@@ -1,6 +1,6 @@
-"""Categorical accuracy: whether a row's largest score is that of its class.
+"""Categorical accuracy: whether the largest score of a row is that of its class.
 
-Maths:    m_i = [argmax_k z_ik = label_i], the first maximum where several are equal
+Maths:    m_i = [argmax_k z_ik = label_i], the first maximum if several are equal
 Shapes:   scores z (B, C); targets: labels (B,) or rows (B, C), whose largest entry is the label; m (B,).
 Units:    rows.
 Traffic:  reads z and targets.

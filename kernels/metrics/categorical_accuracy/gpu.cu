@@ -7,7 +7,7 @@ struct Best {
     int place;
 };
 
-// The larger number, the first where both are equal; a NaN counts as the largest, as in NumPy.
+// Returns the larger number, the first if both are equal; NaN counts as the largest, as in NumPy.
 __device__ __forceinline__ Best better(Best a, Best b) {
     bool a_is_nan = a.value != a.value, b_is_nan = b.value != b.value;
     bool equal = a.value == b.value || (a_is_nan && b_is_nan);
@@ -17,11 +17,11 @@ __device__ __forceinline__ Best better(Best a, Best b) {
 
 constexpr int NOWHERE = 0x7fffffff;
 
-// Index of the largest of the row's numbers.
+// Index of the maximum of the row's numbers.
 template <typename Walked, typename Numbers>
 __device__ __forceinline__ int largest_place(const Walked& row, Numbers& numbers) {
     int first = row.lane * Walked::AT_ONCE;
-    Best best = {Limits<REAL>::minus_infinity(), first < row.columns ? first : NOWHERE};  // what loses against every number but -inf
+    Best best = {Limits<REAL>::minus_infinity(), first < row.columns ? first : NOWHERE};  // loses against every number but -inf
     row.each(numbers, [&](int k, REAL number) {
         bool wins = number > best.value || (number != number && best.value == best.value);  // k only grows
         if (wins) best = {number, k};

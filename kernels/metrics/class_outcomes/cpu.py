@@ -1,4 +1,4 @@
-"""Outcomes of a choice among classes, row by row. Contract: the package's docstring."""
+"""Class outcomes, row by row. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.rows import label, largest

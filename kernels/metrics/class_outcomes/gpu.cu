@@ -1,4 +1,4 @@
-// Outcomes of a choice among classes: what a row adds to a sum. Contract: the package's docstring.
+// Class outcomes: what a row adds to a sum. Contract: the package's docstring.
 
 #include "metrics/categorical_accuracy/gpu.cu"
 

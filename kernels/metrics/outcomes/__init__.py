@@ -1,12 +1,12 @@
-"""Outcomes: of each output, how often it says yes, how often it should, and how often both.
+"""Outcomes: per output, the numbers of true positives, of predicted and of actual positives.
 
 Maths:    Σ w_i [p_ik and a_ik], Σ w_i [p_ik], Σ w_i [a_ik]; p_ik = [z_ik > threshold], a_ik = [t_ik > ½]
-Shapes:   scores z (B, K); targets t: rows (B, K), or labels (B,) as one-hot rows; weights w (B,); sums (3 K,), the true
-          positives of all outputs, then what they predict, then what is.
+Shapes:   scores z (B, K); targets t: rows (B, K), or labels (B,) as one-hot rows; weights w (B,); sums (3 K,): the true
+          positives of all outputs, then the predicted, then the actual positives.
 Units:    rows.
 Traffic:  reads z, t and w.
-Errors:   none. For logits the threshold ½ of their probabilities is 0.
-Accuracy: sums of weights in float64.
+Errors:   none. For logits the threshold is 0, which is a probability of ½.
+Accuracy: weights are summed in float64.
 Source:   -
 """
 
@@ -14,5 +14,5 @@ HAS_THRESHOLD = True
 
 
 def count(outputs: int) -> int:
-    """Three sums per output."""
+    """Return the number of sums: three per output."""
     return 3 * outputs

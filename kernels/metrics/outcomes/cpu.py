@@ -1,4 +1,4 @@
-"""Outcomes of yes or no, row by row. Contract: the package's docstring."""
+"""Binary outcomes, row by row. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.rows import target

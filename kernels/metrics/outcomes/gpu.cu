@@ -1,4 +1,4 @@
-// Outcomes of yes or no: what a row adds to a sum. Contract: the package's docstring.
+// Binary outcomes: what a row adds to a sum. Contract: the package's docstring.
 
 namespace metric::outcomes {
 

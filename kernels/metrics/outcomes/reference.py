@@ -1,4 +1,4 @@
-"""Outcomes of yes or no, in plain array code. Contract: the package's docstring."""
+"""Binary outcomes, in plain array code. Contract: the package's docstring."""
 
 import numpy as np
 
@@ -7,5 +7,5 @@ from dnnkit.kernels.array import Array, Namespace
 
 
 def sums(scores: Array, targets: Array, weights: Array | None, threshold: float, xp: Namespace = np) -> Array:
-    """Weighted counts of true positives, of predicted and of actual ones, each of all outputs; float64 (3 K,)."""
+    """Return weighted counts of true positives, of predicted and of actual positives, per output; float64 (3 K,)."""
     return outcomes(scores > threshold, one_hot(targets, scores, xp) > 0.5, weights, xp)

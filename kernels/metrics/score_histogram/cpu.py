@@ -13,7 +13,7 @@ MOST = float(BINS)
 
 @jit
 def log_odds(p):
-    """log(p / (1 - p)); beyond every bin where p is not between 0 and 1."""
+    """Return log(p / (1 - p)), or a value beyond every bin if p is not between 0 and 1."""
     if 0 < p < 1:
         return math.log(p / (1 - p))
     return MOST if p >= 1 else -MOST
@@ -27,7 +27,7 @@ def add(i, scores, targets, weight, threshold, sums):
         score = np.float64(scores[i, k])
         x = score if threshold == 0 else log_odds(score)
         place = 0
-        if x > -MOST:  # which NaN is not
+        if x > -MOST:  # false for NaN
             place = math.floor(PER_UNIT * min(x, MOST)) + BINS // 2
             place = 0 if place < 0 else BINS - 1 if place >= BINS else place
         yes = target(targets, i, k, zero) > 0.5

@@ -10,9 +10,9 @@ COARSE, FINE = BINS // 32, 32
 
 
 def sums(scores: Array, targets: Array, weights: Array | None, threshold: float, xp: Namespace = np) -> Array:
-    """Weighted counts of the scores in each bin, where the answer is no and where it is yes; float64 (2 K BINS,)."""
+    """Return the weighted count of scores in each bin, negatives then positives; float64 (2 K BINS,)."""
     places, yes, w = bins(scores, threshold, xp), one_hot(targets, scores, xp) > 0.5, row_weights(scores, weights, xp)
-    # Of each output a product (COARSE, B) (B, FINE) of ones and zeros: the array API has no counting by places.
+    # The array API has no bincount: per output, a product (COARSE, B) (B, FINE) of zeros and ones counts instead.
     coarse, fine = _is(places // FINE, COARSE, xp), _is(places % FINE, FINE, xp)
     parts = [xp.where(mask, w, xp.zeros_like(w))[:, :, None] * coarse for mask in (~yes, yes)]
     counted = [xp.matmul(xp.permute_dims(part, (1, 2, 0)), xp.permute_dims(fine, (1, 0, 2))) for part in parts]
@@ -20,7 +20,7 @@ def sums(scores: Array, targets: Array, weights: Array | None, threshold: float,
 
 
 def bins(scores: Array, threshold: float, xp: Namespace = np) -> Array:
-    """The bin of each score; int64 (B, K)."""
+    """Return the bin of each score; int64 (B, K)."""
     x = xp.astype(scores, xp.float64)
     if threshold != 0:
         p = xp.clip(x, 0.0, 1.0)
@@ -32,5 +32,5 @@ def bins(scores: Array, threshold: float, xp: Namespace = np) -> Array:
 
 
 def _is(places: Array, count: int, xp: Namespace) -> Array:
-    """Which of `count` places each is; float64 (B, K, count)."""
+    """Return one-hot places, float64 (B, K, count)."""
     return xp.astype(places[:, :, None] == xp.arange(count)[None, None, :], xp.float64)

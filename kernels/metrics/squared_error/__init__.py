@@ -1,8 +1,8 @@
-"""Squared error: how far a row's predictions are from its targets, squared.
+"""Squared error: mean squared distance of a row's predictions from its targets.
 
 Maths:    m_i = 1/K Σ_k (y_ik - t_ik)²
 Shapes:   predictions y (B, K); targets t: rows (B, K), or labels (B,) as one-hot rows; m (B,).
-Units:    the square of the targets'.
+Units:    the square of the targets' unit.
 Traffic:  reads y and t.
 Errors:   none.
 Accuracy: differences and sums are in float64.

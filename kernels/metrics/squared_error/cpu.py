@@ -8,7 +8,7 @@ from dnnkit.kernels._numba.rows import target
 
 @jit
 def row(i, scores, targets, threshold):
-    """Mean of (y - t)² over the outputs of row i."""
+    """Return the mean of (y - t)² over the outputs of row i."""
     total, zero = 0.0, scores.dtype.type(0)
     for k in range(scores.shape[1]):
         error = np.float64(scores[i, k]) - np.float64(target(targets, i, k, zero))

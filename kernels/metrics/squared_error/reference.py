@@ -7,6 +7,6 @@ from dnnkit.kernels.array import Array, Namespace
 
 
 def rows(scores: Array, targets: Array, threshold: float, xp: Namespace = np) -> Array:
-    """Mean over a row's outputs of (y - t)²; float64 (B,)."""
+    """Return the mean of (y - t)² over each row's outputs; float64 (B,)."""
     errors = xp.astype(scores, xp.float64) - xp.astype(one_hot(targets, scores, xp), xp.float64)
     return xp.mean(errors * errors, axis=1)

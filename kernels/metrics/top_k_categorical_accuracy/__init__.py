@@ -1,6 +1,6 @@
-"""Top-k accuracy: whether the class of a row is among those of its k largest scores.
+"""Top-k accuracy: whether the class of a row is among its k largest scores.
 
-Maths:    m_i = [#{j: z_ij comes before z_i,label} < k], where the larger comes first, and the first of equal ones
+Maths:    m_i = [#{j: z_ij comes before z_i,label} < k], larger scores first, equal ones in order of j
 Shapes:   scores z (B, C); targets: labels (B,) or rows (B, C), whose largest entry is the label; m (B,).
 Units:    rows.
 Traffic:  reads z and targets.

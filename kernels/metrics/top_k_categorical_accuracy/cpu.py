@@ -6,7 +6,7 @@ from dnnkit.kernels._numba.rows import label
 
 @jit
 def row(i, scores, targets, threshold):
-    """1 if fewer than `threshold` scores of row i come before that of its class, else 0."""
+    """Return 1 if fewer than `threshold` scores of row i rank before that of its class, else 0."""
     place = label(targets, i)
     if place < 0 or place >= scores.shape[1]:
         return 0.0

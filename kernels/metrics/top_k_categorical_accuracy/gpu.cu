@@ -8,7 +8,7 @@ template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ double value(const Walked& row, Scores& scores, Targets& targets, REAL threshold) {
     const int place = categorical_accuracy::label(row, targets);
     bool known = place >= 0 && place < row.columns;
-    REAL own = REAL(0);  // of the one thread that has the column
+    REAL own = REAL(0);  // nonzero only in the thread that has the column
     row.each(scores, [&](int k, REAL score) { own = k == place ? score : own; });
     own = row_sum(row, own);
     int rank = 0;

@@ -4,8 +4,8 @@ Maths:    y = x_1 + x_2 + ..., from left to right; dx_k = dy
 Shapes:   x_k and y (B, I)
 Units:    none.
 Traffic:  reads all x, writes y; backward reads dy and writes each dx.
-Errors:   whoever lowers a network checks that all have as many columns.
-Accuracy: a rounding for each value after the first.
+Errors:   none; lowering checks that all values have the same number of columns.
+Accuracy: one rounding per value after the first.
 Source:   residual connections: K. He et al., CVPR 2016.
 """
 

@@ -1,4 +1,4 @@
-"""The sum of values, compiled. Contract: the package's docstring."""
+"""Sum of values, compiled. Contract: the package's docstring."""
 
 from dnnkit.kernels._engine.kinds import flat, flat_gradient, flat_source, source_wanted
 from dnnkit.kernels._engine.opcodes import opcode
@@ -6,7 +6,7 @@ from dnnkit.kernels._engine.opcodes import opcode
 
 @opcode
 def add(worker, run, stage, option):
-    """Add up the values that a stage reads."""
+    """Add up the inputs of a stage."""
     y, x = flat(worker, run, stage, stage.y), flat_source(worker, run, stage, 0)
     if stage.reads == 1:
         for e in range(y.size):
@@ -23,7 +23,7 @@ def add(worker, run, stage, option):
 
 @opcode
 def add_backward(worker, run, stage, option):
-    """Give to each value that a stage adds up the gradient of the sum."""
+    """Copy the gradient of a stage's sum to each of its inputs."""
     dy = flat(worker, run, stage, stage.dy)
     for place in range(stage.reads):
         if source_wanted(stage, place):

@@ -1,4 +1,4 @@
-// The sum of values. Contract: the package's docstring.
+// Sum of values. Contract: the package's docstring.
 
 namespace stage::add {
 

@@ -1,4 +1,4 @@
-"""The sum of values on the GPU. Contract: the package's docstring."""
+"""Sum of values on the GPU. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from dnnkit.kernels.stages.columns.gpu import copy
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return pairwise.sources("add")
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(the sum, nothing); a single value is it itself."""
+    """Return (the sum, None); a single value is returned as is."""
     return pairwise.combine_all("add", xs, memory), None
 
 
@@ -32,7 +32,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """The same gradient for all: the first has it where it is, others have copies, as each may be written over."""
+    """Return dy for the first value and copies for the others, since each may be overwritten."""
     dxs: list[Array | None] = []
     for place, needs in enumerate(needs_dx):
         if needs and any(needs_dx[:place]):

@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(the sum, nothing)."""
+    """Return (the sum, the number of values)."""
     y = xs[0]
     for x in xs[1:]:
         y = y + x
@@ -27,10 +27,10 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The same gradient for all."""
+    """Return dy for every value."""
     return [dy if needs else None for needs in needs_dx], []
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     return " + ".join(xs)

@@ -1,15 +1,15 @@
-"""Batch normalisation: each feature minus its mean over the batch, over its standard deviation; scaled and shifted.
+"""Batch normalisation: standardize each feature over the batch, then scale and shift it.
 
-Maths:    n = (x - m) / √(v + epsilon), y = n γ + β; while training m and v are mean and variance of the batch's rows,
-          and moving ← momentum · moving + (1 - momentum) · those of the batch; else m and v are the moving ones.
-          dγ = Σ dy n, dβ = Σ dy, dx = γ / √(v + epsilon) (dy - dβ / R - n dγ / R), where m and v are the batch's
+Maths:    n = (x - m) / √(v + epsilon), y = n γ + β. While training, m and v are mean and variance of the batch's rows,
+          and moving ← momentum · moving + (1 - momentum) · batch; otherwise m and v are the moving moments.
+          dγ = Σ dy n, dβ = Σ dy, dx = γ / √(v + epsilon) (dy - dβ / R - n dγ / R), if m and v are the batch's
 Shapes:   x, y (B, n C), read as R = B n rows of C channels; γ, β, the moving mean and the moving variance (C,).
-Units:    settings: channels C, momentum in [0, 1), epsilon > 0, center and scale (whether there are β and γ), frozen
-          (whether the moving ones are used while training, too, and stay).
+Units:    settings: channels C, momentum in [0, 1), epsilon > 0, center and scale (whether β and γ exist), frozen
+          (whether the moving moments are used while training, too, and stay unchanged).
 Traffic:  forward reads x three times (mean, variance, y) and writes n and y; backward reads dy and n twice, writes dx.
-Errors:   none. Of one row the variance is 0: then y = β.
-Accuracy: the variance is that of differences from the mean, which loses nothing where the mean is large. It is the
-          biased one, Σ / R, also in the moving variance. Row weights do not count, as in Keras.
+Errors:   none. The variance of a single row is 0; then y = β.
+Accuracy: two-pass variance, from differences to the mean, so a large mean costs no digits. It is the
+          biased variance, Σ / R, also in the moving variance. Row weights are ignored, as in Keras.
 Source:   S. Ioffe, C. Szegedy, ICML 2015.
 """
 
@@ -40,20 +40,20 @@ AFTER = ("batch_normalization_moving",)
 
 
 def numbers(settings: Settings) -> tuple[float, ...]:
-    """What opcodes read."""
+    """Return the numbers that the opcodes read."""
     return tuple(float(settings[name]) for name in ("channels", "epsilon", "momentum", "scale", "center", "frozen"))
 
 
 def saves(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
-    """The normalised row."""
+    """Return the size of the saved normalised row."""
     return features
 
 
 def keeps(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
-    """Mean, variance, and 1 / √(v + epsilon); the sums of the batch, twice."""
+    """Return the size of mean, variance and 1 / √(v + epsilon), and of the batch's sums, which are kept twice."""
     return 5 * int(settings["channels"])
 
 
 def sums(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
-    """Of x and of squares, forward; of dy n and of dy, backward."""
+    """Return the number of sums over rows: x and squares forward, dy n and dy backward."""
     return 4 * int(settings["channels"])

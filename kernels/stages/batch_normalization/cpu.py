@@ -23,30 +23,30 @@ from dnnkit.kernels._numba.at_address import part
 from dnnkit.kernels._numba.jit import jit
 
 CHANNELS, EPSILON, MOMENTUM, SCALE, CENTER, FROZEN = range(6)
-"""Places of the settings."""
+"""Indices of the settings."""
 
 
 @jit
 def channels_of(stage):
-    """How many features have moments of their own."""
+    """Return the number of channels, each with its own moments."""
     return int(setting(stage, CHANNELS))
 
 
 @jit
 def number_of_moving(stage):
-    """The number of the moving mean among the parameters; the moving variance is the next."""
+    """Return the parameter number of the moving mean; the moving variance is the next."""
     return int(setting(stage, SCALE)) + int(setting(stage, CENTER))
 
 
 @jit
 def count_of(worker, run, stage):
-    """Over how many numbers a mean goes."""
+    """Return how many numbers a mean is taken over."""
     return rows_of_batch(worker, run) * (stage.outputs // channels_of(stage))
 
 
 @jit
 def sum_to(x, wanted, out):
-    """Sums of x over rows, of the differences' squares from `wanted` where that is not empty, to out (C,)."""
+    """Sum x over rows into out (C,); if `wanted` is not empty, sum squared differences from it."""
     channels = out.size
     for c in range(channels):
         out[c] = 0
@@ -63,7 +63,7 @@ def sum_to(x, wanted, out):
 
 @jit
 def finish(worker, run, stage, mean, inverse, normal):
-    """Normalise, scale and shift; what is normalised goes to `normal`, which may be where y is."""
+    """Normalise, scale and shift; the normalised rows go to `normal`, which may alias y."""
     x, y, channels = source(worker, run, stage, 0), y_of(worker, run, stage), channels_of(stage)
     scale, center = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0
     gamma, beta = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1 if scale else 0)
@@ -84,7 +84,7 @@ def finish(worker, run, stage, mean, inverse, normal):
 
 @jit
 def invert(stage, variance, out):
-    """1 / √(variance + epsilon)."""
+    """Write 1 / √(variance + epsilon) to out."""
     epsilon, one = variance.dtype.type(setting(stage, EPSILON)), variance.dtype.type(1)
     for c in range(out.size):
         out[c] = one / variance.dtype.type(math.sqrt(variance[c] + epsilon))
@@ -92,7 +92,7 @@ def invert(stage, variance, out):
 
 @opcode
 def batch_normalization_mean(worker, run, stage, option):
-    """Add up the x of a stage, feature by feature."""
+    """Sum the x of a stage, feature by feature."""
     if setting(stage, FROZEN) == 0:
         channels, x = channels_of(stage), source(worker, run, stage, 0)
         sum_to(x, part(x, 0, 0), my_sums(worker, run, stage, 0, channels))
@@ -100,7 +100,7 @@ def batch_normalization_mean(worker, run, stage, option):
 
 @opcode
 def batch_normalization_variance(worker, run, stage, option):
-    """Compute the mean of a stage's x, and add up the squares of the differences from it."""
+    """Compute the mean of a stage's x, and sum the squared differences from it."""
     if setting(stage, FROZEN) == 0:
         channels, numbers = channels_of(stage), kept(run, stage)
         mean, count = part(numbers, 0, channels), count_of(worker, run, stage)

@@ -1,11 +1,11 @@
-// Batch normalisation: sums down the columns, then one pass with what is known of them. Contract: the package's docstring.
+// Batch normalisation: sums down the columns, then one pass that uses them. Contract: the package's docstring.
 //
-// `count` is how many rows (B n) there are. The rows that are normalised are not kept: n = (x - m) inverse is computed
-// again in the backward pass, of the same numbers.
+// `count` is the number of rows (B n). The normalised rows are not stored: the backward pass recomputes n = (x - m)
+// inverse from the same numbers.
 
 #include "_cuda/strips.cu"
 
-// The sums of x or, where these sums are given, of the squares of differences from their mean.
+// Sums of x or, if those sums are given, of the squared differences from their mean.
 extern "C" __global__ void __launch_bounds__(256) batch_sums(
     const REAL* x, const REAL* sums_of_x, REAL count, REAL* parts, long long rows, int columns, int chunk
 ) {
@@ -24,14 +24,15 @@ extern "C" __global__ void __launch_bounds__(256) batch_sums(
     for_strips<1>(is_aligned<LANES>(x), rows, columns, chunk, Parts{parts, nullptr}, begin, read, use);
 }
 
-// What is known of a column.
+// Values derived from a column.
 template <int N>
 struct Normal {
     Pack<REAL, N> mean, inverse, gamma, beta;
 };
 
-// y = n gamma + beta, and to `moments` (2, columns) the mean and 1 / sqrt(v + epsilon). Of the batch, by its sums, with the next
-// moving mean and variance to `next` (2, columns); or, without sums (null), of the moving ones.
+// y = n gamma + beta; mean and 1 / sqrt(v + epsilon) go to `moments` (2, columns). With the batch's sums, those of the
+// batch are used, and the next moving mean and variance go to `next` (2, columns); without sums (null), the moving
+// moments.
 extern "C" __global__ void __launch_bounds__(256) batch_normalization(
     const REAL* x, const REAL* sums_of_x, const REAL* sums_of_squares, REAL count, const REAL* moving_mean,
     const REAL* moving_variance, const REAL* gamma, const REAL* beta, REAL epsilon, REAL keep, REAL rest, REAL* y,
@@ -99,7 +100,8 @@ extern "C" __global__ void __launch_bounds__(256) batch_backward_sums(
     for_strips<2>(aligned, rows, columns, chunk, Parts{dgamma, dbeta}, begin, read, use);
 }
 
-// dx: with the sums of dy n and of dy where mean and variance are the batch's, without (null) where they are the moving.
+// dx: with the sums of dy n and of dy if mean and variance are the batch's, without (null) if they are the moving
+// moments.
 extern "C" __global__ void __launch_bounds__(256) batch_backward(
     const REAL* dy, const REAL* x, const REAL* moments, const REAL* gamma, const REAL* dgamma, const REAL* dbeta,
     REAL count, REAL* dx, long long rows, int columns, int chunk

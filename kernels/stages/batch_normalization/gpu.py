@@ -11,14 +11,14 @@ from dnnkit.kernels.stages import Context, Settings
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("stages/batch_normalization/gpu.cu", dtype) for dtype in REALS]
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(y, x with its mean and 1 / √(v + epsilon), and whether these are the batch's)."""
+    """Return (y, (x, its mean and 1 / √(v + epsilon), whether these are the batch's))."""
     x, channels, moving = contiguous(xs[0]), settings["channels"], len(parameters) - 2
     y, moments = memory("y", x.shape), memory("moments", (2, channels))
     rows, source = x.size // channels, _source(x)
@@ -62,7 +62,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """The gradients in x, γ and β; moving means have none."""
+    """Return the gradients in x, γ and β; moving moments have none."""
     x, moments, of_batch = saved
     channels, dy = settings["channels"], contiguous(dy)
     rows, source, (gamma, _) = x.size // channels, _source(x), _trained(parameters, settings)
@@ -91,5 +91,5 @@ def _source(x: Array) -> Source:
 
 
 def _trained(parameters: Sequence[Array], settings: Settings) -> tuple[Array | None, Array | None]:
-    """(γ, β), of which either may be missing."""
+    """Return (γ, β), either of which may be None."""
     return parameters[0] if settings["scale"] else None, parameters[-3] if settings["center"] else None

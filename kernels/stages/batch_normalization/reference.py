@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, the normalised rows with 1 / √(v + epsilon), and whether mean and variance are the batch's)."""
+    """Return (y, (normalised rows, 1 / √(v + epsilon), whether mean and variance are the batch's))."""
     moving = len(parameters) - 2
     gamma, beta = _trained(parameters, settings)
     mean, variance = parameters[moving:]
@@ -31,7 +31,7 @@ def forward(
 
 
 def _trained(parameters: Sequence[Array], settings: Settings) -> tuple[Array | None, Array | None]:
-    """(γ, β), of which either may be missing."""
+    """Return (γ, β), either of which may be None."""
     return parameters[0] if settings["scale"] else None, parameters[-3] if settings["center"] else None
 
 
@@ -43,7 +43,7 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The gradients in x, γ and β; moving means have none."""
+    """Return the gradients in x, γ and β; moving moments have none."""
     normal, inverse, of_batch = saved
     gamma, _ = _trained(parameters, settings)
     slope = xp.reshape(dy, normal.shape)
@@ -58,7 +58,7 @@ def backward(
 
 
 def affine(parameters: Sequence[Array], settings: Settings, xp: Namespace = np) -> tuple[Array, Array]:
-    """(γ / √(v + epsilon), β - m γ / √(v + epsilon)), by the moving mean and variance."""
+    """Return (γ / √(v + epsilon), β - m γ / √(v + epsilon)), from the moving moments."""
     gamma, beta = _trained(parameters, settings)
     factors = 1 / xp.sqrt(parameters[-1] + settings["epsilon"])
     factors = factors if gamma is None else factors * gamma
@@ -67,7 +67,7 @@ def affine(parameters: Sequence[Array], settings: Settings, xp: Namespace = np) 
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     x, (mean, variance) = xs[0], parameters[-2:]
     y = f"({x}.reshape(-1, {settings['channels']}) - {mean}) / np.sqrt({variance} + {settings['epsilon']!r})"
     y += f" * {parameters[0]}" if settings["scale"] else ""

@@ -1,12 +1,12 @@
-"""Columns: some of a value's columns, side by side.
+"""Columns: a contiguous range of a value's columns, such as one of several inputs given as one matrix.
 
 Maths:    y = x[:, start:stop]; dx has dy there, and 0 elsewhere
 Shapes:   x (B, I), y (B, stop - start)
 Units:    settings: start, stop, 0 ≤ start < stop ≤ I.
 Traffic:  reads the columns, writes y; backward writes all of dx.
-Errors:   whoever lowers a network checks the range.
+Errors:   none; lowering checks the range.
 Accuracy: exact.
-Source:   of several inputs that are given as one matrix, each is its columns.
+Source:   -
 """
 
 from dnnkit.kernels.stages import Example

@@ -1,4 +1,4 @@
-"""Columns of a value, compiled. Contract: the package's docstring."""
+"""Column range, compiled. Contract: the package's docstring."""
 
 from dnnkit.kernels._engine.kinds import copy_columns, flat_gradient, setting, source_at, source_wanted
 from dnnkit.kernels._engine.opcodes import opcode
@@ -6,14 +6,14 @@ from dnnkit.kernels._engine.opcodes import opcode
 
 @opcode
 def columns(worker, run, stage, option):
-    """Copy some columns of what a stage reads."""
+    """Copy a range of columns of the input of a stage."""
     one, start, count = source_at(stage.sources), int(setting(stage, 0)), stage.outputs
     copy_columns(run, worker.rows, count, one.x, one.features, start, stage.y, count, 0)
 
 
 @opcode
 def columns_backward(worker, run, stage, option):
-    """Copy the gradient of some columns to where they come from, between zeros."""
+    """Copy the gradient of a stage to its columns of the input, and zero the others."""
     if source_wanted(stage, 0):
         one, start, count = source_at(stage.sources), int(setting(stage, 0)), stage.outputs
         dx = flat_gradient(worker, run, stage, 0)

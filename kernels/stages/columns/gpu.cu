@@ -1,9 +1,9 @@
-// Columns of one matrix to columns of another: also what several values side by side are made of, a copy, and zeros.
-// Contract: the package's docstring.
+// Copies columns of one matrix to columns of another; also used for concatenation, copies and zeroing. Contract: the
+// package's docstring.
 
 #include "_cuda/packs.cu"
 
-// to[i, to_first + j] = from[i, from_first + j] for j < columns, or 0 where `from`, which is from_columns wide, has no
+// to[i, to_first + j] = from[i, from_first + j] for j < columns, or 0 if `from`, which is from_columns wide, has no
 // such column. Blocks of (x, y) threads: x along a row, y rows at a time.
 template <int N>
 __device__ __forceinline__ void copy(
@@ -13,7 +13,7 @@ __device__ __forceinline__ void copy(
     const int strip = gridDim.x * blockDim.x * N;
     const long long down = static_cast<long long>(gridDim.y) * blockDim.y;
     for (int j = (blockIdx.x * blockDim.x + threadIdx.x) * N; j < columns; j += strip) {
-        const int k = from_first + j;  // a pack has all of its columns or none: see where this is called
+        const int k = from_first + j;  // a pack has all of its columns or none: see the caller
         const bool there = 0 <= k && k < from_columns;
         for (long long i = static_cast<long long>(blockIdx.y) * blockDim.y + threadIdx.y; i < rows; i += down) {
             Pack<REAL, N> values = {};

@@ -1,4 +1,4 @@
-"""Columns of a value on the GPU. Contract: the package's docstring."""
+"""Column range on the GPU. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from dnnkit.kernels.stages import Context, Settings
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("stages/columns/gpu.cu", dtype) for dtype in REALS]
 
 
 def copy_columns(x: Array | None, first: int, out: Array, to: int, count: int) -> None:
-    """Columns first ... of x (B, I) to columns to ... to + count - 1 of out (B, O); zeros where x has none.
+    """Copy columns of x (B, I) from `first` on to columns to ... to + count - 1 of out (B, O); zeros where x has none.
 
-    Without x all are zeros.
+    Without x, write zeros.
     """
     rows = out.shape[0]
     if rows == 0 or count == 0:
@@ -40,20 +40,20 @@ def copy_columns(x: Array | None, first: int, out: Array, to: int, count: int) -
 
 
 def copy(x: Array, out: Array) -> None:
-    """All of x to out, of as many elements."""
+    """Copy x to out, which has the same number of elements."""
     rows, columns = out.shape if out.ndim == 2 else (1, out.size)
     copy_columns(x.reshape(rows, columns), 0, out.reshape(rows, columns), 0, columns)
 
 
 def zero(out: Array) -> None:
-    """Zeros to out (B, O)."""
+    """Zero out (B, O)."""
     copy_columns(None, 0, out, 0, out.shape[1])
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(the columns, the shape of x)."""
+    """Return (the columns, the shape of x)."""
     y = memory("y", (xs[0].shape[0], settings["stop"] - settings["start"]))
     copy_columns(xs[0], settings["start"], y, 0, y.shape[1])
     return y, xs[0].shape
@@ -68,7 +68,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """The gradient where it belongs, between zeros."""
+    """Return dy at its columns, zeros elsewhere."""
     if not needs_dx[0]:
         return [None], []
     dx = memory("dx", saved)

@@ -1,4 +1,4 @@
-"""Columns of a value, in plain array code. Contract: the package's docstring."""
+"""Column range, in plain array code. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(the columns, how many rows and columns there are in all)."""
+    """Return (the columns, the shape of x)."""
     return xs[0][:, settings["start"] : settings["stop"]], xs[0].shape
 
 
@@ -24,7 +24,7 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The gradient where it belongs, between zeros."""
+    """Return dy at its columns, zeros elsewhere."""
     if not needs_dx[0]:
         return [None], []
     rows, columns = saved
@@ -33,5 +33,5 @@ def backward(
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     return f"{xs[0]}[:, {settings['start']}:{settings['stop']}]"

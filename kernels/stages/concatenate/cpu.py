@@ -1,4 +1,4 @@
-"""Values side by side, compiled. Contract: the package's docstring."""
+"""Concatenation, compiled. Contract: the package's docstring."""
 
 from dnnkit.kernels._engine.kinds import SOURCE_BYTES, copy_columns, source_at, source_wanted
 from dnnkit.kernels._engine.opcodes import opcode
@@ -6,7 +6,7 @@ from dnnkit.kernels._engine.opcodes import opcode
 
 @opcode
 def concatenate(worker, run, stage, option):
-    """Copy the values that a stage reads side by side."""
+    """Copy the inputs of a stage side by side."""
     start = 0
     for place in range(stage.reads):
         one = source_at(stage.sources + place * SOURCE_BYTES)
@@ -16,7 +16,7 @@ def concatenate(worker, run, stage, option):
 
 @opcode
 def concatenate_backward(worker, run, stage, option):
-    """Copy to each value that a stage reads the gradient of its columns."""
+    """Copy to each input of a stage the gradient of its columns."""
     start = 0
     for place in range(stage.reads):
         one = source_at(stage.sources + place * SOURCE_BYTES)

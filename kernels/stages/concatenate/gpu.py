@@ -1,4 +1,4 @@
-"""Values side by side on the GPU. Contract: the package's docstring."""
+"""Concatenation on the GPU. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from dnnkit.kernels.stages.columns.gpu import copy_columns
 
 
 def sources() -> list[Source]:
-    """Every variant that ships: it has none but those of `columns`."""
+    """Return no variants: the kernels are those of `columns`."""
     return []
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(all columns, how many each value has)."""
+    """Return (all columns, the number of columns of each value)."""
     widths = [x.shape[1] for x in xs]
     y, start = memory("y", (xs[0].shape[0], sum(widths))), 0
     for x, width in zip(xs, widths, strict=True):
@@ -36,7 +36,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """To each value the gradient of its columns."""
+    """Return the columns of dy that belong to each value."""
     dxs: list[Array | None] = []
     start = 0
     for place, (width, needs) in enumerate(zip(saved, needs_dx, strict=True)):

@@ -1,4 +1,4 @@
-"""Values side by side, in plain array code. Contract: the package's docstring."""
+"""Concatenation, in plain array code. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(all columns, how many each value has)."""
+    """Return (all columns, the number of columns of each value)."""
     return xp.concat(list(xs), axis=1), [x.shape[1] for x in xs]
 
 
@@ -24,7 +24,7 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """To each value the gradient of its columns."""
+    """Return the columns of dy that belong to each value."""
     dxs: list[Array | None] = []
     start = 0
     for columns, needs in zip(saved, needs_dx, strict=True):
@@ -34,5 +34,5 @@ def backward(
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     return f"np.concatenate([{', '.join(xs)}], axis=1)"

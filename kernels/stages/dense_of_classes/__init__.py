@@ -1,26 +1,26 @@
-"""Dense of classes: the product of one-hot columns, and of others beside them, with a kernel, by its rows.
+"""Dense of classes: a dense layer on one-hot columns (and numeric ones), computed by looking up kernel rows.
 
-Maths:    y = [p_1, p_2, ...] w + b, where p_k is x_k itself, or the one-hot columns of its class numbers. These select
-          rows of w: y[i] = b + Σ_numbers x_k[i] w_k + Σ_classes w[first_k + class]. dw has xᵀ dy for numbers; to a row
-          that was selected dy[i] is added; db = Σ_i dy[i]; dx_k = dy w_kᵀ for numbers, 0 for class numbers.
+Maths:    y = [p_1, p_2, ...] w + b, where p_k is x_k itself, or the one-hot columns of its class numbers, which select
+          rows of w: y[i] = b + Σ_numbers x_k[i] w_k + Σ_classes w[first_k + class]. dw is xᵀ dy for numbers; for
+          classes, dy[i] is added to each selected row; db = Σ_i dy[i]; dx_k = dy w_kᵀ for numbers, 0 for class numbers.
 Shapes:   x_k (B, I_k), w (Σ rows of the parts, O), b (O,) or none, y (B, O).
-Units:    settings: parts, of each x_k (mode, sizes): ("numbers", (I_k,)), or a mode of `one_hot` and the number of
+Units:    settings: parts, for each x_k (mode, sizes): ("numbers", (I_k,)), or a mode of `one_hot` and the number of
           classes of each column; use_bias.
-Traffic:  of B rows and C class columns B C rows of w forward, B C more of dw backward; and all of dw, set to zero.
+Traffic:  with C class columns, reads B C rows of w forward and adds to B C rows of dw backward; all of dw is zeroed.
 Errors:   as of `one_hot`.
-Accuracy: as of `dense`: sums have as many summands as are not zero.
-Source:   what a product with one-hot rows is; embeddings are looked up in the same way.
+Accuracy: as of `dense`: a sum has one term per nonzero input.
+Source:   the product with one-hot rows, written as a lookup, as in an embedding.
 """
 
 from dnnkit.kernels.stages import Example, Settings
 from dnnkit.kernels.stages.one_hot import MODES
 
 NUMBERS = len(MODES)
-"""Stands for a mode where columns are numbers."""
+"""Mode number of numeric columns."""
 
 
 def rows(mode: str, sizes: tuple[int, ...]) -> int:
-    """How many rows of the kernel belong to a part."""
+    """Return how many rows of the kernel belong to a part."""
     return sum(sizes) if mode in ("numbers", "concatenate") else sizes[0]
 
 
@@ -38,7 +38,7 @@ EXAMPLES = (
 
 
 def numbers(settings: Settings) -> tuple[float, ...]:
-    """Whether there is a bias; of each part its mode, how many sizes it has, and these."""
+    """Return whether there is a bias; then for each part its mode, the number of its sizes, and the sizes."""
     found = [float(settings["use_bias"])]
     for mode, sizes in settings["parts"]:
         found += [float(NUMBERS if mode == "numbers" else MODES.index(mode)), float(len(sizes)), *map(float, sizes)]
@@ -46,12 +46,12 @@ def numbers(settings: Settings) -> tuple[float, ...]:
 
 
 def moves(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
-    """Of each class, the row that is added to y, and the one that dy is added to."""
+    """Return the numbers moved: per class, the row added to y and the row that dy is added to."""
     columns = [len(sizes) for mode, sizes in settings["parts"] if mode != "numbers"]
     return 6 * features * sum(columns)
 
 
 def multiplies(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
-    """Of numbers: forward, the kernel's gradient, and theirs."""
+    """Return the multiplications of the numeric columns: forward, kernel gradient, and their own gradient."""
     columns = [int(sizes[0]) for mode, sizes in settings["parts"] if mode == "numbers"]
     return 3 * features * sum(columns)

@@ -1,6 +1,6 @@
 """Dense of classes for the engine. Contract: the package's docstring.
 
-The kernel's part of each source begins where the one before it ends; `place` is where a source's settings are.
+Sources have consecutive blocks of kernel rows; `place` is the index of a source's settings.
 """
 
 from dnnkit.kernels._engine.kinds import (
@@ -21,12 +21,12 @@ from dnnkit.kernels.matmul.cpu import product, product_of_columns, product_with_
 from dnnkit.kernels.stages.embedding.cpu import set_to_zero, start_of
 
 CONCATENATE, MULTI_HOT, COUNT, NUMBERS = range(4)
-"""Modes, by their numbers among the settings."""
+"""Mode numbers among the settings."""
 
 
 @jit
 def rows_of(stage, place):
-    """How many rows of the kernel belong to a source."""
+    """Return how many rows of the kernel belong to a source."""
     total = setting(stage, place + 2)
     if setting(stage, place) == CONCATENATE:
         for column in range(1, int(setting(stage, place + 1))):
@@ -36,13 +36,13 @@ def rows_of(stage, place):
 
 @jit
 def rows_at(w, first, count, outputs):
-    """So many rows of the kernel, or of its gradient, which is given flat."""
+    """Return `count` rows of the kernel, or of its gradient, from its flat array."""
     return matrix(w.dtype.type(0), address_of(w, first * outputs), count, outputs)
 
 
 @jit
 def is_new(x, i, column):
-    """Whether no column before has the same class."""
+    """Whether no earlier column has the same class."""
     found = True
     for before in range(column):
         found &= x[i, before] != x[i, column]
@@ -51,7 +51,7 @@ def is_new(x, i, column):
 
 @jit
 def add_rows(x, y, w, first, stage, place):
-    """Add to each row of y the kernel's rows that class numbers select."""
+    """Add to each row of y the kernel rows selected by its class numbers."""
     mode, columns, outputs = setting(stage, place), x.shape[1], y.shape[1]
     for i in range(x.shape[0]):
         out, start = part(y, i * outputs, outputs), first
@@ -66,7 +66,7 @@ def add_rows(x, y, w, first, stage, place):
 
 @jit
 def add_slopes(x, dy, dw, first, stage, place):
-    """Add to the gradients of rows that class numbers select those of y."""
+    """Add each row of dy to the gradients of the kernel rows selected by its class numbers."""
     mode, columns, outputs = setting(stage, place), x.shape[1], dy.shape[1]
     for i in range(x.shape[0]):
         slope, start = part(dy, i * outputs, outputs), first
@@ -81,7 +81,7 @@ def add_slopes(x, dy, dw, first, stage, place):
 
 @opcode
 def dense_of_classes(worker, run, stage, option):
-    """Add up the rows of a stage's kernel that class numbers select, products of other columns, and its bias."""
+    """Add up the kernel rows that class numbers of a stage select, products of numeric columns, and the bias."""
     y, w = y_of(worker, run, stage), parameter(worker, run, stage, 0)
     outputs, first, place, is_begun = stage.outputs, 0, 1, False
     for k in range(stage.reads):
@@ -112,7 +112,7 @@ def dense_of_classes(worker, run, stage, option):
 
 @opcode
 def dense_of_classes_backward(worker, run, stage, option):
-    """Compute the gradients of a stage's kernel and bias, and of the columns of its x that are numbers."""
+    """Compute the gradients of a stage's kernel and bias, and of its numeric columns."""
     dy, w = dy_of(worker, run, stage), parameter(worker, run, stage, 0)
     outputs, first, place = stage.outputs, 0, 1
     for k in range(stage.reads):

@@ -14,7 +14,7 @@ from dnnkit.kernels.stages.one_hot import reference as one_hot
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, the matrix that the kernel is multiplied with, and the shapes of the xs)."""
+    """Return (y, (the expanded input matrix, the shapes of the xs))."""
     parts = [
         x if mode == "numbers" else one_hot.forward([x], [], {"sizes": sizes, "mode": mode}, context, xp)[0]
         for x, (mode, sizes) in zip(xs, settings["parts"], strict=True)
@@ -32,7 +32,7 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """To numbers what a dense layer gives, to class numbers none."""
+    """Return the gradients of a dense layer; those in class numbers are 0."""
     whole, shapes = saved
     dxs: list[Array | None] = []
     start = 0

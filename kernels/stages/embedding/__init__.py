@@ -1,12 +1,12 @@
-"""Embedding: of each column of class numbers, the row of a table that has that number.
+"""Embedding: look up the table row of each class number.
 
 Maths:    y[i, k] = table[x[i, k]]; dtable[c] = Σ dy[i, k] over all i and k with x[i, k] = c, in the order of i, then k
 Shapes:   x (B, K) class numbers from 0 to V - 1; table (V, D); y (B, K D).
 Units:    setting: classes V.
-Traffic:  reads B K rows of the table, writes y; backward reads dy and adds to as many rows.
-Errors:   `classes` says what numbers x holds, which is checked where data are loaded. There is no gradient
+Traffic:  reads B K rows of the table, writes y; backward reads dy and adds to B K rows.
+Errors:   class numbers in x are checked against `classes` when data are loaded. There is no gradient
           in x: it is 0.
-Accuracy: exact; a rounding for each summand of a gradient.
+Accuracy: exact; one rounding per term of a gradient.
 Source:   Y. Bengio et al., JMLR 3, 2003.
 """
 
@@ -19,5 +19,5 @@ EXAMPLES = (
 
 
 def classes(settings: Settings, columns: int) -> tuple[int, ...]:
-    """How many classes each column of x has, from 0 on."""
+    """Return the number of classes of each column of x, numbered from 0."""
     return (settings["classes"],) * columns

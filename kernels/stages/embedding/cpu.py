@@ -17,7 +17,7 @@ from dnnkit.kernels._numba.jit import jit
 
 @jit
 def start_of(number, classes, width):
-    """Where the row of a class begins in the table, flat; nothing outside is ever read or written."""
+    """Return the flat index of a class's row in the table, clamped so that nothing out of bounds is accessed."""
     found = int(number)
     found = found if found > 0 else 0
     return (found if found < classes else classes - 1) * width
@@ -25,7 +25,7 @@ def start_of(number, classes, width):
 
 @jit
 def set_to_zero(out):
-    """All numbers of a matrix."""
+    """Zero a matrix."""
     rows, columns = out.shape
     for i in range(rows):
         for k in range(columns):

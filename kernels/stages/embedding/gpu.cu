@@ -1,4 +1,4 @@
-// Embedding. Contract: the package's docstring. Class numbers are clamped, so that nothing outside a table is read.
+// Embedding. Contract: the package's docstring. Class numbers are clamped, so no access is out of bounds.
 
 #include "_cuda/strips.cu"
 
@@ -7,7 +7,7 @@ __device__ __forceinline__ int class_of(REAL number, int classes) {
     return found < 0 ? 0 : found < classes ? found : classes - 1;
 }
 
-// y (rows, columns) are rows of the table (classes, columns): row i that of the number x[i].
+// Row i of y (rows, columns) is row x[i] of the table (classes, columns).
 extern "C" __global__ void __launch_bounds__(256) embedding(
     const REAL* x, const REAL* table, int classes, REAL* y, long long rows, int columns, int chunk
 ) {
@@ -19,12 +19,12 @@ extern "C" __global__ void __launch_bounds__(256) embedding(
     for_strips<0>(is_aligned<LANES>(table) && is_aligned<LANES>(y), rows, columns, chunk, Parts{}, begin, read, use);
 }
 
-constexpr int WARPS = 8;    // of a block
-constexpr int AT_ONCE = 4;  // columns of a lane, 32 apart
+constexpr int WARPS = 8;    // warps per block
+constexpr int AT_ONCE = 4;  // columns per lane, 32 apart
 
-// The gradient of the table, or of a chunk of `chunk` rows the part of it, (chunks, classes, columns). A warp has a class:
-// it looks at 32 numbers at a time and adds up the rows of dy of those that are the class's, in their order. So nothing
-// is added by two threads, and each run gives the same bits.
+// Gradient of the table, or the part of it from a chunk of `chunk` rows, (chunks, classes, columns). Each warp owns a
+// class: it inspects 32 numbers at a time and adds up the rows of dy that belong to the class, in order. So no two
+// threads add to one number, and every run gives the same bits.
 extern "C" __global__ void __launch_bounds__(256) embedding_backward(
     const REAL* dy, const REAL* x, int classes, REAL* parts, long long rows, int columns, long long chunk
 ) {

@@ -12,21 +12,21 @@ from dnnkit.kernels.stages.columns.gpu import zero
 
 WARPS = THREADS // 32
 ROWS_OF_WARP = 512
-"""Numbers that a warp looks at before another block is worth a partial gradient of its own."""
+"""Minimum number of class numbers per warp, below which another partial gradient does not pay."""
 
 MOST_PARTS = 1 << 20
-"""Elements of all partial gradients; of a large table there is one."""
+"""Maximum elements of all partial gradients; a large table has only one."""
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("stages/embedding/gpu.cu", dtype) for dtype in REALS]
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(y, the class numbers)."""
+    """Return (y, the class numbers)."""
     x, table = xs[0], parameters[0]
     classes, columns = table.shape
     y = memory("y", (x.shape[0], x.shape[1] * columns))
@@ -44,7 +44,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """No gradient in class numbers, which is zero; that in the table."""
+    """Return zeros for class numbers, and the gradient in the table."""
     x, (classes, columns) = saved, parameters[0].shape
     dx = memory("dx", x.shape) if needs_dx[0] else None
     if dx is not None:

@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, the class numbers)."""
+    """Return (y, the class numbers)."""
     x = xs[0]
     classes = xp.reshape(xp.astype(x, xp.int64), (-1,))
     return xp.reshape(xp.take(parameters[0], classes, axis=0), (x.shape[0], -1)), classes
@@ -26,7 +26,10 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """No gradient in class numbers; that in the table is a product with one-hot rows where none adds up in order."""
+    """Return zeros for class numbers, and the gradient in the table.
+
+    Without a scatter-add, as in NumPy's, the table's gradient is a product with one-hot rows.
+    """
     table = parameters[0]
     rows = xp.reshape(dy, (-1, table.shape[1]))
     if xp is np:
@@ -40,5 +43,5 @@ def backward(
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     return f"{parameters[0]}[{xs[0]}.astype(int)].reshape(len({xs[0]}), -1)"

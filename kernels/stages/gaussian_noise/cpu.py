@@ -17,7 +17,7 @@ TURN = 2 * math.pi / 2.0**32
 
 @jit
 def copy_rows(given, out):
-    """The same numbers, elsewhere."""
+    """Copy a matrix."""
     rows, features = out.shape
     for i in range(rows):
         for k in range(features):
@@ -47,12 +47,12 @@ def gaussian_noise(worker, run, stage, option):
 
 @opcode
 def gaussian_noise_predict(worker, run, stage, option):
-    """Copy a stage's x: nothing is added where nothing is trained."""
+    """Copy a stage's x: no noise outside training."""
     copy_rows(source(worker, run, stage, 0), y_of(worker, run, stage))
 
 
 @opcode
 def gaussian_noise_backward(worker, run, stage, option):
-    """Hand the gradient of a stage on."""
+    """Pass the gradient of a stage through unchanged."""
     if source_wanted(stage, 0):
         copy_rows(dy_of(worker, run, stage), source_gradient(worker, run, stage, 0))

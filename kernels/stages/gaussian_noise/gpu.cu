@@ -1,10 +1,10 @@
-// Gaussian noise: a thread draws for four elements, which share a block of Philox. Contract: the package's docstring.
+// Gaussian noise: a thread draws for four elements, which share a Philox block. Contract: the package's docstring.
 
 #include "philox/words.cu"
 #include "_cuda/clock.cu"
 #include "_cuda/packs.cu"
 
-// y = x + stddev g, of the clock's step where there is one.
+// y = x + stddev g, for the clock's step if there is one.
 extern "C" __global__ void __launch_bounds__(256) gaussian_noise(
     const REAL* x, double stddev, unsigned int seed, unsigned int purpose, unsigned int layer, unsigned long long step,
     const long long* clock, REAL* y, long long count

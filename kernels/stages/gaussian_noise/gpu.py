@@ -13,14 +13,14 @@ from dnnkit.kernels.stages.gaussian_noise import PURPOSE
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("stages/gaussian_noise/gpu.cu", dtype) for dtype in REALS]
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(y, nothing); x itself where nothing is trained."""
+    """Return (y, None); x itself outside training."""
     x = xs[0]
     if not context.training or x.size == 0:
         return x, None
@@ -42,5 +42,5 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """The same gradient."""
+    """Return dy unchanged."""
     return [dy if needs_dx[0] else None], []

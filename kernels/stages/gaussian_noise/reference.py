@@ -14,7 +14,7 @@ from dnnkit.kernels.stages.gaussian_noise import PURPOSE
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, nothing)."""
+    """Return (y, None)."""
     x = xs[0]
     if not context.training:
         return x, None
@@ -35,10 +35,10 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The same gradient."""
+    """Return dy unchanged."""
     return [dy if needs_dx[0] else None], []
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     return xs[0]

@@ -1,13 +1,13 @@
-"""Layer normalisation: each row minus its mean, over its standard deviation; scaled and shifted by feature.
+"""Layer normalisation: standardize each row, then scale and shift each feature.
 
-Maths:    n = (x - m) / √(v + epsilon), y = n γ + β; m and v are mean and variance of the row, or, not centered, m = 0
-          and v the mean square (RMS normalisation). g = dy γ,
-          dx = (g - mean g - n mean(g n)) / √(v + epsilon), without mean g where not centered
+Maths:    n = (x - m) / √(v + epsilon), y = n γ + β; m and v are mean and variance of the row; if not centered, m = 0
+          and v is the mean square (RMS normalisation). g = dy γ,
+          dx = (g - mean g - n mean(g n)) / √(v + epsilon), without mean g if not centered
 Shapes:   x, y (B, n C), read as B n rows of C channels; γ, β (C,).
-Units:    settings: channels C, epsilon > 0, centered, center and scale (whether there are β and γ).
+Units:    settings: channels C, epsilon > 0, centered, center and scale (whether β and γ exist).
 Traffic:  forward reads x three times, from the nearest cache, writes n and y; backward reads dy and n, writes dx.
-Errors:   none. Of a constant row n = 0.
-Accuracy: the variance is that of differences from the mean.
+Errors:   none. A constant row gives n = 0.
+Accuracy: two-pass variance, from differences to the mean.
 Source:   J. L. Ba, J. R. Kiros, G. E. Hinton, arXiv:1607.06450; B. Zhang, R. Sennrich, NeurIPS 2019 (RMS).
 """
 
@@ -26,10 +26,10 @@ EXAMPLES = (
 
 
 def numbers(settings: Settings) -> tuple[float, ...]:
-    """What opcodes read."""
+    """Return the numbers that the opcodes read."""
     return tuple(float(settings[name]) for name in ("channels", "epsilon", "centered", "scale", "center"))
 
 
 def saves(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
-    """The normalised row, and 1 / √(v + epsilon) of each of its pieces."""
+    """Return the size of the normalised row, and of 1 / √(v + epsilon) of each of its pieces."""
     return features + features // int(settings["channels"])

@@ -18,7 +18,7 @@ from dnnkit.kernels._numba.at_address import part
 from dnnkit.kernels._numba.lanes import sum_of, sum_of_products
 
 CHANNELS, EPSILON, CENTERED, SCALE, CENTER = range(5)
-"""Places of the settings."""
+"""Indices of the settings."""
 
 
 @opcode
@@ -52,7 +52,7 @@ def layer_normalization(worker, run, stage, option):
 
 @opcode
 def layer_normalization_backward(worker, run, stage, option):
-    """Compute the gradients of gamma, beta and the x of a stage."""
+    """Compute the gradients of a stage's gamma, beta and x."""
     dy, kept = dy_of(worker, run, stage), saved(worker, run, stage)
     channels, features, kind = int(setting(stage, CHANNELS)), stage.outputs, dy.dtype.type
     scale, center, pieces = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0, features // channels

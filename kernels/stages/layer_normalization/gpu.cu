@@ -1,12 +1,12 @@
 // Layer normalisation, row by row. Contract: the package's docstring.
 //
-// The rows that are normalised are not kept: n = (x - m) inverse is computed again in the backward pass.
+// The normalised rows are not stored: the backward pass recomputes n = (x - m) inverse.
 
 #include "_cuda/rows.cu"
 
-#define MANY_PASSES  // rows are worth registers: rows.py
+#define MANY_PASSES  // worth registers: see rows.py
 
-// y = n gamma + beta, gamma and beta null where there are none; to `moments` (rows, 2) each row's mean and 1 / sqrt(v + epsilon).
+// y = n gamma + beta; gamma and beta may be null. Each row's mean and 1 / sqrt(v + epsilon) go to `moments` (rows, 2).
 extern "C" __global__ void __launch_bounds__(256, 2) layer_normalization(
     const REAL* x, const REAL* gamma, const REAL* beta, bool centered, REAL epsilon, REAL* y, REAL* moments,
     long long rows, int columns, int group
@@ -31,7 +31,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) layer_normalization(
     });
 }
 
-// dx, of dy and x.
+// dx, from dy and x.
 extern "C" __global__ void __launch_bounds__(256, 2) layer_backward(
     const REAL* dy, const REAL* x, const REAL* moments, const REAL* gamma, bool centered, REAL* dx, long long rows,
     int columns, int group

@@ -14,7 +14,7 @@ ROWS, SUMS = "stages/layer_normalization/gpu.cu", "stages/layer_normalization/su
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     rows = variants(Source.of(ROWS, dtype) for dtype in REALS)
     return [*rows, *(Source.of(SUMS, dtype) for dtype in REALS)]
 
@@ -22,7 +22,7 @@ def sources() -> list[Source]:
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(y, x with each row's mean and 1 / √(v + epsilon))."""
+    """Return (y, (x, mean and 1 / √(v + epsilon) of each row))."""
     x, channels = contiguous(xs[0]), settings["channels"]
     y, moments = memory("y", x.shape), memory("moments", (x.size // channels, 2))
     gamma, beta = _trained(parameters, settings)
@@ -41,7 +41,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """The gradients in x, γ and β."""
+    """Return the gradients in x, γ and β."""
     x, moments = saved
     channels, dy = settings["channels"], contiguous(dy)
     gamma, _ = _trained(parameters, settings)
@@ -69,5 +69,5 @@ def _launch(kernel: str, x: Array, channels: int, arguments: dict[str, Any], mat
 
 
 def _trained(parameters: Sequence[Array], settings: Settings) -> tuple[Array | None, Array | None]:
-    """(γ, β), of which either may be missing."""
+    """Return (γ, β), either of which may be None."""
     return parameters[0] if settings["scale"] else None, parameters[-1] if settings["center"] else None

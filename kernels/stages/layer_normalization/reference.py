@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, the normalised rows with 1 / √(v + epsilon))."""
+    """Return (y, (normalised rows, 1 / √(v + epsilon)))."""
     gamma, beta = _trained(parameters, settings)
     x = xp.reshape(xs[0], (-1, settings["channels"]))
     if settings["centered"]:
@@ -25,7 +25,7 @@ def forward(
 
 
 def _trained(parameters: Sequence[Array], settings: Settings) -> tuple[Array | None, Array | None]:
-    """(γ, β), of which either may be missing."""
+    """Return (γ, β), either of which may be None."""
     return parameters[0] if settings["scale"] else None, parameters[-1] if settings["center"] else None
 
 
@@ -37,7 +37,7 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The gradients in x, γ and β."""
+    """Return the gradients in x, γ and β."""
     normal, inverse = saved
     gamma, _ = _trained(parameters, settings)
     slope = xp.reshape(dy, normal.shape)
@@ -53,7 +53,7 @@ def backward(
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     x = f"{xs[0]}.reshape(-1, {settings['channels']})"
     y = f"({x} - {x}.mean(axis=1, keepdims=True))" if settings["centered"] else x
     y += f" / np.sqrt(({y} ** 2).mean(axis=1, keepdims=True) + {settings['epsilon']!r})"

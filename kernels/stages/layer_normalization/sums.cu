@@ -1,8 +1,8 @@
-// The gradients of what layer normalisation scales and shifts by. Contract: the package's docstring.
+// Gradients of the scale and shift of layer normalisation. Contract: the package's docstring.
 
 #include "_cuda/strips.cu"
 
-// The chunks' sums of dy n and of dy, n by each row's moments (rows, 2).
+// The chunks' sums of dy n and of dy; n follows from each row's moments (rows, 2).
 extern "C" __global__ void __launch_bounds__(256) layer_backward_sums(
     const REAL* dy, const REAL* x, const REAL* moments, REAL* dgamma, REAL* dbeta, long long rows, int columns,
     int chunk

@@ -1,4 +1,4 @@
-"""The product of values, compiled. Contract: the package's docstring."""
+"""Product of values, compiled. Contract: the package's docstring."""
 
 from dnnkit.kernels._engine.kinds import flat, flat_gradient, flat_source, source_wanted
 from dnnkit.kernels._engine.opcodes import opcode
@@ -6,7 +6,7 @@ from dnnkit.kernels._engine.opcodes import opcode
 
 @opcode
 def multiply(worker, run, stage, option):
-    """Multiply the values that a stage reads."""
+    """Multiply the inputs of a stage."""
     y, x = flat(worker, run, stage, stage.y), flat_source(worker, run, stage, 0)
     for e in range(y.size):
         y[e] = x[e]
@@ -18,7 +18,7 @@ def multiply(worker, run, stage, option):
 
 @opcode
 def multiply_backward(worker, run, stage, option):
-    """Give to each factor that a stage reads the gradient of the product, times the others."""
+    """Compute for each input of a stage the gradient of the product, times the other inputs."""
     dy = flat(worker, run, stage, stage.dy)
     for place in range(stage.reads):
         if source_wanted(stage, place):

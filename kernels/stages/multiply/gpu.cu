@@ -1,4 +1,4 @@
-// The product of values. Contract: the package's docstring.
+// Product of values. Contract: the package's docstring.
 
 namespace stage::multiply {
 

@@ -1,4 +1,4 @@
-"""The product of values on the GPU. Contract: the package's docstring."""
+"""Product of values on the GPU. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from dnnkit.kernels.stages import Context, Settings
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return pairwise.sources("multiply")
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(the product, all factors); a single value is it itself."""
+    """Return (the product, all factors); a single value is returned as is."""
     return pairwise.combine_all("multiply", xs, memory), list(xs)
 
 
@@ -31,7 +31,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """To each factor the gradient times the others."""
+    """Return, for each factor, dy times the other factors."""
     dxs: list[Array | None] = []
     for place, needs in enumerate(needs_dx):
         dx = dy

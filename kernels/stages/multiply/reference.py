@@ -1,4 +1,4 @@
-"""The product of values, in plain array code. Contract: the package's docstring."""
+"""Product of values, in plain array code. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(the product, all factors)."""
+    """Return (the product, all factors)."""
     y = xs[0]
     for x in xs[1:]:
         y = y * x
@@ -27,7 +27,7 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """To each factor the gradient times the others."""
+    """Return, for each factor, dy times the other factors."""
     dxs: list[Array | None] = []
     for place, needs in enumerate(needs_dx):
         dx = dy
@@ -39,5 +39,5 @@ def backward(
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     return " * ".join(xs)

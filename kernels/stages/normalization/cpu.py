@@ -11,14 +11,14 @@ from dnnkit.kernels.stages.normalization import LEAST
 
 @jit
 def spread_of(variance):
-    """What is divided by."""
+    """Return the divisor: the standard deviation, bounded from below."""
     kind = type(variance)
     return max(kind(math.sqrt(variance)), kind(LEAST))
 
 
 @opcode
 def normalization(worker, run, stage, option):
-    """Normalise a stage's x by the means and variances that are known."""
+    """Normalise a stage's x by the given means and variances."""
     x, y, channels = source(worker, run, stage, 0), y_of(worker, run, stage), int(setting(stage, 0))
     mean, variance = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1)
     for first in range(0, y.size, channels):
@@ -29,7 +29,7 @@ def normalization(worker, run, stage, option):
 
 @opcode
 def normalization_backward(worker, run, stage, option):
-    """Compute the gradient of the x of a stage."""
+    """Compute the gradient of a stage's x."""
     if source_wanted(stage, 0):
         dy, dx, channels = dy_of(worker, run, stage), source_gradient(worker, run, stage, 0), int(setting(stage, 0))
         variance = parameter(worker, run, stage, 1)

@@ -1,8 +1,8 @@
-// Normalisation by known moments. Contract: the package's docstring. Nothing of it is trained.
+// Normalisation by known moments. Contract: the package's docstring. It has no trained parameters.
 
 namespace stage::normalization {
 
-// The mean, and what is divided by.
+// The mean and the divisor.
 __device__ __forceinline__ Known known(REAL mean, REAL variance) {
     REAL spread = sqrt(variance), least = REAL(1e-7);
     return {mean, spread > least ? spread : least};

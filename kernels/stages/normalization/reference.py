@@ -1,4 +1,4 @@
-"""Normalisation by known means and variances, in plain array code. Contract: the package's docstring."""
+"""Normalisation by known moments, in plain array code. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from dnnkit.kernels.stages.normalization import LEAST
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, the standard deviations)."""
+    """Return (y, the standard deviations)."""
     mean, variance, _ = parameters
     spread = xp.sqrt(variance)
     spread = xp.where(spread > LEAST, spread, xp.full_like(spread, LEAST))
@@ -29,7 +29,7 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The gradient in x."""
+    """Return the gradient in x."""
     if not needs_dx[0]:
         return [None], [None, None, None]
     slope = xp.reshape(dy, (-1, settings["channels"])) / saved
@@ -37,14 +37,14 @@ def backward(
 
 
 def affine(parameters: Sequence[Array], settings: Settings, xp: Namespace = np) -> tuple[Array, Array]:
-    """(1 / standard deviation, - mean / standard deviation)."""
+    """Return (1 / standard deviation, -mean / standard deviation)."""
     spread = xp.sqrt(parameters[1])
     spread = xp.where(spread > LEAST, spread, xp.full_like(spread, LEAST))
     return 1 / spread, -parameters[0] / spread
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     x, (mean, variance, _) = xs[0], parameters
     rows = f"({x}.reshape(-1, {settings['channels']}) - {mean})"
     return f"({rows} / np.maximum(np.sqrt({variance}), {LEAST!r})).reshape({x}.shape)"

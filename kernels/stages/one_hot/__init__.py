@@ -1,7 +1,7 @@
-"""One-hot: of each column of class numbers, a column for each class, 1 where the row is of that class.
+"""One-hot: expand each column of class numbers to one column per class, 1 for the row's class, else 0.
 
-Maths:    y[i, start_k + c] = 1 if x[i, k] = c, else 0, start_k = Σ sizes before k; or, in one piece for all columns,
-          which then have as many classes, the sum over k ("count"), or 1 if any is ("multi_hot")
+Maths:    y[i, start_k + c] = 1 if x[i, k] = c, else 0, start_k = Σ sizes before k; or, with one block for all columns,
+          which then share their number of classes, the sum over k ("count"), or 1 if any is 1 ("multi_hot")
 Shapes:   x (B, K) class numbers; y (B, Σ sizes), or (B, size).
 Units:    settings: sizes (the number of classes of each column), mode ("concatenate", "multi_hot", "count").
 Traffic:  reads x, writes y.
@@ -20,7 +20,7 @@ EXAMPLES = (
 
 
 def classes(settings: Settings, columns: int) -> tuple[int, ...]:
-    """How many classes each column of x has, from 0 on."""
+    """Return the number of classes of each column of x, numbered from 0."""
     return tuple(settings["sizes"])
 
 
@@ -28,5 +28,5 @@ MODES = "concatenate", "multi_hot", "count"
 
 
 def numbers(settings: Settings) -> tuple[float, ...]:
-    """The number of the mode, and the sizes."""
+    """Return the number of the mode, then the sizes."""
     return (float(MODES.index(settings["mode"])), *(float(size) for size in settings["sizes"]))

@@ -7,7 +7,7 @@ from dnnkit.kernels.stages.embedding.cpu import set_to_zero, start_of
 
 @opcode
 def one_hot(worker, run, stage, option):
-    """Set a column for each class number of a stage's x."""
+    """Set the column of each class number of a stage's x."""
     x, y, mode = source(worker, run, stage, 0), y_of(worker, run, stage), int(setting(stage, 0))
     set_to_zero(y)
     one = y.dtype.type(1)
@@ -22,6 +22,6 @@ def one_hot(worker, run, stage, option):
 
 @opcode
 def one_hot_backward(worker, run, stage, option):
-    """Hand no gradient on from a stage."""
+    """Zero the gradient of a stage's x, which is class numbers."""
     if source_wanted(stage, 0):
         set_to_zero(source_gradient(worker, run, stage, 0))

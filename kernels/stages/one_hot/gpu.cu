@@ -1,8 +1,9 @@
 // One-hot columns. Contract: the package's docstring.
 
-// Each element of y (rows, width) looks at the columns of x (rows, columns) that it is about. Side by side: column_of and
-// class_of (width,) tell which column, and which class of it. Else (null) all columns, and its own number is the class;
-// `most` bounds how many of them count. Blocks of (x, y) threads: x along a row, y rows at a time.
+// Each element of y (rows, width) inspects the columns of x (rows, columns) that it depends on. For "concatenate",
+// column_of and class_of (width,) give its column and the class. Otherwise (null) these are all columns, and its own
+// index is the class; `most` is the upper bound of the count. Blocks of (x, y) threads: x along a row, y rows at a
+// time.
 extern "C" __global__ void __launch_bounds__(256) one_hot(
     const REAL* x, const int* column_of, const int* class_of, int most, REAL* y, long long rows, int columns, int width
 ) {

@@ -14,14 +14,14 @@ from dnnkit.kernels.stages.columns.gpu import zero
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("stages/one_hot/gpu.cu", dtype) for dtype in REALS]
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(y, the shape of x)."""
+    """Return (y, the shape of x)."""
     x, sizes, mode = xs[0], tuple(settings["sizes"]), settings["mode"]
     is_wide = mode == "concatenate"
     y = memory("y", (x.shape[0], sum(sizes) if is_wide else sizes[0]))
@@ -53,7 +53,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """No gradient in class numbers, which is zero."""
+    """Return zeros: class numbers have no gradient."""
     dx = memory("dx", saved) if needs_dx[0] else None
     if dx is not None:
         zero(dx)

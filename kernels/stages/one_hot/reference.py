@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, how many rows and columns x has)."""
+    """Return (y, the shape of x)."""
     x = xs[0]
     columns = [
         xp.astype(x[:, k : k + 1] == xp.arange(size, dtype=x.dtype)[None, :], x.dtype)
@@ -34,12 +34,12 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """No gradient in class numbers."""
+    """Return zeros: class numbers have no gradient."""
     return [xp.zeros(saved, dtype=dy.dtype) if needs_dx[0] else None], []
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     x, sizes = xs[0], settings["sizes"]
     columns = [f"({x}[:, {k}:{k + 1}] == np.arange({size}))" for k, size in enumerate(sizes)]
     if settings["mode"] == "concatenate":

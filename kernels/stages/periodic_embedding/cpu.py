@@ -1,4 +1,4 @@
-"""Periodic embeddings for the engine. Contract: the package's docstring."""
+"""Periodic embedding for the engine. Contract: the package's docstring."""
 
 import math
 
@@ -22,18 +22,18 @@ from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.lanes import sum_of_products_where
 
 FREQUENCIES, UNITS = range(2)
-"""Places of the settings."""
+"""Indices of the settings."""
 
 
 @jit
 def wave_of(waves, i, start, count):
-    """Some numbers of a row of what is saved."""
+    """Return `count` saved numbers of a row, from `start` on."""
     return part(waves, i * waves.shape[1] + start, count)
 
 
 @opcode
 def periodic_embedding(worker, run, stage, option):
-    """Compute sines and cosines of a stage's x, and each feature's dense layer of them."""
+    """Compute sines and cosines of a stage's x, and each feature's dense layer."""
     x, y, waves = source(worker, run, stage, 0), y_of(worker, run, stage), saved(worker, run, stage)
     k, units, kind = int(setting(stage, FREQUENCIES)), int(setting(stage, UNITS)), y.dtype.type
     given, features, width = parameter(worker, run, stage, 0), x.shape[1], units if units > 0 else 2 * k
@@ -103,7 +103,7 @@ def periodic_embedding_backward(worker, run, stage, option):
                     row, factor = part(of_kernel, (f * 2 * k + j) * units, units), wave[j]
                     for u in range(units):
                         row[u] += factor * slope[u] if out[u] > 0 else kind(0)
-            for j in range(k):  # now the gradient of the angle
+            for j in range(k):  # becomes the gradient of the angle
                 slopes[j] = kind(2 * math.pi) * (slopes[j] * wave[k + j] - slopes[k + j] * wave[j])
             if trains:
                 sums = part(of_frequencies, f * k, k)
@@ -121,6 +121,6 @@ def periodic_embedding_backward(worker, run, stage, option):
 
 @jit
 def set_to_zero(out):
-    """All numbers of a vector."""
+    """Zero a vector."""
     for e in range(out.size):
         out[e] = 0

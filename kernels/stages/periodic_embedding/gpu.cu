@@ -1,7 +1,7 @@
-// Periodic embeddings: waves of each number, and each feature's dense layer of them. Contract: the package's docstring.
+// Periodic embedding: waves of each number, then a dense layer per feature. Contract: the package's docstring.
 //
-// waves (rows, features, 2 k) has the k sines of a feature, then its cosines. Without a layer, `units` is 0, and dy is the
-// gradient of the waves.
+// waves (rows, features, 2 k) holds the k sines of a feature, then its cosines. Without a layer, `units` is 0, and dy
+// is the gradient of the waves.
 
 #include "_cuda/grid.cu"
 #include "_cuda/strips.cu"
@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(256) periodic_layer(
     }
 }
 
-// The gradient in the wave j of a number of a feature; dy and y are its units.
+// Gradient of wave j of one number; dy and y are the units of its feature.
 __device__ __forceinline__ REAL slope_of_wave(
     const REAL* dy, const REAL* y, const REAL* kernel, int feature, int j, int k, int units
 ) {
@@ -46,7 +46,7 @@ __device__ __forceinline__ REAL slope_of_wave(
     return sum;
 }
 
-// The gradient in each angle over 2 pi, (rows, features, k).
+// Gradient of each angle over 2 pi, (rows, features, k).
 extern "C" __global__ void __launch_bounds__(256) periodic_slopes(
     const REAL* dy, const REAL* y, const REAL* waves, const REAL* kernel, REAL* slopes, long long count, int features,
     int k, int units
@@ -74,7 +74,7 @@ extern "C" __global__ void __launch_bounds__(256) periodic_dx(
     }
 }
 
-// Sums down rows: of the frequencies' gradient, (features k) columns.
+// Sums down rows for the gradient of the frequencies, (features k) columns.
 extern "C" __global__ void __launch_bounds__(256) periodic_frequencies(
     const REAL* slopes, const REAL* x, REAL* parts, long long rows, int columns, int chunk, int k
 ) {
@@ -91,7 +91,8 @@ extern "C" __global__ void __launch_bounds__(256) periodic_frequencies(
     for_strips<1>(is_aligned<LANES>(slopes), rows, columns, chunk, Parts{parts, nullptr}, begin, read, use);
 }
 
-// Of the layers': the kernel's, (features 2 k units) columns, or, without waves (null), the bias's, (features units).
+// Sums down rows for the layers: of the kernel, (features 2 k units) columns, or, without waves (null), of the bias,
+// (features units).
 extern "C" __global__ void __launch_bounds__(256) periodic_parameters(
     const REAL* dy, const REAL* y, const REAL* waves, REAL* parts, long long rows, int columns, int chunk,
     int features, int k, int units

@@ -1,4 +1,4 @@
-"""Periodic embeddings on the GPU. Contract: the package's docstring."""
+"""Periodic embedding on the GPU. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from dnnkit.kernels.stages import Context, Settings
 
 
 def sources() -> list[Source]:
-    """Every variant that ships."""
+    """Return every variant that ships."""
     return [Source.of("stages/periodic_embedding/gpu.cu", dtype) for dtype in REALS]
 
 
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, memory: Memory
 ) -> tuple[Array, Any]:
-    """(y, x with sines and cosines and y)."""
+    """Return (y, (x, sines and cosines, y))."""
     x, (rows, features) = contiguous(xs[0]), xs[0].shape
     k, units = settings["frequencies"], settings["units"]
     waves = memory("waves" if units else "y", (rows, features * 2 * k))
@@ -42,7 +42,7 @@ def backward(
     memory: Memory,
     outs: Sequence[Array | None] | None = None,
 ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
-    """The gradients in x, frequencies, and the layer's kernel and bias."""
+    """Return the gradients in x, in the frequencies, and in the layer's kernel and bias."""
     x, waves, y = saved
     (rows, features), k, units, dy = x.shape, settings["frequencies"], settings["units"], contiguous(dy)
     source, sizes = _source(x), {"k": k, "features": features, "units": units}
@@ -72,6 +72,6 @@ def _source(x: Array) -> Source:
 
 
 def _each(kernel: str, x: Array, count: int, arguments: dict[str, Any]) -> None:
-    """Launch a kernel whose threads take an element at a time."""
+    """Launch a kernel whose threads process one element at a time."""
     if count:
         launch(_source(x), kernel, blocks(count), THREADS, {**arguments, "count": count})

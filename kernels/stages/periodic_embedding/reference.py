@@ -13,7 +13,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, x with sines and cosines and y)."""
+    """Return (y, (x, sines and cosines, y))."""
     x = xs[0]
     angles = 2 * pi * parameters[0][None, :, :] * x[:, :, None]
     waves = xp.concat([xp.sin(angles), xp.cos(angles)], axis=2)
@@ -33,7 +33,7 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The gradients in x, frequencies, and the layer's kernel and bias."""
+    """Return the gradients in x, in the frequencies, and in the layer's kernel and bias."""
     x, waves, y = saved
     slope, k = xp.reshape(dy, y.shape), settings["frequencies"]
     dparameters: list[Array | None] = []
@@ -49,7 +49,7 @@ def backward(
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     x = xs[0]
     angles = f"2 * np.pi * {parameters[0]} * {x}[:, :, None]"
     waves = f"np.concatenate([np.sin({angles}), np.cos({angles})], axis=2)"

@@ -14,7 +14,7 @@ from dnnkit.kernels._engine.opcodes import opcode
 
 @opcode
 def prelu(worker, run, stage, option):
-    """Multiply what is below 0 of a stage's x by its feature's slope."""
+    """Multiply the negative elements of a stage's x by the slope of their feature."""
     x, y, alpha = source(worker, run, stage, 0), y_of(worker, run, stage), parameter(worker, run, stage, 0)
     for i in range(worker.rows):
         for k in range(stage.outputs):

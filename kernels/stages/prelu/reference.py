@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, x)."""
+    """Return (y, x)."""
     x, alpha = xs[0], parameters[0]
     return xp.where(x > 0, x, x * alpha), x
 
@@ -25,13 +25,13 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The gradients in x and in the slopes."""
+    """Return the gradients in x and in the slopes."""
     x, alpha = saved, parameters[0]
     dalpha = xp.sum(xp.where(x > 0, xp.zeros_like(x), x * dy), axis=0)
     return [xp.where(x > 0, dy, dy * alpha) if needs_dx[0] else None], [dalpha]
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     x = xs[0]
     return f"np.where({x} > 0, {x}, {x} * {parameters[0]})"

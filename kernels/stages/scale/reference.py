@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """(y, x)."""
+    """Return (y, x)."""
     return xs[0] * parameters[0], xs[0]
 
 
@@ -24,15 +24,15 @@ def backward(
     needs_dx: Sequence[bool],
     xp: Namespace = np,
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """The gradients in x and in the factors."""
+    """Return the gradients in x and in the factors."""
     return [dy * parameters[0] if needs_dx[0] else None], [xp.sum(dy * saved, axis=0)]
 
 
 def affine(parameters: Sequence[Array], settings: Settings, xp: Namespace = np) -> tuple[Array, Array]:
-    """(the factors, 0)."""
+    """Return (the factors, 0)."""
     return parameters[0], xp.zeros_like(parameters[0])
 
 
 def numpy_source(xs: Sequence[str], parameters: Sequence[str], settings: Settings) -> str:
-    """What a script says of it, where nothing is trained."""
+    """Return the NumPy expression of the forward pass, for exported code."""
     return f"{xs[0]} * {parameters[0]}"

@@ -1,4 +1,4 @@
-"""Shared libraries with the names of NVIDIA's, and what little they must answer: nothing behind them computes."""
+"""Shared libraries under the names of NVIDIA's, with the few answers they need: nothing behind them computes."""
 
 import subprocess
 from pathlib import Path
@@ -7,7 +7,7 @@ from tests.requirements import gnu_compiler
 
 
 def library(folder: Path, name: str, major: str, code: str) -> None:
-    """A shared library of that name and version."""
+    """Build a shared library of that name and version."""
     folder.mkdir(parents=True, exist_ok=True)
     full = f"{name}.so.{major}"
     script = folder / f"{name}.map"
@@ -28,7 +28,7 @@ int cuDeviceGetAttribute(int* value, int attribute, int device) {
     return 0;
 }
 """
-"""Two GPUs, of compute capability 9.0 and 10.3; a device is not its number."""
+"""Two GPUs, of compute capability 9.0 and 10.3; a device handle is not its number."""
 
 
 LAUNCHES = """
@@ -45,9 +45,9 @@ int cuLaunchKernel(
 int cuGetErrorName(int error, const char** name) { *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; return 0; }
 int cuGetErrorString(int error, const char** text) { *text = "an illegal memory access"; return 0; }
 """
-"""Tells what a launch was given: three arguments, a float, a long long and an address."""
+"""Prints the arguments of a launch: three numbers, a float, a long long and an address."""
 
 
 def driver(folder: Path, code: str = DRIVER) -> None:
-    """What the system's loader takes for the driver, where it is told of the folder."""
+    """A driver for the system's loader, if it is pointed to the folder."""
     library(folder, "libcuda", "1", code)

@@ -1,4 +1,4 @@
-"""Why CuPy cannot work, in words, with the command that mends it: machines of every kind, simulated."""
+"""Why CuPy cannot work, in words, with the command that fixes it: machines of every kind, simulated."""
 
 import os
 import sys
@@ -92,7 +92,7 @@ MACHINES = {
 
 @pytest.fixture(params=MACHINES)
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
-    """(what the reason says, what the remedy says) on a machine like that."""
+    """Return (the reason, the remedy) on such a machine."""
     state, reason, remedy = MACHINES[request.param]
     monkeypatch.setattr(cuda_diagnosis, "probe", lambda: state)
     return reason, remedy
@@ -109,14 +109,14 @@ def test_the_error_says_why_and_what_to_do(machine: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("found", [None, "/usr/local/cuda/include"])
 def test_headers_are_looked_for_as_cupy_does(found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NVRTC and cuBLAS are not enough: CuPy compiles kernels of its own, for which it includes CUDA's headers."""
+    """NVRTC and cuBLAS are not enough: CuPy compiles kernels of its own that include CUDA's headers."""
     pathfinder = SimpleNamespace(find_nvidia_header_directory=lambda library: found)
     monkeypatch.setitem(sys.modules, "cuda.pathfinder", pathfinder)  # type: ignore[arg-type]
     assert any("CUDA's headers" in missing for missing in cuda_diagnosis._missing()) == (found is None)
 
 
 class Libraries(ModuleType):
-    """CuPy's, which loads NVIDIA's when an attribute is read, or says that it cannot."""
+    """A stand-in for CuPy's libraries, which loads NVIDIA's when an attribute is read, or reports that it cannot."""
 
     def __init__(self, compiler: bool, products: bool) -> None:
         super().__init__("cupy_backends.cuda.libs")
@@ -140,7 +140,7 @@ class Libraries(ModuleType):
 @pytest.mark.parametrize("compiler", [True, False])
 @pytest.mark.parametrize("products", [True, False])
 def test_libraries_are_loaded_as_cupy_does(compiler: bool, products: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is more than importing the modules that use them: that fails where they are, or loads nothing."""
+    """Importing the modules that use the libraries is not enough: it fails where they exist, or loads nothing."""
     for name in ("cupy_backends", "cupy_backends.cuda"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs", Libraries(compiler, products))
@@ -175,13 +175,13 @@ def test_a_driver_that_is_as_new_will_do(driver: int, cuda: int) -> None:
 
 @pytest.mark.parametrize("gpus", [(90,), (100,), (86,), (121,), (61, 90), ()])
 def test_a_gpu_that_the_compiler_knows_will_do(gpus: tuple[int, ...]) -> None:
-    """CuPy compiles for the GPU's own number, or for the compiler's newest, which a later one of its kind runs."""
+    """CuPy compiles for the GPU's own architecture, or the compiler's newest, which later GPUs of its family run."""
     known = (75, 80, 86, 89, 90, 100, 120)
     state = CudaState("14.2.0", 13000, 0, max(1, len(gpus)), cuda=13000, capabilities=gpus, architectures=known)
     assert diagnose(state) is None
 
 
-def test_looking_at_this_machine_raises_nothing_and_imports_nothing_where_there_is_no_driver() -> None:
+def test_diagnosis_without_a_driver_raises_and_imports_nothing() -> None:
     code = """
 import sys
 from dnnkit.backends.cupy_backend import cuda_diagnosis
@@ -209,14 +209,14 @@ assert cuda_diagnosis._driver_capabilities(0) == ()
 
 @pytest.mark.cuda_on_cpu  # for the compiler
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the driver's name is Linux's")
-def test_the_driver_is_asked_for_the_compute_capability_of_each_gpu(tmp_path: Path) -> None:
+def test_the_driver_reports_the_compute_capability_of_each_gpu(tmp_path: Path) -> None:
     driver(tmp_path)
     environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
     result = processes.run([sys.executable, "-c", DRIVER], env=environment)
     assert result.returncode == 0, result.stderr
 
 
-def test_a_cupy_that_cannot_be_imported_is_told_and_not_raised(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_a_cupy_that_cannot_be_imported_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     (tmp_path / "cupy").mkdir()
     (tmp_path / "cupy" / "__init__.py").write_text("raise RuntimeError('broken on purpose\\nsecond line')")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -1,6 +1,6 @@
-"""The CuPy that pip installs, asked without a GPU: it finds a toolkit where CuPy looks for one, and we say so.
+"""The CuPy that pip installs, without a GPU: it finds a toolkit where CuPy looks for one, and dnnkit says so.
 
-Driver and GPU are feigned, and of the toolkit only names are there; CuPy and its ways of loading libraries are real.
+Driver and GPU are fakes, and of the toolkit only the names exist; CuPy and its ways of loading libraries are real.
 """
 
 import importlib.util
@@ -140,7 +140,8 @@ const char* nvrtcGetErrorString(int status) {{ return "an error"; }}
 
 
 def toolkit(root: Path, extension: Path) -> str:
-    """As much of a CUDA toolkit as loads; returns its major version, which CuPy's extension module asks for."""
+    """Write as much of a CUDA toolkit as can be loaded; return its major version, which CuPy's extension module
+    requires."""
     listed = subprocess.check_output(["nm", "-D", "--undefined-only", str(extension)], text=True)
     wanted = [line.split()[-1] for line in listed.splitlines() if " cublas" in line]
     major = wanted[0].rpartition(".")[2]
@@ -163,7 +164,7 @@ def package() -> Path:
 
 
 def ask(code: str, **variables: str) -> str:
-    """What it prints in a process of its own."""
+    """Return the output of the code in a separate process."""
     command = [sys.executable, "-W", "ignore", "-c", code]
     result = processes.run(command, env={**os.environ, **variables})
     assert result.returncode == 0, result.stdout + result.stderr
@@ -172,14 +173,14 @@ def ask(code: str, **variables: str) -> str:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of libraries are Linux's")
 def test_a_toolkit_that_only_cupy_finds_will_do(tmp_path: Path, package: Path) -> None:
-    """NVIDIA's libraries are beside Python's packages, say, where the system's loader does not look."""
+    """NVIDIA's libraries are next to Python's packages, for example, where the system's loader does not look."""
     (extension,) = package.glob("cuda/libs/cublas.*.so")
     major = toolkit(tmp_path, extension)
     driver(tmp_path / "driver")
     loader = str(tmp_path / "driver")
     ask(PROBE.format(major=major), CUDA_PATH=str(tmp_path), LD_LIBRARY_PATH=loader)
     ask(FAILURES, CUDA_PATH=str(tmp_path))
-    ask(CUBLAS, CUDA_PATH=str(tmp_path))  # the library that CuPy has found has what we call of it, as CuPy does
+    ask(CUBLAS, CUDA_PATH=str(tmp_path))  # the library that CuPy finds has the functions that dnnkit and CuPy call
 
 
 def test_names_and_numbers_are_cupys(package: Path) -> None:
@@ -188,6 +189,6 @@ def test_names_and_numbers_are_cupys(package: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of libraries are Linux's")
 def test_arguments_that_lie_ready_arrive_at_the_driver(tmp_path: Path, package: Path) -> None:
-    """As a launch that was recorded gives them to CuPy, in each stream; what the driver reports is an error of ours."""
+    """Launches as a recording passes them to CuPy, in each stream; an error of the driver is one of dnnkit's errors."""
     driver(tmp_path, DRIVER + LAUNCHES)
     assert ask(LAUNCH, LD_LIBRARY_PATH=str(tmp_path)) == TOLD

@@ -1,4 +1,4 @@
-"""The smallest backend a package can add: a name and an array-API namespace."""
+"""The smallest backend that a package can add: a name and an array-API namespace."""
 
 import numpy as np
 

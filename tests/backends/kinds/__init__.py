@@ -1,4 +1,4 @@
-"""Kinds of stages that only tests have: what the engine offers to kinds, in its smallest form."""
+"""Kinds of stages that exist for tests only: what the engine offers to kinds, in its smallest form."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from dnnkit.kernels import registry
 
 @contextmanager
 def known() -> Iterator[None]:
-    """Within, the kinds here are found as those that ship."""
+    """Within the block, the kinds here are found like those that ship."""
     caches = registry.names, registry._has_cpu_file, dnnkit.kernels.stages.kind
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dnnkit.kernels.stages, "__path__", [*dnnkit.kernels.stages.__path__, *__path__])

@@ -1,4 +1,4 @@
-"""Machines that are made up, for the model of the cost."""
+"""Artificial machines, for the cost model."""
 
 import math
 from typing import Any
@@ -11,12 +11,12 @@ NUMBERS = sorted(FREE)
 
 
 def made_up(**numbers: Any) -> Machine:
-    """A machine for which nothing takes time but what is named."""
+    """A machine on which only the named operations take time."""
     return Machine(**(FREE | numbers))
 
 
 def usual(**numbers: Any) -> Machine:
-    """A machine as there are many, but for what is named."""
+    """A typical machine, except for what is named."""
     normal: dict[str, Any] = {
         "flops": 1e11,
         "cores": 64,

@@ -1,4 +1,4 @@
-"""Networks divided among workers as a test wants it, compared by their numbers."""
+"""Networks partitioned among workers as a test requests, compared by their numbers."""
 
 import sys
 import threading
@@ -30,19 +30,20 @@ OPTIMIZERS = {
 
 @contextmanager
 def dividing(partition: str, *, in_threads: bool | None = True) -> Iterator[None]:
-    """Work divided so; in threads of its own however little it is, or never, or as it would be anyway (None)."""
+    """Partition the work this way; use threads always (True), never (False), or as usual (None)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DNNKIT_PARTITION", partition)
         if in_threads is not None:
             patch.setattr(cost_model, "WORTH_THREADS", -1.0 if in_threads else float("inf"))
-            patch.setattr(cost_model, "SHARED_STEP", -1.0)  # so that those join in who stand by
-            patch.setattr(cost_model, "usable", lambda asked: asked or processors())  # more than there are, too
+            patch.setattr(cost_model, "SHARED_STEP", -1.0)  # so that standby threads join in
+            # also more threads than processors
+            patch.setattr(cost_model, "usable", lambda asked: asked or processors())
         yield
 
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """So many other processes that never wait."""
+    """Run this many other processes that never wait."""
     with ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(started([sys.executable, "-c", "while True: pass"], patience=3600))
@@ -54,7 +55,7 @@ def threads_of_ours() -> list[str]:
 
 
 def threads_ended() -> bool:
-    """Whether our threads are gone; those that have nothing left to do but to go are waited for."""
+    """Return whether our threads have ended, after waiting for those that are ending."""
     for _ in range(500):
         if not threads_of_ours():
             return True
@@ -63,13 +64,13 @@ def threads_ended() -> bool:
 
 
 def numbers(net: dk.Sequential) -> dict[str, np.ndarray]:
-    """Parameters and slots."""
+    """Return parameters and optimizer state."""
     snapshot = net.executable.snapshot()
     return {**snapshot.parameters, **snapshot.slots}
 
 
 def check_close(net: dk.Sequential, other: dk.Sequential) -> None:
-    """Equal within what sums in another order may round, and a few steps make of it."""
+    """Compare within the rounding of sums in another order, accumulated over a few steps."""
     mine, theirs = numbers(net), numbers(other)
     assert mine.keys() == theirs.keys()
     for name in mine:
@@ -78,7 +79,7 @@ def check_close(net: dk.Sequential, other: dk.Sequential) -> None:
 
 
 def check_same(net: dk.Sequential, other: dk.Sequential) -> None:
-    """Equal bit for bit."""
+    """Compare bit for bit."""
     mine, theirs = numbers(net), numbers(other)
     assert mine.keys() == theirs.keys()
     for name in mine:
@@ -87,7 +88,7 @@ def check_same(net: dk.Sequential, other: dk.Sequential) -> None:
 
 
 def classifier(backend: str = "numba", dtype: Any = "float64", **more: Any) -> dk.Sequential:
-    """Two pairs, uneven widths, dropout in a part, clipping, two slots: whatever a step can have."""
+    """Two pairs, uneven widths, dropout in a part, clipping, two slots: everything that a step can have."""
     net = dk.Sequential(
         [
             dk.Dense(23, activation="tanh"),
@@ -108,6 +109,6 @@ def classifier(backend: str = "numba", dtype: Any = "float64", **more: Any) -> d
 
 
 def classes(samples: int = 250, features: int = 11) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples, labels, and weights that are no round numbers."""
+    """Draw samples, labels, and weights that are not round numbers."""
     rng = np.random.default_rng(1)
     return rng.normal(size=(samples, features)), rng.integers(0, 5, samples), rng.uniform(0.1, 2, samples)

@@ -1,4 +1,4 @@
-"""Networks as lists of stages: drawn, made up, plain."""
+"""Networks as lists of stages: random, hand-made, plain."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ WIDTHS = st.one_of(st.integers(1, 12), st.sampled_from([31, 32, 33, 63, 64, 65, 
 
 
 def network(features: int, *layers: tuple, first: int = 0) -> list[Stage]:
-    """Stages from (units, activation, has a bias) for a dense one, and from stages as they are; names count on."""
+    """Return stages from (units, activation, has a bias) for dense ones, and from given stages; names count on."""
     stages: list[Stage] = []
     width = features
     for number, layer in enumerate(layers, first):
@@ -30,7 +30,7 @@ def network(features: int, *layers: tuple, first: int = 0) -> list[Stage]:
 
 
 def frozen(stages: Sequence[Stage]) -> list[Stage]:
-    """The same, their parameters frozen."""
+    """Return the same stages with frozen parameters."""
     return [
         replace(
             stage,
@@ -45,8 +45,7 @@ def frozen(stages: Sequence[Stage]) -> list[Stage]:
 
 @st.composite
 def networks(draw: st.DrawFn) -> tuple[int, list[Stage]]:
-    """Features and stages: any depth, uneven widths, and between the dense ones whatever can stand there; some of them
-    are frozen."""
+    """Draw features and stages: any depth, uneven widths, anything allowed between the dense ones; some are frozen."""
     dense = st.tuples(WIDTHS, st.sampled_from([*ELEMENTWISE, "softmax"]), st.booleans())
     others = st.sampled_from([Activate("relu"), Activate("softmax"), Dropout(0.3, 0), Rescale(2.0, 0.5)])
     features = draw(WIDTHS)
@@ -57,7 +56,7 @@ def networks(draw: st.DrawFn) -> tuple[int, list[Stage]]:
 
 
 def plain(count: int, width: int = 8) -> list[Stage]:
-    """So many dense stages with elementwise activations."""
+    """Return this number of dense stages with elementwise activations."""
     return network(width, *[(width, "relu", True)] * count)
 
 

@@ -57,8 +57,8 @@ def test_read_only_data_are_used_where_they_are() -> None:
     assert net.predict(x).shape == (4000, 4)
 
 
-def test_few_rows_that_are_predicted_at_once_have_buffers_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads within a microsecond of each other, here one within the other."""
+def test_predictions_of_few_rows_have_separate_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads within a microsecond of each other, here one nested in the other."""
     net = dk.Sequential([dk.Dense(4)], seed=0, backend="numba")
     net.build(3)
     x = np.ones((2, 3), np.float32)
@@ -77,7 +77,7 @@ def test_few_rows_that_are_predicted_at_once_have_buffers_of_their_own(monkeypat
     assert used[0]._run != used[1]._run
 
 
-def test_an_optimizer_of_your_own_goes_stage_by_stage_on_compiled_operations() -> None:
+def test_a_custom_optimizer_runs_stage_by_stage() -> None:
     @dataclass
     class Own(dk.optimizers.Optimizer):
         learning_rate: float = 0.1
@@ -104,7 +104,7 @@ def test_a_nan_is_seen_in_compiled_training_with_its_step() -> None:
     x = np.random.default_rng(0).normal(size=(40, 2))
     net = dk.Sequential([dk.Dense(4, activation="relu"), dk.Dense(1)], seed=0, backend="numba")
     net.compile(optimizer=dk.SGD(1e20), loss="mean_squared_error")
-    with pytest.warns(TrainingWarning, match=r"not a number since epoch 1, step [2-4]:"):
+    with pytest.warns(TrainingWarning, match=r"the loss has been NaN since epoch 1, step [2-4]:"):
         net.fit(x, np.ones((40, 1)), batch_size=10, verbose=0)
 
 
@@ -130,7 +130,7 @@ def test_ctrl_c_is_heard_while_an_epoch_runs() -> None:
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
 
     class StartTimer(dk.callbacks.Callback):
-        """When training begins: on a busy machine all that comes before may take longer than the timer."""
+        """Starts the timer when training begins: on a busy machine everything before may take longer than the timer."""
 
         def on_epoch_begin(self, epoch: int, logs: Any) -> None:
             if epoch == 0:
@@ -156,7 +156,7 @@ net.fit(np.ones((20, 4), np.uint8), np.arange(20) % 3, verbose=0)
 
 
 def test_a_second_process_compiles_nothing() -> None:
-    """The first is this one."""
+    """The first of them is this one."""
     exec(SMALL_TRAINING)
     spy = """
 from dnnkit.kernels._native import functions, machine_code

@@ -1,4 +1,4 @@
-"""What is done in a step, in which order, and how often all must meet."""
+"""The instructions of a step, their order, and the number of exchanges."""
 
 from typing import Any, Literal
 
@@ -21,24 +21,24 @@ GRADIENTS = {"kernel_gradient", "kernel_gradient_of_columns"}
 
 
 def forward(steps: list[Instruction]) -> list[int]:
-    """The stages that are computed, in order."""
+    """Return the stages of the forward pass, in order."""
     names = {"dense", "dense_of_columns", "dense_part", "activate", "rescale", "dropout", "copy"}
     return [stage for name, stage, _ in steps if name in names]
 
 
 def backward(steps: list[Instruction]) -> list[tuple[int, int]]:
-    """(stage, whether its dx is wanted and where) of the stages backward, in order."""
+    """Return (stage, whether its dx is needed and where) of the backward pass, in order."""
     return [(stage, dx) for name, stage, dx in steps if name.endswith("_backward") and name != "join_backward"]
 
 
 def exchanges(stages: list[Stage], partition: Partition, first: int = 0, purpose: Any = "train", **more: Any) -> int:
-    """In every step: not counting what comes before the first."""
+    """Return the instructions of every step, without the prologue."""
     steps = assemble(stages, partition, ScheduleKey(purpose, first, **more))
     return [name for name, _, _ in steps[steps[-1].stage :]].count("exchange")
 
 
 @pytest.mark.parametrize("count", range(10))
-def test_a_pair_costs_one_exchange_forward_and_one_backward_but_for_the_first(count: int) -> None:
+def test_a_pair_costs_one_exchange_per_pass_except_the_first(count: int) -> None:
     pairs, two = count // 2, Partition("units", 2)
     assert exchanges(plain(count), two, purpose="predict") == pairs
     assert exchanges(plain(count), two, purpose="evaluate") == pairs
@@ -53,7 +53,7 @@ def test_one_hidden_layer_costs_one_exchange_a_step() -> None:
 
 
 @pytest.mark.parametrize("count", range(5))
-def test_by_rows_the_number_of_exchanges_does_not_depend_on_the_depth(count: int) -> None:
+def test_by_rows_the_number_of_exchanges_is_independent_of_depth(count: int) -> None:
     four = Partition("rows", 4)
     assert exchanges(plain(count), four) == 2
     assert exchanges(plain(count), four, clips=True) == 3
@@ -66,13 +66,13 @@ def test_alone_there_is_nothing_to_exchange(drawn: tuple) -> None:
         assert exchanges(drawn[1], partition, clips=True) == 0
 
 
-def test_an_input_gradient_that_is_wanted_costs_the_first_pair_an_exchange_too() -> None:
+def test_an_input_gradient_costs_the_first_pair_an_exchange_too() -> None:
     two = Partition("units", 2)
     assert exchanges(plain(2), two, first=-1, purpose="differentiate") == 2
     assert exchanges(plain(2), two, first=0, purpose="differentiate") == 1
 
 
-def test_a_pair_below_all_that_is_trained_costs_no_exchange_backward() -> None:
+def test_a_pair_below_all_trained_stages_costs_no_exchange_backward() -> None:
     two, stages = Partition("units", 2), plain(6)
     for count, expected in ((0, 3 + 2), (1, 3 + 2), (2, 3 + 1), (3, 3 + 1), (4, 3)):
         some = [*frozen(stages[:count]), *stages[count:]]
@@ -80,7 +80,7 @@ def test_a_pair_below_all_that_is_trained_costs_no_exchange_backward() -> None:
 
 
 @given(networks(), DIVISIONS, st.sampled_from(["gathered", "columns", "in place"]))
-def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_is_trained(
+def test_every_stage_runs_forward_and_trained_ones_backward_once(
     drawn: tuple, partition: Partition, inputs: Any
 ) -> None:
     _, stages = drawn
@@ -93,7 +93,7 @@ def test_every_stage_goes_forward_once_and_backward_once_down_to_the_first_that_
 
 
 @given(networks(), DIVISIONS, PURPOSES, st.booleans())
-def test_inputs_are_gathered_by_each_worker_or_shared_one_step_ahead(
+def test_inputs_are_gathered_per_worker_or_shared_one_step_ahead(
     drawn: tuple, partition: Partition, purpose: Literal["train", "evaluate", "predict"], are_bytes: bool
 ) -> None:
     steps = assemble(drawn[1], partition, ScheduleKey(purpose, 0, bytes=are_bytes))
@@ -111,7 +111,7 @@ def test_inputs_are_gathered_by_each_worker_or_shared_one_step_ahead(
 
 
 @given(networks(), DIVISIONS, PURPOSES, st.booleans())
-def test_rows_are_taken_in_every_step_or_once_if_all_have_the_same_and_share_none(
+def test_rows_are_gathered_per_step_or_once_if_all_steps_share_them(
     drawn: tuple, partition: Partition, purpose: Literal["train", "evaluate", "predict"], one_batch: bool
 ) -> None:
     steps = assemble(drawn[1], partition, ScheduleKey(purpose, 0, weights=True, one_batch=one_batch))
@@ -126,7 +126,8 @@ def test_rows_are_taken_in_every_step_or_once_if_all_have_the_same_and_share_non
 
 @given(networks(), DIVISIONS, st.booleans(), st.sampled_from(["gathered", "columns", "in place"]))
 def test_every_parameter_is_updated_once_a_step(drawn: tuple, partition: Partition, clips: bool, inputs: Any) -> None:
-    """Stage by stage as its gradient is there, or all at the end if others' gradients or their norm come first."""
+    """Stages are updated when their gradient is complete, or all at the end if sums of gradients or their norm come
+    first."""
     _, stages = drawn
     dense = [place for place, stage in enumerate(stages) if is_trained(stage)]
     steps = assemble(stages, partition, ScheduleKey("train", 0, clips, inputs))
@@ -137,7 +138,7 @@ def test_every_parameter_is_updated_once_a_step(drawn: tuple, partition: Partiti
     assert found == expected
     assert (names.count("update"), names.count("clip")) == (by_rows or clips, clips)
     assert (names[-2] == "exchange") == by_rows
-    for place, (name, stage, _) in enumerate(steps):  # before, dz is there; after, nobody needs the old kernel
+    for place, (name, stage, _) in enumerate(steps):  # before, dz is needed; after, the old kernel is no longer read
         if name in UPDATES | GRADIENTS:
             assert (names[place - 1], steps[place - 1].stage) == ("dense_backward", stage)
             assert name.endswith("_of_columns") == (stage == 0 and inputs != "gathered")
@@ -160,7 +161,7 @@ def test_partial_sums_are_exchanged_before_they_are_added_up(drawn: tuple, parti
 
 
 def with_own(drawn: tuple, data: st.DataObject) -> list[Stage]:
-    """The stages, and some of the user's own among them, with parameters or without."""
+    """Draw stages, some of them custom, with and without parameters."""
     width, stages = drawn[0], list[Stage]()
     for number, stage in enumerate([*drawn[1], None]):
         for _ in range(data.draw(st.integers(0, 1))):
@@ -174,7 +175,7 @@ def with_own(drawn: tuple, data: st.DataObject) -> list[Stage]:
 
 
 @given(networks(), DIVISIONS, st.booleans(), st.booleans(), st.data())
-def test_nothing_is_updated_before_the_last_call_of_the_user_s_own_and_all_of_it_once(
+def test_updates_come_after_the_last_custom_call_and_once(
     drawn: tuple, partition: Partition, clips: bool, measures: bool, data: st.DataObject
 ) -> None:
     stages = with_own(drawn, data)
@@ -189,7 +190,7 @@ def test_nothing_is_updated_before_the_last_call_of_the_user_s_own_and_all_of_it
     assert called == [own, [place for place in own[::-1] if place >= first]]
     if names.count("update") == 0:
         assert sorted(steps[place].stage for place in updates) == trained
-    for place in calls:  # the others wait until it is over, and before if it reads what they have
+    for place in calls:  # the others wait until the call is over, and before it if it reads their numbers
         assert (names[place + 1] == "exchange") == (partition.workers > 1)
         if names[place] != "own_measures":
             assert (names[place - 1] == "exchange") == (partition.workers > 1)
@@ -202,7 +203,7 @@ def test_every_opcode_says_in_one_line_what_it_does() -> None:
 
 
 def test_a_schedule_is_told_in_words_with_its_stages_names() -> None:
-    """The program of 784-128-10 on two workers."""
+    """Return the program of 784-128-10 on two workers."""
     stages = network(784, (128, "relu", True), (10, "linear", True))
     schedule = assemble(
         stages, Partition("units", 2), ScheduleKey("train", 0, inputs="in place", marked=True, metrics=(0,))
@@ -215,12 +216,12 @@ def test_a_schedule_is_told_in_words_with_its_stages_names() -> None:
     ]  # fmt: skip
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
-    assert "Compute this worker's summand of output's product, to the exchange." in text
-    assert "Compute hidden from the columns of its inputs that are not zero. Option 1." in text
+    assert "Compute this worker's partial product of output, for the exchange." in text
+    assert "Compute hidden from the nonzero columns of its inputs. Option 1." in text
     assert text.endswith("14 repeat Go on with the next step, at 0.")
 
 
-def test_what_compiled_code_reads_are_addresses_of_opcodes_and_numbers_of_stages() -> None:
+def test_compiled_code_reads_opcode_addresses_and_stage_numbers() -> None:
     schedule = [Instruction("begin"), Instruction("rescale", 1), Instruction("repeat", 0)]
     linked = link(schedule, "float32")
     assert [line.stage for line in linked] == [0, 1, 0]

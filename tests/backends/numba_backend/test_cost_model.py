@@ -1,4 +1,4 @@
-"""The model of a step's time, the choice it makes, and who may overrule it."""
+"""The model of a step's time, the choice it makes, and what overrules it."""
 
 import math
 import os
@@ -33,7 +33,7 @@ WIDTHS = st.lists(st.integers(1, 70), min_size=1, max_size=7)
 def program(
     *widths: int, features: int = 8, threads: int | None = 4, dtype: Any = "float32", optimizer: str = "sgd"
 ) -> Program:
-    """A network of dense layers so wide, relu but for the last."""
+    """Return a network of dense layers of these widths, ReLU except for the last."""
     layers = [dk.Dense(units, activation="relu") for units in widths[:-1]]
     return lowering.lower(
         [*layers, dk.Dense(widths[-1])],
@@ -59,14 +59,14 @@ def choose(
     asked: str | None = None,
     all_asked_for: bool = True,
 ) -> Partition:
-    """What `choose_partition` says on that machine, where DNNKIT_PARTITION is `asked`."""
+    """Return the choice of `choose_partition` on that machine, with DNNKIT_PARTITION = `asked`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("DNNKIT_PARTITION", raising=False)
         if asked is not None:
             patch.setenv("DNNKIT_PARTITION", asked)
         if here is not None:
             patch.setattr(cost_model, "machine", lambda: here)
-        if all_asked_for:  # as if there were so many processors
+        if all_asked_for:  # as if the machine had this many processors
             patch.setattr(cost_model, "usable", lambda asked: asked or processors())
         return choose_partition(network, Wiring(network.stages), math.prod(network.input_shape), batch_size, recorded)
 
@@ -75,7 +75,7 @@ def choose(
 
 
 @pytest.mark.parametrize(("dtype", "slower"), [("float32", 1), ("float64", 2)])
-def test_products_cost_two_flops_an_element_and_the_first_layer_has_no_input_gradient(dtype: str, slower: int) -> None:
+def test_products_cost_two_flops_per_element_and_no_input_gradient(dtype: str, slower: int) -> None:
     network = program(20, 30, 5, features=10, dtype=dtype)
     products = 2 * 10 * 20 + 3 * 20 * 30 + 3 * 30 * 5
     expected = 2 * 16 * products / 1e9 * slower
@@ -182,7 +182,7 @@ MACHINES = st.builds(
 
 
 @given(WIDTHS, st.integers(1, 2000), st.integers(1, 6), MACHINES)
-def test_the_choice_is_the_fastest_by_the_model_and_never_more_workers_than_threads(
+def test_the_choice_is_the_models_fastest_within_the_threads(
     widths: list[int], rows: int, threads: int, here: Machine
 ) -> None:
     network = program(*widths, threads=threads)
@@ -201,9 +201,7 @@ def test_the_choice_is_the_fastest_by_the_model_and_never_more_workers_than_thre
 
 
 @given(st.lists(st.integers(1, 3), max_size=3), st.integers(1, 2000), MACHINES)
-def test_units_that_cannot_be_divided_are_never_computed_by_several(
-    narrow: list[int], rows: int, here: Machine
-) -> None:
+def test_indivisible_units_are_never_computed_by_several_workers(narrow: list[int], rows: int, here: Machine) -> None:
     network = program(*narrow, 300, threads=4)
     chosen = choose(network, rows, here)
     assert chosen.by == "rows" or chosen == SINGLE or "columns" in roles(network.stages, chosen)
@@ -227,11 +225,11 @@ def test_one_processor_is_one_worker_whatever_is_asked_for() -> None:
         os.sched_setaffinity(0, before)
 
 
-# Who may overrule it
+# What overrules it
 
 
 @pytest.mark.parametrize("asked", ["units/2", "rows/3", "units/1", "rows/1", "units/16"])
-def test_the_environment_overrules_the_model_the_record_and_the_number_of_threads(asked: str) -> None:
+def test_the_environment_overrules_model_record_and_thread_count(asked: str) -> None:
     for network in (program(4, 1), program(4096, 4096, threads=1)):
         chosen = choose(network, 32, usual(), recorded="rows/4@32", asked=asked)
         assert str(chosen) == asked
@@ -243,9 +241,7 @@ def test_the_variable_of_earlier_versions_is_still_read(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("asked", ["two", "units", "units/0", "rows/x", "columns/2", "units/2@32", "units 2"])
-def test_an_override_that_makes_no_sense_is_refused_before_anything_is_trained(
-    asked: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_override_is_rejected_before_training(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net = dk.Sequential([dk.Dense(3)], seed=0, backend="numba")
     net.compile(optimizer="sgd", loss="mean_squared_error")
     x, y = np.ones((8, 2)), np.ones((8, 3))
@@ -266,19 +262,19 @@ def test_an_empty_override_is_none() -> None:
 
 
 @given(DIVISIONS, st.integers(1, 5000), st.integers(1, 5000))
-def test_what_was_recorded_counts_for_the_same_batch_size_only(partition: Partition, then: int, now: int) -> None:
+def test_the_record_counts_for_the_same_batch_size_only(partition: Partition, then: int, now: int) -> None:
     network = program(4, 1)
     recorded = record(partition, then)
     assert choose(network, then, usual(), recorded) == partition
     assert choose(network, now, usual(exchange=1.0), recorded) == (partition if now == then else SINGLE)
 
 
-def test_what_was_recorded_counts_on_a_machine_that_would_choose_otherwise() -> None:
+def test_the_record_counts_on_a_machine_that_would_choose_otherwise() -> None:
     wide = program(4096, 4096, features=4096)
     assert choose(wide, 64, usual(), record(SINGLE, 64)) == SINGLE
     assert choose(wide, 64, usual(exchange=1.0), record(Partition("units", 4), 64)) == Partition("units", 4)
 
 
-def test_words_that_another_backend_recorded_are_no_wish_of_anybody() -> None:
+def test_a_record_of_another_backend_is_ignored() -> None:
     for recorded in ("all on one device@64", "units@64", "rows/0@64", "@64", "units/2"):
         assert choose(program(4, 1), 64, usual(), recorded) == SINGLE

@@ -1,4 +1,4 @@
-"""Threads that stand by for short runs: same bits, nobody waits for them, none stays."""
+"""Standby threads for short runs: same bits, nothing waits for them, none remains."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ STEPS = 40
 
 
 def trained(net: dk.Sequential, steps: int = STEPS) -> dk.Sequential:
-    """Trained by a loop of its own."""
+    """Train in a loop of its own."""
     x, labels, _ = classes()
     for number in range(steps):
         rows = slice(number % 5 * 8, number % 5 * 8 + 8)
@@ -50,7 +50,7 @@ def test_the_bits_do_not_depend_on_who_is_there(partition: str, how: str, monkey
         check_same(trained(classifier(num_threads=8)), alone)
 
 
-def test_some_do_take_part_and_end_when_nobody_has_a_use_for_them() -> None:
+def test_standby_threads_take_part_and_end_when_unused() -> None:
     taken: list[str] = []
     with dividing("units/2", in_threads=False):
         net = classifier(num_threads=2)
@@ -101,13 +101,13 @@ def test_the_child_of_a_fork_trains() -> None:
 
 
 def test_a_process_ends_while_one_stands_by() -> None:
-    long = "import dnnkit.backends.numba_backend.crew as crew\ncrew.LOOKS = 3_000_000\n"  # some 0.1 s
+    long = "import dnnkit.backends.numba_backend.crew as crew\ncrew.LOOKS = 3_000_000\n"  # about 0.1 s
     command = [sys.executable, "-c", long + FORKED.split("child =")[0]]
     done = processes.run(command)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_short_fits_and_predictions_of_many_rows_have_the_bits_of_one_worker() -> None:
+def test_short_fits_and_large_predictions_have_one_workers_bits() -> None:
     x, labels, _ = classes(3000)
     one, several = classifier(num_threads=1), classifier(num_threads=4)
     with dividing("units/2", in_threads=False):
@@ -128,7 +128,7 @@ def test_gradients_by_rows_are_those_of_one_worker(workers: int, rows: int, monk
     found = []
     for threads in (1, 8):
         net = classifier(num_threads=threads)
-        net.train_step(x[:rows], labels[:rows])  # parameters in whichever home
+        net.train_step(x[:rows], labels[:rows])  # with the parameters in either layout
         net.set_parameters(net.initial_parameters())
         net.executable.state.step = 0
         found.append(net.get_gradients(x[:rows], labels[:rows]))

@@ -1,4 +1,4 @@
-"""Whatever stands first reads the whole batch, also where workers share its gathering."""
+"""Any kind of first stage reads the whole batch, also where workers share its gathering."""
 
 import numpy as np
 import pytest

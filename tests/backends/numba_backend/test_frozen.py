@@ -1,4 +1,4 @@
-"""Frozen layers in the compiled epoch: every partition, whole epochs and single steps, own parts, exchanges."""
+"""Frozen layers in the compiled epoch: every partition, whole epochs and single steps, custom parts, exchanges."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def network(frozen: tuple[str, ...], backend: str = "numba", **more: Any) -> dk.
 @pytest.mark.parametrize("clip", [None, 0.1])
 @pytest.mark.parametrize("frozen", FROZEN)
 @pytest.mark.parametrize("partition", ["units/1", *DIVIDED])
-def test_every_partition_leaves_them_alone_and_trains_the_others(partition: str, frozen: str, clip: Any) -> None:
+def test_every_partition_keeps_frozen_layers_and_trains_others(partition: str, frozen: str, clip: Any) -> None:
     x, labels, weights = classes()
     nets = []
     for backend in ("numba", "numpy"):
@@ -105,7 +105,7 @@ def test_own_layers_between_frozen_ones(name: str, partition: str) -> None:
     check_close(*nets)
 
 
-def test_below_all_that_is_trained_no_slope_is_left_unless_somebody_wants_the_gradient_there() -> None:
+def test_below_all_trained_stages_no_slope_is_kept_unless_requested() -> None:
     x, labels, _ = classes(64)
     layers = [dk.Dense(9, "gelu", trainable=False), dk.Dense(8, "silu"), dk.Dense(7, "gelu", trainable=False)]
     net, other = (

@@ -1,4 +1,4 @@
-"""Columns of class numbers before a dense layer: their rows are looked up, and all is as the NumPy backend has it."""
+"""Columns of class indices before a dense layer: their rows are looked up, and results agree with the NumPy backend."""
 
 from collections.abc import Callable
 from typing import Any
@@ -73,7 +73,7 @@ def test_rows_are_looked_up_and_nothing_else_changes(
         np.testing.assert_allclose(gradients[name], value, rtol=0, atol=1e-11)
 
 
-def test_few_classes_are_multiplied_and_what_others_read_stays() -> None:
+def test_few_classes_are_multiplied_and_shared_values_stay() -> None:
     kernels = [Parameter(f"{name}/kernel", shape) for name, shape in (("a", (20, 40)), ("b", (20, 8)), ("c", (20, 2)))]
     encode = Op("one_hot", 20, settings=(("mode", "concatenate"), ("sizes", (10, 10))))
     wide, narrow, last = (Dense(kernel, None, "relu") for kernel in kernels)
@@ -84,5 +84,5 @@ def test_few_classes_are_multiplied_and_what_others_read_stays() -> None:
     assert fused(*given, 2) == given
     add = Op("add", 20)
     stages, sources = fused((encode, wide, last, add), ((0,), (1,), (1,), (1, 1)), 2)
-    assert [getattr(stage, "kind", "") for stage in stages] == ["one_hot", "add"]  # what nobody reads is left out
+    assert [getattr(stage, "kind", "") for stage in stages] == ["one_hot", "add"]  # a value without readers is left out
     assert sources == ((0,), (1, 1))

@@ -19,7 +19,7 @@ PARTITIONS = "units/1", "units/2", "rows/2", "rows/3"
 
 
 def compiled(monkeypatch: pytest.MonkeyPatch, partition: str, program: Program, **how: Any) -> NumbaExecutable:
-    """Trained in one compiled epoch with that partition."""
+    """Train in one compiled epoch with that partition."""
     monkeypatch.setenv("DNNKIT_PARTITION", partition)
     executable, _ = trained(get_backend("numba"), program, **how)
     assert isinstance(executable, NumbaExecutable)
@@ -67,7 +67,7 @@ def test_bits_do_not_depend_on_who_runs_what(partition: str) -> None:
         assert found[1][name].tobytes() == value.tobytes(), name
 
 
-def test_an_epoch_that_is_left_in_its_middle_goes_on_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_epoch_interrupted_in_its_middle_resumes_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     program = two_inputs_two_outputs("float32", dropout=True)
     for partition in ("units/1", "rows/2"):
         whole = compiled(monkeypatch, partition, program, epochs=1).snapshot()
@@ -112,7 +112,8 @@ def test_memory_is_used_again_when_nobody_reads_it_any_more() -> None:
     assert isinstance(executable, NumbaExecutable)
     trains, reads = (executable._new_team(SINGLE, 64, trains=trains) for trains in (True, False))
     assert reads._memory.size < trains._memory.size / 3
-    assert trains._memory.size < 64 * 32 * (12 + 6)  # what each gives, two gradients, and what is not a stage's
+    # outputs of the stages, two gradients, and memory that belongs to no stage
+    assert trains._memory.size < 64 * 32 * (12 + 6)
 
 
 @pytest.mark.parametrize("partition", ["units/1", "rows/2"])

@@ -1,4 +1,4 @@
-"""Inputs read where they lie: the bits of those that are gathered, whenever they can be read so."""
+"""Inputs read in place have the bits of gathered ones, whenever they can be read so."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ def trained(x: np.ndarray, labels: np.ndarray, layers: list[Any], dtype: Any, ba
     net.build(x.shape[1])
     other = dk.Sequential(layers[-3:], seed=3, backend="numpy", dtype=dtype)
     other.build(x.shape[1])
-    net.set_parameters(dict(other.parameters))  # whatever stands before them
+    net.set_parameters(dict(other.parameters))  # whatever precedes them
     net.fit(x, labels, batch_size=batch_size, epochs=2, verbose=0)
     return net
 
 
 def in_place(net: dk.Sequential) -> set[bool]:
-    """Whether the schedules that the training team has followed have the data read in place."""
+    """Return whether the schedules that the training team has followed read the data in place."""
     return {key.inputs == "in place" for key in net.executable._training._links}
 
 

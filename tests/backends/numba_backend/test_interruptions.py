@@ -1,4 +1,4 @@
-"""Ctrl-C, exceptions and a system without threads: nothing is left running, and training can go on."""
+"""Ctrl-C, exceptions and a system without threads: nothing keeps running, and training can continue."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def fail_at(batch: int, error: BaseException) -> Callback:
 
 
 @pytest.mark.parametrize("partition", DIVIDED)
-def test_after_an_exception_between_steps_no_thread_is_left_and_the_epoch_can_be_finished(partition: str) -> None:
+def test_an_exception_between_steps_leaves_no_thread_and_can_be_resumed(partition: str) -> None:
     x, labels, _ = classes()
     net, whole = classifier(num_threads=4), classifier(num_threads=4)
     with dividing(partition):
@@ -54,7 +54,7 @@ def test_after_an_exception_between_steps_no_thread_is_left_and_the_epoch_can_be
 
 
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_no_thread_is_left_after_training_however_many_there_were(partition: str) -> None:
+def test_no_thread_is_left_after_training_with_any_number_of_them(partition: str) -> None:
     x, labels, _ = classes()
     net = classifier(num_threads=16)
     with dividing(partition):
@@ -65,7 +65,7 @@ def test_no_thread_is_left_after_training_however_many_there_were(partition: str
             assert threads_ended()
 
 
-def test_when_the_system_gives_no_more_threads_none_is_left_and_training_can_go_on(
+def test_without_further_threads_none_is_left_and_training_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x, labels, _ = classes(20_000)
@@ -92,7 +92,7 @@ def test_when_the_system_gives_no_more_threads_none_is_left_and_training_can_go_
 
 
 @pytest.mark.parametrize("partition", LOCAL)
-def test_ctrl_c_after_the_last_step_of_an_epoch_does_not_shorten_the_next(partition: str) -> None:
+def test_ctrl_c_after_the_last_step_does_not_shorten_the_next_epoch(partition: str) -> None:
     class Interrupt(Callback):
         def on_epoch_end(self, epoch: int, logs: Any) -> None:
             os.kill(os.getpid(), signal.SIGINT)
@@ -109,7 +109,7 @@ def test_ctrl_c_after_the_last_step_of_an_epoch_does_not_shorten_the_next(partit
 
 
 def interrupt(work: Callable[[], object], *pauses: float) -> None:
-    """Do the work, and send Ctrl-C from another thread after each pause, one or two; the work is ended by it."""
+    """Run the work, and send Ctrl-C from another thread after one or two pauses; the work has to end by it."""
 
     def send() -> None:
         for pause in pauses:
@@ -118,7 +118,7 @@ def interrupt(work: Callable[[], object], *pauses: float) -> None:
 
     sender = threading.Thread(target=send)
     heard = []
-    try:  # the second may be heard anywhere
+    try:  # the second may arrive anywhere
         try:
             sender.start()
             work()
@@ -132,7 +132,7 @@ def interrupt(work: Callable[[], object], *pauses: float) -> None:
 
 
 @pytest.mark.parametrize("what", ["predict", "evaluate"])
-def test_after_ctrl_c_while_predicting_no_thread_is_left_and_the_next_answer_is_right(what: str) -> None:
+def test_ctrl_c_while_predicting_leaves_no_thread_and_right_answers(what: str) -> None:
     x, labels, _ = classes(100_000)
     net = classifier()
     net.build(11)
@@ -145,8 +145,8 @@ def test_after_ctrl_c_while_predicting_no_thread_is_left_and_the_next_answer_is_
 
 
 @pytest.mark.parametrize("partition", LOCAL)
-def test_after_ctrl_c_twice_nothing_goes_on_and_the_next_epoch_is_whole(partition: str) -> None:
-    """The second comes while the step that the first lets end is being computed."""
+def test_after_ctrl_c_twice_nothing_continues_and_the_next_epoch_is_whole(partition: str) -> None:
+    """The second arrives while the step that the first lets finish is being computed."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(20_000, 200)), rng.integers(0, 5, 20_000)
     net = dk.Sequential([dk.Dense(600, activation="relu"), dk.Dense(5, activation="softmax")], seed=0, backend="numba")
@@ -206,7 +206,7 @@ for division in sys.argv[1:]:
 """
 
 
-def test_ctrl_c_ends_a_divided_epoch_between_two_steps_and_what_follows_is_as_if_there_had_been_none() -> None:
+def test_ctrl_c_between_two_steps_leaves_no_trace_after_resuming() -> None:
     results = []
     with started([sys.executable, "-c", INTERRUPTED, *LOCAL]) as process:
         for _ in LOCAL:
@@ -221,7 +221,7 @@ def test_ctrl_c_ends_a_divided_epoch_between_two_steps_and_what_follows_is_as_if
 
 
 def test_ctrl_c_that_another_thread_is_given_is_heard_at_once() -> None:
-    """It does not wake the main thread, nor does one that comes just before that goes to sleep."""
+    """It does not wake the main thread, nor does one that arrives just before that sleeps."""
     stopped, ends = threading.Event(), threading.Event()
 
     def give() -> None:

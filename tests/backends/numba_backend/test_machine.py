@@ -1,4 +1,4 @@
-"""What decides how work is divided are facts: every process on a machine divides alike, whatever else runs there."""
+"""Partitions follow from facts: every process on a machine partitions alike, whatever else runs."""
 
 import json
 import os
@@ -27,11 +27,11 @@ for widths in [(2,), (10,), (16, 2), (128, 10), (512, 10), (64, 64, 64, 3), (512
                 chosen[f"{features} {widths} {threads} {rows}"] = str(choose(network, rows))
 print(json.dumps(chosen))
 """
-"""Prints the partition of 600 trainings, as if there were so many processors."""
+"""Prints the partition of 600 trainings, for a given number of processors."""
 
 
 def choices(cache: Path) -> dict[str, str]:
-    """What another process chooses, one that finds nothing kept."""
+    """Return the choice of another process, which finds no cache."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", CHOICES]
     result = processes.run(command, cwd=ROOT, env=environment)
@@ -39,7 +39,7 @@ def choices(cache: Path) -> dict[str, str]:
     return json.loads(result.stdout)
 
 
-def test_processes_with_empty_caches_choose_the_same_partitions_under_any_load(tmp_path: Path) -> None:
+def test_processes_choose_the_same_partitions_under_any_load(tmp_path: Path) -> None:
     quiet = choices(tmp_path / "quiet")
     with busy(4):
         assert choices(tmp_path / "busy") == quiet
@@ -49,8 +49,8 @@ def test_processes_with_empty_caches_choose_the_same_partitions_under_any_load(t
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
-def test_the_machine_is_the_same_to_a_process_that_may_use_less_of_it() -> None:
-    """Only the number of threads follows from it."""
+def test_the_machine_is_the_same_to_a_process_that_may_use_less() -> None:
+    """Only the number of threads depends on it."""
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(NumbaBackend.unavailable_reason() is not None, r
 
 
 def sweep(count: int = 6) -> list[dk.Sequential]:
-    """Two kinds."""
+    """Networks of two kinds."""
     backend = get_backend("numba")
     return [
         network(backend, seed, units=(6, 16)[seed % 2], dropout=0.2, optimizer=dk.Adam(1e-3 * (seed + 1)))
@@ -31,7 +31,7 @@ def sweep(count: int = 6) -> list[dk.Sequential]:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[CompiledMany]:
-    """What was made to train networks together."""
+    """The object that was made to train networks together."""
     found: list[CompiledMany] = []
 
     def many(self: NumbaBackend, workers: int) -> CompiledMany:
@@ -42,7 +42,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[CompiledMany]:
     return found
 
 
-@pytest.mark.parametrize("stretch", [0.0, 1.0])  # an epoch in each call, or several
+@pytest.mark.parametrize("stretch", [0.0, 1.0])  # one epoch per call, or several
 def test_nothing_depends_on_who_trains_whom(made, monkeypatch, stretch):
     monkeypatch.setattr(together, "STRETCH", stretch)
     results, alone = [], sweep()
@@ -63,7 +63,7 @@ def test_memory_grows_with_workers_and_not_with_networks(made):
     nets = sweep(8)
     dk.fit_many(nets, *data(), batch_size=BATCH, epochs=2, validation_split=0.2, num_workers=2, verbose=0)
     (many,) = made
-    assert len(many._teams) == 4  # two kinds, which are trained and measured
+    assert len(many._teams) == 4  # two kinds, each trained and measured
     assert [len(teams.teams) for teams in many._teams.values()] == [2] * 4
     assert not any(net.executable._teams for net in nets)
     assert not any(net.executable._idle_teams._idle for net in nets)
@@ -89,7 +89,7 @@ def test_ctrl_c_ends_between_two_steps_wherever_it_comes(made, tmp_path: Path, m
             dk.fit_many(nets, *data(), checkpoint=tmp_path, resume=times > 0, **options)
             if timer.ident is not None:
                 timer.join()
-                sleep(1.0)  # until the signal is heard, where all was trained before it came
+                sleep(1.0)  # until the signal arrives, even if training ended before
     assert [everything(net) for net in nets] == [everything(net) for net in whole]
 
 

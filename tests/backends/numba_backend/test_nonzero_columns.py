@@ -14,7 +14,7 @@ pytest.importorskip("numba")
 
 
 def images(samples: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes (N, 150), most of them zero; some columns always, some rows all over; and labels."""
+    """Draw bytes (N, 150), most of them zero; some columns always, some rows completely; and labels."""
     rng = np.random.default_rng(seed)
     x = rng.integers(1, 256, (samples, 150)) * (rng.random((samples, 150)) < rng.random(150) ** 4)
     x[:, 70:80] = 0
@@ -30,13 +30,13 @@ def network(first: dk.Layer | None = None, backend: str = "numba", dtype: Any = 
 
 
 def bits_of(net: dk.Sequential) -> Any:
-    """Those of the data last trained on."""
+    """The columns of the data last trained on."""
     return net.executable.epoch.batches.data.bits
 
 
 @pytest.fixture
 def every_column(monkeypatch):
-    """Call it, and from then on every column is multiplied."""
+    """From this call on, every column is multiplied."""
     return lambda: monkeypatch.setattr(data, "MOSTLY", -1.0)
 
 

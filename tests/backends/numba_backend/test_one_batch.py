@@ -1,4 +1,4 @@
-"""Single steps on batches of one shape: what other runs leave behind in the team does not touch them."""
+"""Single steps on batches of one shape are not affected by what other runs leave behind in the team."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.backends.numba_backend.partitions import check_same, classes, classif
 
 
 @pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2"])
-def test_a_request_to_stop_the_run_before_does_not_stop_a_step(partition: str) -> None:
+def test_a_stop_request_of_the_previous_run_does_not_stop_a_step(partition: str) -> None:
     x, labels, _ = classes()
     stopped, expected = classifier(num_threads=2), classifier(num_threads=2)
     with dividing(partition, in_threads=False):

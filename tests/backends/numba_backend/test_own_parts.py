@@ -1,4 +1,4 @@
-"""Layers, losses and metrics of one's own in the compiled epoch: called once per step, by whoever runs worker 0."""
+"""Custom layers, losses and metrics in the compiled epoch: called once per step, by the thread that runs worker 0."""
 
 import gc
 import os
@@ -32,7 +32,7 @@ from tests.backends.numba_backend.partitions import (
 
 @dataclass(frozen=True)
 class Scale(dk.Layer):
-    """Trained numbers, one a column."""
+    """A layer with trained numbers, one per column."""
 
     first: float = 1.5
 
@@ -48,7 +48,7 @@ class Scale(dk.Layer):
 
 @dataclass(frozen=True)
 class Pairs(dk.Layer):
-    """Another shape, and nothing to train: sums of neighbours, rows as tables."""
+    """A layer with another shape and no parameters: sums of neighbours, rows as tables."""
 
     def output_shape(self, input_shape):
         return (input_shape[0] - 1,)
@@ -63,7 +63,7 @@ class Pairs(dk.Layer):
 
 @dataclass(frozen=True)
 class WholeBatch(dk.losses.Loss):
-    """No sum over rows: who gets a part of the batch computes something else."""
+    """A loss that is not a sum over rows: with a part of the batch it would be another number."""
 
     targets = "labels"
 
@@ -77,7 +77,7 @@ class WholeBatch(dk.losses.Loss):
 
 
 def worst(y_true, y_pred):
-    """Of the whole batch, in each row."""
+    """A value of the whole batch, in each row."""
     xp = namespace(y_pred)
     return xp.max(y_pred) - xp.mean(y_pred, axis=1) + xp.astype(y_true, y_pred.dtype)
 
@@ -111,9 +111,7 @@ FITS: dict[str, Any] = {"batch_size": 32, "epochs": 2, "verbose": 0}  # the last
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("place", LAYERS)
-def test_they_train_in_every_division_as_by_numpy_and_the_same_bit_for_bit_in_any_threads(
-    place: str, weighted: bool
-) -> None:
+def test_custom_parts_train_as_on_numpy_in_every_partition(place: str, weighted: bool) -> None:
     x, labels, weights = classes()
     fits = FITS | ({"sample_weight": weights} if weighted else {})
     clip = None if weighted else 0.7
@@ -136,7 +134,7 @@ def test_they_train_in_every_division_as_by_numpy_and_the_same_bit_for_bit_in_an
 
 
 @pytest.mark.parametrize("place", LAYERS)
-def test_predictions_evaluations_and_gradients_are_as_by_numpy_whatever_the_threads(place: str) -> None:
+def test_predictions_evaluations_and_gradients_follow_numpy(place: str) -> None:
     x, labels, weights = classes()
     net, by_numpy = network(LAYERS[place]), network(LAYERS[place], "numpy")
     for each in (net, by_numpy):
@@ -164,7 +162,7 @@ def test_predictions_evaluations_and_gradients_are_as_by_numpy_whatever_the_thre
 def test_predictions_know_nothing_of_the_loss_and_the_metrics(
     backend_name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Own or built in, fused or not: the same bits, and nobody is called."""
+    """Custom or built in, fused or not: predictions have the same bits and call neither loss nor metric."""
     x, _, _ = classes(3000)
     layers = [dk.Dense(40, "relu"), dk.Dropout(0.2), dk.Dense(5, "softmax")]
     built_in = network(layers, backend_name, "sparse_categorical_crossentropy", ["accuracy"], dtype=dtype)
@@ -175,7 +173,7 @@ def test_predictions_know_nothing_of_the_loss_and_the_metrics(
     if backend_name == "numba":
         from dnnkit.backends.numba_backend.own_parts import OwnParts
 
-        monkeypatch.setattr(OwnParts, "begin", None)  # whoever called it would fail
+        monkeypatch.setattr(OwnParts, "begin", None)  # a call would fail
     for net in (built_in, *own):
         net.build(x.shape[1])
     for rows in (1, 64, 65, 3000):
@@ -185,7 +183,7 @@ def test_predictions_know_nothing_of_the_loss_and_the_metrics(
 
 
 class Failing:
-    """Raises at a call, once."""
+    """Raises at one call, once."""
 
     def __init__(self, at: int, error: BaseException | None = None) -> None:
         self.calls, self.at, self.error = 0, at, error or ValueError("planted")
@@ -197,7 +195,7 @@ class Failing:
 
 
 def failing(where: str, fail: Failing) -> dk.Sequential:
-    """A network of which one part fails."""
+    """Return a network with one failing part."""
 
     class FailingScale(Scale):
         def forward(self, xp, x, scale):
@@ -222,9 +220,9 @@ def failing(where: str, fail: Failing) -> dk.Sequential:
         return worst(y_true, y_pred)
 
     layers = [dk.Dense(23, "tanh"), FailingScale(), dk.Dense(17), dk.Dense(5, "softmax")]
-    if where == "metric":  # nothing else of one's own in the step
+    if where == "metric":  # the step has no other custom part
         layers.pop(1)
-    built_in = where in ("metric", "backward")  # whose sum is undone
+    built_in = where in ("metric", "backward")  # whose sum is taken back
     loss = "sparse_categorical_crossentropy" if built_in else FailingLoss()
     return network(layers, loss=loss, metrics=["accuracy", measured], clip=None)
 
@@ -232,9 +230,7 @@ def failing(where: str, fail: Failing) -> dk.Sequential:
 @pytest.mark.parametrize("in_threads", [False, True])
 @pytest.mark.parametrize("partition", LOCAL)
 @pytest.mark.parametrize("where", ["forward", "backward", "loss", "metric"])
-def test_what_they_raise_is_raised_after_whole_steps_and_leaves_no_trace_of_the_next(
-    where: str, partition: str, in_threads: bool
-) -> None:
+def test_their_exceptions_are_raised_after_whole_steps(where: str, partition: str, in_threads: bool) -> None:
     x, labels, _ = classes()
     fail = Failing(5)
     net, other = failing(where, fail), failing(where, Failing(0))
@@ -261,7 +257,7 @@ def test_ctrl_c_within_one_is_heard_wherever_it_runs() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         noted = getattr(getattr(handler, "__self__", None), "received", [signal.SIGINT])
         deadline = time.monotonic() + 60
-        while not noted and time.monotonic() < deadline:  # the main thread looks when the machine lets it
+        while not noted and time.monotonic() < deadline:  # the main thread checks when it is scheduled
             time.sleep(0.01)
         time.sleep(0.1)  # and stops the run
 
@@ -293,7 +289,7 @@ def test_ctrl_c_before_the_call_can_note_it_ends_the_run(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("partition", LOCAL)
 def test_they_may_read_the_network_that_is_trained(partition: str) -> None:
-    """From whatever thread: what it was after the last whole step."""
+    """From any thread: the state is that after the last whole step."""
     x, labels, _ = classes()
 
     def run(backend: str) -> list[Any]:
@@ -328,7 +324,7 @@ def test_a_save_with_one_goes_on_bit_for_bit(partition: str, tmp_path: Path) -> 
     check_same(again, whole)
 
 
-def test_numbers_of_theirs_may_be_denormal_and_wrong_shapes_are_errors() -> None:
+def test_custom_parts_may_use_denormals_and_wrong_shapes_are_errors() -> None:
     x, labels, _ = classes()
     tiny = []
 
@@ -365,12 +361,12 @@ def test_a_loss_that_is_no_number_is_seen_with_its_step() -> None:
             total, gradient = super().loss_and_gradient(predictions, *arguments)
             return (np.nan if calls.calls == 3 else total), gradient
 
-    with pytest.warns(dk.errors.TrainingWarning, match="not a number since epoch 1, step 3"):
+    with pytest.warns(dk.errors.TrainingWarning, match="the loss has been NaN since epoch 1, step 3"):
         network([dk.Dense(5)], loss=Lost()).fit(x, labels, **FITS | {"epochs": 1})
 
 
-def test_other_networks_in_other_threads_are_not_kept_waiting_by_their_blas_threads() -> None:
-    """A metric that waits for a NumPy network, which wants another number of BLAS threads."""
+def test_networks_in_other_threads_do_not_wait_for_blas_threads() -> None:
+    """A metric that waits for a NumPy network with another number of BLAS threads."""
     x, labels, _ = classes()
     other = dk.Sequential([dk.Dense(5)], seed=0, backend="numpy", num_threads=1)
     other.build(x.shape[1])
@@ -385,7 +381,7 @@ def test_other_networks_in_other_threads_are_not_kept_waiting_by_their_blas_thre
 
 
 @pytest.mark.parametrize("in_threads", [False, True])
-def test_who_wants_another_number_of_blas_threads_waits_no_longer_than_to_the_next_call(in_threads: bool) -> None:
+def test_another_number_of_blas_threads_waits_for_one_call_at_most(in_threads: bool) -> None:
     x, labels, _ = classes()
     has_come = threading.Event()
 
@@ -420,7 +416,7 @@ def test_a_network_that_nobody_has_any_more_is_freed() -> None:
 
 
 def test_step_by_step_is_as_the_whole(backend: Backend) -> None:
-    """`train_step`, and gradients that somebody else applies."""
+    """`train_step`, and gradients applied from outside."""
     x, labels, _ = classes(64)
     whole, stepped = (network(LAYERS["within a pair"], backend) for _ in range(2))
     whole.fit(x, labels, batch_size=32, shuffle=False, verbose=0)
@@ -442,7 +438,7 @@ def test_inspection_names_them() -> None:
 
 @dataclass(frozen=True)
 class MeanCubed(dk.losses.Loss):
-    """Of rows of numbers, and no mean over rows: as many rows, as large a gradient."""
+    """A loss of rows of numbers without a mean over rows: more rows, a larger gradient."""
 
     targets = "values"
 

@@ -1,4 +1,4 @@
-"""Who has which part of a network: roles, parts, shares, and pieces of the parameters."""
+"""Which worker has which part of a network: roles, parts, shares, and pieces of the parameters."""
 
 from itertools import pairwise
 
@@ -30,7 +30,7 @@ def test_a_division_is_read_back_from_its_words(partition: Partition) -> None:
 @pytest.mark.parametrize(
     "text", ["", "units", "units/", "/2", "columns/2", "units/0", "rows/-1", "units/1.5", "rows/two", "units/2/2", "2"]
 )
-def test_words_that_are_no_division_are_refused_with_what_is_expected(text: str) -> None:
+def test_an_invalid_partition_is_rejected_with_the_expected_form(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"units/2.*rows/4") as failure:
         Partition.parse(text)
     assert repr(text) in str(failure.value)
@@ -49,7 +49,7 @@ def test_shares_follow_one_another_without_a_gap(count: int, workers: int) -> No
 
 
 @given(st.integers(1, 700), st.integers(1, 9))
-def test_shares_differ_by_one_unit_or_by_two_cache_lines_at_most(count: int, workers: int) -> None:
+def test_shares_differ_by_one_unit_or_two_cache_lines_at_most(count: int, workers: int) -> None:
     sizes = [part.stop - part.start for part in (share(count, workers, worker) for worker in range(workers))]
     bound = 2 * GRAIN - 1 if count >= 2 * GRAIN * workers else 1
     assert max(sizes) - min(sizes) <= bound
@@ -57,7 +57,7 @@ def test_shares_differ_by_one_unit_or_by_two_cache_lines_at_most(count: int, wor
 
 
 @given(st.integers(1, 4000), st.integers(1, 9))
-def test_where_there_are_many_units_every_share_begins_a_cache_line(count: int, workers: int) -> None:
+def test_with_many_units_every_share_begins_a_cache_line(count: int, workers: int) -> None:
     for worker in range(workers):
         part = share(count, workers, worker)
         assert part.start % GRAIN == 0 or count < 2 * GRAIN * workers
@@ -67,7 +67,7 @@ def test_where_there_are_many_units_every_share_begins_a_cache_line(count: int, 
 
 
 @given(networks(), st.integers(2, 7))
-def test_dense_stages_go_in_pairs_with_nothing_but_elementwise_stages_in_between(drawn: tuple, workers: int) -> None:
+def test_dense_stages_pair_up_across_elementwise_stages_only(drawn: tuple, workers: int) -> None:
     _, stages = drawn
     kinds = roles(stages, Partition("units", workers))
     assert len(kinds) == len(stages)
@@ -105,20 +105,20 @@ def test_by_rows_and_alone_every_stage_is_whole(drawn: tuple, workers: int) -> N
     assert set(roles(stages, SINGLE)) <= {"whole"}
 
 
-def test_a_softmax_in_the_middle_keeps_a_pair_from_being_divided() -> None:
+def test_a_softmax_inside_a_pair_prevents_dividing_it() -> None:
     two = Partition("units", 2)
     layers = [(8, "relu", True), (8, "relu", True)]
     assert roles(network(8, *layers), two) == ["columns", "rows"]
     assert roles(network(8, (8, "softmax", True), (8, "relu", True)), two) == ["whole", "whole"]
     assert roles(network(8, layers[0], Activate("softmax"), layers[1]), two) == ["whole", "whole", "whole"]
-    # After the second of a pair all have all of it again: a softmax may stand there.
+    # After the second stage of a pair all workers have all values, so a softmax may follow.
     assert roles(network(8, layers[0], (8, "softmax", True)), two) == ["columns", "rows"]
     assert roles(network(8, *layers, Activate("softmax"), *layers), two) == [
         "columns", "rows", "whole", "columns", "rows",
     ]  # fmt: skip
 
 
-def test_what_stands_between_two_dense_stages_is_divided_with_them() -> None:
+def test_stages_between_two_dense_ones_are_divided_with_them() -> None:
     between = (Activate("relu"), Dropout(0.5, 2), Rescale(2.0, 1.0))
     stages = network(8, Dropout(0.1, 0), (8, "linear", True), *between, (3, "relu", True), Dropout(0.1, 6))
     assert roles(stages, Partition("units", 2)) == ["whole", "columns", "part", "part", "part", "rows", "whole"]
@@ -147,7 +147,7 @@ def test_every_unit_is_computed_by_one_worker_or_by_all(drawn: tuple, partition:
 
 
 @given(networks(), DIVISIONS)
-def test_a_stage_begins_with_what_the_one_before_gave_and_no_part_is_empty(drawn: tuple, partition: Partition) -> None:
+def test_a_stage_reads_what_the_one_before_wrote_and_no_part_is_empty(drawn: tuple, partition: Partition) -> None:
     features, stages = drawn
     for worker in range(partition.workers):
         have = slice(0, features)
@@ -181,9 +181,7 @@ def test_every_parameter_is_owned_exactly_once_or_shared_by_all(drawn: tuple, pa
 
 
 @given(networks(), DIVISIONS)
-def test_a_workers_pieces_lie_side_by_side_what_is_trained_first_and_of_it_what_all_have(
-    drawn: tuple, partition: Partition
-) -> None:
+def test_pieces_are_adjacent_trained_first_and_replicated_first(drawn: tuple, partition: Partition) -> None:
     features, stages = drawn
     layout = PartitionedLayout(stages, features, partition)
     for worker in range(partition.workers):
@@ -220,9 +218,7 @@ def test_what_is_spread_among_workers_is_collected_again(drawn: tuple, partition
 
 
 @given(networks(), DIVISIONS)
-def test_divided_by_rows_or_alone_the_parameters_lie_in_canonical_order_and_frozen_ones_after_them(
-    drawn: tuple, partition: Partition
-) -> None:
+def test_by_rows_parameters_are_canonical_with_frozen_ones_last(drawn: tuple, partition: Partition) -> None:
     features, stages = drawn
     by_rows = Partition("rows", partition.workers)
     layout = PartitionedLayout(stages, features, by_rows)

@@ -1,4 +1,4 @@
-"""The optimizer's step with gradients from outside, in as many threads as there may be."""
+"""The optimizer step with external gradients, with any number of threads."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.backends.numba_backend.partitions import OPTIMIZERS, dividing
 
 
 def updated(optimizer: Any, num_threads: int, *, apart: bool) -> dict[str, np.ndarray]:
-    """The parameters after three steps with gradients that lie in memory as parameters do, or each by itself."""
+    """Return the parameters after three steps with gradients in one flat array, or in separate ones."""
     net = dk.Sequential(
         [dk.Dense(37, activation="relu"), dk.Dense(5)], seed=0, backend="numba", num_threads=num_threads
     )

@@ -1,4 +1,4 @@
-"""A step that goes on where the last one ended, and what a callback may have done between the two."""
+"""A step that continues where the last one ended, and what a callback may have changed between the two."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,13 +36,13 @@ def network(rate: str) -> dk.Sequential:
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
-    """Eight batches of 16."""
+    """Draw eight batches of 16."""
     rng = np.random.default_rng(0)
     return rng.normal(size=(128, 12)).astype(np.float32), rng.integers(0, 3, 128)
 
 
 def nothing(net: Any) -> None:
-    """Between two steps, as in any fit that a callback looks at."""
+    """Between two steps, as in any fit with a callback on batches."""
 
 
 def read(net: Any) -> None:

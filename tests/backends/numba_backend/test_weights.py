@@ -1,4 +1,4 @@
-"""The two homes of the weights: whichever was written last is what everybody sees."""
+"""The two layouts of the weights: every reader sees the one written last."""
 
 import numpy as np
 from hypothesis import example, given
@@ -22,7 +22,7 @@ SLOTS = 2
 
 
 def values_of(homes: TwoHomes) -> list[np.ndarray]:
-    """Parameters, and each slot of trained ones, by name and in their shapes, one after the other."""
+    """Return parameters, and each slot of trained ones, by name and in their shapes, one after the other."""
     flat = [(LAYOUT, homes.parameters), *((TRAINED, slot) for slot in homes.slots[:SLOTS])]
     return [view.copy() for layout, numbers in flat for view in layout.views(numbers, np).values()]
 
@@ -34,7 +34,7 @@ ACTIONS = ["single", "two", "three", "rows", "read", "replace", "whole", "write"
 @example(["two", "read", "write", "two"])
 @example(["two", "write", "read", "write", "three"])
 def test_whatever_is_written_in_one_home_is_read_in_the_other(actions: list[str]) -> None:
-    """Every action that writes all numbers adds 1, as the flat ones or as the workers' shards; "write" 1000 to one."""
+    """Actions that write all numbers add 1, in the flat layout or in the workers' shards; "write" adds 1000 to one."""
     homes, added, written = TwoHomes(LAYOUT, TRAINED, SLOTS, "float64"), 0, 0
     start = LAYOUT.flatten({name: np.arange(view.size).reshape(view.shape) for name, view in
                             LAYOUT.views(np.zeros(LAYOUT.size), np).items()}, "float64")  # fmt: skip
@@ -71,7 +71,7 @@ def test_nothing_is_copied_that_nobody_needs() -> None:
     flat = homes.parameters
     assert homes.newest == "both"
     assert homes.parameters is flat
-    first.parameters[...] = 7  # as if somebody else had: who reads does not look again
+    first.parameters[...] = 7  # as if other code had: readers do not look again
     assert not (homes.parameters == 7).any()
     homes.to_write(SINGLE, LAYOUTS[1])
     assert homes.newest == "flat"

@@ -1,4 +1,4 @@
-"""Workers: the same bits with any number of threads, on a busy machine, beside others."""
+"""Workers: the same bits with any number of threads, on a busy machine, next to other networks."""
 
 import os
 import statistics
@@ -24,7 +24,7 @@ def run_alike(partition: str, threads: int | None, dtype: str, in_threads: bool)
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("partition", [*DIVIDED, "units/4", "rows/4"])
-def test_runs_are_the_same_bit_for_bit_with_any_number_of_threads(partition: str, dtype: str) -> None:
+def test_runs_have_the_same_bits_with_any_number_of_threads(partition: str, dtype: str) -> None:
     first, measured = run_alike(partition, None, dtype, in_threads=False)
     for threads in (1, 2, 3, 8, 8, 8):
         again, measured_again = run_alike(partition, threads, dtype, in_threads=True)
@@ -33,7 +33,7 @@ def test_runs_are_the_same_bit_for_bit_with_any_number_of_threads(partition: str
 
 
 @pytest.mark.parametrize("partition", DIVIDED)
-def test_runs_are_the_same_bit_for_bit_on_a_machine_that_is_busy(partition: str) -> None:
+def test_runs_have_the_same_bits_on_a_busy_machine(partition: str) -> None:
     first, measured = run_alike(partition, None, "float64", in_threads=False)
     with busy(2 * processors()):
         for threads in (2, 3):
@@ -44,7 +44,7 @@ def test_runs_are_the_same_bit_for_bit_on_a_machine_that_is_busy(partition: str)
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
 @pytest.mark.parametrize("partition", ["units/4", "rows/4"])
-def test_runs_are_the_same_bit_for_bit_with_all_threads_on_one_processor(partition: str) -> None:
+def test_runs_have_the_same_bits_with_all_threads_on_one_processor(partition: str) -> None:
     first, measured = run_alike(partition, None, "float64", in_threads=False)
     before = os.sched_getaffinity(0)
     try:
@@ -56,7 +56,7 @@ def test_runs_are_the_same_bit_for_bit_with_all_threads_on_one_processor(partiti
     assert measured == measured_again
 
 
-def test_predictions_and_measurements_do_not_depend_on_threads_beyond_rounding() -> None:
+def test_predictions_and_evaluations_depend_on_threads_by_rounding_only() -> None:
     x, labels, weights = classes(3000)
     net = classifier()
     found = []
@@ -70,7 +70,7 @@ def test_predictions_and_measurements_do_not_depend_on_threads_beyond_rounding()
     assert found[0][1] == pytest.approx(found[1][1], rel=1e-12)
 
 
-def test_networks_that_train_at_once_in_threads_of_the_user_do_not_disturb_each_other() -> None:
+def test_networks_training_in_user_threads_do_not_disturb_each_other() -> None:
     x, labels, _ = classes()
 
     def train(net: dk.Sequential) -> None:
@@ -113,7 +113,7 @@ def test_nobody_waits_for_threads_that_never_get_a_processor(
 
 @pytest.mark.slow
 def test_a_busy_machine_costs_time_in_proportion() -> None:
-    """Not how fast, which a busy machine decides; but threads that wait for others are slower by factors of 100."""
+    """Not the speed, which depends on the load; but threads that wait for others are slower by factors of 100."""
     x, labels, _ = classes(4000)
     ways = [("units/1", 1), ("units/2", 2), ("rows/2", 2), ("units/4", 8)]
     nets = {way: classifier(num_threads=way[1]) for way in ways}

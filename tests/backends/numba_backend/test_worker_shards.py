@@ -1,4 +1,4 @@
-"""Workers: an epoch in pieces, stopped, saved, moved, and looked at in between; every bit counts."""
+"""Workers: an epoch in pieces, stopped, saved, moved, and inspected in between; every bit counts."""
 
 import threading
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from tests.backends.numba_backend.partitions import (
 
 
 def epoch_in_pieces(net: dk.Sequential, ends: list[int], between: Callable[[int], None] = lambda end: None) -> Any:
-    """An epoch of 250 rows in 63 batches of 4, weighted, in stretches up to each end; its totals."""
+    """Train an epoch of 250 weighted rows in 63 batches of 4, in stretches up to each end; return its totals."""
     x, labels, weights = classes()
     executable = net.executable
     executable.begin_epoch(executable.load(x, labels, weights), np.random.default_rng(3).permutation(250), 4)
@@ -57,7 +57,7 @@ def test_stretches_give_the_bits_of_one_call(partition: str) -> None:
 
 
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_looking_at_the_network_between_stretches_changes_nothing(partition: str) -> None:
+def test_reading_the_network_between_stretches_changes_nothing(partition: str) -> None:
     x, labels, _ = classes()
     whole, watched, by_numpy = built(classifier()), built(classifier()), built(classifier("numpy"))
     seen: list[tuple[Any, ...]] = []
@@ -87,10 +87,8 @@ def test_looking_at_the_network_between_stretches_changes_nothing(partition: str
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_assigning_a_parameter_what_it_is_already_changes_no_bit_of_what_follows(
-    partition: str, optimizer: str
-) -> None:
-    """Workers take over the numbers anew: what several of them hold was the same for all of them before."""
+def test_assigning_a_parameter_its_own_value_changes_no_bit(partition: str, optimizer: str) -> None:
+    """Workers copy the numbers again: replicated ones were the same in all workers before."""
     nets = [built(classifier()), built(classifier())]
     for net in nets:
         net.compile(optimizer=OPTIMIZERS[optimizer](0.5), loss="sparse_categorical_crossentropy")
@@ -124,7 +122,7 @@ def test_what_is_assigned_between_stretches_is_trained_on(partition: str) -> Non
 
 
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_updates_with_gradients_of_the_user_and_steps_take_turns(partition: str) -> None:
+def test_updates_with_user_gradients_and_steps_alternate(partition: str) -> None:
     x, labels, _ = classes()
     nets = [built(classifier()), built(classifier("numpy"))]
     with dividing(partition):
@@ -137,7 +135,7 @@ def test_updates_with_gradients_of_the_user_and_steps_take_turns(partition: str)
 
 
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_steps_from_outside_and_following_take_turns_with_epochs(partition: str) -> None:
+def test_external_steps_and_following_alternate_with_epochs(partition: str) -> None:
     """Of a network whose shards are the newest, and of one that follows and trains on its shards."""
     x, labels, _ = classes()
     gradient = np.random.default_rng(4).normal(size=(30, 5)) / 30
@@ -154,7 +152,7 @@ def test_steps_from_outside_and_following_take_turns_with_epochs(partition: str)
     check_close(*targets)
 
 
-def test_batch_sizes_and_divisions_may_change_all_through_a_networks_life() -> None:
+def test_batch_sizes_and_partitions_may_change_at_any_time() -> None:
     x, labels, weights = classes()
     nets = [classifier("numpy"), classifier()]
     turns = [
@@ -172,7 +170,7 @@ def test_batch_sizes_and_divisions_may_change_all_through_a_networks_life() -> N
 
 
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_a_request_to_stop_ends_a_run_between_two_steps_and_the_rest_goes_on(partition: str) -> None:
+def test_a_stop_request_ends_a_run_between_two_steps_and_it_resumes(partition: str) -> None:
     x, labels, _ = classes(10_000)
     order = np.random.default_rng(0).permutation(10_000)
     nets = [built(classifier(num_threads=3)) for _ in range(2)]
@@ -229,12 +227,10 @@ def test_a_network_moves_to_numpy_and_back_with_all_its_numbers(partition: str) 
 
 
 @pytest.mark.parametrize("partition", DIVIDED)
-def test_a_saved_network_trains_on_bit_for_bit_in_the_division_that_was_recorded(
-    partition: str, tmp_path: Path
-) -> None:
+def test_a_saved_network_resumes_bit_for_bit_in_the_recorded_partition(partition: str, tmp_path: Path) -> None:
     x, labels, weights = classes()
     fits = {"batch_size": 30, "sample_weight": weights, "verbose": 0}
-    net, other = classifier(num_threads=1), classifier(num_threads=1)  # one thread: alone, if it were to be chosen
+    net, other = classifier(num_threads=1), classifier(num_threads=1)  # one thread: alone, if it were chosen again
     assert other.fit(x, labels, **fits).plan.details["partition"] == "units/1"
     with dividing(partition):
         net.fit(x, labels, **fits)
@@ -248,12 +244,12 @@ def test_a_saved_network_trains_on_bit_for_bit_in_the_division_that_was_recorded
     assert resumed.plan.details["partition"] == partition
     check_same(net, loaded)
     assert resumed["loss"] == whole["loss"]
-    # With another batch size there is nothing to repeat.
+    # With another batch size there is no recorded partition to repeat.
     assert loaded.fit(x, labels, batch_size=25, verbose=0).plan.details["partition"] == "units/1"
 
 
 @pytest.mark.parametrize("partition", DIVIDED)
-def test_an_interrupted_epoch_that_was_saved_goes_on_bit_for_bit(partition: str, tmp_path: Path) -> None:
+def test_a_saved_interrupted_epoch_resumes_bit_for_bit(partition: str, tmp_path: Path) -> None:
     x, labels, _ = classes()
     whole, net = classifier(), classifier()
     with dividing(partition):
@@ -277,7 +273,7 @@ def test_an_interrupted_epoch_that_was_saved_goes_on_bit_for_bit(partition: str,
 
 
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_the_history_and_the_save_say_how_the_work_was_divided(partition: str, tmp_path: Path) -> None:
+def test_history_and_save_record_the_partition(partition: str, tmp_path: Path) -> None:
     x, labels, _ = classes()
     net = classifier()
     with dividing(partition):
@@ -298,14 +294,14 @@ def test_without_a_wish_the_division_is_chosen_said_and_kept() -> None:
     check_same(net, again)
 
 
-# Numbers that are lost
+# Overflow
 
 
 @pytest.mark.filterwarnings("ignore:unscaled inputs:dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 @pytest.mark.parametrize("partition", DIVISIONS)
 def test_the_first_step_whose_loss_is_no_number_is_found(partition: str, backend: str) -> None:
-    """One row among the last of step 6 is too large to be computed with: inf - inf."""
+    """One row among the last of step 6 is too large to compute with: inf - inf."""
     net = dk.Sequential([dk.Dense(4), dk.Dense(1)], seed=0, backend=backend, dtype="float64", num_threads=3)
     net.compile(optimizer=dk.SGD(1e-9), loss="mean_squared_error")
     net.build(1)
@@ -313,7 +309,7 @@ def test_the_first_step_whose_loss_is_no_number_is_found(partition: str, backend
     net.parameters["dense_1/kernel"] = np.ones((4, 1))
     x = np.full((95, 1), 0.1)
     x[57] = 1e308
-    with dividing(partition), pytest.warns(TrainingWarning, match="not a number since epoch 1, step 6:"):
+    with dividing(partition), pytest.warns(TrainingWarning, match="the loss has been NaN since epoch 1, step 6:"):
         net.fit(x, np.ones((95, 1)), batch_size=10, shuffle=False, verbose=0)
     pieces = dk.Sequential(net.layers, seed=0, backend=backend, dtype="float64")
     pieces.compile(optimizer=dk.SGD(1e-9), loss="mean_squared_error")

@@ -1,4 +1,4 @@
-"""Workers: the same results however a step is divided, within rounding in float64."""
+"""Workers: the same results in every partition, within rounding in float64."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ def test_the_case_networks_have_what_is_divided_by_units(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_network_trains_in_every_division_as_alone_and_as_by_numpy(name: str) -> None:
+def test_every_network_trains_alike_in_every_partition_and_on_numpy(name: str) -> None:
     x, labels = data()
     case = CASES[name]
     fits = {"batch_size": 32, "epochs": 2, "verbose": 0}  # the last batch has 26 rows
@@ -63,7 +63,8 @@ class Task:
         net = dk.Sequential(self.layers, seed=self.seed, backend=backend, dtype="float64", num_threads=3)
         metrics = [] if self.loss.endswith("squared_error") and self.outputs > 1 else ["accuracy"]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TrainingWarning)  # what is computed counts here, not whether it makes sense
+            # the numbers matter here, not whether training makes sense
+            warnings.simplefilter("ignore", TrainingWarning)
             net.compile(optimizer=OPTIMIZERS[self.optimizer](self.clip), loss=self.loss, metrics=metrics)
         return net
 
@@ -182,12 +183,12 @@ def test_a_batch_of_many_thousand_rows_is_divided_as_any_other() -> None:
 
 
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_single_steps_with_few_rows_and_with_many_in_turn_are_those_of_numpy(partition: str) -> None:
+def test_steps_with_few_and_many_rows_alternate_as_on_numpy(partition: str) -> None:
     x, labels, weights = classes()
     nets = [classifier("numpy"), classifier()]
     with dividing(partition):
         for turn, rows in enumerate((1, 3, 2, 64, 1, 5, 4, 128, 3)):
-            given = weights[:rows] if turn < 4 else None  # then the same workers do without weights
+            given = weights[:rows] if turn < 4 else None  # then the same workers run without weights
             losses = [net.train_step(x[:rows], labels[:rows], given) for net in nets]
             assert losses[0] == pytest.approx(losses[1], rel=1e-9)
     check_close(*nets)
@@ -208,7 +209,7 @@ def test_in_float32_the_divisions_agree_within_its_rounding() -> None:
 
 @pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2"])
 def test_metrics_of_one_network_have_thresholds_of_their_own(partition: str) -> None:
-    """The second reads scores, of which those above 0 are yes; the first has no threshold that counts."""
+    """The second metric reads scores, of which those above 0 are yes; the first has no threshold that matters."""
     x, labels = data()
     y, histories = np.eye(10)[labels], []
     with dividing(partition):

@@ -1,4 +1,4 @@
-"""Numbers that are not finite are seen when data are loaded, by every backend, wherever they are."""
+"""Non-finite numbers are detected when data are loaded, by every backend, wherever they are."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ def network(backend: Backend, dtype: Any = "float32", **more: Any) -> dk.Sequent
 
 
 def samples(share: float) -> tuple[np.ndarray, np.ndarray]:
-    """x (40, 70), of which that share is not zero, and labels."""
+    """Draw x (40, 70), of which that share is not zero, and labels."""
     rng = np.random.default_rng(0)
     return (rng.random((40, 70)) < share).astype(np.float32), rng.integers(0, 2, 40)
 
@@ -31,7 +31,7 @@ def samples(share: float) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("num_threads", [1, 2, 3])
 @pytest.mark.parametrize("share", [0.1, 1.0])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_the_first_row_is_named_whether_or_not_most_numbers_are_zero(
+def test_the_first_bad_row_is_named_for_sparse_and_dense_data(
     backend: Backend, share: float, value: float, num_threads: int, monkeypatch
 ) -> None:
     if backend.name == "numba":
@@ -45,7 +45,8 @@ def test_the_first_row_is_named_whether_or_not_most_numbers_are_zero(
     for ask in (net.fit, net.evaluate, net.train_step, net.get_gradients, lambda x, y: net.predict(x)):
         with pytest.raises(DataError, match=r"x has NaN or infinite numbers, first in row 17 \(as float32\)"):
             ask(x, y)
-    with pytest.raises(DataError, match="first in row 38"):  # of all rows, not of those held out
+    # counted over all rows, not over those that remain after the split
+    with pytest.raises(DataError, match="first in row 38"):
         net.fit(np.nan_to_num(x[:38], posinf=0, neginf=0).tolist() + x[38:].tolist(), y, validation_split=0.2)
     with pytest.raises(DataError, match="first in row 2"):
         net.fit(x[:10], y[:10], validation_data=(x[15:], y[15:]))
@@ -128,7 +129,8 @@ print(computed() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux says what each thread computes")
 def test_no_thread_spins_after_data_were_looked_at(backend: Backend) -> None:
-    """As those do that a BLAS wakes for a large product: they take processors from the training that follows."""
+    """Spinning, like the threads that a BLAS wakes for a large product: they take processors from the training that
+    follows."""
     if backend.name not in ("numpy", "numba"):
         pytest.skip("another library's threads are its own")
     done = processes.run([sys.executable, "-c", LOADING, backend.name], check=True)

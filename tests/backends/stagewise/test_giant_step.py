@@ -1,4 +1,4 @@
-"""Steps of seconds: whoever presses Ctrl-C does not wait for them, and nothing is left half done."""
+"""Steps of seconds: Ctrl-C does not wait for them, and nothing is left half done."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from tests.threads import together
 
 @pytest.fixture
 def giant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every step is one."""
+    """Treat every step as one."""
     for module in (stagewise_executable, numba_executable):
         monkeypatch.setattr(module, "is_giant", lambda *_: True)
 
@@ -93,7 +93,7 @@ def test_one_that_changes_already_is_waited_for() -> None:
     assert changed == [1]
 
 
-def test_one_that_is_left_may_not_change_anything_and_is_waited_for_by_the_next() -> None:
+def test_an_abandoned_step_changes_nothing_and_the_next_waits_for_it() -> None:
     step, goes_on, answers = GiantStep(), threading.Event(), []
 
     def work() -> None:
@@ -101,14 +101,16 @@ def test_one_that_is_left_may_not_change_anything_and_is_waited_for_by_the_next(
         answers.append(step.may_change())
 
     assert not step.run(work, lambda: True)
-    assert not step.run(lambda: answers.append("next"), lambda: True)  # nor does who waits for it wait
+    # a step that waits for it is not waited for either
+    assert not step.run(lambda: answers.append("next"), lambda: True)
     goes_on.set()
     assert step.run(lambda: answers.append(step.may_change()), lambda: False)
     assert answers == [False, True]
 
 
-def test_who_is_interrupted_while_waiting_for_one_waits_for_it_all_the_same_the_next_time() -> None:
-    """Python 3.11 takes a thread whose `join` was interrupted for ended: the next step had its buffers while it ran."""
+def test_an_interrupted_wait_is_repeated_by_the_next_step() -> None:
+    """Python 3.11 considers a thread ended if its `join` was interrupted: the next step then used its buffers while it
+    ran."""
     step, goes_on, order = GiantStep(), threading.Event(), []
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Memory that results of stages share: how much it is, and that nobody writes where another still reads."""
+"""Memory that results of stages share: its size, and that no stage overwrites what another still reads."""
 
 from typing import Any
 
@@ -28,13 +28,13 @@ def slots(program: Program, which: Any) -> lifetimes.Slots:
 def test_a_deep_network_takes_what_a_few_layers_take(which: Any) -> None:
     for layers in (3, 12):
         found = slots(deep(layers), which)
-        assert len(found.widths) == (2 if which is lifetimes.of_gradients else 3)  # and z of a layer
+        assert len(found.widths) == (2 if which is lifetimes.of_gradients else 3)  # also z of a layer
         assert set(found.widths) == {8}
 
 
 @given(program=graphs())
 def test_no_gradient_lies_where_another_is_still_read(program: Program) -> None:
-    """By an account of its own: who is written when, and read last when."""
+    """Check by an independent account: when each value is written, and when last read."""
     _, stages, sources = program.gathered
     widths = program.gathered_widths
     found, asked = lifetimes.of_gradients(stages, sources, widths), [True] * len(widths)

@@ -1,4 +1,4 @@
-"""The statistics, against published tables, SciPy and cases worked out by hand."""
+"""The statistics, against published tables, SciPy and cases computed by hand."""
 
 import math
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_ranks_friedman_and_critical_difference_are_those_of_demsar() -> None:
     mean_ranks = ranks(errors).mean(axis=0)
     assert mean_ranks == pytest.approx([3.143, 2.000, 2.893, 1.964], abs=1e-3)
     tied = sum(int(n**3 - n) for row in errors for n in np.unique(row, return_counts=True)[1])
-    corrected = 9.28 / (1 - tied / (14 * 4 * (4**2 - 1)))  # he makes no correction for ties
+    corrected = 9.28 / (1 - tied / (14 * 4 * (4**2 - 1)))  # Demšar does not correct for ties
     assert friedman(errors) == pytest.approx(stats.chi2.sf(corrected, 3), rel=0.01)
     assert critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
     assert critical_difference(4, 14, alpha=0.10) == pytest.approx(1.12, abs=0.005)
@@ -93,7 +93,7 @@ def test_scores_of_numbers_are_zero_for_the_truth_and_one_for_the_mean() -> None
     assert constant["error"] == pytest.approx(math.sqrt((1 + 25) / 2))
 
 
-def test_means_are_over_the_halves_that_all_methods_have_and_the_rule_sees_no_dnnkit() -> None:
+def test_means_cover_halves_of_all_methods_and_exclusion_ignores_dnnkit() -> None:
     baselines = [m.name for m in METHODS.values() if m.baseline and m.sets is None]
 
     def record(name: str, method: str, repeat: int, error: float, normalised: float) -> Record:

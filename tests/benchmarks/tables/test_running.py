@@ -1,4 +1,4 @@
-"""A run keeps what it has, goes on after a half-written line, and repeats what failed."""
+"""A run keeps its results, continues after a half-written line, and repeats failures."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_repeats_come_first_and_small_sets_before_large_ones() -> None:
     found = jobs(["wine", "iris"], ["linear", "mlp-scaled"], repeats=2)
     assert len(found) == 2 * 2 * 2 * 2
     assert [job.repeat for job in found] == [0] * 8 + [1] * 8
-    assert found[0].set == "iris"  # the smaller
+    assert found[0].set == "iris"  # the smaller one
 
 
 @pytest.mark.extras
@@ -50,7 +50,7 @@ def test_a_fit_is_scored_on_the_other_half(method: str, name: str) -> None:
 
 
 @pytest.mark.extras
-def test_a_run_makes_what_is_missing_once_and_a_failure_is_told(
+def test_a_run_computes_missing_results_once_and_reports_failures(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "records.jsonl"

@@ -1,25 +1,26 @@
 """A strict stand-in for CuPy on the CPU, so that the CuPy backend's own logic runs where there is no GPU.
 
-It is what dnnkit uses of CuPy and nothing else, and is stricter than CuPy where a mistake would only show on a GPU:
+It provides what dnnkit uses of CuPy and nothing else, and is stricter than CuPy where a mistake would only show on a
+GPU:
 
-- an array never becomes a NumPy array unasked (`__array__` raises, as CuPy's does), is no operand beside a NumPy array
-  and no argument of a NumPy function;
+- an array never becomes a NumPy array implicitly (`__array__` raises, as CuPy's does), cannot be combined with a NumPy
+  array, and is no argument of a NumPy function;
 - as in CuPy, arrays have neither `__array_namespace__` nor `__index__`, and every reduction gives a 0-d array;
-- memory is a budget (`memory.limit`): what does not fit raises `OutOfMemoryError`, as CuPy's pool does, and memory that
-  is not set to anything holds NaN;
+- memory is a budget (`memory.limit`): exceeding it raises `OutOfMemoryError`, as CuPy's pool does, and uninitialized
+  memory holds NaN;
 - arrays belong to a device, and are used on that device only;
-- `RawModule` compiles the same `.cu` files for the CPU, and a kernel takes contiguous arrays only; float32 numbers
-  below the normal range count as zero there, as CuPy has its kernels compiled;
-- a cooperative grid that does not fit is cut, with a warning alone, as by CuPy, and shared memory above 48 KiB must be
-  asked for;
-- pinned memory may be given back when the host knows that no copy reads it any more, and not before;
-- a kernel that is launched with arguments that lie ready, and cuBLAS, are given addresses, at which there must be
-  memory that is not given back yet; cuBLAS is a library that is loaded and called as the real one;
-- what is launched in a stream that is captured runs when its graph is launched, and not before;
-- it counts what waits for the device, what is uploaded, allocated and launched (`counts`).
+- `RawModule` compiles the same `.cu` files for the CPU, and a kernel takes contiguous arrays only; float32 denormals
+  count as zero there, as CuPy has its kernels compiled;
+- a cooperative grid that does not fit is cut, with only a warning, as by CuPy, and shared memory above 48 KiB has to be
+  requested;
+- pinned memory may be freed when the host knows that no copy reads it any more, and not before;
+- prepared launches and cuBLAS get addresses, at which there has to be memory that is not yet freed; cuBLAS is a library
+  that is loaded and called like the real one;
+- launches in a stream that is captured run when the graph is launched, and not before;
+- it counts waits for the device, uploads, allocations and launches (`counts`).
 
-`in_place_of_cupy()` puts it under the names that CuPy has. Names and signatures are compared with the real CuPy where
-that is installed (`test_cupy_stand_in.py`).
+`in_place_of_cupy()` puts it under CuPy's names. Names and signatures are compared with the real CuPy where that is
+installed (`test_cupy_stand_in.py`).
 """
 
 import sys
@@ -44,10 +45,10 @@ LIBRARIES = (
     *("cupy_backends", "cupy_backends.cuda", "cupy_backends.cuda.libs"),
     *("cupy_backends.cuda.libs.cublas", "cupy_backends.cuda.libs.nvrtc", "cuda", "cuda.pathfinder"),
 )
-"""What CuPy loads NVIDIA's libraries by, and looks for headers."""
+"""How CuPy loads NVIDIA's libraries, and where it looks for headers."""
 
 VERSION = 13000
-"""Of CUDA: the driver's, and that which CuPy was built for."""
+"""CUDA versions: the driver's, and the one that CuPy was built for."""
 
 CUDA = {
     "Device": device.Device,
@@ -79,7 +80,7 @@ memory = device.memory
 
 @cache
 def modules() -> dict[str, ModuleType]:
-    """The stand-in, by the names that CuPy's modules have in `sys.modules`."""
+    """The stand-in under the names of CuPy's modules in `sys.modules`."""
     made = {name: ModuleType(name) for name in (*MODULES, *LIBRARIES)}
     for name, module in made.items():
         module.__spec__ = ModuleSpec(name, None)
@@ -107,7 +108,7 @@ def modules() -> dict[str, ModuleType]:
 
 @contextmanager
 def in_place_of_cupy() -> Iterator[ModuleType]:
-    """Within, `import cupy` gives the stand-in, a driver of two GPUs answers, and nothing is counted yet."""
+    """Within the block, `import cupy` gives the stand-in, a driver has two GPUs, and the counts start at zero."""
     own = modules()
     with pytest.MonkeyPatch.context() as patch:
         for name, module in own.items():
@@ -115,7 +116,7 @@ def in_place_of_cupy() -> Iterator[ModuleType]:
         patch.setattr(cuda_diagnosis, "_driver_version", lambda: VERSION)
         patch.setattr(cuda_diagnosis, "_driver_devices", lambda: (0, memory.devices))
         patch.setattr(cuda_diagnosis, "_driver_capabilities", lambda devices: (90,) * devices)
-        patch.setattr(cuda_diagnosis, "probe", cache(cuda_diagnosis.probe.__wrapped__))  # asked anew
+        patch.setattr(cuda_diagnosis, "probe", cache(cuda_diagnosis.probe.__wrapped__))  # probed again
         patch.setattr(registry, "_instance", cache(registry._instance.__wrapped__))  # no backend made before or after
         products.forget()
         patch.setattr(products, "WORKSPACE_OF_HOPPER", 1 << 12)  # for tests of little memory

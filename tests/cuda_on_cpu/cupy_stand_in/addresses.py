@@ -1,4 +1,4 @@
-"""What stands at an address, as launches that lie ready and cuBLAS are given them: nothing but memory that is there."""
+"""Memory by address, as prepared launches and cuBLAS get it: nothing but memory that is allocated."""
 
 import ctypes
 import weakref
@@ -12,13 +12,13 @@ _blocks: "weakref.WeakSet[Block]" = weakref.WeakSet()
 
 
 def settle(block: Block, value: np.ndarray) -> None:
-    """The block's memory is this array's."""
+    """The memory block that belongs to this array."""
     block.begin, block.end = np.lib.array_utils.byte_bounds(value)
     _blocks.add(block)
 
 
 def at(address: int, dtype: Any, count: int | None = None) -> np.ndarray:
-    """So many numbers from there on; as far as the memory reaches, if nobody says how many."""
+    """View this many numbers from the address; by default up to the end of the memory."""
     kind = np.dtype(dtype)
     for block in list(_blocks):
         if block.begin <= address < block.end:

@@ -1,4 +1,4 @@
-"""The stand-in's array: a NumPy array that nobody reaches without asking, on memory that is counted."""
+"""The stand-in's array: a NumPy array that is never accessed implicitly, on memory that is counted."""
 
 import ctypes
 import math
@@ -23,7 +23,7 @@ REFUSED = (
 
 
 class _Pointer:
-    """`array.data`: where its elements begin."""
+    """`array.data`: the address of its elements."""
 
     def __init__(self, ptr: int, device: int) -> None:
         self.ptr, self.device_id = ptr, device
@@ -38,7 +38,7 @@ class ndarray:  # noqa: N801 - CuPy's name
     def __init__(self, shape: Any, dtype: Any = float, memptr: Any = None, strides: Any = None, order: str = "C"):
         raise TypeError("the stand-in's arrays are made by its functions")
 
-    # -- conversions: none that nobody asked for -------------------------------------------------------------------
+    # -- conversions: never implicit ---------------------------------------------------------------------------------
 
     def __array__(self, *arguments: Any, **options: Any) -> Any:
         raise TypeError(REFUSED)
@@ -82,7 +82,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         if stream is None or stream == get_current_stream():
             host(self)[...] = arr
             return
-        memory = (ctypes.c_char * arr.nbytes).from_address(arr.ctypes.data)  # a copy keeps nobody's memory alive
+        memory = (ctypes.c_char * arr.nbytes).from_address(arr.ctypes.data)  # a copy keeps no other memory alive
         source = np.frombuffer(memory, arr.dtype).reshape(arr.shape)
 
         def copy() -> None:
@@ -90,7 +90,7 @@ class ndarray:  # noqa: N801 - CuPy's name
 
         stream._send(self._block, source, copy)
 
-    # -- what it is --------------------------------------------------------------------------------------------------
+    # -- attributes --------------------------------------------------------------------------------------------------
 
     shape = property(lambda self: self._host.shape)
     dtype = property(lambda self: self._host.dtype)
@@ -126,7 +126,7 @@ class ndarray:  # noqa: N801 - CuPy's name
     def __dlpack__(self, **options: Any) -> Any:
         return self._host.__dlpack__()
 
-    # -- what is made of it ----------------------------------------------------------------------------------------
+    # -- derived arrays ----------------------------------------------------------------------------------------------
 
     def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> "ndarray":
         return wrap(_seen(self).reshape(*shape), self)
@@ -161,7 +161,7 @@ class ndarray:  # noqa: N801 - CuPy's name
 
 
 def host(value: Any) -> Any:
-    """What NumPy computes with: an array's numbers, or a single number; nothing else is an operand."""
+    """Return what NumPy computes with: an array's numbers, or a single number; nothing else is an operand."""
     if isinstance(value, ndarray):
         use(value._block)
         return _seen(value)
@@ -171,13 +171,13 @@ def host(value: Any) -> Any:
 
 
 def _seen(array: ndarray) -> np.ndarray:
-    """Its numbers, to make a view of."""
+    """Return its numbers, to make a view of."""
     _on_device(array)
     return array._host
 
 
 def wrap(value: Any, *sources: ndarray, peer: bool = False) -> Any:
-    """An array of the current device holding NumPy's result; a view counts for no memory of its own."""
+    """Return NumPy's result as an array of the current device; a view counts for no memory of its own."""
     if not isinstance(value, np.ndarray | np.generic):
         return value
     value = np.asarray(value)
@@ -193,13 +193,13 @@ def wrap(value: Any, *sources: ndarray, peer: bool = False) -> Any:
 
 
 def allocate(size: int) -> Block:
-    """Memory of the current device."""
+    """Return memory of the current device."""
     counts.allocations.append(size)
     return memory.allocate(size, current_device())
 
 
 def borrow(value: np.ndarray, owner: Any) -> ndarray:
-    """An array on memory that somebody else owns."""
+    """Return an array on memory that another object owns."""
     array = object.__new__(ndarray)
     array._host, array._owner, array.base, array._block = value, owner, None, memory.allocate(0, current_device())
     settle(array._block, value)

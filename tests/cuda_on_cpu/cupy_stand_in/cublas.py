@@ -1,6 +1,6 @@
-"""A library with what dnnkit calls of cuBLAS, loaded and called as the real one; NumPy multiplies.
+"""A library with the part of cuBLAS that dnnkit calls, loaded and called like the real one; NumPy multiplies.
 
-Its functions are C's, so arguments arrive as C's would. Each goes to a function of Python's.
+Its functions are C functions, so arguments arrive as C's would. Each forwards to a Python function.
 """
 
 import ctypes
@@ -62,35 +62,35 @@ int cublasDgemm_v2(
 
 HOOK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_longlong))
 WRONG = 7
-"""cuBLAS's number of a value that it cannot take."""
+"""cuBLAS's status for an invalid value."""
 
 status = status_while_capturing = 0
-"""What products return, if not 0, instead of multiplying; the latter in a stream that is captured."""
+"""Status that products return, if not 0, instead of multiplying; the second one in a stream that is captured."""
 
 
 class Handle:
-    """What a handle was set to."""
+    """The settings of a handle."""
 
     def __init__(self) -> None:
         self.stream = 0
         self.workspace: tuple[int, int] | None = None
         self.mode = 0
         self.terms: set[int] = set()
-        """Of the sums of the products that it was used for."""
+        """Terms per sum of the products that it was used for."""
 
 
 handles: dict[int, Handle] = {}
 
 
 def load_nvidia_dynamic_lib(name: str) -> Any:
-    """As `cuda.pathfinder` has it."""
+    """As in `cuda.pathfinder`."""
     assert name == "cublas", name
     return SimpleNamespace(abs_path=str(library()))
 
 
 @cache
 def library() -> Path:
-    """The library, built once, with Python behind it."""
+    """Return the library, built once, with Python behind it."""
     path = compiling._built(SOURCE, compiling.MACHINE_FLAGS, [])
     ctypes.CDLL(str(path)).dnnkit_stand_in(_hook)
     return path
@@ -100,7 +100,7 @@ def library() -> Path:
 def _hook(what: int, handle: int, numbers: Any) -> int:
     try:
         return _answer(what, handle, numbers)
-    except BaseException:  # whoever called sees the status alone, as of cuBLAS
+    except BaseException:  # the caller sees only the status, as from cuBLAS
         traceback.print_exc()
         return WRONG
 
@@ -134,7 +134,7 @@ def _answer(what: int, handle: int, numbers: Any) -> int:
 def _multiply(
     size: int, a_way: int, b_way: int, m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int, c: int, ldc: int
 ) -> None:
-    """What cuBLAS reads column by column NumPy reads row by row, as the transposed."""
+    """cuBLAS reads column-major what NumPy reads row-major, as the transpose."""
     counts.products += 1
     dtype = f"f{size}"
     a_t = _matrix(a, dtype, k, m, lda) if a_way == 0 else _matrix(a, dtype, m, k, lda).T

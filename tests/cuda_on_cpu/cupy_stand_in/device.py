@@ -1,9 +1,9 @@
 """Devices, streams, events and memory of the stand-in.
 
-What is computed is computed at once. A copy in another stream than the current one happens as late as events allow:
-when somebody waits for an event that was recorded after it. Until then the array holds what it held and the copy's
-source can still be spoilt. The stream must have waited for what last used the array, and the host for the last copy
-from the same source.
+Computations run at once. A copy in another stream than the current one happens as late as events allow: when an event
+recorded after it is waited for. Until then the array keeps its old contents and the copy's source can still be
+overwritten. The stream must have waited for the last use of the array, and the host for the last copy from the same
+source.
 """
 
 import ctypes
@@ -18,37 +18,37 @@ from typing import Any
 import numpy as np
 
 PER_THREAD = 2
-"""What CUDA calls a thread's own default stream, whichever thread asks."""
+"""CUDA's handle of a thread's own default stream, in any thread."""
 
 GRANULE = 512
-"""CuPy's pool hands out multiples of so many bytes."""
+"""CuPy's pool allocates multiples of this number of bytes."""
 
 
 @dataclass
 class Counts:
-    """What happened since `reset`."""
+    """Events since `reset`."""
 
     waits: int = 0
     """Times the host waited for the device: `get`, `asnumpy`, `float(array)`, `synchronize`, ..."""
     uploads: list[int] = field(default_factory=list)
     """Bytes of each copy from the host to the device."""
     allocations: list[int] = field(default_factory=list)
-    """Bytes of each array that was made."""
+    """Bytes of each array that was allocated."""
     pinned: list[int] = field(default_factory=list)
-    """Bytes of pinned memory that were asked for, by whom ever; CuPy's pool keeps them."""
+    """Bytes of pinned memory requested by any code; CuPy's pool keeps them."""
     launches: Counter[str] = field(default_factory=Counter)
-    """Kernels of ours, by name, but for those of graphs."""
+    """Launches of dnnkit's kernels, by name, except those of graphs."""
     products: int = 0
-    """Of matrices, by cuBLAS, those of graphs, too."""
+    """Matrix products by cuBLAS, including those of graphs."""
     prepared: int = 0
-    """Of the kernels, those that were launched with arguments that lay ready."""
+    """Kernels that were launched with prepared arguments."""
     graphs: list[Counter[str]] = field(default_factory=list)
-    """What each graph that was launched was made of."""
+    """The contents of each graph that was launched."""
     functions: Counter[str] = field(default_factory=Counter)
-    """Functions of CuPy's, by name."""
+    """CuPy functions, by name."""
 
     def reset(self) -> None:
-        """Begin again."""
+        """Reset the counts."""
         self.__init__()  # type: ignore[misc]
 
 
@@ -65,7 +65,7 @@ class OutOfMemoryError(MemoryError):
 
 
 class _CudaError(RuntimeError):
-    """As CuPy's: made of what CUDA returned, which it has as `status`."""
+    """As CuPy's: made from CUDA's return value, which it has as `status`."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -85,7 +85,7 @@ class CUBLASError(_CudaError):
 
 
 class Memory:
-    """One budget a device, in bytes."""
+    """One budget per device, in bytes."""
 
     def __init__(self) -> None:
         self.devices = 2
@@ -94,7 +94,7 @@ class Memory:
         self.peak: Counter[int] = Counter()
 
     def allocate(self, size: int, device: int) -> "Block":
-        """A block; it is given back when nothing refers to it any more."""
+        """Return a block; it is freed when nothing refers to it any more."""
         whole = -(-size // GRANULE) * GRANULE
         if self.used[device] + whole > self.limit:
             raise OutOfMemoryError(whole, self.used[device], self.limit)
@@ -105,7 +105,7 @@ memory = Memory()
 
 
 class Block:
-    """A piece of a device's memory; for as long as it lives it counts."""
+    """A piece of a device's memory; it counts for as long as it lives."""
 
     def __init__(self, size: int, whole: int, device: int) -> None:
         self.size, self.device, self._whole, self._used = size, device, whole, memory.used
@@ -118,7 +118,7 @@ class Block:
 
 
 class MemoryPool:
-    """The pool keeps nothing back, so all that is not used is free."""
+    """The pool keeps nothing back, so all unused memory is free."""
 
     def used_bytes(self) -> int:
         return memory.used[current_device()]
@@ -156,7 +156,7 @@ _local = _Local()
 
 
 def current_device() -> int:
-    """The number of the current thread's device."""
+    """Return the number of the current thread's device."""
     return _local.devices[-1]
 
 
@@ -203,14 +203,14 @@ _all_streams: "weakref.WeakSet[Stream]" = weakref.WeakSet()
 
 
 def use(block: Block) -> None:
-    """Something is computed with the memory, now."""
+    """Record a use of the memory, now."""
     global _clock
     _clock += 1
     block.last_used = _clock
 
 
 class Event:
-    """The moment it was recorded at, and what had been sent in its stream by then."""
+    """The moment it was recorded at, and what its stream had sent by then."""
 
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
         self._timed, self._at = not disable_timing, 0.0
@@ -224,21 +224,21 @@ class Event:
         self._at, self._clock, self._sent = perf_counter(), _clock, len(self._stream._sent)
 
     def _reach(self) -> int:
-        """Do what was sent before; uses of arrays before the event are those up to this count."""
+        """Complete what was sent before; uses of arrays before the event are those up to this count."""
         assert self._stream is not None, "an event that was never recorded"
         self._stream._arrive(self._sent)
         return self._clock
 
     def synchronize(self) -> None:
         if self._stream is None:
-            return  # never recorded: as CUDA has it, that is over
+            return  # never recorded: complete, as in CUDA
         counts.waits += 1
         self._reach()
         self._stream._known = max(self._stream._known, self._sent)
 
 
 class Stream:
-    """The copies that were sent in it, how many of them have arrived, and what it has waited for."""
+    """The copies sent in it, how many of them have arrived, and what it has waited for."""
 
     null: "Stream"
 
@@ -275,7 +275,7 @@ class Stream:
         counts.waits += 1
         self._arrive(len(self._sent))
         self._known = len(self._sent)
-        for event in self.waited_for:  # what this stream has waited for is over, too
+        for event in self.waited_for:  # what this stream has waited for is complete, too
             assert event._stream is not None
             event._stream._known = max(event._stream._known, event._sent)
 
@@ -293,7 +293,7 @@ class Stream:
         return graph
 
     def _may_read(self, memory: np.ndarray) -> bool:
-        """Whether, for all the host knows, a copy from there is not over."""
+        """Return whether a copy from there may still be running, as far as the host knows."""
         return any(np.may_share_memory(memory, source) for _, source in self._sent[self._known :])
 
     def _send(self, block: Block, source: np.ndarray, copy: Callable[[], None]) -> None:
@@ -305,7 +305,7 @@ class Stream:
         self._sent.append((copy, source))
 
     def _arrive(self, count: int) -> None:
-        """All copies up to that number are done."""
+        """Complete all copies up to that number."""
         for place in range(self._arrived, count):
             copy, source = self._sent[place]
             copy()
@@ -320,7 +320,7 @@ class Stream:
 
 
 class Graph:
-    """What was launched in a stream while it was captured."""
+    """Launches in a stream while it was captured."""
 
     def __init__(self, captured: list[tuple[str, Callable[[], None]]]) -> None:
         self._captured = captured
@@ -333,7 +333,7 @@ class Graph:
 
 
 def stream_at(ptr: int) -> Stream:
-    """The stream of that number; it must be the current one, or be captured."""
+    """Return the stream of that number; it has to be the current one, or be captured."""
     if get_current_stream().ptr == ptr:
         return get_current_stream()
     found = next((stream for stream in list(_all_streams) if stream.ptr == ptr and stream.is_capturing()), None)
@@ -343,7 +343,7 @@ def stream_at(ptr: int) -> Stream:
 
 
 def launched(stream: Stream, name: str, launch: Callable[[], None]) -> None:
-    """Do it, or, where the stream is captured, let its graph do it."""
+    """Run it, or, where the stream is captured, add it to the graph."""
     if stream._captured is None:
         launch()
     else:
@@ -372,7 +372,7 @@ def get_elapsed_time(start_event: Event, end_event: Event) -> float:
 
 
 def alloc_pinned_memory(size: int) -> Any:
-    """As CuPy's: something with a buffer, which goes back to a pool when nobody has it any more."""
+    """As CuPy's: an object with a buffer, which returns to a pool when the object dies."""
     counts.pinned.append(size)
 
     def given_back(self: Any) -> None:

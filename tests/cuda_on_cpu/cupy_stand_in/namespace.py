@@ -28,11 +28,11 @@ FUNCTIONS: dict[str, Any] = {
     **{name: getattr(np, name) for name in ("float16", "float32", "float64", "bool", "bool_")},
     **{f"{sign}int{bits}": getattr(np, f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
-"""What `import cupy` gives."""
+"""The module that `import cupy` gives."""
 
 
 def function(own: Callable[..., Any]) -> Callable[..., Any]:
-    """Into the namespace, under its name; calls are counted, and results belong to the device."""
+    """Add a function to the namespace under its name; calls are counted, and results belong to the device."""
     name = own.__name__.rstrip("_")
 
     def counted(*arguments: Any, **options: Any) -> Any:
@@ -55,7 +55,7 @@ def _store(result: Any, out: ndarray | None, *sources: ndarray) -> ndarray:
     return out
 
 
-# -- making ----------------------------------------------------------------------------------------------------------
+# -- creation --------------------------------------------------------------------------------------------------------
 
 
 @function
@@ -117,7 +117,7 @@ def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, bl
 @function
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     size = math.prod(shape) if isinstance(shape, tuple) else shape
-    block = allocate(size * np.dtype(dtype).itemsize)  # before NumPy really makes it: it may be far too large
+    block = allocate(size * np.dtype(dtype).itemsize)  # before NumPy really allocates: it may be far too large
     values = np.empty(shape, dtype)
     values.reshape(-1).view(np.uint8)[...] = 0xFF  # NaN, -1
     result = borrow(values, None)

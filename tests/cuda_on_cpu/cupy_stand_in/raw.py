@@ -13,14 +13,15 @@ from tests.cuda_on_cpu.cupy_stand_in.array import host, ndarray
 from tests.cuda_on_cpu.cupy_stand_in.device import counts, current_device, launched, properties, stream_at
 
 sanitize = False
-"""Whether modules made from now on are compiled to find what is read or written out of bounds."""
+"""Whether modules made from now on are compiled to detect accesses out of bounds."""
 
 THREADS, BLOCKS, SHARED_BYTES, RESERVED_BYTES = 2048, 32, 228 << 10, 1 << 10
-"""What a multiprocessor runs at once at most, and the shared memory that each block takes of it besides its own."""
+"""Limits of a multiprocessor: resident blocks and threads, and the shared memory that each block takes in addition to
+its own."""
 
 
 class RawModule:
-    """As CuPy's: compiled when a kernel is first asked for."""
+    """As CuPy's: compiled when a kernel is first requested."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class RawModule:
         from tests.cuda_on_cpu.compiling import compile_for_cpu
 
         if self._module is None:
-            # CuPy adds -ftz=true, which is about float alone; a processor's flag is about double, too.
+            # CuPy adds -ftz=true, which concerns float alone; a processor's flag concerns double, too.
             flushes = self._macros.get("REAL") == "float"
             self._module = compile_for_cpu(self._code, self._macros, sanitize, self._cooperative, flushes)
         return RawKernel(name, self._module.get_function(name))
@@ -65,7 +66,7 @@ def launchKernel(  # noqa: N802 - CuPy's name
     kernel_params: int,
     extra: int,
 ) -> None:
-    """As CuPy's `cuda.driver` has it: arguments are read now, the memory that they point to when the kernel runs."""
+    """As in CuPy's `cuda.driver`: arguments are read now, the memory that they point to when the kernel runs."""
     assert extra == 0
     kernel = _kernels[f]
     grid, block = (grid_dim_x, grid_dim_y, grid_dim_z), (block_dim_x, block_dim_y, block_dim_z)
@@ -91,7 +92,7 @@ def _read(kind: str, address: int) -> Any:
 
 
 def _resolved(kind: str, value: Any) -> Any:
-    """The argument as the machine wants it: memory from the address on."""
+    """Return the argument as the machine expects it: memory from the address on."""
     if not kind.startswith("*") or value == 0:
         return value
     plain = kind.removeprefix("*").removeprefix("c")
@@ -99,11 +100,11 @@ def _resolved(kind: str, value: Any) -> Any:
 
 
 _kernels: dict[int, "RawKernel"] = {}
-"""By what stands for their address."""
+"""Arrays by what stands for their address."""
 
 
 class RawKernel:
-    """A kernel; it takes contiguous arrays of its device and NumPy's numbers, in a tuple."""
+    """A kernel; it takes contiguous arrays of its device and NumPy scalars, in a tuple."""
 
     def __init__(self, name: str, function: Any) -> None:
         self.name, self._function = name, function
@@ -112,7 +113,7 @@ class RawKernel:
 
     @property
     def max_dynamic_shared_size_bytes(self) -> int:
-        """What a launch may ask for; above 48 KiB it must be set before, as in CUDA."""
+        """Shared memory that a launch may request; above 48 KiB it has to be set before, as in CUDA."""
         return self._function.max_dynamic_shared_size_bytes
 
     @max_dynamic_shared_size_bytes.setter
@@ -129,7 +130,7 @@ class RawKernel:
         return self._function(grid, block, tuple(map(self._argument, args)), shared_mem=shared_mem)
 
     def _resident(self, grid: tuple[int, ...], threads: int, shared_mem: int) -> tuple[int, ...]:
-        """The cooperative grid that CuPy launches: of a line of blocks, those that the GPU can run at once."""
+        """Return the cooperative grid that CuPy launches: of a line of blocks, those that the GPU can run at once."""
         fit = min(THREADS // threads, BLOCKS, SHARED_BYTES // (shared_mem + RESERVED_BYTES))
         most = fit * properties(current_device())["multiProcessorCount"]
         if math.prod(grid) <= most:

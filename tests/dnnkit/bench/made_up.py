@@ -1,4 +1,4 @@
-"""Results of every kind, as if they had been measured."""
+"""Artificial results of every kind, in the form of measured ones."""
 
 from math import inf
 
@@ -54,7 +54,7 @@ def activations(**times: tuple[float, float, float, float, float]) -> Results:
 
 
 def kernels(count: int = 14) -> Results:
-    """Many, most of which lie close to another."""
+    """Many activations, most of them close to another."""
     found = Results("kernels", {}, command="dnnkit bench kernels")
     for backend, factor in (("numba", 1.0), ("numpy", 3.0)):
         for size in ("small", "large"):

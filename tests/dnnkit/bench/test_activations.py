@@ -1,4 +1,4 @@
-"""What is timed is what ships, and it is checked before it is timed."""
+"""The code that is timed is the code that ships, and it is checked before it is timed."""
 
 from dataclasses import replace
 
@@ -57,7 +57,7 @@ def test_an_epoch_of_the_bench_trains_like_fit(backend):
     assert timed.loss == pytest.approx(fitted.history["loss"][0], rel=1e-6)
 
 
-def test_the_seconds_of_a_truth_table_are_of_training_that_learned_it(backend):
+def test_the_time_of_a_truth_table_is_of_training_that_learned_it(backend):
     iterations = 500  # seed 0 needs about 420
     assert 0 < learning._time_of("sigmoid", 1.0, 0, backend, iterations) < 60
     assert learning._time_of("sigmoid", 1.0, 0, backend, 50) == np.inf

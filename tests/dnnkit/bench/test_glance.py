@@ -1,4 +1,4 @@
-"""What is read first: the sentence, the ranking, the questions; and that all of it fits a terminal."""
+"""The summary: the sentence, the ranking, the questions, all within the width of a terminal."""
 
 import io
 from itertools import pairwise
@@ -35,7 +35,7 @@ def test_activations_are_ranked_by_when_they_have_learned():
     )
 
 
-def test_where_nobody_reaches_97_percent_the_lower_goal_decides():
+def test_without_97_percent_the_lower_goal_decides():
     late = {name: (inf, *rest) for name, (_, *rest) in made_up.ACTIVATIONS.items()}
     assert glance(made_up.activations(**late)).sentence.startswith("relu reaches 95 % first, in 20 ms; sigmoid takes 5")
     never = {name: (inf, inf, inf, *rest[2:]) for name, (_, *rest) in made_up.ACTIVATIONS.items()}
@@ -57,13 +57,13 @@ def test_other_kinds_have_a_sentence_too():
         "numpy takes 4.0 × as long as numba; numba takes 2.0 times the arithmetic floor"
     )
     kernels = glance(made_up.kernels())
-    assert "half of numba's kernels reach 9% of their limit" in kernels.sentence
-    assert "numpy takes 3.0 × as long (geometric mean of 28), and less at 0" in kernels.sentence
+    assert "half of numba's kernels reach at least 9% of their upper bound" in kernels.sentence
+    assert "numpy takes 3.0 × as long (geometric mean of 28; less for 0)" in kernels.sentence
     assert [line[0].text for line in kernels.ranking.lines][:2] == ["k13", "k13"]
-    assert glance(made_up.peers()).sentence == "dnnkit is faster than every other library at 2 of 2 works, by 3.0 ×"
+    assert glance(made_up.peers()).sentence == "dnnkit is faster than every other library on 2 of 2 workloads, by 3.0 ×"
     assert "no other library was measured" in glance(made_up.peers(())).sentence
     random = glance(made_up_networks.made_up()).sentence
-    assert random.startswith("beside dnnkit, over 2 networks, jax takes 1.5 × as long, and less at 1; torch takes ")
+    assert random.startswith("compared with dnnkit, over 2 networks, jax takes 1.5 × as long (less on 1); torch takes ")
     assert glance(Results("activations", {})) is None
     assert glance(Results("another", {})) is None
 
@@ -87,7 +87,7 @@ def test_all_of_it_fits_a_terminal_and_no_number_is_broken(make):
 
 
 @pytest.mark.parametrize("make", [made_up.activations, made_up.kernels, made_up.peers])
-def test_panels_share_their_scale_and_no_label_is_over_another(make):
+def test_panels_share_their_scale_and_no_labels_overlap(make):
     for title, _, figure in plots.draw(make()):
         panels = [axes for axes in figure.axes if axes.axison]
         if title.startswith("Accuracy"):
@@ -101,7 +101,7 @@ def test_panels_share_their_scale_and_no_label_is_over_another(make):
 
 
 def expect_that_every_line_can_be_picked_out(panels):
-    """Each has a panel, and there a colour that no other line has."""
+    """Each line has a panel, and there a colour that no other line has."""
     assert {axes.get_title() for axes in panels} == set(made_up.ACTIVATIONS)
     for axes in panels:
         strong = {line.get_color() for line in axes.lines if len(line.get_xdata()) == 2} - {plots.MUTED, plots.QUIET}

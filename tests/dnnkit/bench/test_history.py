@@ -1,4 +1,4 @@
-"""Runs in their order of time: what changed, whether the machine is the same, and what is no result."""
+"""Runs in chronological order: what changed, whether the machine is the same, and files that are no results."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def write(folder: Path, name: str, day: int, factor: float = 1.0, kind: str = "s
     (folder / f"{name}.json").write_text(json.dumps(results.to_json()))
 
 
-def test_each_run_is_beside_the_one_before_it_on_the_same_machine(tmp_path):
+def test_each_run_is_compared_with_the_last_on_the_same_machine(tmp_path):
     write(tmp_path, "z-first", 1)
     write(tmp_path, "a-other", 2, 3.0, processor="B")
     write(tmp_path, "b-faster", 3, 0.5, versions={"numba": "2"})
@@ -62,7 +62,7 @@ def test_a_file_that_is_named_has_to_be_a_result(tmp_path):
     (tmp_path / "notes.json").write_text("[1]")
     for path, message in (
         (tmp_path / "notes.json", "schema 1"),
-        (tmp_path / "absent", "there is no"),
+        (tmp_path / "absent", "no such path"),
         (tmp_path, "no results in"),
     ):
         with pytest.raises(DataError, match=message):

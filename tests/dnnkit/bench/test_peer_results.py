@@ -1,4 +1,4 @@
-"""What is read from the results of `dnnkit/bench/peers`: rows, twins, limits, and who did something else."""
+"""Reading the results of `dnnkit/bench/peers`: rows, twins, limits, and peers that did something else."""
 
 from typing import Any
 

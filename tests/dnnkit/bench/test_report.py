@@ -1,4 +1,4 @@
-"""The report: one file that needs nothing else, whose tables sort. In a browser where there is one (`BROWSER_PATH`)."""
+"""The report: one self-contained file, whose tables sort. In a browser where there is one (`BROWSER_PATH`)."""
 
 import re
 import shutil
@@ -41,7 +41,7 @@ def results() -> Results:
 
 
 class Checked(HTMLParser):
-    """Tags are closed in their order; what is shown, and what is referred to."""
+    """Collects that tags are closed in order, the text shown, and the references."""
 
     def __init__(self):
         super().__init__()
@@ -93,7 +93,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 @pytest.fixture(scope="module")
 def browser(results, tmp_path_factory):
-    """The page in a browser without a network."""
+    """Return the page in a browser without a network."""
     playwright = pytest.importorskip("playwright.sync_api")
     if BROWSER is None:
         pytest.skip("no Chromium here")

@@ -1,4 +1,4 @@
-"""The file of results: written, read again, compared; and what is no such file."""
+"""The file of results: written, read again, compared; and files that are none."""
 
 import csv
 import json
@@ -78,7 +78,7 @@ def test_other_files_are_one_error(tmp_path, text, message):
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "indistinguishable"), (1.2, "slower"), (0.8, "faster")])
 def test_every_row_that_both_have_gets_its_verdict(factor, verdict):
     found, _, noise = compare(make(), make(factor))
-    assert len(found) == 20  # what was never reached is no time
+    assert len(found) == 20  # a goal that was never reached has no time
     assert {item.verdict for item in found} == {verdict}
     assert noise == 0.05
     assert f"20 {verdict}" in words(found, noise)
@@ -101,13 +101,13 @@ def test_what_makes_a_comparison_doubtful_is_said():
         "processor differs",
         "settings differ in seeds",
         "1 rows are in one file",
-        "no part of dnnkit differs by 25.0%",
+        "work outside dnnkit differs by 25.0%",
     ):
         assert word in text
 
 
 def test_files_without_a_common_row_are_an_error():
-    with pytest.raises(DataError, match="no row in common"):
+    with pytest.raises(DataError, match="no rows in common"):
         compare(make(), Results("step", {}))
 
 
@@ -123,7 +123,7 @@ def test_noise_and_other_work_are_warned_of():
     assert quiet.warnings == []
 
 
-def test_a_machine_that_became_slower_is_not_taken_for_slower_code():
+def test_a_slower_machine_is_not_reported_as_slower_code():
     a, b = make(), make(1.2)
     a.limits, b.limits = {"copy": 1.25e10}, {"copy": 1e10}
     assert {item.verdict for item in compare(a, b)[0]} == {"indistinguishable"}

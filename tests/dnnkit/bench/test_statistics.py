@@ -15,7 +15,7 @@ def test_a_summary_is_numpys_and_shows_its_outlier():
     assert (found.least, found.most, found.outliers, found.count) == (1.0, 9.0, 1, 5)
 
 
-def test_what_most_seeds_never_reached_has_an_infinite_median_and_no_not_a_number():
+def test_a_goal_that_most_seeds_missed_has_an_infinite_median():
     found = summarize([1.0, inf, inf])
     assert (found.median, found.high, found.least) == (inf, inf, 1.0)
     assert found.low == inf  # between a number and infinity
@@ -45,7 +45,7 @@ def test_rounds_that_share_a_disturbance_are_paired(rng):
 
 
 def test_identical_code_is_seldom_called_different(rng):
-    """At a level of 95 %, about one pair in twenty; the noise between identical cases takes most of these away."""
+    """At a level of 95 %, about one pair in twenty; the noise between identical cases removes most of these."""
     pairs = rng.lognormal(0, 0.03, (200, 2, 15))
     called = [ratio(a, b).verdict(0.0) != "indistinguishable" for a, b in pairs]
     assert sum(called) < 30
@@ -58,7 +58,7 @@ def test_noise_is_the_largest_difference_whichever_way():
 
 
 def test_too_few_samples_claim_nothing_at_a_strict_level():
-    """All five of one above all five of the other: once in 126 by chance, which among 200 rows happens."""
+    """All five of one above all five of the other: once in 126 by chance, which happens among 200 rows."""
     a, b = [1.0, 1.1, 1.2, 1.3, 1.4], [3.0, 3.1, 3.2, 3.3, 3.4]
     assert ratio(a, b, 0.95, paired=False).verdict(0.05) == "slower"
     strict = ratio(a, b, 1 - 0.05 / 200, paired=False)

@@ -1,4 +1,4 @@
-"""The stopwatch: who runs when, what is counted and what is not."""
+"""The stopwatch: the order of runs, what is counted and what is not."""
 
 import gc
 
@@ -12,7 +12,7 @@ from dnnkit.bench.timing import AGAIN, CONTROL, Case, guarded, identical, interl
 
 
 class Clock:
-    """Time that passes only when a case says so."""
+    """A clock that advances only when a case says so."""
 
     def __init__(self, monkeypatch):
         self.now = 0.0
@@ -69,7 +69,7 @@ def test_the_first_call_which_compiles_does_not_count(clock):
     assert interleave([Case("compiled", call)], Effort(3, 1.0))["compiled"].seconds == pytest.approx([1.0] * 3)
 
 
-def test_the_collector_rests_and_comes_back_also_after_an_error(clock):
+def test_the_collector_is_off_and_is_restored_also_after_an_error(clock):
     states = []
 
     def call():
@@ -95,7 +95,7 @@ def test_twins_are_the_same_code_under_another_name(clock):
     assert cases[-1].name == CONTROL
 
 
-def test_a_group_brings_its_twins_and_its_control_to_the_results():
+def test_a_group_adds_its_twins_and_its_control_to_the_results():
     results, calls = Results("step", {}), []
     selection = Selection((get_backend("numpy"),), effort=Effort(2, 1e-4))
     cases = [Case(name, lambda: calls.append(1)) for name in ("a", "b")]

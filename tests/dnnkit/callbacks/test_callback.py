@@ -1,4 +1,4 @@
-"""What a callback hears and when, what it may change, and what it costs."""
+"""What a callback is called with and when, what it may change, and what it costs."""
 
 import threading
 
@@ -37,7 +37,7 @@ def assert_same_parameters(one: dk.Sequential, other: dk.Sequential) -> None:
 
 
 class EpochRecorder(dk.Callback):
-    """Writes down what it hears, with copies of the logs."""
+    """Records its calls, with copies of the logs."""
 
     def __init__(self) -> None:
         self.heard = []
@@ -145,7 +145,7 @@ def test_with_batch_methods_a_step_is_one_call(backend, monkeypatch):
 
 
 def count_calls(net: dk.Sequential, monkeypatch) -> list[tuple[int, int]]:
-    """The steps of every call of `run_steps` from now on."""
+    """Record the steps of every call of `run_steps` from now on."""
     calls = []
     run_steps = net.executable.run_steps
 
@@ -167,14 +167,14 @@ class FreezeAfterBatch(dk.Callback):
         self.model.optimizer.learning_rate = 0.0
 
 
-def test_a_learning_rate_that_is_changed_after_an_epoch_holds_from_the_next(backend):
+def test_a_learning_rate_changed_after_an_epoch_holds_from_the_next(backend):
     frozen, once = network(), network()
     fit(frozen, FreezeAfterEpoch(), epochs=3)
     fit(once, epochs=1)
     assert_same_parameters(frozen, once)
 
 
-def test_a_learning_rate_that_is_changed_after_a_batch_holds_from_the_next(backend):
+def test_a_learning_rate_changed_after_a_batch_holds_from_the_next(backend):
     frozen, once = network(), network()
     fit(frozen, FreezeAfterBatch(), shuffle=False)
     once.train_step(*(part[:BATCH] for part in data()))
@@ -240,7 +240,7 @@ def test_an_error_in_a_callback_is_the_users_to_see():
 
 
 class Duck:
-    """Nothing of dnnkit's, but a method that it would call."""
+    """A class outside dnnkit, with a method that dnnkit would call."""
 
     def on_epoch_end(self, epoch, logs=None):
         pass
@@ -250,7 +250,7 @@ class Duck:
     ("wrong", "cure"),
     [
         (print, r"LambdaCallback\(on_epoch_end=function\)"),
-        (dk.EarlyStopping, r"make one, EarlyStopping\(\)"),
+        (dk.EarlyStopping, r"instantiate it, EarlyStopping\(\)"),
         (Duck(), "derive its class from dnnkit.Callback"),
         (3, ""),
         (None, ""),
@@ -267,7 +267,7 @@ def test_what_is_no_callback_is_refused_before_training(wrong, cure):
 
 
 def listening(*names: str) -> tuple[dk.Callback, list[tuple]]:
-    """A callback that overrides these methods, or all, and the calls that it heard, without their logs."""
+    """Return a callback that overrides these methods, or all, and the list of its calls, without their logs."""
     heard: list[tuple] = []
 
     def function(name: str):
@@ -300,7 +300,7 @@ def test_every_method_is_called_when_keras_calls_it(backend):
 
 
 class AsUsersWriteIt(dk.Callback):
-    """With everything that programs for Keras have in them."""
+    """With everything that programs for Keras contain."""
 
     def __init__(self):
         super().__init__()
@@ -372,7 +372,7 @@ def test_predicted_batches_are_the_predictions(backend):
     np.testing.assert_allclose(found, net.predict(data()[0]), rtol=1e-5)
 
 
-def test_only_who_hears_of_batches_makes_them_be_computed_one_by_one(backend, monkeypatch):
+def test_only_batch_callbacks_make_batches_run_one_by_one(backend, monkeypatch):
     net = network()
     calls = count_calls(net, monkeypatch)
     evaluations, evaluate = [], net.executable.evaluate
@@ -391,7 +391,7 @@ def test_only_who_hears_of_batches_makes_them_be_computed_one_by_one(backend, mo
 
 
 def test_weights_may_be_changed_for_an_evaluation(backend):
-    """As by who evaluates a mean of the weights."""
+    """As when a callback evaluates a mean of the weights."""
 
     class Zero(dk.Callback):
         def on_test_begin(self, logs=None):
@@ -408,7 +408,7 @@ def test_weights_may_be_changed_for_an_evaluation(backend):
     assert_same_parameters(net, alone)
 
 
-def test_an_evaluation_that_is_heard_is_made_once_whatever_other_threads_do():
+def test_an_evaluation_with_callbacks_runs_once_despite_other_threads():
     net = network()
     x, y = data()
     busy = threading.Event()
@@ -429,7 +429,7 @@ def test_an_evaluation_that_is_heard_is_made_once_whatever_other_threads_do():
         thread.join()
 
 
-# -- what is said when it is given -----------------------------------------------------------------------------------
+# -- checks of given callbacks ----------------------------------------------------------------------------------------
 
 
 class Misspelt(dk.Callback):
@@ -452,7 +452,7 @@ class TooFew(dk.Callback):
         (lambda: LambdaCallback(on_train_end=lambda: 0), ConfigurationError, r"takes \(\): expected \(logs=None\)"),
     ],
 )
-def test_a_method_that_cannot_be_called_is_refused_when_it_is_given(make, error, message):
+def test_a_method_that_cannot_be_called_is_rejected_when_given(make, error, message):
     x, y = data()
     net = network()
     for ask in (net.fit, net.evaluate, lambda x, y, callbacks: net.predict(x, callbacks=callbacks)):
@@ -471,7 +471,7 @@ def test_lists_within_the_list_are_taken():
 # -- what callbacks add to the logs ----------------------------------------------------------------------------------
 
 
-def test_what_a_callback_adds_to_the_logs_is_in_the_history_and_for_those_after_it(backend):
+def test_additions_to_the_logs_reach_history_and_later_callbacks(backend):
     class Add(dk.Callback):
         def on_epoch_end(self, epoch, logs=None):
             logs["val_score"] = np.float32(epoch)

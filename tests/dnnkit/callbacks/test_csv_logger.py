@@ -63,7 +63,7 @@ def test_append_adds_rows_under_one_heading(tmp_path, start):
     assert [row["epoch"] for row in read(path)] == ["0", "1", "2", "3"]
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
+def test_a_path_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
     with pytest.raises(DnnkitError, match="missing"):
         fit(dk.CSVLogger(tmp_path / "missing" / "log.csv"))
 
@@ -72,7 +72,7 @@ def test_a_place_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
 def test_a_full_disk_is_said_and_training_goes_on(caplog):
     history = fit(dk.CSVLogger("/dev/full"))
     assert history.epoch == [0, 1, 2]
-    assert "CSVLogger cannot write /dev/full, training goes on: No space left on device" in caplog.text
+    assert "CSVLogger cannot write /dev/full, training continues: No space left on device" in caplog.text
 
 
 def test_another_separator(tmp_path):
@@ -100,7 +100,7 @@ class Sometimes(dk.Callback):
 def test_what_is_first_measured_later_has_a_column(append, tmp_path):
     path = tmp_path / "log.csv"
     if append:
-        path.write_text("epoch,loss\n7,0.5")  # and no end of the line
+        path.write_text("epoch,loss\n7,0.5")  # and no newline at the end
     fit(Sometimes(), dk.CSVLogger(path, append=append), epochs=3)
     rows = read(path)
     assert [row["epoch"] for row in rows] == ["7"] * append + ["0", "1", "2"]
@@ -110,5 +110,5 @@ def test_what_is_first_measured_later_has_a_column(append, tmp_path):
 
 def test_a_file_that_is_no_table_is_said(tmp_path):
     (tmp_path / "log.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DnnkitError, match="no table that CSVLogger can add to"):
+    with pytest.raises(DnnkitError, match="not a table that CSVLogger can append to"):
         fit(dk.CSVLogger(tmp_path / "log.csv", append=True))

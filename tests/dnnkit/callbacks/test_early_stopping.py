@@ -1,4 +1,4 @@
-"""EarlyStopping: when it stops, and what it puts back."""
+"""EarlyStopping: when it stops, and what it restores."""
 
 import numpy as np
 import pytest
@@ -114,13 +114,13 @@ def test_every_fit_begins_anew():
     assert net.parameters["dense/bias"] == 2
 
 
-def test_a_monitor_that_is_not_measured_is_an_error_that_names_what_is():
-    with pytest.raises(ConfigurationError, match=r"'val_loss' is not measured; what is: loss.*validation_data"):
+def test_a_monitor_that_is_not_measured_is_an_error_naming_the_rest():
+    with pytest.raises(ConfigurationError, match=r"'val_loss' is not measured; these are: loss.*validation_data"):
         network().fit(DATA, TARGETS, callbacks=[dk.EarlyStopping()], verbose=0)
 
 
 @pytest.mark.parametrize("options", [{"mode": "biggest"}, {"patience": -1}, {"patience": 1.5}])
-def test_an_option_that_cannot_work_is_refused_when_it_is_given(options):
+def test_an_option_that_cannot_work_is_rejected_when_given(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         dk.EarlyStopping(**options)
 
@@ -130,7 +130,7 @@ def test_an_option_that_cannot_work_is_refused_when_it_is_given(options):
     [
         ({"baseline": 1.0, "patience": 2}, [3, 2, 1.5, 0.5], 1, 1),
         ({"baseline": 2.5, "patience": 2}, [3, 2, 2.2, 2.4, 1], 1, 3),
-        ({"baseline": 0.1}, [3, 2], 1, 1),  # never after the first epoch, as there
+        ({"baseline": 0.1}, [3, 2], 1, 1),  # as in Keras, never after the first epoch
         ({"start_from_epoch": 2, "patience": 1}, [1, 2, 3, 2.5, 2.6, 0], 3, 4),
     ],
 )
@@ -140,7 +140,7 @@ def test_baseline_and_first_epochs_are_those_of_keras(options, values, best_epoc
     assert (stopper.best_epoch, stopper.stopped_epoch) == (best_epoch, stopped_epoch)
 
 
-def test_arguments_have_the_order_of_keras_and_it_prints_what_it_does(capsys):
+def test_arguments_have_the_order_of_keras_and_verbose_prints(capsys):
     stopper = dk.EarlyStopping("val_accuracy", 0.1, 1, 1, "max", 0.3, True, 0)
     watch(stopper, [0.5, 0.55, 0.9], "val_accuracy")
     assert (stopper.best_epoch, stopper.stopped_epoch) == (0, 1)

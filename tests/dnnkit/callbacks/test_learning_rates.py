@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau and LearningRateScheduler: which rate each epoch has, and what History says of it."""
+"""ReduceLROnPlateau and LearningRateScheduler: the rate of each epoch, and what History records."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def fit(net: dk.Sequential, *callbacks: dk.Callback | str, epochs: int = 4) -> d
 
 
 def watch(callback: ReduceLROnPlateau, values: list[float], monitor: str = "val_loss") -> list[float]:
-    """The rate after each epoch that measured these; it begins with 1."""
+    """Return the rate after each epoch with these measurements; it starts at 1."""
     callback.model = net = network(1.0)
     callback.on_train_begin({})
     rates = []
@@ -39,7 +39,7 @@ def watch(callback: ReduceLROnPlateau, values: list[float], monitor: str = "val_
 
 
 def as_keras_counts(values, factor, patience, mode, min_delta, cooldown, min_lr) -> list[float]:
-    """The rates by Keras' own counting, written down from its documentation and code, in plain numbers."""
+    """Return the rates by Keras's counting, written from its documentation and code, in plain numbers."""
     rate, wait, counter, rates = 1.0, 0, 0, []
     best = np.inf if mode == "min" else -np.inf
     for value in values:
@@ -78,7 +78,7 @@ def test_whether_more_is_better_is_the_metrics_to_say():
     assert watch(ReduceLROnPlateau("loss", 0.5, 1), values, "loss") == [1.0, 0.5, 0.25]
 
 
-def test_training_goes_on_with_the_reduced_rate_and_history_tells_it(backend):
+def test_training_continues_at_the_reduced_rate_and_history_has_it(backend):
     net, by_hand = network(), network()
     history = fit(net, ReduceLROnPlateau(factor=0.5, patience=1, min_delta=1e9), epochs=4)
     rates = [0.1, 0.1, 0.05, 0.025]  # the first is the best for ever
@@ -128,9 +128,9 @@ def test_they_print_what_they_do(capsys):
 
 
 @pytest.mark.parametrize("make", [ReduceLROnPlateau, lambda: LearningRateScheduler(lambda epoch: 0.1)])
-def test_a_schedule_in_the_optimizer_is_refused_before_anything_is_trained(make):
+def test_a_schedule_in_the_optimizer_is_rejected_before_training(make):
     net = network(dk.schedules.ExponentialDecay(0.1, 10, 0.5))
-    with pytest.raises(ConfigurationError, match=r"sets the learning rate, and ExponentialDecay.* as SGD\("):
+    with pytest.raises(ConfigurationError, match=r"sets the learning rate, but ExponentialDecay.* as SGD\("):
         fit(net, make())
     assert net.executable.state.step == 0
 
@@ -141,12 +141,12 @@ def test_a_schedule_in_the_optimizer_is_refused_before_anything_is_trained(make)
         (lambda: ReduceLROnPlateau(factor=1.0), "factor is 1.0: expected a number of at least 0 and below 1"),
         (lambda: ReduceLROnPlateau(min_lr=-1), "min_lr is -1"),
         (lambda: ReduceLROnPlateau(cooldown=-1), "cooldown is -1"),
-        (lambda: LearningRateScheduler(0.1), "expected a function of the epoch"),
-        (lambda: LearningRateScheduler(lambda: 0.1), "expected a function of the epoch"),
+        (lambda: LearningRateScheduler(0.1), "expected a function of epoch"),
+        (lambda: LearningRateScheduler(lambda: 0.1), "expected a function of epoch"),
         (lambda: LearningRateScheduler(dk.schedules.ExponentialDecay(0.1, 10, 0.5)), "counts updates"),
-        (lambda: fit(network(), LearningRateScheduler(lambda epoch: -1.0)), r"schedule\(0\) gives -1.0: expected"),
-        (lambda: fit(network(), LearningRateScheduler(lambda epoch: None)), r"schedule\(0\) gives None: expected"),
-        (lambda: fit(network(), "LearningRateScheduler"), "cannot be made without arguments"),
+        (lambda: fit(network(), LearningRateScheduler(lambda epoch: -1.0)), r"schedule\(0\) returns -1.0: expected"),
+        (lambda: fit(network(), LearningRateScheduler(lambda epoch: None)), r"schedule\(0\) returns None: expected"),
+        (lambda: fit(network(), "LearningRateScheduler"), "needs arguments, so pass an object"),
     ],
 )
 def test_what_cannot_work_is_refused(make, message):

@@ -1,4 +1,4 @@
-"""LossPlot: by itself in `fit`, or by hand in a loop of one's own."""
+"""LossPlot: as a callback of `fit`, or by hand in a user's loop."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""ModelCheckpoint: which saves it leaves, and that they are the network of that epoch."""
+"""ModelCheckpoint: the saves it writes, and that they are the network of that epoch."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ TARGETS = DATA @ np.array([[1.0], [-2.0], [0.5]])
 
 
 class Record(dk.Callback):
-    """Keeps what the network predicted after every epoch; spoils the network before the fourth."""
+    """Records the network's predictions after every epoch; spoils the network before the fourth."""
 
     def __init__(self) -> None:
         self.predictions = []
@@ -61,8 +61,8 @@ def test_only_improvements_are_saved(tmp_path):
 
 
 @pytest.mark.parametrize("pattern", ["{nonsense}", "{loss:d}", "{}", "{epoch"])
-def test_a_path_that_cannot_be_filled_in_is_an_error_that_names_what_can(tmp_path, pattern):
-    with pytest.raises(ConfigurationError, match="may name epoch, loss, val_loss"):
+def test_a_path_with_unknown_fields_is_an_error_naming_the_known(tmp_path, pattern):
+    with pytest.raises(ConfigurationError, match="may contain the fields epoch, loss, val_loss"):
         fit(dk.ModelCheckpoint(tmp_path / pattern))
     assert list(tmp_path.iterdir()) == []
 
@@ -91,7 +91,7 @@ def test_weights_alone_may_be_saved(backend, tmp_path):
 
 
 def test_batches_may_say_when(backend, tmp_path):
-    """Two batches per epoch: after the third, the sixth, ..., counted through the epochs."""
+    """Two batches per epoch: after the third, the sixth, ..., counted across epochs."""
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile(dk.SGD(learning_rate=0.1), "mean_squared_error")
     saver = dk.ModelCheckpoint(tmp_path / "{epoch}-{batch}", save_freq=3)

@@ -27,7 +27,7 @@ def fit(net: dk.Sequential, *callbacks: dk.Callback, **options: Any) -> dk.Histo
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """The step and the value of every scalar, by its name, as the real package reads them."""
+    """Return the step and the value of every scalar, by its name, as the real package reads them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder)).Reload()
@@ -100,7 +100,7 @@ def test_an_evaluation_alone_is_written(tmp_path):
 
 
 @real
-def test_a_fit_that_goes_on_leaves_what_one_that_nobody_ended_does(tmp_path):
+def test_a_resumed_fit_leaves_the_files_of_an_uninterrupted_one(tmp_path):
     def stop(step: int) -> dk.Callback:
         def end(batch: int, logs: Any) -> None:
             if watcher.model.executable.state.step == step:
@@ -128,7 +128,7 @@ def test_a_fit_that_goes_on_leaves_what_one_that_nobody_ended_does(tmp_path):
 
 
 @real
-def test_a_place_that_cannot_be_written_is_an_error_before_anything_is_trained(tmp_path):
+def test_a_path_that_cannot_be_written_is_an_error_before_training(tmp_path):
     (tmp_path / "file").write_text("in its place")
     net = network()
     with pytest.raises(CheckpointError, match=r"cannot write to .*file/logs"):

@@ -1,4 +1,4 @@
-"""TerminateOnNaN: training that has exploded does not go on."""
+"""TerminateOnNaN: training whose loss has exploded ends."""
 
 import numpy as np
 import pytest

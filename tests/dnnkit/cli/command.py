@@ -1,4 +1,4 @@
-"""The command line within this process: a second less for each command than a process of its own takes."""
+"""The command line within this process: a second less per command than in a separate process."""
 
 import contextlib
 import importlib
@@ -16,13 +16,13 @@ import pytest
 from dnnkit import cli
 
 FEW = 4
-"""Images of predictions.png, of which each takes as long as an epoch; processes of their own draw all."""
+"""Images in predictions.png, each of which takes as long as an epoch; separate processes draw all."""
 
 
 def dnnkit(
     folder: Path, *arguments: str, encoding: str = "utf-8", **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """What `dnnkit` with these arguments does in that folder, with these variables and no choice of backend."""
+    """Run `dnnkit` with these arguments in that folder, with these variables and no choice of backend."""
     log = logging.getLogger("dnnkit")
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding, newline="\n") for _ in range(2))
     level, status = log.level, 0
@@ -39,7 +39,7 @@ def dnnkit(
         warnings.showwarning = lambda *said, **_: sys.stderr.write(warnings.formatwarning(*said[:4]))  # not to pytest
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
-        for number in (signal.SIGINT, signal.SIGTERM):  # which a program that ends on one of them hears no more
+        for number in (signal.SIGINT, signal.SIGTERM):  # which a program that ends by one of them no longer handles
             stack.callback(signal.signal, number, signal.getsignal(number))
         stack.callback(os.chdir, os.getcwd())
         os.chdir(folder)

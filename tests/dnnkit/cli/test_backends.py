@@ -33,7 +33,7 @@ def test_without_a_choice_the_default_is_named():
         f"chosen: {dk.get_backend().name} (default: auto, the first of numba and numpy that works; "
         "a network may get a GPU)"
     )
-    gpu = r"(, .* on a GPU|; cupy cannot work: .*)"  # where a GPU might be faster, and CuPy is there, it is asked
+    gpu = r"(, .* on a GPU|; cupy cannot work: .*)"  # where a GPU might be faster and CuPy is installed, it is asked
     assert re.fullmatch(rf"  784-128-10 in batches of 32: numba: \d+ µs per step predicted here{gpu}", small)
     assert re.match(r"  784-4096-4096-10 in batches of 512: (numba|cupy): [\d,]+ µs per step predicted ", wide)
 

@@ -1,4 +1,4 @@
-"""`dnnkit bench` as commands: what they write, and one line for what cannot be measured."""
+"""`dnnkit bench` as commands: the files they write, and one line for what cannot be measured."""
 
 import csv
 import json
@@ -81,7 +81,7 @@ def test_runs_are_shown_in_their_order(measured):
     first, second = json.loads(done.stdout)["runs"]
     assert (first["before"], second["before"], second["same_machine"]) == (None, "a", True)
     assert (second["ratio"], second["faster"], second["slower"]) == (1.0, 0, 0)
-    assert "nothing that differs" in done.stderr
+    assert "no difference above" in done.stderr
 
 
 def test_json_on_standard_output_is_alone_there(tmp_path):
@@ -102,9 +102,9 @@ def test_csv_on_standard_output_is_alone_there(tmp_path):
     assert {line["bound by"] for line in lines if line["kernel"] == "dense backward"} == {"operations"}
 
 
-def test_a_formula_is_measured_beside_the_built_in_of_its_name(tmp_path):
+def test_a_formula_is_measured_next_to_the_built_in_of_its_name(tmp_path):
     pytest.importorskip("dnnkit.formula", reason="activations from formulas are not part of this checkout")
-    own = ["--add", "tanh=1-2/(1+exp(2*x))"]  # which stands for the name as long as the process lasts
+    own = ["--add", "tanh=1-2/(1+exp(2*x))"]  # which replaces the name for the rest of the process
     done = bench_in_a_process(tmp_path, "activations", *ACTIVATIONS, *own, "--json", "-")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
@@ -159,7 +159,7 @@ def test_a_random_network_is_measured_by_dnnkit_alone(tmp_path):
         (["random", "--markdown", "-", "--json", "-"], "--markdown -"),
         (["random", "--markdown", "absent/a.md"], "absent/a.md"),
         (["compare", "absent.json", "absent.json"], "absent.json"),
-        (["history"], "there is no benchmarks"),
+        (["history"], "no such path benchmarks"),
         (["history", "."], "no results in ."),
     ],
 )

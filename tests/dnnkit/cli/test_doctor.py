@@ -20,7 +20,7 @@ def test_a_sound_machine_exits_with_0():
     done = run()
     assert done.returncode == 0
     assert {line.split(" for ")[0] for line in done.stderr.splitlines()} <= {"dnnkit: compiling"}  # to measure
-    for word in ("numba", "numpy", "BLAS", "compiled kernels", "cache folder", "data folder", "GPU", "nothing to mend"):
+    for word in ("numba", "numpy", "BLAS", "compiled kernels", "cache folder", "data folder", "GPU", "No problems"):
         assert word in done.stdout
 
 
@@ -37,7 +37,7 @@ def test_a_problem_exits_with_1_and_says_what_to_do():
 def test_what_it_says_to_do_can_be_copied(
     columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing of it is taken for markup, as the [gpu] of a pip command could be, and nothing is cut off."""
+    """Nothing of it is read as markup, as the [gpu] of a pip command could be, and nothing is cut off."""
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr(cuda_diagnosis, "probe", lambda: cuda_diagnosis.CudaState(driver=13000))
     doctor()

@@ -1,4 +1,4 @@
-"""Variables that other libraries refuse as they are imported: one line, and what was trained is kept."""
+"""Environment variables that other libraries reject at import: one line, and the trained network is kept."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
     return processes.run(command, cwd=folder, env=environment)
 
 
-def test_a_variable_of_the_library_that_draws_is_one_line_after_the_training(tmp_path: Path) -> None:
+def test_an_invalid_variable_of_matplotlib_is_one_line_after_training(tmp_path: Path) -> None:
     done = run(tmp_path, *TRAIN, "--backend", "numpy", MPLBACKEND="nope")
     assert done.returncode == 2
     assert "unset the variable MPLBACKEND" in done.stderr
@@ -34,7 +34,7 @@ def test_a_variable_of_the_library_that_draws_is_one_line_after_the_training(tmp
     assert (tmp_path / "run").exists()
 
 
-def test_a_variable_of_numbas_is_one_line_where_numba_is_needed(tmp_path: Path) -> None:
+def test_an_invalid_variable_of_numba_is_one_line_where_it_is_needed(tmp_path: Path) -> None:
     done = run(tmp_path, "-c", FORMULA, NUMBA_NUM_THREADS="0")
     assert done.returncode == 0, done.stderr
     assert "Numba cannot be imported" in done.stdout

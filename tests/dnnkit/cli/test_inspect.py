@@ -1,4 +1,4 @@
-"""`dnnkit inspect`: a run is shown, and left as it is."""
+"""`dnnkit inspect`: a run is shown and not changed."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def run(tmp_path_factory) -> Path:
     return folder
 
 
-def test_it_shows_layers_parts_and_the_schedule_with_the_batches_of_the_run(run: Path, tmp_path: Path) -> None:
+def test_inspect_shows_layers_parts_and_the_schedule_of_the_run(run: Path, tmp_path: Path) -> None:
     before = {file.name: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     done = dnnkit(tmp_path, "inspect", str(run), "--schedule")
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ def samples() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with two networks: `run` tells three classes, `line` gives two numbers."""
+    """A folder with two networks: `run` predicts three classes, `line` two numbers."""
     folder = tmp_path_factory.mktemp("predict")
     layers = [dk.Flatten(), dk.Dense(5, activation="tanh"), dk.Dense(3, activation="softmax")]
     net = dk.Sequential(layers, seed=1)

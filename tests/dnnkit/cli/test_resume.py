@@ -1,4 +1,4 @@
-"""Runs that are ended, and go on: by `dnnkit train --resume`, as they were begun."""
+"""Interrupted runs resume with `dnnkit train --resume` as they were started."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of 60 epochs that nobody ended."""
+    """A folder with a run of 60 epochs that was not interrupted."""
     folder = tmp_path_factory.mktemp("whole")
     assert dnnkit(folder, "train", "--epochs", "60", *OPTIONS).returncode == 0
     return folder
@@ -35,7 +35,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one epoch, and a save that is none."""
+    """A run of one epoch, and a save that is not one."""
     folder = tmp_path_factory.mktemp("short")
     dnnkit(folder, "train", "--epochs", "1", "--hidden", "8", "--out", "run", "--quiet", DNNKIT_BACKEND="numpy")
     net = dk.Sequential([dk.Dense(1)], seed=1)
@@ -46,11 +46,11 @@ def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def short(short_run: Path, tmp_path: Path) -> Path:
-    """A copy of them, to change."""
+    """A copy of them, to modify."""
     return Path(shutil.copytree(short_run, tmp_path / "short"))
 
 
-def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once(whole: Path, tmp_path: Path) -> None:
+def test_more_epochs_continue_as_if_requested_at_once(whole: Path, tmp_path: Path) -> None:
     cut = tmp_path
     assert dnnkit(cut, "train", "--epochs", "58", *OPTIONS).returncode == 0
     done = dnnkit(cut, "train", "--resume", "run", "--epochs", "60", "--json", "results.json")
@@ -80,7 +80,7 @@ def test_what_a_signal_ended_goes_on(whole: Path, tmp_path: Path, number: signal
         process.send_signal(number)
         done = process.end()
     assert (done.returncode, done.stderr) == (status, "")
-    assert ("interrupted, and saved: go on with  dnnkit train --resume run" in done.stdout) == (status > 0)
+    assert ("interrupted and saved; continue with  dnnkit train --resume run" in done.stdout) == (status > 0)
     trained = dk.load(cut / "run").executable.state.step // 29
     assert 2 <= trained < 60, "it was so fast that the test cannot tell anything"
     assert dnnkit(cut, "train", "--resume", "run", "--epochs", "60").returncode == 0
@@ -88,17 +88,17 @@ def test_what_a_signal_ended_goes_on(whole: Path, tmp_path: Path, number: signal
     assert history(cut) == history(whole)
 
 
-def test_a_run_that_is_there_is_replaced_only_if_that_is_asked_for(short: Path) -> None:
+def test_an_existing_run_is_replaced_only_on_request(short: Path) -> None:
     arguments = ("train", "--epochs", "1", "--hidden", "8", "--out", "save", "--seed", "2", "--quiet")
     refused = dnnkit(short, *arguments)
-    expect_one_line(refused, "save holds a run already: go on with it by --resume save, replace it")
+    expect_one_line(refused, "save holds a run already: continue it with --resume save, replace it")
     assert dk.load(short / "save").seed == 1
     assert dnnkit(short, *arguments, "--overwrite").returncode == 0
     assert dk.load(short / "save").seed == 2
-    assert len(os.listdir(short / "save" / "versions")) == 2  # as it began, and as it ended
+    assert len(os.listdir(short / "save" / "versions")) == 2  # at the start, and at the end
 
 
-def test_it_goes_on_with_the_backend_that_ran_unless_told_otherwise(short: Path) -> None:
+def test_a_run_resumes_with_its_backend_unless_told_otherwise(short: Path) -> None:
     for arguments, variables, name in (
         ((), {}, "numpy"),
         (("--backend", "numba"), {}, "numba"),
@@ -113,10 +113,10 @@ def test_it_goes_on_with_the_backend_that_ran_unless_told_otherwise(short: Path)
     ("arguments", "words"),
     [
         ("--resume nothing", "nothing is not a save"),
-        ("--resume run --hidden 9", "--hidden beside --resume"),
-        ("mnist --resume run", "dataset beside --resume"),
-        ("--resume run --out other", "--out beside --resume"),
-        ("--resume save", "save is a save, but no run of `dnnkit train`"),
+        ("--resume run --hidden 9", "--hidden cannot be combined with --resume"),
+        ("mnist --resume run", "dataset cannot be combined with --resume"),
+        ("--resume run --out other", "--out cannot be combined with --resume"),
+        ("--resume save", "save is a save, but not a run of `dnnkit train`"),
         ("--resume run --epochs 0", "--epochs is 0"),
         ("--resume run --checkpoint-every often", "checkpoint_every is 'often'"),
         ("--resume run --backend nonsense", "no backend 'nonsense'"),

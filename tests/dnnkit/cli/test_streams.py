@@ -1,4 +1,4 @@
-"""Standard output that cannot be written to, or not in all letters: the work is done and kept all the same."""
+"""Standard output that cannot be written, or not in all characters: the work is done and saved all the same."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def dnnkit(folder: Path, *arguments: str, redirect: str = "", **variables: str) 
 def test_letters_that_it_has_not_end_nothing(encoding: str, tmp_path: Path) -> None:
     if encoding == "ascii":
         done = dnnkit(tmp_path, *TRAIN, PYTHONIOENCODING=encoding)
-    else:  # with streams that are made as Python makes its own
+    else:  # with streams created like Python's own
         done = command.dnnkit(tmp_path, *TRAIN, encoding=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count(" us/sample") == 2
@@ -36,7 +36,7 @@ def test_letters_that_it_has_not_end_nothing(encoding: str, tmp_path: Path) -> N
     ("redirect", "said"), [("> /dev/full", "No space left"), (">&-", ""), ("| true", "Broken pipe")]
 )
 def test_a_run_is_kept_though_nobody_hears_of_it(redirect: str, said: str, tmp_path: Path) -> None:
-    done = dnnkit(tmp_path, *TRAIN, redirect=redirect, PYTHONUNBUFFERED="")  # as Python is by itself
+    done = dnnkit(tmp_path, *TRAIN, redirect=redirect, PYTHONUNBUFFERED="")  # Python's default
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert said in done.stderr

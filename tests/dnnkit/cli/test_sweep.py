@@ -1,4 +1,4 @@
-"""`dnnkit sweep` as people run it, in a folder of its own."""
+"""`dnnkit sweep` as users run it, in a separate folder."""
 
 import json
 import signal
@@ -14,7 +14,7 @@ GRID = ("--grid", "learning_rate=1e-3,1e-2", "--grid", "hidden=8,16")
 SMALL = ("--epochs", "2")
 
 
-def test_the_documented_sweep_ranks_every_combination_and_leaves_the_best(tmp_path):
+def test_the_documented_sweep_ranks_all_combinations_and_saves_the_best(tmp_path):
     done = dnnkit(tmp_path, "sweep", "digits", *GRID, "--folds", "5", *SMALL)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -39,7 +39,7 @@ def test_the_documented_sweep_ranks_every_combination_and_leaves_the_best(tmp_pa
     assert held_out_loss == pytest.approx(places[0]["mean"], rel=0.01)  # which is a mean of means of folds
 
 
-def test_a_sweep_that_is_interrupted_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
+def test_an_interrupted_sweep_resumes_without_a_trace(tmp_path, monkeypatch):
     options = ("sweep", *GRID, "--repeats", "2", "--halving", "2", "--epochs", "5", "--metric", "accuracy")
     whole = dnnkit(tmp_path, *options, "--out", "whole", "--quiet", "--json", "whole.json")
     assert (whole.returncode, whole.stdout) == (0, "")
@@ -82,22 +82,22 @@ WRONG = [
     (["--grid", "beta_1=2"], "beta_1=2): expected a number"),
     (["--grid", "dropout=1"], "--grid dropout=1"),
     (["--grid", "hidden=64,128,64"], "the value 64 twice"),
-    (["--grid", "hidden=64", "--grid", "hidden=128"], "--grid hidden is there twice"),
+    (["--grid", "hidden=64", "--grid", "hidden=128"], "--grid hidden is given twice"),
     (["--grid", "hidden="], "has an empty value"),
     (["--grid", "hidden"], "expected NAME=VALUE,VALUE"),
     (["--grid", ""], "expected NAME=VALUE,VALUE"),
     (["--grid", "batch_size=8,16"], "--batch-size, the same for all networks"),
     (["digits", "--grid", "hidden=8", "128"], "--grid hidden=8,128"),
-    (["--grid", "hidden=8,16", "--hidden", "8"], "--hidden is in the grid, too"),
+    (["--grid", "hidden=8,16", "--hidden", "8"], "--hidden is also in the grid"),
     (["--folds", "1"], "--folds is 1"),
     (["--metric", "f1", "--folds", "2"], "--metric is 'f1': expected loss or accuracy"),
     ([], "nothing to compare: give --grid"),
-    (["--resume", "nowhere"], "nowhere is no run of `dnnkit sweep`"),
-    (["--resume", "nowhere", "--epochs", "3"], "--epochs beside --resume"),
+    (["--resume", "nowhere"], "nowhere is not a run of `dnnkit sweep`"),
+    (["--resume", "nowhere", "--epochs", "3"], "--epochs cannot be combined with --resume"),
     (["houses.csv", "--folds", "2"], "houses.csv is a table"),
     (
         ["--grid", "learning_rate=1e30,1e31", "--grid", "optimizer=sgd", *SMALL],
-        "no network has a loss that is a number",
+        "every network's loss is NaN",
     ),
 ]
 

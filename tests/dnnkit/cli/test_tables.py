@@ -1,4 +1,4 @@
-"""`dnnkit train table.csv`, `dnnkit predict RUN table.csv`: what is found is said, and what cannot be is one line."""
+"""`dnnkit train table.csv`, `dnnkit predict RUN table.csv`: findings are printed, and impossible input is one line."""
 
 import csv
 import json
@@ -76,7 +76,7 @@ def test_numbers_are_predicted_by_the_names_of_columns(folder: Path, tmp_path: P
     done = dnnkit(tmp_path, "predict", str(folder / "price"), "new.csv", "--json", "p.json", "--out", "p.csv")
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
-        "ignored, for training had no such columns: 'id'",
+        "ignored, not among the columns of the training: 'id'",
         "column 'city': 1 unseen value, such as 'Paris'",
     ]
     expected = dk.load_estimator(folder / "price").predict(read_table(tmp_path / "new.csv").drop(["id"]).select(
@@ -136,7 +136,7 @@ TEXTS = [f"somebody called number {n}" for n in range(ROWS)]
 ONE_B = with_columns(kind=["a"] * 59 + ["b"])
 TWO_MISSING = with_columns(price=[1.5] * 58 + ["", "nan"])
 BAD_TABLES: dict[str, tuple[dict[str, list[Any]], tuple[str, ...], str]] = {
-    "no target": (table(), (), "say what to predict by --target, one of 'id', 'area'"),
+    "no target": (table(), (), "give the column to predict by --target: 'id', 'area'"),
     "target missing": (table(), ("--target", "prize"), "no column 'prize': did you mean 'price'? it has 'id'"),
     "constant": (with_columns(price=[1] * ROWS), ("--target", "price"), "'price' is 1 in all rows"),
     "lonely class": (
@@ -152,16 +152,16 @@ BAD_TABLES: dict[str, tuple[dict[str, list[Any]], tuple[str, ...], str]] = {
         "no value in 2 of 60 rows, first in line 60",
     ),
     "text": (with_columns(name=TEXTS, note=TEXTS), ("--target", "price"), "'note' (60 different texts in 60 rows)"),
-    "text, out": (with_columns(name=TEXTS, note=TEXTS), ("--target", "price"), "by --ignore name,note"),
+    "text, out": (with_columns(name=TEXTS, note=TEXTS), ("--target", "price"), "with --ignore name,note"),
     "empty": (with_columns(a=[""] * ROWS, b=["NA"] * ROWS), ("--target", "price"), "no row has a value in 'a', 'b'"),
     "dates": (with_columns(price=["2026-01-31", "2026-02-01"] * 30), ("--target", "price"), "'price' has dates"),
     "task": (table(), ("--target", "kind", "--task", "numbers"), "target 'kind' has text, "),
     "task name": (table(), ("--target", "kind", "--task", "both"), "--task is 'both': expected classes or numbers"),
-    "several": (table(), ("--target", "price,kind"), "'kind' is of classes, among several"),
+    "several": (table(), ("--target", "price,kind"), "'kind' has classes: expected a single target"),
     "ignore": (table(), ("--target", "price", "--ignore", "idd"), "--ignore idd: no such column: did you mean 'id'?"),
     "held out": (table(), ("--target", "price", "--held-out", "1"), "--held-out is 1.0"),
     "few": ({"a": [1, 2], "price": [1.5, 2.5]}, ("--target", "price"), "has 2 rows: expected at least 10"),
-    "alone": ({"price": [1.5, 2.5] * 9}, ("--target", "price"), "has no columns beside 'price'"),
+    "alone": ({"price": [1.5, 2.5] * 9}, ("--target", "price"), "has no columns other than 'price'"),
     "resume": (table(), ("--target", "price", "--resume", "run"), "--resume is for networks on images"),
 }
 
@@ -176,9 +176,9 @@ def test_a_table_that_cannot_be_learned_is_one_line(tmp_path: Path, name: str) -
 
 BAD_FILES = {
     "x.csv": ("", "x.csv is empty"),
-    "header.csv": ("a,price\n", "no rows below"),
+    "header.csv": ("a,price\n", "but no rows"),
     "ragged.csv": ("a,price\n1,2\n3\n", "line 3 has 1 cell"),
-    "twice.csv": ("a,a,price\n1,2,3\n", "two columns are called 'a'"),
+    "twice.csv": ("a,a,price\n1,2,3\n", "two columns are named 'a'"),
     "wrong.csv": ("a;b;price\n1;2;3\n", "the delimiter"),
     "latin.csv": ("gr\xf6\xdfe,price\n1,2\n", "not encoded as utf-8: byte 0xf6 in line 1"),
     "nowhere.csv": (None, "cannot read nowhere.csv"),
@@ -196,7 +196,7 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path: Path, name: str) -> None:
 
 
 def test_options_of_tables_are_for_tables(tmp_path: Path) -> None:
-    one_line(dnnkit(tmp_path, "train", "digits", "--ignore", "a"), "--ignore is for tables, and digits is none")
+    one_line(dnnkit(tmp_path, "train", "digits", "--ignore", "a"), "--ignore is for tables, and digits is not a table")
 
 
 ONE = {"area": [1], "city": ["Zug"], "garden": ["true"], "kind": ["flat"]}
@@ -221,7 +221,7 @@ def test_a_table_that_is_another_is_one_line(
 
 
 def test_results_and_runs_that_are_there(folder: Path, tmp_path: Path) -> None:
-    one_line(dnnkit(folder, "train", "--resume", "price"), "price is a run on a table, whose training is not resumed")
+    one_line(dnnkit(folder, "train", "--resume", "price"), "price is a run on a table, and these cannot be resumed")
     one_line(dnnkit(folder, "inspect", "price"), "price is the save of an estimator")
     one_line(dnnkit(folder, "train", "t.csv", "--target", "price", "--out", "price"), "price holds a run already: rep")
     write(tmp_path / "t.csv", with_columns(cost=[2 * price - 1 for price in table()["price"]]))

@@ -1,4 +1,4 @@
-"""`dnnkit train` as people run it, in a folder of its own; where it matters, as a process of its own."""
+"""`dnnkit train` as users run it, in a separate folder; where it matters, as a separate process."""
 
 import json
 import os
@@ -31,23 +31,23 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """This process's own variables but for a choice of backend, of which fixtures of a module are not rid yet."""
+    """Return this process's variables without a choice of backend, which module-scoped fixtures still see."""
     inherited = {name: value for name, value in os.environ.items() if name != "DNNKIT_BACKEND"}
     return {**inherited, "COLUMNS": "120", "TERM": "xterm", **variables}
 
 
 def without_compiling(errors: str) -> list[str]:
-    """The lines but for those which tell, on a slow machine, of kernels that are compiled."""
+    """Return the lines without those that report, on a slow machine, the compilation of kernels."""
     return [line for line in errors.splitlines() if not line.startswith("dnnkit: compiling ")]
 
 
 def of_training(results: Mapping[str, Any]) -> dict[str, Any]:
-    """The results that depend on arguments and seed alone."""
+    """Return the results that depend on arguments and seed alone."""
     return {name: results[name] for name in ("test_loss", "test_accuracy", "seed", "epoch", "history")}
 
 
 def put_small_mnist(folder: Path) -> None:
-    """Ten images a part, fewer than predictions.png has room for."""
+    """Ten images per split, fewer than predictions.png has room for."""
     (folder / "mnist").mkdir()
     images, labels = np.tile(np.arange(10, dtype=np.uint8)[:, None, None], (1, 28, 28)), np.arange(10, dtype=np.uint8)
     for part in ("train", "t10k"):
@@ -61,7 +61,7 @@ def put_small_mnist(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A folder in which `dnnkit train` ran once with the defaults but for its size."""
+    """A folder in which `dnnkit train` ran once, with the defaults except for its size."""
     folder = tmp_path_factory.mktemp("first")
     return folder, in_a_process(folder, "train", *SMALL)
 
@@ -118,7 +118,7 @@ def test_a_second_run_has_its_own_folder_and_quiet_prints_nothing(first_run):
     assert results["history"] == dk.load(folder / "runs" / "digits").history.history
 
 
-def test_two_ways_to_write_hidden_layers_train_the_same_network(tmp_path):
+def test_both_ways_to_write_hidden_layers_train_the_same_network(tmp_path):
     one = dnnkit(tmp_path, "train", "--epochs", "2", "--hidden", "16,8", "--out", "deep/er", "--json", "-")
     two = dnnkit(tmp_path, "train", "--epochs", "2", "--hidden", "16", "--hidden", "8", "--json", "two.json", "--quiet")
     assert (one.returncode, two.returncode) == (0, 0)
@@ -127,7 +127,7 @@ def test_two_ways_to_write_hidden_layers_train_the_same_network(tmp_path):
     assert results["run_folder"] == str(Path("deep/er"))
     shapes = [parameter.shape for parameter in dk.load(tmp_path / "deep" / "er").parameters.values()]
     assert shapes == [(64, 16), (16,), (16, 8), (8,), (8, 10), (10,)]
-    assert one.stderr.count("µs/sample") == 2  # with --json - the progress goes to standard error
+    assert one.stderr.count("µs/sample") == 2  # with --json - progress goes to standard error
 
 
 def test_every_option_reaches_the_network(tmp_path):
@@ -174,7 +174,7 @@ def test_mnist_files_of_ones_own_can_be_trained_on(tmp_path):
     assert (tmp_path / "runs" / "mnist" / "predictions.png").read_bytes().startswith(PNG)
 
 
-def test_results_are_json_for_every_parser_also_when_the_loss_explodes(tmp_path):
+def test_results_are_valid_json_also_when_the_loss_explodes(tmp_path):
     done = dnnkit(
         tmp_path,
         "train",
@@ -222,7 +222,7 @@ def test_version_is_the_packages(tmp_path):
     assert dnnkit(tmp_path, "--version").stdout.strip() == f"dnnkit {dk.__version__}"
 
 
-# -- what the user can mend ------------------------------------------------------------------------------------------
+# -- errors that the user can fix ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -251,8 +251,9 @@ def test_version_is_the_packages(tmp_path):
         ("--json missing/results.json", "missing/results.json"),
     ],
 )
-def test_an_argument_that_cannot_work_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, arguments, words):
-    monkeypatch.setattr("dnnkit.formula.definition.NAMED", {})  # what other tests have named here, a command has not
+def test_an_invalid_argument_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, arguments, words):
+    # the names that other tests registered here do not exist in a command
+    monkeypatch.setattr("dnnkit.formula.definition.NAMED", {})
     (tmp_path / "file").write_text("a regular file")
     here = tmp_path / "here"
     here.mkdir()
@@ -260,7 +261,7 @@ def test_an_argument_that_cannot_work_is_one_line_and_leaves_nothing(tmp_path, m
     assert os.listdir(here) == []
 
 
-def test_a_backend_of_the_environment_that_does_not_exist_is_one_line(tmp_path):
+def test_an_unknown_backend_in_the_environment_is_one_line(tmp_path):
     done = in_a_process(tmp_path, "train", *SMALL, DNNKIT_BACKEND="nonsense")
     expect_one_line(done, "'nonsense' (from: environment variable DNNKIT_BACKEND)")
     assert os.listdir(tmp_path) == []
@@ -321,7 +322,7 @@ def test_a_terminal_shows_progress_within_an_epoch(tmp_path):
 
 
 def _read(terminal: int) -> bytes:
-    """What has been written; nothing once the other side is closed, which Linux reports as an error."""
+    """Read what has been written; nothing once the other side is closed, which Linux reports as an error."""
     try:
         return os.read(terminal, 65536)
     except OSError:

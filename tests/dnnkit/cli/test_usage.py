@@ -1,4 +1,4 @@
-"""What is typed wrongly: one line that says what was given, what is expected and what to do; what a shell completes."""
+"""Typing errors: one line that says what was given, what is expected and what to do; shell completion."""
 
 import os
 
@@ -11,8 +11,8 @@ from tests.dnnkit.cli.command import dnnkit
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("train --epochs two", "--epochs is 'two': expected a whole number; `dnnkit train --help` says more"),
-        ("train --learning-rate q", "--learning-rate is 'q': expected a number; `dnnkit train --help` says more"),
+        ("train --epochs two", "--epochs is 'two': expected a whole number; see `dnnkit train --help`"),
+        ("train --learning-rate q", "--learning-rate is 'q': expected a number; see `dnnkit train --help`"),
         ("train --epochs", "--epochs was given no value: expected one after it"),
         ("train --quiet=3", "--quiet was given a value: expected --quiet alone"),
         ("train --lr 0.1", "`dnnkit train` has no option --lr: did you mean '--learning-rate'? `dnnkit train --help` "),

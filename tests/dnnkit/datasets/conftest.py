@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The only mirror is a port of this machine on which nobody listens; failed tries follow each other at once."""
+    """The only mirror is a closed port of this machine; retries follow without a pause."""
     monkeypatch.setenv("DNNKIT_MIRROR", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("DNNKIT_DOWNLOAD_TIMEOUT", raising=False)
@@ -16,7 +16,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """Where the data set is to be, in a data folder that does not exist yet."""
+    """The path of the data set, in a data folder that does not exist yet."""
     monkeypatch.setenv("DNNKIT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.delenv("DNNKIT_MIRROR")
     monkeypatch.setenv("DNNKIT_DOWNLOAD_TIMEOUT", "5")

@@ -1,4 +1,4 @@
-"""A mirror on this machine that serves a small data set, rightly or in every wrong way a mirror can think of."""
+"""A mirror on this machine that serves a small data set, correctly or in every wrong way that mirrors can."""
 
 import gzip
 import hashlib
@@ -20,7 +20,7 @@ from dnnkit.errors import DataError
 
 
 def _arrays() -> dict[str, np.ndarray]:
-    """The first does not get smaller by gzip, the third a thousand times."""
+    """The first file does not shrink by gzip, the third a thousand times."""
     rng = np.random.default_rng(5)
     return {
         "train-images-idx3-ubyte": rng.integers(0, 256, (500, 28, 28), np.uint8),
@@ -44,7 +44,7 @@ FILES = tuple(
 IMAGES, LABELS = FILES[0].name, FILES[1].name
 
 Answer = Callable[["Handler", bytes], None]
-"""Given the connection and what a good mirror would send, sends something."""
+"""Takes the connection and what a good mirror would send, and sends something."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             next(self.server.answers)(self, PACKED[path])
         except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the client has had enough
+            self.close_connection = True  # the client has hung up
 
     def start(self, status: int = 200, **headers: object) -> None:
         self.send_response(status)
@@ -66,11 +66,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 class Mirror(ThreadingHTTPServer):
-    """`requests` are the paths asked for; `sent` counts the bytes of endless answers; `released` ends every stall."""
+    """`requests` are the requested paths; `sent` counts the bytes of endless answers; `released` ends every stall."""
 
     def __init__(self, *answers: Answer) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -96,7 +96,7 @@ def mirror(*answers: Answer) -> Iterator[Mirror]:
 
 
 def load(*mirrors: str) -> None:
-    """Load the small data set and check that it is what was published."""
+    """Load the small data set and check that it is the published one."""
     (x, y), (x_test, y_test) = load_pairs("tiny", FILES, mirrors)
     for array, expected in zip((x, y, x_test, y_test), ARRAYS.values(), strict=True):
         np.testing.assert_array_equal(array, expected)
@@ -110,7 +110,7 @@ def failure(*mirrors: str) -> str:
 
 
 def files(folder: Path) -> set[str]:
-    """All but the lock, which may stay."""
+    """All files but the lock, which may remain."""
     return set(os.listdir(folder)) - {".lock"}
 
 
@@ -139,7 +139,7 @@ def _close(handler: Handler) -> None:
 
 
 def lingers(handler: Handler, body: bytes) -> None:
-    """All is sent, but the connection stays open."""
+    """Everything is sent, but the connection stays open."""
     good(handler, body)
     stalls_before_its_headers(handler, body)
 
@@ -163,7 +163,7 @@ def announces_gigabytes(handler: Handler, body: bytes) -> None:
 
 
 def endless(handler: Handler, body: bytes) -> None:
-    """The start of a gzip file whose own name never ends: it unpacks to nothing."""
+    """The start of a gzip file whose embedded name never ends: it decompresses to nothing."""
     handler.start(Connection="close")
     handler.wfile.write(b"\x1f\x8b\x08\x08" + bytes(6))
     while handler.server.sent < 1 << 28:

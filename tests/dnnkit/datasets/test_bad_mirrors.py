@@ -1,4 +1,4 @@
-"""What mirrors do wrong, and variables that cannot work: what is refused, with which words, and what is left."""
+"""Faults of mirrors, and invalid variables: what is rejected, with which message, and what remains on disk."""
 
 import gzip
 import re
@@ -16,14 +16,18 @@ BAD_CHECK[-8] ^= 1
 ONCE = [
     ("wrong magic", server.body_is(PACKED[f"{LABELS}.gz"]), "begins with 00000801: expected 00000803"),
     ("wrong sum", server.body_is(gzip.compress(BAD_SUM)), f"MD5 sum is [0-9a-f]{{32}}: expected {FILES[0].digest}"),
-    ("too short", server.body_is(gzip.compress(CONTENTS[IMAGES][:-1])), "unpacks to 392,015 bytes: expected 392,016"),
+    (
+        "too short",
+        server.body_is(gzip.compress(CONTENTS[IMAGES][:-1])),
+        "decompresses to 392,015 bytes: expected 392,016",
+    ),
     ("too long", server.body_is(gzip.compress(CONTENTS[IMAGES] + b"x")), "more than the published 392,016 bytes"),
     ("not gzip", server.body_is(b"<html>Please log in to the hotel's network</html>"), "not a gzip file"),
     ("not zipped", server.body_is(CONTENTS[IMAGES]), "not a gzip file"),
     ("wrong check", server.body_is(bytes(BAD_CHECK)), "not a gzip file, or a damaged one: .*incorrect data check"),
-    ("goes on", server.body_is(PACKED[f"{IMAGES}.gz"] + b"x"), "goes on after the end"),
-    ("announces too much", server.announces_gigabytes, "sends more than the 1,518,995 bytes"),
-    ("endless", server.endless, "sends more than the 1,518,995 bytes"),
+    ("goes on", server.body_is(PACKED[f"{IMAGES}.gz"] + b"x"), "continues after the end"),
+    ("announces too much", server.announces_gigabytes, "sends more than 1,518,995 bytes"),
+    ("endless", server.endless, "sends more than 1,518,995 bytes"),
     ("404", server.status(404), "HTTP status 404"),
     ("403", server.status(403), "HTTP status 403"),
 ]
@@ -35,9 +39,9 @@ THRICE = [
     ("500", server.status(500), "HTTP status 500"),
     ("429", server.status(429), "HTTP status 429"),
     ("another language", server.talks_another_language, "220 mail ready"),
-    ("silent", server.stalls_before_its_headers, "nothing came for 0.2 s"),
-    ("stalls", server.stalls_after_its_headers, "nothing came for 0.2 s"),
-    ("stalls half-way", server.stalls_half_way, "nothing came for 0.2 s"),
+    ("silent", server.stalls_before_its_headers, "no data for 0.2 s"),
+    ("stalls", server.stalls_after_its_headers, "no data for 0.2 s"),
+    ("stalls half-way", server.stalls_half_way, "no data for 0.2 s"),
 ]
 
 
@@ -46,8 +50,8 @@ THRICE = [
     [(answer, words, 1) for _, answer, words in ONCE] + [(answer, words, 3) for _, answer, words in THRICE],
     ids=[name for name, _, _ in (*ONCE, *THRICE)],
 )
-def test_a_bad_mirror_leaves_nothing_and_the_next_one_is_asked(folder, monkeypatch, answer, words, tries):
-    if "nothing came" in words:
+def test_a_bad_mirror_leaves_nothing_and_the_next_one_is_tried(folder, monkeypatch, answer, words, tries):
+    if "no data for" in words:
         monkeypatch.setenv("DNNKIT_DOWNLOAD_TIMEOUT", "0.2")
     with mirror(*[answer] * 6) as bad, mirror() as good:
         message = failure(bad.url)
@@ -60,14 +64,14 @@ def test_a_bad_mirror_leaves_nothing_and_the_next_one_is_asked(folder, monkeypat
         assert len(bad.requests) == 2 * tries  # not asked for the other files: those come from the mirror that works
         assert len(good.requests) == 4
         assert files(folder) == set(PACKED)
-        assert bad.sent < 1 << 25  # what the sockets' buffers hold comes on top of what was read
+        assert bad.sent < 1 << 25  # in addition to what was read, the socket buffers hold some
 
 
 def test_each_mirror_and_what_to_do_are_in_the_message(folder):
     with mirror(server.status(404)) as first, mirror(server.body_is(PACKED[f"{LABELS}.gz"])) as second:
         message = failure(first.url, second.url, "http://127.0.0.1:9")
     assert f"{first.url}/{IMAGES}.gz: HTTP status 404" in message
-    assert f"{second.url}/{IMAGES}.gz: unpacked, it begins with" in message
+    assert f"{second.url}/{IMAGES}.gz: decompressed, it begins with" in message
     assert f"http://127.0.0.1:9/{IMAGES}.gz: Connection refused (3 tries)" in message
     assert f"tiny is not in {folder}" in message
     assert all(name in message for name in PACKED)
@@ -85,7 +89,7 @@ def test_what_came_before_a_failure_is_kept(folder):
 
 def test_a_bomb_is_refused_at_its_first_byte_too_many(folder):
     bomb = bytearray(gzip.compress(CONTENTS[IMAGES] + bytes(1 << 27), 9))
-    bomb[-8] ^= 1  # so that whoever unpacks all of it says something else
+    bomb[-8] ^= 1  # so that decompressing all of it would give another error
     assert len(bomb) < 1 << 20
     with mirror(server.body_is(bytes(bomb))) as bad:
         tracemalloc.start()
@@ -94,7 +98,7 @@ def test_a_bomb_is_refused_at_its_first_byte_too_many(folder):
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert "unpacks to more than the published" in message
+    assert "decompresses to more than the published" in message
     assert peak < 1 << 22
     assert files(folder) == set()
 

@@ -1,4 +1,4 @@
-"""Two rings: as many points of each as promised, where they are promised, and no straight line between them."""
+"""Two rings: the number of points, their places, and no straight line between them."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from dnnkit.errors import ConfigurationError
 
 
 def everything(**options) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation, joined."""
+    """Training and validation data, joined."""
     parts = circles.load_data(**options)
     return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
 
@@ -23,7 +23,7 @@ def test_it_is_one_of_the_data_sets():
 
 
 @given(samples=st.integers(4, 300), seed=st.integers(0, 2**32 - 1))
-def test_there_are_as_many_points_as_asked_for_and_a_quarter_as_many_to_validate_with(samples, seed):
+def test_the_number_of_points_is_as_requested_plus_a_quarter(samples, seed):
     (x, y), (x_held_out, y_held_out) = circles.load_data(samples, seed=seed)
     assert x.shape == (samples, 2)
     assert x_held_out.shape == (samples // 4, 2)
@@ -52,7 +52,7 @@ def test_points_are_all_around():
 
 @pytest.mark.parametrize("noise", [0.02, 0.1, 0.5])
 def test_noise_is_normal_and_as_wide_as_asked_for(noise):
-    """The same seed gives the same angles, so that the difference is the noise alone."""
+    """The same seed gives the same angles, so the difference is the noise alone."""
     (clean, labels), _ = circles.load_data(4000, noise=0, seed=3)
     (noisy, same_labels), _ = circles.load_data(4000, noise=noise, seed=3)
     np.testing.assert_array_equal(labels, same_labels)
@@ -81,7 +81,7 @@ def test_the_seed_decides_and_the_same_seed_gives_the_same():
 
 
 def test_the_classes_are_mixed():
-    """Half of the points are no sorted half: a validation split has both classes."""
+    """The classes are not sorted: a validation split has both."""
     (_, y), _ = circles.load_data(400)
     assert 60 < y[:200].sum() < 140
 

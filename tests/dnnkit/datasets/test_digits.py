@@ -1,4 +1,4 @@
-"""The embedded digits: what `load_data` gives, that it never changes, and how well it can be learned."""
+"""The embedded digits: what `load_data` returns, that it never changes, and how well it can be learned."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from dnnkit.datasets import digits
 CHECKSUM = "6a812af8365b27b7ec02d34500f780068c2c6659fd92ac09c86758d8ab34538c"
 
 
-def test_images_and_labels_have_the_promised_shapes_and_values():
+def test_images_and_labels_have_the_documented_shapes_and_values():
     (x, y), (x_test, y_test) = dk.datasets.digits.load_data()
     assert x.shape == (1437, 8, 8)
     assert x_test.shape == (360, 8, 8)
@@ -58,11 +58,11 @@ def test_a_file_that_is_missing_or_damaged_is_told(content, monkeypatch, tmp_pat
     if content is not None:
         file.write_bytes(content or digits.FILE.read_bytes()[:-1] + b"\0")
     monkeypatch.setattr(digits, "FILE", file)
-    with pytest.raises(dk.errors.DataError, match="install dnnkit anew"):
+    with pytest.raises(dk.errors.DataError, match="reinstall dnnkit"):
         digits.load_data()
 
 
-def test_changing_what_was_loaded_does_not_change_the_next_load():
+def test_changing_loaded_data_does_not_change_the_next_load():
     (x, _), _ = dk.datasets.digits.load_data()
     before = x.copy()
     x[...] = 0

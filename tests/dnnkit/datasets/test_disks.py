@@ -1,4 +1,4 @@
-"""Downloads to places that are full, or that one may not write to: one error, no mirror asked again, nothing left."""
+"""Downloads to full or read-only places: one error, no second request to a mirror, nothing left behind."""
 
 import errno
 import io

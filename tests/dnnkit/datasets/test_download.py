@@ -1,4 +1,4 @@
-"""Downloads over a server on this machine: once and then never again, also in several processes."""
+"""Downloads over a server on this machine: once and never again, also with several processes."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def wait_for(condition: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
-# -- what goes well --------------------------------------------------------------------------------------------------
+# -- success ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_missing_is_downloaded_once(folder, capsys):
@@ -54,7 +54,7 @@ def test_on_a_terminal_there_is_a_bar(folder, capsys, monkeypatch):
     assert printed.out == ""
 
 
-def test_a_good_file_is_never_in_memory_as_a_whole_while_it_comes(folder):
+def test_a_good_file_is_never_in_memory_as_a_whole(folder):
     with mirror() as good:
         tracemalloc.start()
         try:
@@ -77,7 +77,7 @@ def test_the_data_sets_come_from_their_public_mirrors(folder, monkeypatch, modul
     assert (len(first.requests), len(second.requests)) == (1, 4)
 
 
-def test_a_mirror_of_ones_own_takes_the_place_of_the_public_ones(folder, monkeypatch):
+def test_a_custom_mirror_replaces_the_public_ones(folder, monkeypatch):
     with mirror() as public, mirror() as own:
         monkeypatch.setenv("DNNKIT_MIRROR", f"{own.url}/lab/")
         load(public.url)
@@ -99,7 +99,7 @@ def test_files_put_there_by_hand_are_not_downloaded(folder, zipped):
         (folder / ".lock").unlink(missing_ok=True)
         load(good.url)
     assert len(good.requests) == 2
-    assert not (folder / ".lock").exists()  # a folder that has all files may be read-only
+    assert not (folder / ".lock").exists()  # a folder with all files may be read-only
 
 
 def test_redirections_are_followed_over_http_alone(folder):
@@ -122,7 +122,7 @@ def test_the_end_of_a_file_needs_no_end_of_the_connection(folder, monkeypatch):
     "answer", [server.drops, server.truncated, server.status(500), server.stalls_after_its_headers]
 )
 def test_what_fails_twice_is_tried_a_third_time(folder, monkeypatch, answer):
-    if answer is server.stalls_after_its_headers:  # only there is the timeout waited for
+    if answer is server.stalls_after_its_headers:  # only here the timeout is waited for
         monkeypatch.setenv("DNNKIT_DOWNLOAD_TIMEOUT", "0.2")
     with mirror(answer, answer) as shaky:
         load(shaky.url)
@@ -143,7 +143,7 @@ def test_two_processes_at_once_download_once(folder):
     with mirror(server.waits_for_release) as good, another_process(good.url) as first:
         wait_for(lambda: good.requests)
         with another_process(good.url) as second:
-            assert second.stderr.readline() == f"waiting for another process that downloads tiny to {folder}\n"
+            assert second.stderr.readline() == f"waiting for another process to download tiny to {folder}\n"
             good.released.set()
             for process in (first, second):
                 done = process.end()
@@ -162,6 +162,6 @@ def test_a_process_that_is_stopped_blocks_and_leaves_nothing(folder, number):
             process.send_signal(number)
             process.end()
         assert process.returncode != 0
-        assert len(files(folder)) == (number == signal.SIGKILL)  # nobody can clean up after that but the next one
+        assert len(files(folder)) == (number == signal.SIGKILL)  # only the next process can clean up after SIGKILL
         load(f"{good.url}/tiny")
     assert files(folder) == set(PACKED)

@@ -1,4 +1,4 @@
-"""IDX files: what is read, what is refused and with which words, and where files are looked for."""
+"""IDX files: what is read, what is rejected and with which message, and where files are searched."""
 
 import gzip
 import hashlib
@@ -63,9 +63,9 @@ def test_labels_have_one_axis(tmp_path, zipped):
         (bytes([0, 0, 8, 1]) + bytes(40), "begins with 00000801.*00000803"),
         (bytes([0, 0, 13, 3]) + bytes(40), "begins with 00000d03.*00000803"),
         (header(2, 3, 4)[:9], "truncated.*header"),
-        (encode(IMAGES)[:-1], r"announces 24 numbers, \(2, 3, 4\), but holds only 23"),
+        (encode(IMAGES)[:-1], r"declares 24 numbers, \(2, 3, 4\), but holds only 23"),
         (header(2, 3, 4), "holds only 0"),
-        (encode(IMAGES) + b"x", "announces 24 numbers.*holds more"),
+        (encode(IMAGES) + b"x", "declares 24 numbers.*holds more"),
     ],
     ids=["empty", "two bytes", "PNG", "labels", "floats", "short header", "short body", "no body", "long body"],
 )
@@ -79,7 +79,7 @@ def test_a_file_of_another_layout_is_refused_by_name(tmp_path, zipped, content, 
 
 @both_forms
 @pytest.mark.parametrize("shape", [(2**32 - 1, 2800, 1), (2**32 - 1,) * 3], ids=["terabytes", "above 64 bits"])
-def test_a_header_that_announces_more_than_any_memory_is_refused(tmp_path, zipped, shape):
+def test_a_header_that_announces_more_than_any_memory_is_rejected(tmp_path, zipped, shape):
     put(tmp_path, header(*shape) + b"abc", zipped)
     with pytest.raises(DataError, match="replace it"):
         read_idx(tmp_path, ANY_SIZE)
@@ -105,15 +105,15 @@ def test_a_file_named_gz_that_is_not_gzip_is_damaged(tmp_path):
         read_idx(tmp_path, ANY_SIZE)
 
 
-def test_a_file_that_unpacks_to_far_more_than_announced_is_not_read_to_its_end(tmp_path):
+def test_a_file_larger_than_announced_is_not_read_to_its_end(tmp_path):
     path = put(tmp_path, encode(IMAGES) + bytes(1 << 24), zipped=True)
-    damage_the_checksum(path)  # whoever reads to the end finds that it is damaged
+    damage_the_checksum(path)  # reading to the end would find that it is damaged
     with pytest.raises(DataError, match="holds more"):
         read_idx(tmp_path, ANY_SIZE)
 
 
 @both_forms
-def test_a_file_of_the_published_size_must_have_the_published_bytes(tmp_path, zipped):
+def test_a_file_of_the_published_size_needs_the_published_bytes(tmp_path, zipped):
     published = encode(IMAGES)
     file = IdxFile("images", 3, len(published), hashlib.md5(published).hexdigest())
     put(tmp_path, published, zipped)
@@ -124,7 +124,7 @@ def test_a_file_of_the_published_size_must_have_the_published_bytes(tmp_path, zi
         read_idx(tmp_path, file)
 
 
-def test_a_file_of_another_size_than_published_is_used_as_it_is(tmp_path):
+def test_a_file_of_another_size_is_used_as_it_is(tmp_path):
     put(tmp_path, encode(IMAGES[:1]), zipped=False)
     file = IdxFile("images", 3, len(encode(IMAGES)), "the MD5 of something else")
     np.testing.assert_array_equal(read_idx(tmp_path, file), IMAGES[:1])

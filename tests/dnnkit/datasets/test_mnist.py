@@ -93,11 +93,11 @@ def test_every_image_needs_a_label(data_dir, file, part):
 def test_files_without_any_image_are_refused(data_dir):
     for name, array in small_data().items():
         put(data_dir / "mnist", name, array[:0])
-    with pytest.raises(DataError, match="announces no numbers"):
+    with pytest.raises(DataError, match="declares no numbers"):
         mnist.load_data()
 
 
-def test_images_and_labels_that_do_not_fit_together_are_refused(data_dir):
+def test_images_and_labels_that_do_not_match_are_rejected(data_dir):
     good = small_data()
     for number, wrong, told in (
         (2, np.zeros((1, 28, 27), np.uint8), "training images are 4 × 3, test images 28 × 27"),

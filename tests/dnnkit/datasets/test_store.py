@@ -1,4 +1,4 @@
-"""Where the data folder is; what is read from it and downloaded to it has tests of its own."""
+"""The location of the data folder; reading from it and downloading to it have separate tests."""
 
 from pathlib import Path
 

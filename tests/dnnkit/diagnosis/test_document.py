@@ -1,4 +1,4 @@
-"""docs/diagnosis.md has every warning that there is, and shows what its programs print."""
+"""docs/diagnosis.md lists every warning, and shows the output of its programs."""
 
 import contextlib
 import io
@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from dnnkit.diagnosis import course, findings, first_look  # noqa: F401  they register their checks
 from dnnkit.diagnosis.checks import CHECKS
+from dnnkit.network import agreement  # noqa: F401  likewise
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "diagnosis.md"
 WHEN = {"compile": "`compile`", "fit": "first batch", "epoch": "end of an epoch", "diagnose": "`diagnose=True`"}
 
 
 def table() -> list[str]:
-    """The rows, as the registry has them."""
+    """The table rows, according to the registry."""
     checks = sorted(CHECKS.usable(), key=lambda check: list(WHEN).index(check.moment))
     return [f"| {check.name} | {WHEN[check.moment]} | {check.about} |" for check in checks]
 
@@ -25,7 +27,7 @@ def test_the_table_is_that_of_the_registry() -> None:
 
 
 def words(text: str) -> list[str]:
-    """The text without its numbers, which may differ in their last digits."""
+    """Return the text without its numbers, which may differ in their last digits."""
     return re.sub(r"-?\d[\d.,]*(e[+-]?\d+)?%?", "#", text).split()
 
 

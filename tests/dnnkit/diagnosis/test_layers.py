@@ -1,4 +1,4 @@
-"""`fit(diagnose=True)`: what becomes of the layers is told, and training is what it is without."""
+"""`fit(diagnose=True)`: the state of the layers is reported, and training is unchanged."""
 
 import struct
 from dataclasses import replace
@@ -119,10 +119,10 @@ def test_a_softmax_that_is_sure_before_training_is_told() -> None:
 
 def test_gradients_that_vanish_and_explode() -> None:
     vanishing = diagnosed(network(hidden="sigmoid", depth=8)).findings
-    assert any("vanishes on the way back" in text for text in vanishing)
+    assert any("vanishes in the backward pass" in text for text in vanishing)
     large = dk.initializers.RandomNormal(2.0)
     exploding = diagnosed(network(dk.SGD(1e-12), depth=8, kernel_initializer=large)).findings
-    assert any("explodes on the way back" in text for text in exploding)
+    assert any("explodes in the backward pass" in text for text in exploding)
 
 
 def test_updates_that_are_too_large_or_too_small() -> None:

@@ -54,7 +54,7 @@ def metric(y_true: Any, y_pred: Any) -> Any:
 
 
 def mpiexec(ranks: int, *command: str | Path) -> list[str | Path]:
-    """What starts so many ranks; skips where no MPI is."""
+    """Return the command that starts this number of ranks; skip where MPI is missing."""
     pytest.importorskip("mpi4py")
     found = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if found is None:
@@ -79,7 +79,7 @@ def said(done: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
 
 
 @pytest.mark.extras
-def test_ranks_follow_one_process_with_the_same_bits_on_two_and_four_and_after_a_kill(tmp_path: Path) -> None:
+def test_ranks_have_the_bits_of_one_process_on_two_and_four_and_after_a_kill(tmp_path: Path) -> None:
     (alone,) = said(run(0, "alone", tmp_path))
     two, four = said(run(2, "plain", tmp_path)), said(run(4, "plain", tmp_path))
     assert len(two) == 2
@@ -91,7 +91,7 @@ def test_ranks_follow_one_process_with_the_same_bits_on_two_and_four_and_after_a
     killed = run(4, "kill", tmp_path)
     assert killed.returncode != 0
     assert "{" not in killed.stdout
-    assert dk.load(tmp_path / "run", custom_objects={"metric": metric}).executable.state.step > 0  # it is whole
+    assert dk.load(tmp_path / "run", custom_objects={"metric": metric}).executable.state.step > 0  # it is complete
     assert {str(found["bits"]) for found in said(run(3, "checkpoint", tmp_path))} == {two[0]["bits"]}
 
 
@@ -104,7 +104,7 @@ def test_a_rank_that_fails_ends_all_with_one_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.extras
-def test_the_command_is_interrupted_and_goes_on_with_other_ranks(tmp_path: Path) -> None:
+def test_an_interrupted_command_resumes_with_other_ranks(tmp_path: Path) -> None:
     train = ["-m", "dnnkit", "train", "digits", "--distributed", "mpi"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     begun = [*train, "--epochs", "100000", "--out", "run"]
@@ -113,7 +113,7 @@ def test_the_command_is_interrupted_and_goes_on_with_other_ranks(tmp_path: Path)
         process.send_signal(signal.SIGINT)
         done = process.end()
     assert done.returncode == 130, done.stderr
-    assert done.stdout.count("interrupted, and saved: go on with  dnnkit train --resume run") == 1
+    assert done.stdout.count("interrupted and saved; continue with  dnnkit train --resume run") == 1
     assert "Traceback" not in done.stderr
     epoch = dk.load(tmp_path / "run").executable.state.epoch + 2
     more = mpiexec(2, *train[:3], "--resume", "run", "--distributed", "mpi", "--epochs", str(epoch))

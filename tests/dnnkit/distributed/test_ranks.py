@@ -1,4 +1,4 @@
-"""Several ranks train as one process does; here they are threads, which need no MPI."""
+"""Several ranks train like one process; here they are threads, which need no MPI."""
 
 from collections.abc import Callable
 from functools import partial
@@ -54,7 +54,7 @@ def fitted(size: int, make: Callable[[], dk.Sequential], **options: Any) -> list
 
 
 def numbers(net: dk.Sequential) -> np.ndarray:
-    """Parameters and slots."""
+    """Return parameters and optimizer state."""
     snapshot = net.executable.snapshot()
     return np.concatenate([each.ravel() for each in [*snapshot.parameters.values(), *snapshot.slots.values()]])
 
@@ -124,7 +124,7 @@ def test_several_batches_make_an_update_and_blocks_may_be_empty() -> None:
         np.testing.assert_allclose(numbers(net), numbers(alone), rtol=1e-9, atol=1e-12)
 
 
-def test_a_run_goes_on_bit_for_bit_with_another_number_of_ranks(tmp_path: Path) -> None:
+def test_a_run_resumes_bit_for_bit_with_another_number_of_ranks(tmp_path: Path) -> None:
     ((whole, wanted), *_) = fitted(2, network, epochs=None, steps=11)
     folder = tmp_path / "run"
     fitted(4, network, epochs=None, steps=6, checkpoint=folder)  # within an epoch of 4 steps
@@ -134,7 +134,8 @@ def test_a_run_goes_on_bit_for_bit_with_another_number_of_ranks(tmp_path: Path) 
         assert net.executable.state.position == 3
     x, y, weights = data()
     alone = network()
-    alone.fit(x, y, 16, verbose=0, sample_weight=weights, steps=11, checkpoint=folder)  # and alone: nothing is left
+    # and by one process alone, to the end
+    alone.fit(x, y, 16, verbose=0, sample_weight=weights, steps=11, checkpoint=folder)
     np.testing.assert_array_equal(numbers(alone), numbers(whole))
 
 
@@ -152,7 +153,7 @@ def test_callbacks_of_the_first_rank_count_for_all() -> None:
         assert told.history == history.history
 
 
-def test_between_averages_each_rank_trains_alone_on_its_part_of_each_batch() -> None:
+def test_between_averages_each_rank_trains_on_its_part_of_each_batch() -> None:
     x, y, _ = data()
     plain = {"optimizer": dk.SGD(0.1, momentum=0.9), "metrics": ["accuracy"]}
 
@@ -181,7 +182,7 @@ def test_between_averages_each_rank_trains_alone_on_its_part_of_each_batch() -> 
 
 
 class Failing(dk.Layer):
-    """Fails on the thread that says so, after some steps."""
+    """Fails on the given thread, after some steps."""
 
     calls = 0
 
@@ -196,7 +197,7 @@ class Failing(dk.Layer):
 
 
 def outcome_of(size: int, rank_of_failure: int, failing: Callable[[], Any], **options: Any) -> list[Any]:
-    """What each rank raises, where one of them has what `failing` makes, in place of a network or data."""
+    """Return what each rank raises, where one has the result of `failing` in place of a network or data."""
     x, y, _ = data()
 
     def work(ranks: Threads) -> Any:
@@ -241,7 +242,7 @@ def test_a_rank_that_fails_ends_all_with_one_error(rank: int) -> None:
             assert not getattr(error, "told_elsewhere", False)
         else:
             assert isinstance(error, DistributedError)
-            assert str(error) == f"rank {rank} of 3 failed, so all end: ValueError: a layer that fails"
+            assert str(error) == f"rank {rank} of 3 failed, which ends all ranks: ValueError: a layer that fails"
             assert error.told_elsewhere
 
 
@@ -251,14 +252,14 @@ def test_data_that_differ_are_one_error_on_every_rank() -> None:
     assert len({str(error) for error in found}) == 1
     assert "rank 2 (here) trains something else than rank 0 (there): the data's fingerprint is" in str(found[0])
     assert [error.told_elsewhere for error in found] == [False, True, True]
-    found = outcome_of(2, 1, lambda: data()[0][:9])  # not as many as targets
+    found = outcome_of(2, 1, lambda: data()[0][:9])  # fewer than targets
     assert [type(error).__name__ for error in found] == ["DistributedError", "ShapeError"]
 
 
 def test_what_a_batch_divided_cannot_be_is_refused() -> None:
     x, y, _ = data()
     cases: list[tuple[list[Any], Any, str]] = [
-        ([dk.BatchNormalization()], dk.DataParallel, "looks at the whole batch"),
+        ([dk.BatchNormalization()], dk.DataParallel, "needs the whole batch"),
         ([dk.GaussianNoise(0.1)], dk.DataParallel, "draws random numbers for a whole batch"),
     ]
     for layers, parallel, text in cases:

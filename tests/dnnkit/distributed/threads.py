@@ -1,4 +1,4 @@
-"""Ranks that are threads of one process, so that what needs no MPI is tested without."""
+"""Ranks as threads of one process, for tests that need no MPI."""
 
 import queue
 import threading
@@ -11,13 +11,13 @@ from dnnkit.backends.state import HostArray
 from dnnkit.distributed.communicator import Communicator
 
 LONGEST = 60.0
-"""Seconds after which a rank that waits gives up: the others have failed."""
+"""Seconds after which a waiting rank gives up: the others have failed."""
 
 Result = TypeVar("Result")
 
 
 class _Shared:
-    """What the ranks of one run have in common."""
+    """What the ranks of one run share."""
 
     def __init__(self, size: int) -> None:
         self.size, self.said = size, [None] * size
@@ -59,7 +59,7 @@ class Threads(Communicator):
 
 
 def run_ranks(size: int, work: Callable[[Threads], Result]) -> list[Result | BaseException]:
-    """What the work gives on each rank, or what it raises."""
+    """Return the results of the work on each rank, or the exception it raises."""
     shared = _Shared(size)
     found: list[Any] = [None] * size
 

@@ -1,4 +1,4 @@
-"""The temperature is where the loss of what was said is smallest."""
+"""The temperature minimizes the loss of the predictions."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from dnnkit.estimators.members import tempered
 
 
 def loss(probabilities: np.ndarray, y: np.ndarray, weights: np.ndarray, temperature: float) -> float:
-    """By its definition: one row more, of the mean weight, has all classes alike."""
+    """By its definition: one added row, of the mean weight, has all classes equally."""
     share = 1 / (len(y) + 1)
     targets = (1 - share) * np.eye(probabilities.shape[1])[y] + share / probabilities.shape[1]
     said = tempered(probabilities, temperature, across=True)
@@ -29,13 +29,13 @@ def test_it_is_the_minimum_of_the_loss(sharpness: float) -> None:
         lambda t: loss(said, y, weights, t), bounds=LIMITS, method="bounded", options={"xatol": 1e-8}
     )
     assert found == pytest.approx(best.x, rel=1e-4)
-    assert found == pytest.approx(sharpness, rel=0.3)  # which is the truth
+    assert found == pytest.approx(sharpness, rel=0.3)  # which is the true value
     assert temperature_of(said[:, :2], (y == 1).astype(int)) != temperature_of(said, y)
 
 
 def test_where_all_are_right_it_is_sure_but_not_without_end() -> None:
     said = as_classes(np.full((50, 1), 0.9))
     found = temperature_of(said, np.ones(50, int))
-    assert tempered(said, found, across=True)[0, 1] == pytest.approx(1 - 0.5 / 51, abs=1e-4)  # 1 row more says ½
+    assert tempered(said, found, across=True)[0, 1] == pytest.approx(1 - 0.5 / 51, abs=1e-4)  # one added row says ½
     assert temperature_of(said, np.zeros(50, int)) == LIMITS[1]
     assert temperature_of(said[:0], np.zeros(0, int)) == 1.0

@@ -1,4 +1,4 @@
-"""Columns of codes have trained rows of their own, in every preset."""
+"""Columns of codes have trained embeddings, in every preset."""
 
 import numpy as np
 import pytest

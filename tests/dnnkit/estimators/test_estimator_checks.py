@@ -15,7 +15,7 @@ CASES = {
     "tabular": {"max_iter": 30, "n_ensemble": 1, **QUICK},
 }
 NOT_HERE = "is not installed", "SCIPY_ARRAY_API is not set", "does not have a decision_function"
-"""Why checks are skipped: of scikit-learn's MLP, too."""
+"""Why checks are skipped: scikit-learn's MLP skips them, too."""
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -57,11 +57,11 @@ def test_a_sparse_matrix_is_learned_as_a_dense_one(given: dict[str, Any]) -> Non
 
 
 def test_a_sparse_matrix_is_never_dense() -> None:
-    rows = 15_000  # dense, it would be larger than what each of many threads has of the network
+    rows = 15_000  # a dense copy would be larger than what each of many threads holds of the network
     places = RNG.integers(4000, size=(rows, 3))
     x = scipy.sparse.csr_matrix((np.ones(3 * rows), places.ravel(), np.arange(0, 3 * rows + 1, 3)), shape=(rows, 4000))
     estimator = dk.DNNClassifier(**{**MLP, "max_iter": 1})
-    estimator.fit(x[:200], np.arange(200) % 2)  # what is made once
+    estimator.fit(x[:200], np.arange(200) % 2)  # created once
     tracemalloc.start()
     estimator.fit(x, np.arange(rows) % 2).predict(x)
     peak = tracemalloc.get_traced_memory()[1]
@@ -79,7 +79,7 @@ def test_tables_come_as_they_are() -> None:
     assert dk.DNNClassifier(**TABULAR).fit(rows, ANSWER).n_features_in_ == 3
     with pytest.raises(DataError, match="has no column 'kind', which training had"):
         estimator.predict({name: TABLE[name] for name in ("size", "is_new")})
-    with pytest.raises(DataError, match="columns of text are for encoder='tabular'"):
+    with pytest.raises(DataError, match="for columns of text use encoder='tabular'"):
         dk.DNNClassifier(**MLP).fit(np.array(rows, object), ANSWER)
 
 
@@ -139,7 +139,7 @@ def test_partial_fits_are_the_epochs_of_a_fit() -> None:
         parts.partial_fit(X, Y, classes=np.unique(Y))
     assert parts.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-4)
     assert (parts.n_iter_, parts.t_) == (1, 450)
-    with pytest.raises(DataError, match="y has 'other' in row 0, which is none of the 3 classes"):
+    with pytest.raises(DataError, match="y has 'other' in row 0, not one of the 3 classes"):
         parts.partial_fit(X[:1], ["other"])
     with pytest.raises(ConfigurationError, match="classes must be passed on the first call"):
         dk.DNNClassifier(**MLP).partial_fit(X, Y)
@@ -157,7 +157,7 @@ def test_a_warm_start_goes_on() -> None:
 
 @pytest.mark.parametrize("by_score", [False, True])
 def test_training_ends_where_scikit_learns_does(by_score: bool) -> None:
-    """By its own sequence of losses, or of scores: its stopping is a function of them alone."""
+    """Follow a given sequence of losses, or of scores: stopping is a function of them alone."""
     values = [1.0, 0.9, 0.85, 0.84, 0.845, 0.83, 0.8, 0.79, 0.795, 0.785, 0.79, 0.785, 0.7]
     best, waited, expected = np.inf, 0, len(values)
     for number, value in enumerate(values):  # BaseMultilayerPerceptron._update_no_improvement_count
@@ -255,13 +255,13 @@ WRONG = {
     "activation": ["reluu", "did you mean 'relu'"],
     "solver": ["adan", "did you mean 'adam'"],
     "alpha": [-1, "alpha is -1: expected a finite number, 0 or more"],
-    "loss": ["huber", "loss is 'huber', which is none of the probabilities of a multiclass target"],
+    "loss": ["huber", "loss is 'huber', which is not a loss of the probabilities of a multiclass target"],
     "schedule": ["cosinedekay", "unknown schedule"],
     "class_weight": [{"rose": 2}, "class_weight names a class 'rose'"],
     "encoder": ["table", "did you mean 'tabular'"],
     "preset": ["fast", "unknown preset 'fast': choose one of mlp, tabular"],
     "n_jobs": [0, "n_jobs is 0: expected"],
-    "calibration": ["temperature", "which the preset 'mlp' does not have"],
+    "calibration": ["temperature", "which the preset 'mlp' does not support"],
     "random_state": ["x", "cannot be used to seed"],
     "validation_data": [(X,), "validation_data is 1 parts: expected"],
 }
@@ -279,11 +279,11 @@ def test_a_wrong_parameter_is_said_in_a_line(name: str) -> None:
 
 
 def test_what_is_for_classes_is_refused_for_numbers() -> None:
-    with pytest.raises(ConfigurationError, match=r"label_smoothing is 0\.1: it is for classes"):
+    with pytest.raises(ConfigurationError, match=r"label_smoothing is 0\.1: leave it out, it is for classifiers"):
         dk.DNNRegressor(**MLP, label_smoothing=0.1).fit(X, NUMBERS)
 
 
-# -- keeping ---------------------------------------------------------------------------------------------------------
+# -- saves and pickles -----------------------------------------------------------------------------------------------
 
 KEPT = {
     "plain": dk.DNNClassifier(**MLP, class_weight={"setosa": 2.0}, n_iter_no_change=np.inf),
@@ -331,7 +331,7 @@ def test_skops_keeps_it() -> None:
     assert np.array_equal(io.loads(data, trusted=types).predict_proba(TABLE), estimator.predict_proba(TABLE))
 
 
-# -- beside other parts of scikit-learn ------------------------------------------------------------------------------
+# -- with other parts of scikit-learn --------------------------------------------------------------------------------
 
 
 def test_it_stands_in_pipelines_searches_and_calibration() -> None:

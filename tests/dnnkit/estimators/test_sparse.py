@@ -1,4 +1,4 @@
-"""Wide, nearly empty rows of a CSR matrix are multiplied as they are: as the dense rows within rounding."""
+"""Wide, nearly empty rows of a CSR matrix are multiplied as they are: like dense rows, within rounding."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def test_it_trains_as_on_dense_rows(backend: Backend, use_bias: bool, monkeypatc
         np.testing.assert_allclose(net.parameters[name], value, rtol=1e-8, atol=1e-10)
 
 
-def test_gradients_are_those_of_dense_rows_and_zero_where_no_number_is() -> None:
+def test_gradients_equal_those_of_dense_rows_and_are_zero_elsewhere() -> None:
     net, places = network("numpy"), [5, 80, 3, 110]
     net.build(COLUMNS)
     trained = dk.Sequential(sparse.first_layers(net, (X[:70], X[70:])), seed=0, backend="numpy", dtype="float64")

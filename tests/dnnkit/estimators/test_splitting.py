@@ -1,4 +1,4 @@
-"""Members hold out other rows each, with the same share of each class."""
+"""Members hold out different rows, with the same share of each class."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -16,7 +16,8 @@ def test_parts_are_equal_and_stratified(rows: int, classes: int, count: int, see
     assert all(np.array_equal(one, other) for one, other in zip(held_out, again, strict=True))
     alone = np.flatnonzero(np.bincount(labels, minlength=classes)[labels] == 1)
     for parts in (held_out[:count], held_out[count:]):
-        assert sorted(np.concatenate([*parts, alone])) == list(range(rows))  # each row once, none of a class of one
+        # each row once, none of a class with one row
+        assert sorted(np.concatenate([*parts, alone])) == list(range(rows))
         assert np.ptp([len(part) for part in parts]) <= 1
         assert np.ptp([np.bincount(labels[part], minlength=classes) for part in parts], axis=0).max() <= 1
 

@@ -26,7 +26,7 @@ ROWS, FEATURES = 96, 5
 
 
 def table(task: Task = "multiclass", rows: int = ROWS, validation: Part | None = None) -> EncodedData:
-    """Rows of which the targets follow from the first features."""
+    """Draw rows whose targets depend on the first features."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(rows, FEATURES)).astype("float32")
     values = np.stack([x[:, 0] - x[:, 1], np.sin(2 * x[:, 2])], axis=1)
@@ -40,7 +40,7 @@ def table(task: Task = "multiclass", rows: int = ROWS, validation: Part | None =
 
 
 def trained(data: EncodedData, *, members: int = 2, seed: int = 0, **given: Any) -> Members:
-    """Members of the preset with a few other parameters."""
+    """Return members of the preset with a few other parameters."""
     given = {"hidden_layer_sizes": (8, 8), "max_iter": 6, "batch_size": 32, **given}
     others = {name: given.pop(name) for name in ("clock", "progress", "start", "epochs") if name in given}
     parameters = dk.DNNClassifier(preset="tabular", n_ensemble=members, **given).get_params(deep=False)
@@ -87,7 +87,7 @@ def test_the_best_epoch_is_kept() -> None:
     other = Part(data.train.x, np.roll(data.train.y, 1))  # of which nothing can be learned: soon it gets worse
     one = trained(table(validation=other), members=1, callbacks=Listener(), max_iter=12)
     [(net, losses)] = seen
-    assert losses[-1] > 1.01 * min(losses)  # else nothing would be put back
+    assert losses[-1] > 1.01 * min(losses)  # otherwise nothing would be restored
     assert net.evaluate(other.x, other.y)["loss"] == pytest.approx(min(losses), rel=1e-5)
     assert one.curves[0].scores is not None
     assert one.curves[0].best_score == one.curves[0].scores[int(np.argmin(losses))]
@@ -148,11 +148,11 @@ def test_backends_follow_one_training(backend: Backend) -> None:
     members = trained(data, dtype="float64")
     assert members.predict_scores(data.train.x) == pytest.approx(expected, abs=1e-6)
     if backend.name == "numba":
-        assert [net.history.plan.reason for net in members.networks] == [None, None]  # all of it is compiled
+        assert [net.history.plan.reason for net in members.networks] == [None, None]  # everything is compiled
 
 
 class Ticking:
-    """A clock that goes on by a second whenever it is looked at."""
+    """A clock that advances by a second each time it is read."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -163,17 +163,17 @@ class Ticking:
 
 
 @pytest.mark.parametrize("budget", [40.0, 100.0])
-def test_a_time_budget_ends_training_after_a_step_and_hurries_the_schedule(budget: float) -> None:
+def test_a_time_budget_ends_training_after_a_step_and_speeds_up_the_schedule(budget: float) -> None:
     clock, lines = Ticking(), list[str]()
     members = trained(table(), max_iter=50, time_budget=budget, clock=clock, n_jobs=1, progress=lines.append)
-    assert budget - 6 < clock.now < budget + 8  # it looks a few times after the end, too
+    assert budget - 6 < clock.now < budget + 8  # it is also read a few times after the end
     assert len(members.networks) == 2
     assert all(curve.ended.startswith("time budget spent") for curve in members.curves)
     for net in members.networks:
         rate, done = net.optimizer.learning_rate, net.executable.state.step
         assert isinstance(rate, Hurried)
         assert done < 0.3 * 150
-        assert rate.place(done + 2) > 150  # it comes to the end of its four cycles
+        assert rate.place(done + 2) > 150  # it reaches the end of its four cycles
     assert lines[-1].endswith(f"s of {budget:g} s")
 
 
@@ -196,7 +196,7 @@ def test_ctrl_c_keeps_what_was_learned(n_jobs: int, monkeypatch: pytest.MonkeyPa
 
     with pytest.warns(dk.errors.TrainingWarning, match="interrupted"):
         members = trained(table(), members=5, max_iter=100_000, n_jobs=n_jobs, callbacks=CtrlC())
-    assert len(members.networks) in (n_jobs, 1)  # no more are begun
+    assert len(members.networks) in (n_jobs, 1)  # no more are started
     assert {curve.ended for curve in members.curves} == {"it was interrupted"}
     assert members.temperature != 1
 
@@ -243,7 +243,7 @@ def test_it_goes_on_from_where_it_was() -> None:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many networks each call of `fit_many` trained."""
+    """Record how many networks each call of `fit_many` trained."""
     found: list[int] = []
 
     def noted(networks: Any, *given: Any, **named: Any) -> Any:
@@ -256,9 +256,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("others", [{}, {"epochs": 2}, {"n_iter_no_change": 2, "max_iter": 40}])
-def test_members_trained_together_are_those_of_fits_one_by_one(
-    weighted: bool, others: dict[str, Any], calls: list[int]
-) -> None:
+def test_members_trained_together_equal_separate_fits(weighted: bool, others: dict[str, Any], calls: list[int]) -> None:
     data = table()
     if weighted:
         data = replace(data, train=replace(data.train, weights=np.linspace(0.5, 2, ROWS)))
@@ -273,7 +271,7 @@ def test_members_trained_together_are_those_of_fits_one_by_one(
             assert np.array_equal(value, other.parameters[name]), name
 
 
-def test_ctrl_c_keeps_the_best_epoch_of_all_members_that_are_trained_together(calls: list[int]) -> None:
+def test_ctrl_c_keeps_the_best_epoch_of_members_trained_together(calls: list[int]) -> None:
     seconds = count()
 
     def progress(line: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from dnnkit.estimators import workers
 
 
-def test_ctrl_c_of_the_first_while_others_are_begun_loses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_in_the_first_while_others_start_loses_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "allowed_threads", lambda: 2)
     for _ in range(50):
         stop = Event()

@@ -30,7 +30,7 @@ LAYERS = {
 
 
 def randomized(net: dk.Sequential, shape: tuple[int, ...]) -> dk.Sequential:
-    """Built, with biases that are not zero; eighths, so that the sign of what a step sees is not rounding's to say."""
+    """Built, with non-zero biases; multiples of 1/8, so that rounding cannot change the sign of a step's input."""
     net.build(shape)
     rng = np.random.default_rng(len(net.layers))
     for name, value in net.parameters.items():
@@ -43,7 +43,7 @@ def samples(shape: tuple[int, ...] = (4,), rows: int = 11) -> np.ndarray:
 
 
 def every_kind(backend: Backend, dtype: Any) -> dict[str, tuple[dk.Sequential, np.ndarray]]:
-    """Networks with their samples, by a name that a file may have."""
+    """Networks with their samples, by a name that is valid for a file."""
     options = {"backend": backend, "seed": 1, "dtype": dtype}
     networks: dict[str, tuple[dk.Sequential, np.ndarray]] = {}
     for name in ACTIVATIONS:
@@ -95,7 +95,7 @@ FORMULAS = {
 
 @dataclass(frozen=True)
 class Mixed(dk.Layer):
-    """Most of what a layer of one's own may do with an array namespace, of samples (4,)."""
+    """Most of what a custom layer may do with an array namespace, for samples (4,)."""
 
     def parameters(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
         return {"mix": ((4, 3), "glorot_uniform"), "shift": ((2,), "zeros")}
@@ -118,16 +118,16 @@ class Mixed(dk.Layer):
 
 
 def branches(activations: list[Any], **options: Any) -> dk.Model:
-    """A network that has all of these of the same numbers, side by side."""
+    """Return a network with all of these layers in parallel, on the same input."""
     x = dk.Input((4,), name="x")
     h = dk.Dense(5)(x)
     net = dk.Model(x, dk.Concatenate()([dk.Activation(one)(h) for one in activations]), **options)
-    assert net.parameters  # it builds itself
+    assert net.parameters  # builds the network
     return net
 
 
 def all_networks(dtype: Any) -> dict[str, tuple[Any, Any]]:
-    """Every layer, activation and kind of stage, formulas, a layer of one's own, with samples."""
+    """Every layer, activation and kind of stage, formulas, a custom layer, with samples."""
     options = {"backend": "numpy", "seed": 1, "dtype": dtype}
     found: dict[str, tuple[Any, Any]] = graphs(dtype)
     for name, layers in LAYERS.items():
@@ -146,7 +146,7 @@ def all_networks(dtype: Any) -> dict[str, tuple[Any, Any]]:
     numbers, classes = dk.Input((2,), name="numbers"), dk.Input((2,), name="classes")
     beside = dk.Concatenate()([numbers, dk.OneHot((3, 4))(classes)])
     looked_up = dk.Model([numbers, classes], dk.Dense(3)(beside), **options)
-    assert looked_up.parameters  # it builds itself
+    assert looked_up.parameters  # builds the network
     found["looked_up"] = looked_up, {"numbers": samples((2,)), "classes": np.arange(22).reshape(11, 2) % 3}
     only = dk.Input((1,), name="x")
     one = dk.Model(only, [only, dk.Dense(1)(only)], **options)
@@ -166,7 +166,7 @@ def kernels(networks: dict[str, tuple[Any, Any]]) -> set[str]:
 
 
 def random_graphs(count: int, seed: int = 0) -> dict[str, tuple[dk.Model, np.ndarray]]:
-    """Networks of layers that read any values before them, of which any are outputs, in float64."""
+    """Draw networks of layers that read any earlier values, any of which are outputs, in float64."""
     rng, found = np.random.default_rng(seed), dict[str, tuple[dk.Model, np.ndarray]]()
     names = registry.names("activation")
     for number in range(count):

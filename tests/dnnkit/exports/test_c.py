@@ -17,11 +17,11 @@ from tests.requirements import gnu_compiler, miss
 
 C = ("gcc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 TOLERANCE = {"float32": 1e-6, "float64": 1e-13}
-"""Of the largest number of an output."""
+"""Relative to the largest number of an output."""
 
 
 def compile_c(folder: Path, headers: dict[str, str], *options: str) -> Any:
-    """A library with `run_NAME` for each header of that name."""
+    """Build a library with `run_NAME` for each header of that name."""
     if gnu_compiler() is None:
         miss("gcc")
     lines = list[str]()
@@ -40,13 +40,13 @@ def compile_c(folder: Path, headers: dict[str, str], *options: str) -> Any:
 
 
 def listed(given: Any) -> list[np.ndarray]:
-    """Of one or several arrays each, with a row for each sample."""
+    """Inputs of one or several arrays, with a row per sample."""
     parts = given.values() if isinstance(given, dict) else given if isinstance(given, list) else [given]
     return [np.asarray(part).reshape(len(part), -1) for part in parts]
 
 
 class Arrays:
-    """Memory between guards, which nothing may write to."""
+    """Memory between guards, which must not be written."""
 
     def __init__(self, dtype: str, *sizes: int) -> None:
         self.whole = [np.full(size + 2, 12345.5, dtype) for size in sizes]
@@ -61,7 +61,7 @@ class Arrays:
 def predicted(
     library: Any, name: str, text: str, dtype: str, x: Any, widths: list[int]
 ) -> tuple[int, list[np.ndarray]]:
-    """What the function returned last, and gave for each sample."""
+    """Return the function's last status, and its results per sample."""
     xs, results = [np.ascontiguousarray(part, dtype) for part in listed(x)], []
     declared = re.search(rf"#define {name.upper()}_SCRATCH (\d+)", text)
     assert declared is not None
@@ -89,7 +89,7 @@ def test_every_layer_and_activation_predicts_the_same(dtype: str, tmp_path: Path
             assert np.abs(one - other).max() <= TOLERANCE[dtype] * np.abs(other).max(), name
 
 
-def test_numbers_that_are_no_classes_are_refused_and_nan_goes_through(tmp_path: Path) -> None:
+def test_invalid_class_indices_are_rejected_and_nan_passes_through(tmp_path: Path) -> None:
     net, x = graphs("float32")["several"]
     plain = dk.Sequential([dk.Dense(6, "relu"), dk.LayerNormalization(), dk.Dense(3, "softmax")], seed=0)
     plain.build(4)
@@ -135,7 +135,7 @@ def test_numbers_that_are_not_finite_or_too_large(tmp_path: Path) -> None:
     _, (y,) = predicted(library, "odd", source(net, "odd"), "float32", np.ones((1, 1)), [3])
     np.testing.assert_array_equal(y[0], np.array([np.nan, -np.inf, -1e-30], np.float32))
     net.parameters["dense/bias"] = [0.0, 1e300, 0.0]
-    with pytest.raises(ConfigurationError, match=r"a float cannot be 1e\+300.*dtype='float64'"):
+    with pytest.raises(ConfigurationError, match=r"1e\+300, .*, is too large for a float.*dtype='float64'"):
         source(net, "large")
     assert "1e+300" in source(net, "large", "float64")
 

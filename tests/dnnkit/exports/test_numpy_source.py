@@ -36,7 +36,7 @@ def test_graphs_are_written_with_names_for_what_they_compute(dtype: str, tmp_pat
             np.testing.assert_allclose(found[key], wanted[key], **TOLERANCE[dtype], err_msg=name)
 
 
-def test_a_script_of_several_inputs_is_a_command_and_refuses_what_is_no_class(tmp_path: Path) -> None:
+def test_a_script_of_several_inputs_is_a_command_that_checks_classes(tmp_path: Path) -> None:
     net, x = graphs("float64")["several"]
     path = net.to_numpy_source(tmp_path / "net.py")
     np.savez(tmp_path / "samples.npz", **x)
@@ -59,7 +59,7 @@ def numpy_alone(tmp_path_factory) -> Path:
 
 
 def run_alone(packages: Path, code: str, folder: Path) -> str:
-    """What a program prints that sees the standard library and these packages, and no others; warnings are errors."""
+    """Return the output of a program that sees only the standard library and these packages; warnings are errors."""
     program = f"import sys\nsys.path.append({str(packages)!r})\n{code}"
     command = [sys.executable, "-I", "-S", "-W", "error", "-c", program]
     done = processes.run(command, cwd=folder)
@@ -130,14 +130,14 @@ def test_a_trained_network_goes_on_predicting_what_it_learned(backend: Backend, 
     before = predicted(path, x_test)
     np.testing.assert_allclose(before, net.predict(x_test), **TOLERANCE["float32"])
     net.fit(x, y, steps=60, verbose=0)
-    net.to_numpy_source(path)  # in the old one's place, with the new numbers
+    net.to_numpy_source(path)  # replaces the old one, with the new numbers
     after = predicted(path, x_test)
     np.testing.assert_allclose(after, net.predict(x_test), **TOLERANCE["float32"])
     assert np.abs(after - before).max() > 0.1
 
 
 def predicted(path: Path, x: Any) -> np.ndarray:
-    """What the script's function gives, in this process."""
+    """Return the result of the script's function, in this process."""
     return runpy.run_path(str(path))["predict"](x)
 
 
@@ -173,7 +173,7 @@ def test_samples_keep_their_shape_where_nothing_flattens_them(tmp_path):
     np.testing.assert_array_equal(predictions, net.predict(samples((2, 3))))
 
 
-# -- how long it is --------------------------------------------------------------------------------------------------
+# -- length ----------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=30)
@@ -199,7 +199,7 @@ def test_a_deep_network_predicts_the_same_from_few_lines(tmp_path, depth):
     np.testing.assert_allclose(predicted(path, samples()), net.predict(samples()), rtol=1e-10, atol=1e-13)
 
 
-def test_a_network_of_usual_depth_has_a_statement_a_line_and_no_import_it_does_not_use(tmp_path):
+def test_a_usual_network_has_one_statement_per_line_and_no_unused_import(tmp_path):
     plain, gelu = (
         dk.Sequential([dk.Dense(4, activation=name), dk.Dense(3, activation="softmax")], seed=0)
         for name in ("relu", "gelu")
@@ -291,7 +291,7 @@ class Absolute(dk.losses.Loss):
 def test_a_layer_of_ones_own_is_an_error_that_names_it(tmp_path):
     net = dk.Sequential([dk.Dense(3), Doubled()], seed=0)
     net.build(4)
-    with pytest.raises(ConfigurationError, match=r"layer Doubled cannot be .* your own; save the network instead"):
+    with pytest.raises(ConfigurationError, match=r"layer Doubled cannot be .* a custom one; save the network instead"):
         net.to_numpy_source(tmp_path / "net.py")
     assert list(tmp_path.iterdir()) == []
 
@@ -310,7 +310,7 @@ def test_a_network_that_is_not_built_has_nothing_to_write(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
+def test_a_path_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
     net = dk.Sequential([dk.Dense(3)], seed=0)
     net.build(4)
     (tmp_path / "file").write_text("kept")

@@ -1,4 +1,4 @@
-"""What a network computes, found by asking its parts; and what cannot be told to another language."""
+"""What a network computes, found by tracing its parts; and what cannot be expressed in another language."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +16,14 @@ from tests.dnnkit.exports.networks import all_networks, kernels
 
 
 def test_all_activations_and_kinds_are_exported() -> None:
-    # dense_of_classes is what the Numba backend makes of others
+    # dense_of_classes is what the Numba backend makes of other stages
     every = {*registry.names("activation"), *registry.names("stage")} - {"dense_of_classes"}
     assert every <= kernels(all_networks("float32"))
 
 
 @dataclass(frozen=True)
 class Own(dk.Layer):
-    """A layer that does what it is told."""
+    """A layer that runs a given function."""
 
     what: str
 
@@ -37,18 +37,18 @@ class Own(dk.Layer):
 WRONG = {
     "x - xp.mean(x, axis=0)": "the sum over the rows of a batch",
     "xp.fft(x)": "the function xp.fft",
-    "x[:2]": "some rows of the batch",
-    "x.T": "rows of the batch, which are the first axis",
-    "xp.reshape(x, (x.shape[1], -1))": "puts rows of the batch together",
+    "x[:2]": "a selection of rows of the batch",
+    "x.T": "moving the axis of the batch's rows",
+    "xp.reshape(x, (x.shape[1], -1))": "mixes rows of the batch",
     "x if (x > 0).all() else -x": "no 'all'",
     "x if x[0, 0] else -x": "",
     "np.exp(x)": "",
     "x / x.shape[0]": "",
     "xp.matmul(x, x)": "not a matrix of parameters",
-    "xp.concat([x, x], axis=0)": "rows of the batch with others below",
-    "x[x > 0]": "chosen by an array",
-    "[row for row in x][0]": "cannot be looped over",
-    "xp.concat([x, xp.ones((3, 1))], axis=1)": "parts of other shapes",
+    "xp.concat([x, x], axis=0)": "a concatenation along the rows of the batch",
+    "x[x > 0]": "indexing by an array",
+    "[row for row in x][0]": "a loop over a value",
+    "xp.concat([x, xp.ones((3, 1))], axis=1)": "parts with different shapes",
 }
 
 
@@ -60,7 +60,7 @@ def test_what_cannot_be_written_is_one_error_that_names_the_layer(what: str) -> 
         trace(net, "C")
 
 
-def test_an_activation_of_ones_own_is_written_by_its_formula_or_named() -> None:
+def test_a_custom_activation_is_written_by_its_formula_or_named() -> None:
     class Cubed:
         @staticmethod
         def forward(x: Any, xp: Any = np) -> Any:
@@ -95,7 +95,7 @@ def test_what_follows_from_parameters_alone_is_a_constant() -> None:
     operators = [value.operator for value in ordered([y], lambda value: value.reads) if value.operator != "constant"]
     assert "sqrt" not in operators
     assert operators.count("dense") == 1
-    assert operators.count("subtract") == 1  # the first normalization is part of the dense layer
+    assert operators.count("subtract") == 1  # the first normalization is folded into the dense layer
 
 
 def test_shapes_know_what_grows_with_the_batch() -> None:
@@ -107,5 +107,5 @@ def test_shapes_know_what_grows_with_the_batch() -> None:
     assert XP.concat([flat[:, None], flat[:, None]], axis=1)[:, 1:].operator == "reshape"  # one of its parts
     assert XP.where(x > 0, XP.zeros_like(x), x).reads[1].shape == ()
     assert str(Rows(2)) == "2 N"
-    with pytest.raises(TypeError, match="how many rows"):
+    with pytest.raises(TypeError, match="the number of rows"):
         range(x.shape[0])  # type: ignore[arg-type]

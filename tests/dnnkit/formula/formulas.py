@@ -1,4 +1,4 @@
-"""Formulas that tests share, and what they are worth, computed with many digits from the tree that was read."""
+"""Formulas that tests share, and their values, computed with many digits from the parsed tree."""
 
 import mpmath
 import numpy as np
@@ -21,7 +21,7 @@ BUILT_IN = {
     "hard_sigmoid": "clip(x / 6 + 1/2, 0, 1)",
     "step": "where(x > 0, 1, 0)",
 }
-"""Formulas of built-in activations, as people write them."""
+"""Formulas of built-in activations, as users write them."""
 
 OTHERS = {
     "swish": "x / (1 + exp(-1.702 * x))",
@@ -47,7 +47,7 @@ OTHERS = {
 }
 
 DIGITS = 400
-"""So that 1 - tanh(104) has most of them left."""
+"""Digits, so that 1 - tanh(104) keeps most of them."""
 
 FUNCTIONS = {
     "+": lambda a, b: a + b,
@@ -79,7 +79,7 @@ FUNCTIONS = {
 
 
 def exact(text: str, x: float, parameters: dict[str, float] | None = None) -> mpmath.mpf:
-    """The formula's value, straight from its tree."""
+    """Return the formula's value, straight from its tree."""
     with mpmath.workdps(DIGITS):
         tree = grammar.parse(text, parameters or {})
         return value(tree, {"x": mpmath.mpf(x), **{n: mpmath.mpf(repr(v)) for n, v in (parameters or {}).items()}})
@@ -101,13 +101,13 @@ def value(node: Node, names: dict[str, mpmath.mpf]) -> mpmath.mpf:
 
 
 def slope(text: str, x: float, parameters: dict[str, float] | None = None) -> float:
-    """The derivative's value by a difference so small, in so many digits, that nothing is lost."""
+    """Return the derivative by a difference so small, with so many digits, that nothing is lost."""
     with mpmath.workdps(DIGITS):
         step = mpmath.mpf(10) ** -60 * max(1, abs(x))
         return float((exact(text, x + step, parameters) - exact(text, x - step, parameters)) / (2 * step))
 
 
 def places() -> np.ndarray:
-    """From -1e4 to 1e4, near 0 and far out, and never at a corner of the formulas here."""
+    """From -1e4 to 1e4, near 0 and far out, and never at a kink of the formulas here."""
     sizes = np.array([1e-9, 1e-3, 0.07, 0.4, 1.3, 2.7, 5.1, 11.0, 17.3, 36.9, 88.8, 104.0, 711.0, 1e4])
     return np.concatenate([-sizes[::-1], sizes])

@@ -1,4 +1,4 @@
-"""Formulas put together at random: what is accepted has the value and the slope that its tree has."""
+"""Random formulas: an accepted one has the value and the slope that its tree has."""
 
 from contextlib import suppress
 
@@ -50,5 +50,5 @@ def test_value_and_slope_are_those_of_the_tree(text):
                 size = max(1.0, abs(float(value)))
                 assert abs(y - float(value)) < 1e-9 * size
                 right, left = slope(text, place + 1e-7), slope(text, place - 1e-7)
-                if abs(right - left) < 1e-3 * (1 + abs(right)):  # no corner, no pole
+                if abs(right - left) < 1e-3 * (1 + abs(right)):  # no kink, no pole
                     assert abs(dy - slope(text, place)) < 1e-8 * (size + abs(dy) + size * abs(dy))

@@ -1,4 +1,4 @@
-"""Activations from formulas as users meet them: by name, in layers, in `ops`, in saves, and what goes wrong."""
+"""Activations from formulas in use: by name, in layers, in `ops`, in saves, and errors."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ MISH = BUILT_IN["mish"]
 
 @pytest.fixture(autouse=True)
 def _no_names(monkeypatch):
-    """No test sees what another has named."""
+    """No test sees the names that another has defined."""
     monkeypatch.setattr(definition, "NAMED", {})
 
 
@@ -91,7 +91,7 @@ def test_a_layer_keeps_the_formula_that_its_name_stood_for():
     assert str(after.activation) == "bump"
 
 
-def test_a_built_in_name_may_be_defined_anew_and_the_built_in_kernel_stays():
+def test_a_built_in_name_may_be_redefined_and_the_kernel_stays():
     formula = dk.activation("mish", MISH)
     assert dk.Dense(3, activation="mish").activation == formula
     assert registry.activation("mish").reference.__name__ == "dnnkit.kernels.activations.mish.reference"
@@ -100,7 +100,7 @@ def test_a_built_in_name_may_be_defined_anew_and_the_built_in_kernel_stays():
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
-def test_saved_by_formula_and_loaded_where_nobody_has_defined_it(tmp_path: Path, backend: str):
+def test_saved_by_formula_and_loaded_where_it_is_not_defined(tmp_path: Path, backend: str):
     net, _ = trained(dk.activation("wave", "sin(w * x) + x / 2", w=1.5), backend)
     net.save(tmp_path / "run")
     np.save(tmp_path / "x.npy", data()[0])
@@ -136,7 +136,7 @@ def test_a_save_whose_formula_was_tampered_with_is_an_error(tmp_path: Path):
         dk.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted({*BUILT_IN} - {"step"}))  # through step nothing is learned
+@pytest.mark.parametrize("name", sorted({*BUILT_IN} - {"step"}))  # nothing is learned through step
 def test_a_network_with_a_formula_becomes_a_numpy_script(tmp_path: Path, name: str):
     net, _ = trained(Formula(f"my_{name}", BUILT_IN[name]), "numpy")
     net.to_numpy_source(tmp_path / "net.py")
@@ -160,7 +160,7 @@ def test_from_one_text():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x * tanh(x)", "defines no activation: expected 'name = formula"),
+        ("x * tanh(x)", "does not define an activation: expected 'name = formula"),
         ("= x", "cannot be called ''"),
         ("my mish = x", "cannot be called 'my mish'"),
         ("f = a * x; a", "'a' .*expected 'parameter = value'"),
@@ -183,7 +183,7 @@ def test_from_one_text():
         ("f = 9^9^9^9 * x", "powers of"),
         ("f = ((2 * x)^50)^50", "powers of 2500"),
         ("f = x^0.5^-9", "powers of"),
-        ("f = " + "tanh(" * 8 + "x" + ")" * 8, "too large when its functions are written out"),
+        ("f = " + "tanh(" * 8 + "x" + ")" * 8, "too large when its functions are expanded"),
         ("f = piecewise((x, x > 0))", "the last pair of piecewise must be"),
         ("f = piecewise(x, x)", "piecewise takes pairs"),
         ("f = (x, x > 0)", "a pair"),
@@ -217,7 +217,7 @@ def test_a_wrong_derivative_is_refused():
     checking.check_derivative("sin(x)", reference)
 
 
-def test_corners_and_jumps_are_not_taken_for_wrong_derivatives():
+def test_kinks_and_jumps_are_not_reported_as_wrong_derivatives():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for formula in ("abs(x)", "where(x > 1, 3, x)", "max(x, 1 - x) - step(x)", "sign(x) * x"):

@@ -1,4 +1,4 @@
-"""Formulas that would take all time or memory are refused, and whoever waits for one can leave."""
+"""Formulas that would take unlimited time or memory are rejected, and a caller can interrupt the wait for one."""
 
 import os
 import resource
@@ -28,9 +28,9 @@ ENDLESS = [
 def test_a_formula_has_two_seconds_and_some_memory(formula: str) -> None:
     Formula("before", "x * 1.5")
     before = deriving._process
-    with pytest.raises(ConfigurationError, match="s of computing or 500 MiB to differentiate"):
+    with pytest.raises(ConfigurationError, match="s of CPU time or 500 MiB"):
         Formula("endless", formula)
-    assert deriving._process is not before  # which worked, and was ended
+    assert deriving._process is not before  # which was working, and was ended
     assert Formula("next", "x * 2").key
 
 
@@ -88,7 +88,7 @@ def test_a_parameter_is_a_finite_number(value: object) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", [None, "numpy", "numba"])
 def test_many_formulas_leave_little_behind(backend: str | None) -> None:
-    """Also where networks train with them, on Numba compiled."""
+    """Also where networks train with them, compiled on Numba."""
 
     def define(first: int, count: int) -> None:
         for number in range(first, first + count):

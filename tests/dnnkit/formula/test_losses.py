@@ -1,4 +1,4 @@
-"""Losses from formulas as users meet them: by name, in `ops`, in saves, and what goes wrong."""
+"""Losses from formulas in use: by name, in `ops`, in saves, and errors."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ HUBER = "where(abs(y - t) < delta, (y - t)**2 / 2, delta*(abs(y - t) - delta/2))
 
 @pytest.fixture(autouse=True)
 def _no_names(monkeypatch):
-    """No test sees what another has named."""
+    """No test sees the names that another has defined."""
     monkeypatch.setattr(LOSSES, "named_by_formula", {})
 
 
@@ -47,7 +47,7 @@ def test_a_network_with_a_formula_trains_like_the_built_in_one(backend):
     ]  # fmt: skip
     for formula, built_in in pairs:
         (net, history), (wanted, built) = trained(formula), trained(built_in)
-        factor = 2.0 if formula.name == "halves" else 1.0  # (l₁ + 3 l₂) / 2 against / 4: Adam sees no factor
+        factor = 2.0 if formula.name == "halves" else 1.0  # (l₁ + 3 l₂) / 2 against / 4: Adam ignores a factor
         np.testing.assert_allclose(history["loss"], np.array(built["loss"]) * factor, rtol=1e-6)
         assert np.abs(net.predict(data()[0]) - wanted.predict(data()[0])).max() < 1e-5 * factor
         assert history.plan.reason == built.plan.reason
@@ -61,7 +61,7 @@ def test_it_runs_in_the_compiled_epoch():
     assert set(plan.details) == {"partition"}
 
 
-def test_the_name_works_from_then_on_and_networks_keep_what_it_was(backend):
+def test_the_name_works_from_then_on_and_networks_keep_their_loss(backend):
     first = dk.loss("huber", HUBER, delta=1.0)
     net = trained("huber")[0]
     assert net.loss == first
@@ -91,7 +91,7 @@ def test_one_that_is_called_loss_is_found(backend):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
-def test_saved_by_formula_and_loaded_where_nobody_has_defined_it(tmp_path: Path, backend: str):
+def test_saved_by_formula_and_loaded_where_it_is_not_defined(tmp_path: Path, backend: str):
     net, _ = trained(dk.loss("bent", "sqrt(1 + ((y - t) / c)**2) - 1", c=0.5, output_weights=[1, 2]), backend)
     for again in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert again.loss == net.loss
@@ -181,8 +181,8 @@ def test_what_cannot_be_a_loss_is_one_error(arguments, message):
         ({"t": 1.0}, "a parameter cannot be called 't'"),
         ({"c": "1"}, "parameter c of formula 'f' is '1': expected a number"),
         ({"c": 1, "over_outputs": "max"}, "expected 'mean' or 'sum'"),
-        ({"c": 1, "output_weights": [0, 0]}, "expected a number for each output"),
-        ({"c": 1, "output_weights": "11"}, "expected a number for each output"),
+        ({"c": 1, "output_weights": [0, 0]}, "expected one number per output"),
+        ({"c": 1, "output_weights": "11"}, "expected one number per output"),
     ],
 )
 def test_options_that_cannot_be_are_one_error(options, message):

@@ -1,4 +1,5 @@
-"""Functions and derivatives from formulas against many digits, near and far, in every language they are written in."""
+"""Functions and derivatives from formulas against many digits, near and far, in every language they are generated
+in."""
 
 import warnings
 
@@ -20,7 +21,7 @@ __all__ = ["gpu"]
 
 ALL = {**BUILT_IN, **OTHERS}
 IN_CUDA = ["mish", "sigmoid", "hard_sigmoid", "steps", "selu", "tanh_gelu", "log_cosh", "serf"]
-"""Every operation that formulas here are made of, among them."""
+"""Every operation that formulas here contain, among them."""
 DTYPES = ["float32", "float64"]
 
 
@@ -111,13 +112,13 @@ def test_nan_in_gives_nan_out(name, dtype):
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_a_formula_saves_what_the_built_in_saves_where_its_derivative_is_short(name):
+def test_a_formula_saves_what_the_built_in_saves_if_that_is_short(name):
     both = kernel(name).saves, registry.activation(name).saves
     assert both[0] == both[1] or name in ("softsign", "hard_sigmoid", "step"), both
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_what_is_right_everywhere_is_defined_without_a_warning(name):
+def test_a_formula_right_everywhere_is_defined_without_a_warning(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         dk.activation(f"warned_{name}", ALL[name])
@@ -132,7 +133,7 @@ def test_what_is_right_everywhere_is_defined_without_a_warning(name):
         ("sqrt(x)", r"its derivative is not finite for x ≤ 0 \(NaN, inf\)"),
         ("1 / x", r"the function is not finite for x = 0 \(inf\); its derivative is not finite for x = 0 \(-inf\)"),
         ("exp(x) / (x^2 + exp(x))", r"the function is not finite in float32 for x ≥ 88\.72 \(NaN\)"),
-        ("x^x", r"and \d+ stretches more"),
+        ("x^x", r"and \d+ more intervals"),
     ],
 )
 def test_where_it_overflows_is_told_when_it_is_defined(formula, message):

@@ -1,4 +1,4 @@
-"""Graphs from symbolic values: names, forms, what is one layer, and one clear error for what makes no network."""
+"""Graphs from symbolic values: names, forms, the identity of layers, and one clear error for what makes no network."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from dnnkit.errors import ConfigurationError, DataError, DnnkitError, ShapeError
 from dnnkit.graph.graph import Call, Graph, Source, graph_of
 
 
-def test_values_know_their_shapes_and_layers_are_called_by_their_order() -> None:
+def test_values_know_their_shapes_and_layers_follow_call_order() -> None:
     x = dk.Input((2, 3), name="image")
     h = dk.Flatten()(x)
     assert x.shape == (None, 2, 3)
@@ -54,7 +54,7 @@ def test_a_chain_is_a_graph_as_sequential_has_it() -> None:
     assert not graph_of(x, dk.Add()([dk.Flatten()(x), dk.Flatten()(x)])).graph.is_chain
 
 
-def test_inputs_and_outputs_are_called_by_keys_names_or_numbers() -> None:
+def test_inputs_and_outputs_are_named_by_keys_names_or_numbers() -> None:
     a, b, c = dk.Input(2), dk.Input(2), dk.Input(2, name="c")
     d = dk.Dense(1)
     graph = graph_of([a, b, c], [d(a), d(b), d(c)]).graph
@@ -86,41 +86,41 @@ within = dk.Sequential([inner])
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: dk.Model(), ConfigurationError, r"takes inputs and outputs.*`call` of its own"),
+        (lambda: dk.Model(), ConfigurationError, r"takes inputs and outputs.*`call` method"),
         (lambda: dk.Model(x, 3), ConfigurationError, "outputs is 3: expected a symbolic value"),
         (lambda: dk.Model(np.ones(3), h), ConfigurationError, "inputs is .* expected a symbolic value"),
-        (lambda: dk.Model([x, np.ones(3)], h), ConfigurationError, "that are all symbolic"),
-        (lambda: dk.Model(x, h + dk.Dense(4)(z)), ConfigurationError, r"depends on Input\(.*'z'.*none of the inputs"),
-        (lambda: dk.Model([x, x], h), ConfigurationError, "named twice"),
-        (lambda: dk.Add()([x, z]), ShapeError, r"shapes \(4,\) and \(3,\): expected all alike"),
-        (lambda: x + z, ShapeError, "expected all alike"),
+        (lambda: dk.Model([x, np.ones(3)], h), ConfigurationError, "of symbolic values only"),
+        (lambda: dk.Model(x, h + dk.Dense(4)(z)), ConfigurationError, r"depends on Input\(.*'z'.*not among the inputs"),
+        (lambda: dk.Model([x, x], h), ConfigurationError, "one value twice"),
+        (lambda: dk.Add()([x, z]), ShapeError, r"shapes \(4,\) and \(3,\): expected equal shapes"),
+        (lambda: x + z, ShapeError, "expected equal shapes"),
         (lambda: x + 1, ConfigurationError, r"a symbolic value \+ 1: expected another"),
         (lambda: 2 * x, ConfigurationError, "Rescaling"),
-        (lambda: x / x, ConfigurationError, "layers alone compute"),
-        (lambda: x[:, 0], ConfigurationError, "taken apart"),
+        (lambda: x / x, ConfigurationError, "only layers compute"),
+        (lambda: x[:, 0], ConfigurationError, "is indexed by"),
         (lambda: np.asarray(x), DataError, "has no numbers"),
-        (lambda: bool(h), DataError, "neither true nor false"),
-        (lambda: np.ones(4) + x, ConfigurationError, "layers alone compute"),
+        (lambda: bool(h), DataError, "no truth value"),
+        (lambda: np.ones(4) + x, ConfigurationError, "only layers compute"),
         (lambda: dk.Add()([x]), ConfigurationError, "takes a list of 2 or more values, but is called on 1"),
         (lambda: dk.Add()(x), ConfigurationError, r"write Add\(\)\(\[a, b\]\)"),
         (lambda: dk.Subtract()([x, x, x]), ConfigurationError, "a list of 2 values"),
         (lambda: dk.Concatenate(axis=2)([x, z]), ConfigurationError, "expected -1"),
         (lambda: dk.Concatenate()([image, image]), ShapeError, r"put Flatten\(\)"),
-        (lambda: dk.Dense(3)([x, z]), ConfigurationError, r"takes one value, but is called on 2: dk.Concatenate"),
+        (lambda: dk.Dense(3)([x, z]), ConfigurationError, "called on 2: combine them by dk.Concatenate"),
         (lambda: dk.Dense(3)(np.ones((2, 2))), ConfigurationError, "Arrays go through a network"),
-        (lambda: dk.Dense(3)(image), ShapeError, r"put Flatten\(\) before it"),
-        (lambda: dk.Dense(3)(x, training=True), ConfigurationError, "it knows itself"),
-        (lambda: dk.Dense(3)(x, z), ConfigurationError, "several are a list"),
-        (lambda: dk.Sequential([dk.Add()]).build(3), ConfigurationError, "takes several values, and in a Sequential"),
-        (lambda: dk.Sequential([dk.Input(5), dk.Dense(2)])(x), ShapeError, r"samples of the shape \(5,\) as 'input'"),
-        (lambda: two([x, x]), ConfigurationError, "has 1 inputs, x: got 2 values"),
-        (lambda: two({"y": x}), ConfigurationError, "has the inputs x: got y"),
-        (lambda: dk.Model(x, two(x)[1]), ConfigurationError, "nothing reads the output 'one' .* layers one"),
-        (lambda: dk.Model(x, inner(x) + within(x)), ConfigurationError, "'dense' and 'nested_model/dense' are one"),
-        (lambda: graph_of([x, z], inner(x) + inner(z)).graph.parameters(), ShapeError, "values of several shapes"),
-        (lambda: dk.Model(x, dk.Dense(2, input_dim=9)(x)).build(4), ConfigurationError, r"shape \(9,\) come to it"),
+        (lambda: dk.Dense(3)(image), ShapeError, r"put Flatten\(\) before this layer"),
+        (lambda: dk.Dense(3)(x, training=True), ConfigurationError, "need not be given"),
+        (lambda: dk.Dense(3)(x, z), ConfigurationError, "pass several values as a list"),
+        (lambda: dk.Sequential([dk.Add()]).build(3), ConfigurationError, "takes several values, but in a Sequential"),
+        (lambda: dk.Sequential([dk.Input(5), dk.Dense(2)])(x), ShapeError, r"samples of shape \(5,\) as 'input'"),
+        (lambda: two([x, x]), ConfigurationError, "has 1 inputs, x; got 2 values"),
+        (lambda: two({"y": x}), ConfigurationError, "has the inputs x; got y"),
+        (lambda: dk.Model(x, two(x)[1]), ConfigurationError, "the output 'one' .* is not used, but the layers one"),
+        (lambda: dk.Model(x, inner(x) + within(x)), ConfigurationError, "'nested_model/dense' are the same layer"),
+        (lambda: graph_of([x, z], inner(x) + inner(z)).graph.parameters(), ShapeError, "values of different shapes"),
+        (lambda: dk.Model(x, dk.Dense(2, input_dim=9)(x)).build(4), ConfigurationError, r"samples of shape \(9,\)"),
         (lambda: dk.Model([x, dk.Input(2)], [h, h], name=3), ConfigurationError, "name"),
-        (lambda: dk.Model(dk.Input(2, name="a"), h), ConfigurationError, "none of the inputs"),
+        (lambda: dk.Model(dk.Input(2, name="a"), h), ConfigurationError, "not among the inputs"),
     ],
 )  # fmt: skip
 def test_what_makes_no_network_is_one_error(make: Callable[[], Any], error: type[DnnkitError], words: str) -> None:
@@ -147,7 +147,7 @@ def test_a_graph_is_looked_at_before_anything_is_made_of_it(wrong: dict[str, Any
         replace(good, **wrong)
 
 
-def test_a_few_networks_within_each_other_are_not_let_grow_without_end() -> None:
+def test_nested_networks_cannot_grow_without_bound() -> None:
     def repeated(net: Any) -> dk.Model:
         value = given = dk.Input(2)
         for _ in range(18):
@@ -155,5 +155,5 @@ def test_a_few_networks_within_each_other_are_not_let_grow_without_end() -> None
         return dk.Model(value, given)
 
     few = repeated(repeated(dk.Sequential([dk.Dense(2)])))
-    with pytest.raises(ConfigurationError, match="5,832 calls of layers"):
+    with pytest.raises(ConfigurationError, match="5,832 layer calls"):
         repeated(few)

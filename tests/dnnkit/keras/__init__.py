@@ -1,1 +1,1 @@
-"""Programs for Keras: their calls one by one (`calls.py`), and whole ones line by line."""
+"""Programs for Keras: single calls (`calls.py`), and whole programs line by line."""

@@ -1,6 +1,6 @@
-"""Calls as programs for Keras 3 make them, with `keras` meaning dnnkit; each runs as it stands.
+"""Calls as programs for Keras 3 make them, with `keras` meaning dnnkit; each runs as written.
 
-What does not work, and why, is after `!`: the call must then be an error that says what to use instead.
+For a call that does not work, the reason follows `!`: the call then has to be an error that says what to use instead.
 docs/from-keras.md publishes these.
 """
 
@@ -439,12 +439,12 @@ keras.mixed_precision.set_global_policy("mixed_float16") ! networks are float32 
 keras.applications.VGG16() ! there are no trained image models
 """,
 }
-"""Program part -> its calls, one a line; they share what the lines before them made."""
+"""Program part -> its calls, one per line; they share the results of the lines before them."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A line of a program, and why it does not work; "" if it does."""
+    """A line of a program, and the reason why it does not work; "" if it does."""
 
     part: str
     code: str
@@ -452,7 +452,7 @@ class Call:
 
 
 def calls() -> list[Call]:
-    """All of them, in their order."""
+    """Return all of them, in order."""
     found = []
     for part, lines in CALLS.items():
         for line in lines.strip().splitlines():

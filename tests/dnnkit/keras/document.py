@@ -11,7 +11,7 @@ BEGIN, END = "<!-- exclusions -->", "<!-- end of exclusions -->"
 
 
 def excluded_table(all_calls: Sequence[Call]) -> str:
-    """How many there are, then each with its reason."""
+    """Return their number, then each with its reason."""
     excluded = [call for call in all_calls if call.reason]
     lines = [
         f"Of {len(all_calls)} calls, {len(all_calls) - len(excluded)} run as they stand; {len(excluded)} do not:",

@@ -1,4 +1,4 @@
-"""Every call of the list runs, but for those that are excluded with a reason: these say what to use instead."""
+"""Every call of the list runs, except those excluded with a reason: these say what to use instead."""
 
 import warnings
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ def test_calls(program: tuple[str, dict[str, Any]], capsys: pytest.CaptureFixtur
 
 
 def _wrong(call: Call, names: dict[str, Any]) -> str:
-    """What there is to say of a call; nothing if all is as the list says."""
+    """Return the fault of a call; nothing if it does what the list says."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of outputs and losses that do not go together: only calls are asked here
+        warnings.simplefilter("ignore")  # about outputs and losses that do not fit together: only calls are tested here
         try:
             value = _run(call.code, names)
         except Exception as error:
@@ -50,7 +50,7 @@ def _wrong(call: Call, names: dict[str, Any]) -> str:
 
 
 def _run(code: str, names: dict[str, Any]) -> Any:
-    """The value of an expression; None of statements."""
+    """Return the value of an expression; None for statements."""
     try:
         expression = compile(code, "<call>", "eval")
     except SyntaxError:

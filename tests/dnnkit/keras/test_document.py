@@ -1,4 +1,4 @@
-"""docs/from-keras.md: the halves of each pair are one program but for what they import, and Keras runs its half."""
+"""docs/from-keras.md: the halves of each pair are one program except for their imports, and Keras runs its half."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Predictions of networks whose stages are folded: the same, by fewer stages."""
+"""Predictions of networks with folded stages: the same, by fewer stages."""
 
 import threading
 from itertools import pairwise

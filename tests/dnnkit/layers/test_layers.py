@@ -1,4 +1,4 @@
-"""Each layer that is a kind of stage, in a network: trained, asked, saved, copied, frozen and resumed."""
+"""Each layer that is a kind of stage, in a network: trained, evaluated, saved, copied, frozen and resumed."""
 
 import copy
 import pickle
@@ -64,7 +64,7 @@ def test_every_layer_of_a_kind_is_here() -> None:
 
 
 def elsewhere() -> set[type]:
-    """Those that read several values, which a Sequential network has not."""
+    """Layers that read several values, which a Sequential network does not have."""
     return {kind for kind in LAYERS.values() if kind.__module__ == "dnnkit.layers.merging"}
 
 
@@ -94,7 +94,7 @@ def test_its_gradients_are_differences(backend: Backend, name: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_is_saved_copied_and_resumed(backend: Backend, name: str, tmp_path: Path) -> None:
-    """Four epochs at once are two, a save, and two more, bit for bit."""
+    """Four epochs at once equal two, a save, and two more, bit for bit."""
     whole, first = network(name), network(name)
     fit(whole, name, 4)
     fit(first, name, 2)
@@ -129,7 +129,7 @@ def test_one_row_and_frozen(backend: Backend, name: str) -> None:
 def test_batch_normalisation_is_what_it_says(backend: Backend) -> None:
     net = dk.Sequential([dk.BatchNormalization(momentum=0.9, epsilon=1e-5)], seed=0, dtype="float64")
     net.compile(dk.SGD(0.0), "mean_squared_error")
-    large = 1e4 + X  # a variance that is small beside the mean
+    large = 1e4 + X  # a variance that is small compared with the mean
     loss = net.train_step(large, 0 * X)
     normal = (large - large.mean(0)) / np.sqrt(large.var(0) + 1e-5)
     assert loss == pytest.approx((normal**2).mean(), rel=1e-9)
@@ -150,7 +150,7 @@ def test_a_normalization_adapts(backend: Backend, tmp_path: Path) -> None:
         np.testing.assert_allclose(net.predict(X), (X - X.mean(0)) / spread, atol=1e-5)
         net.save(tmp_path / "save")
         np.testing.assert_array_equal(dk.load(tmp_path / "save").predict(X), net.predict(X))
-    with pytest.raises(dk.errors.ShapeError, match="knows 4 features, but samples of the shape"):
+    with pytest.raises(dk.errors.ShapeError, match="moments of 4 features, but samples of shape"):
         dk.Sequential([layer]).build((3,))
 
 
@@ -200,7 +200,7 @@ def test_noise_is_normal_and_only_while_training(backend: Backend) -> None:
 
 
 def test_a_share_that_is_scheduled_follows_the_batches(backend, tmp_path):
-    """As with the share set by hand in each batch, in `fit`, batch by batch, resumed, and on two workers."""
+    """As with the rate set by hand in each batch, in `fit`, batch by batch, resumed, and on two workers."""
     shares = dk.schedules.PiecewiseConstantDecay((2, 5, 9), (0.5, 0.1, 0.7, 0.0))
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(48, 6)), rng.normal(size=(48, 2))

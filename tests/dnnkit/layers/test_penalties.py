@@ -1,4 +1,4 @@
-"""Penalties are part of loss and gradient, constraints hold after each update, on every backend and any partition."""
+"""Penalties are part of loss and gradient, constraints hold after each update, on every backend and partition."""
 
 from pathlib import Path
 
@@ -113,7 +113,7 @@ def test_training_follows_numpy_and_is_saved(backend: Backend, tmp_path: Path) -
         np.testing.assert_array_equal(own, other)
 
 
-def test_gradients_that_are_handed_over_are_held_to_bounds_too(backend: Backend) -> None:
+def test_updates_from_external_gradients_respect_constraints(backend: Backend) -> None:
     net = network()
     net.apply_gradients({name: -100 * np.ones_like(value) for name, value in net.get_gradients(X, Y)[1].items()})
     assert np.linalg.norm(net.get_weights()[3], axis=0).max() <= 0.7 + 1e-12

@@ -1,4 +1,4 @@
-"""Metrics that do some harm, once, in the middle of a stretch; they are closures, as users write them."""
+"""Metrics that do harm, once, in the middle of a stretch; they are closures, as users write them."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ import numpy as np
 
 
 def harmful(fuses: list[Path], harm: Callable[[], Any], after: int = 9) -> Callable[[Any, Any], Any]:
-    """A metric that takes a fuse and does harm, in whatever process, each time it was called there so often.
+    """Return a metric that does harm in any process after a number of calls there, once per fuse.
 
     Arguments:
-        fuses: files, which it makes; of one that is taken away, nothing is left to do.
-        harm: what is done then.
-        after: how many calls in a process go well.
+        fuses: files, which are created; each is removed when the harm is done.
+        harm: called then.
+        after: number of calls in a process without harm.
     """
     home, calls = os.getpid(), [0]
     for fuse in fuses:
@@ -38,12 +38,12 @@ def harmful(fuses: list[Path], harm: Callable[[], Any], after: int = 9) -> Calla
 
 
 def dies() -> None:
-    """End this process as the system ends one that has too much memory."""
+    """Kill this process, as the system kills one that uses too much memory."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def ends(pid: int, number: signal.Signals) -> Callable[[], None]:
-    """Send another process a signal, and work on for a while."""
+    """Send another process a signal, and keep working for a while."""
 
     def harm() -> None:
         os.kill(pid, number)

@@ -1,4 +1,4 @@
-"""Networks to train together, each beside a twin that is trained by itself."""
+"""Networks to train together, each with a twin that is trained alone."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ SAMPLES, FEATURES, CLASSES, BATCH = 53, 7, 3, 8
 
 
 def data() -> tuple[Any, Any]:
-    """Samples with a pattern, and zeros among them."""
+    """Draw samples with a pattern, and zeros among them."""
     rng = np.random.default_rng(5)
     x = rng.normal(size=(SAMPLES, FEATURES)).astype(np.float32) * (rng.random((SAMPLES, FEATURES)) < 0.6)
     return x, (x @ rng.normal(size=(FEATURES, CLASSES))).argmax(axis=1)
 
 
 def network(backend: Backend, seed: int, **differs: Any) -> dk.Sequential:
-    """One of a sweep, with one thread; what `differs` is named below."""
+    """Return one network of a sweep, with one thread; `differs` is one of those below."""
     made = {
         "units": 6, "activation": "relu", "dropout": 0.0, "optimizer": dk.Adam(0.01), "dtype": "float32",
         "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], "num_threads": 1, **differs,
@@ -36,7 +36,7 @@ def network(backend: Backend, seed: int, **differs: Any) -> dk.Sequential:
 
 
 def everything(net: Any) -> dict[str, Any]:
-    """All that decides the future, and what was measured, as bits."""
+    """Return everything that decides the future, and the measurements, as bits."""
     snapshot = net.executable.snapshot()
     arrays = {**snapshot.parameters, **snapshot.slots}
     state = snapshot.state
@@ -48,5 +48,5 @@ def everything(net: Any) -> dict[str, Any]:
 
 
 def measured(history: dk.History) -> tuple[Any, ...]:
-    """A History without its seconds."""
+    """Return a History without its seconds."""
     return tuple(history.epoch), {name: np.array(values).tobytes() for name, values in history.history.items()}

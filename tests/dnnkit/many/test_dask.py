@@ -1,4 +1,4 @@
-"""Networks that are trained on the workers of a Dask cluster, some of which are killed."""
+"""Networks trained on the workers of a Dask cluster, some of which are killed."""
 
 import asyncio
 import os
@@ -24,13 +24,13 @@ from tests.processes import Process, started
 
 pytestmark = [
     pytest.mark.extras,
-    pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning"),  # of the one that comes to NaN
+    pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning"),  # about the network whose loss becomes NaN
 ]
 
 
 @contextmanager
 def processes(workers: int) -> Iterator[Any]:
-    """A client of a cluster with so many processes on this machine, of which none is left afterwards."""
+    """A client of a cluster with this number of processes on this machine, all of which end afterwards."""
     distributed = pytest.importorskip("distributed")
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
     with (
@@ -45,7 +45,7 @@ def processes(workers: int) -> Iterator[Any]:
 
 
 class See(Watch):
-    """Notes besides which data of ours the workers have."""
+    """Also records which of our data the workers hold."""
 
     def __init__(self, client: Any) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def test_networks_are_the_same_whoever_is_killed(workers: int, killed: int, tmp_
 
 @contextmanager
 def cluster(folder: Path, workers: int = 1) -> Iterator[tuple[Any, Process]]:
-    """A client, and the process of the scheduler, which has some workers in processes of their own."""
+    """A client, and the process of the scheduler, which has workers in separate processes."""
     distributed = pytest.importorskip("distributed")
     file, command = folder / "scheduler.json", [sys.executable, "-W", "ignore", "-m"]
     with ExitStack() as stack:
@@ -93,7 +93,7 @@ def cluster(folder: Path, workers: int = 1) -> Iterator[tuple[Any, Process]]:
         yield client, scheduler
 
 
-def test_a_scheduler_that_goes_away_leaves_a_folder_to_go_on_from(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_lost_scheduler_leaves_a_folder_to_resume_from(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("dnnkit.many.elsewhere.STRETCH", 0.05)
     monkeypatch.setattr("dnnkit.many.executors.dask_executor.RECONNECTION", 0.5)
     with cluster(tmp_path) as (client, scheduler):
@@ -115,7 +115,7 @@ def test_ctrl_c_keeps_whole_stretches(tmp_path: Path, monkeypatch: Any) -> None:
     metric = harmful([tmp_path / "fuse"], ends(os.getpid(), signal.SIGINT), after=60)
     expected, nets, options = trained_here(metric), sweep(metric), {**OPTIONS, "checkpoint": tmp_path / "sweep"}
     with pytest.raises(KeyboardInterrupt):
-        dk.fit_many(nets, *data(), **options, executor="dask", num_workers=2)  # a cluster of its own
+        dk.fit_many(nets, *data(), **options, executor="dask", num_workers=2)  # a separate cluster
     with pytest.raises(ValueError, match="No clients found"):
         distributed.Client.current()
     later = sweep(metric)

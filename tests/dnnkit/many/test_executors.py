@@ -1,4 +1,4 @@
-"""Networks that are trained in joblib's workers are those that are trained here."""
+"""Networks trained in joblib's workers equal those trained here."""
 
 import os
 import re
@@ -27,7 +27,7 @@ STOPPING = {"early_stopping": {"patience": 2, "min_delta": 0.002, "restore_best_
 
 
 def sweep(metric: Any = "mae", backend: Any = "numpy") -> list[dk.Sequential]:
-    """Networks that differ in much; one comes to NaN."""
+    """Networks that differ in many ways; the loss of one becomes NaN."""
     slow, wild = {"optimizer": dk.SGD(1e-3)}, {"optimizer": dk.SGD(1e30), "units": 9}
     differs: list[dict[str, Any]] = [slow, {"dropout": 0.3}, wild, {"dtype": "float64"}]
     same: dict[str, Any] = {"loss": "mean_squared_error", "metrics": [metric]}
@@ -35,27 +35,28 @@ def sweep(metric: Any = "mae", backend: Any = "numpy") -> list[dk.Sequential]:
 
 
 def trained_here(metric: Any = "mae", backend: Any = "numpy", **options: Any) -> tuple[Any, ...]:
-    """What has to come out."""
+    """The expected results."""
     nets = sweep(metric, backend)
     return outcome(nets, dk.fit_many(nets, *data(), **OPTIONS, **options))
 
 
 def outcome(nets: list[Any], many: dk.ManyHistory) -> tuple[Any, ...]:
-    """All that was learned and measured, as bits."""
+    """Return everything that was learned and measured, as bits."""
     assert many.networks == nets
     learned = [{**everything(net), "history": told(net.history)} for net in nets]
     return learned, list(map(told, many.histories)), many.stopped
 
 
 def told(history: dk.History) -> str:
-    """All that was measured, to the last bit, except those of NaN."""
+    """Return everything that was measured, to the last bit, except for networks with NaN."""
     return repr((history.epoch, history.history, history.seed, history.ended))
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")  # of the one that comes to NaN
+# about the network whose loss becomes NaN
+pytestmark = pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")
 
 
-def test_processes_train_the_same_networks_though_one_of_them_is_killed(tmp_path: Path, caplog: Any) -> None:
+def test_processes_train_the_same_networks_though_one_is_killed(tmp_path: Path, caplog: Any) -> None:
     metric = harmful([tmp_path / "fuse"], dies)
     expected, nets = trained_here(metric, **STOPPING), sweep(metric)
     assert {"early stopping", "epochs"} < set(expected[2])
@@ -66,7 +67,7 @@ def test_processes_train_the_same_networks_though_one_of_them_is_killed(tmp_path
 
 
 class Watch:
-    """Notes what it hears, and ends one network."""
+    """Records its calls, and ends one network."""
 
     def __init__(self) -> None:
         self.heard: list[int] = []
@@ -98,7 +99,7 @@ def test_warnings_are_those_of_here_and_name_the_network(recwarn: Any) -> None:
 
 
 class Failing(joblib.Parallel):  # type: ignore[misc]
-    """Does some calls, then none any more."""
+    """Runs some calls, then none any more."""
 
     def __init__(self, calls: int) -> None:
         super().__init__(2, "threading")
@@ -114,7 +115,7 @@ class Failing(joblib.Parallel):  # type: ignore[misc]
 @pytest.mark.parametrize("is_named", [True, False])
 def test_workers_that_are_gone_leave_a_folder_to_go_on_from(is_named: bool, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("dnnkit.many.elsewhere.STRETCH", 0.0)  # an epoch
+    monkeypatch.setattr("dnnkit.many.elsewhere.STRETCH", 0.0)  # one epoch
     expected, nets = trained_here(**STOPPING), sweep()
     checkpoint = {"checkpoint": tmp_path / "sweep"} if is_named else {}
     with pytest.raises(WorkersLost, match="4 times in a row") as error:
@@ -128,7 +129,7 @@ def test_workers_that_are_gone_leave_a_folder_to_go_on_from(is_named: bool, tmp_
 
 
 class Here(Executor):
-    """One of a user's own: it does all in this process, the last first."""
+    """A custom executor: it runs everything in this process, the last task first."""
 
     @classmethod
     def of(cls, given: Any, num_workers: int | None) -> Executor:
@@ -157,7 +158,7 @@ CALLS = [0]
 
 
 def interrupted(y_true: Any, y_pred: Any) -> Any:
-    """A metric during one of whose calls somebody presses Ctrl-C."""
+    """A metric that presses Ctrl-C during one of its calls."""
     CALLS[0] += 1
     if CALLS[0] == 70:
         signal.raise_signal(signal.SIGINT)
@@ -194,7 +195,7 @@ def test_it_is_found_by_its_name_and_says_what_it_cannot_do(monkeypatch: Any) ->
 
 
 def refuses(y_true: Any, y_pred: Any) -> Any:
-    """A metric that cannot be computed elsewhere."""
+    """A metric that cannot be computed in another process."""
     if threading.current_thread() is not threading.main_thread():
         raise DataError("nothing to measure")
     return np.abs(y_pred - y_true)
@@ -207,7 +208,7 @@ def test_what_goes_wrong_in_a_worker_says_of_which_network() -> None:
         train_stretch(Shared(Job([], None, "0.0")), 0, None)  # type: ignore[arg-type]
 
 
-def test_data_are_sent_once_to_processes_and_what_is_made_of_them_is_kept() -> None:
+def test_data_are_sent_to_processes_once_and_derived_data_kept() -> None:
     with make_executor("loky", 2) as executor:
         executor.open(Shared(np.zeros(1 << 14)))
         seen, files = {}, set()
@@ -222,6 +223,6 @@ def test_data_are_sent_once_to_processes_and_what_is_made_of_them_is_kept() -> N
 
 
 def look(shared: Shared, number: int) -> tuple[int, int, Any]:
-    """In a worker: its process, how often it was called, and the file that its data are in."""
+    """In a worker: return its process, its number of calls, and the file with its data."""
     shared.kept["calls"] = shared.kept.get("calls", 0) + 1
     return os.getpid(), shared.kept["calls"], shared.values.filename

@@ -1,4 +1,4 @@
-"""Networks that are trained together are those that are trained one by one."""
+"""Networks trained together equal those trained one by one."""
 
 import signal
 from pathlib import Path
@@ -49,13 +49,13 @@ differences = st.fixed_dictionaries(
 
 
 def of(backend: Backend, drawn: dict[str, Any], num_threads: int | None = 1) -> dk.Sequential:
-    """A network of what was drawn."""
+    """Return a network from drawn settings."""
     drawn = dict(drawn)
     make, rate = drawn.pop("optimizer")
     return network(backend, **drawn.pop("kind"), **drawn, optimizer=make(rate), num_threads=num_threads)
 
 
-@pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")  # of networks as they are drawn
+@pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")  # about networks as they are drawn
 @settings(
     max_examples=6,
     phases=[Phase.explicit, Phase.generate],
@@ -99,7 +99,7 @@ def test_each_is_what_its_own_fit_makes_of_it(backend, drawn, held_out, weighted
         stopped = bool(callbacks) and callbacks[0].stopped_epoch is not None
         assert many.stopped[number] == ("early stopping" if stopped else history.ended or "epochs")
     before = [everything(net) for net in nets]
-    dk.fit_many(nets, x, y, sample_weight=weights, **{**many_options, "epochs": 1})  # goes on as fit does
+    dk.fit_many(nets, x, y, sample_weight=weights, **{**many_options, "epochs": 1})  # continues as fit does
     for twin, (own_x, own_y, own) in zip(twins, of_each, strict=True):
         twin.fit(own_x, own_y, **{**own, "epochs": 1})
     assert [everything(net) for net in nets] == [everything(twin) for twin in twins] != before
@@ -146,7 +146,7 @@ def test_an_optimizer_of_full_batches_is_one_of_many(backend: Backend) -> None:
 
 
 class Watch:
-    """Notes what it hears, and does something after an epoch."""
+    """Records its calls, and does something after an epoch."""
 
     def __init__(self, epoch: int = -1, act=lambda many: None) -> None:
         self.heard: list[int] = []

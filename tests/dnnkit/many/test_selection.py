@@ -1,4 +1,4 @@
-"""What is made of many networks: intervals, rankings, folds, halving, tables."""
+"""Results of many networks: intervals, rankings, folds, halving, tables."""
 
 from itertools import product
 from math import isnan, nan
@@ -53,7 +53,7 @@ def test_students_t_is_that_of_the_tables(freedom, level, t):
     assert student(freedom, level) == pytest.approx(t, rel=1e-5 if freedom > 1000 else 1e-9)
 
 
-def test_an_interval_holds_the_mean_as_often_as_it_says_and_is_wider_for_shared_rows():
+def test_an_interval_has_its_coverage_and_is_wider_for_shared_rows():
     rng = np.random.default_rng(0)
     found = [interval_of_mean(rng.normal(3.0, 2.0, 5).tolist()) for _ in range(2000)]
     assert np.mean([3.0 in each for each in found]) == pytest.approx(0.95, abs=0.015)
@@ -71,7 +71,7 @@ def runs_of(values: list[float], ended: str = "", epochs: int = EPOCHS) -> list[
     return [Run(value, 1.0, epochs, ended) for value in values]
 
 
-def test_a_ranking_has_the_trained_first_then_what_was_stopped_then_what_has_no_value():
+def test_a_ranking_has_the_trained_then_the_stopped_then_those_without_value():
     runs = [
         *runs_of([0.1, 0.1], HALVING, 1),
         *runs_of([nan, 0.2], "loss is NaN in step 1 of epoch 2", 2),
@@ -98,7 +98,7 @@ def test_close_to_the_first_is_what_differs_by_chance_fold_by_fold():
     found = rank(runs_of(folds + slightly + at_random), names, "val_loss", higher_is_better=False, share=1 / 4)
     assert {place.name: place.is_close for place in found} == {"best": True, "slightly": False, "at random": True}
     single = rank(runs_of([0.1, 0.1]), ["a", "b"], "val_loss", higher_is_better=False)
-    assert not single[1].is_close  # one network each says nothing of chance
+    assert not single[1].is_close  # with one network each nothing is known about chance
     assert " = " not in repr(single)
 
 
@@ -154,7 +154,7 @@ def test_folds_that_cannot_be_are_one_clear_error(folds, error, words):
 # -- cross-validation ------------------------------------------------------------------------------------------------
 
 
-def test_cross_validation_predicts_each_row_by_a_network_that_fit_trained_without_it(backend):
+def test_cross_validation_predicts_each_row_by_a_network_without_it(backend):
     x, y = blobs()
     made: list[int] = []
 
@@ -180,7 +180,7 @@ def test_cross_validation_predicts_each_row_by_a_network_that_fit_trained_withou
         found.interval("acuracy")
 
 
-def test_repeats_divide_anew_and_rows_that_nobody_holds_out_have_no_prediction():
+def test_repeats_split_anew_and_rows_never_held_out_have_no_prediction():
     x, y = blobs()
     found = dk.cross_validate(lambda: network(0), x, y, folds=2, repeats=2, epochs=1, verbose=0)
     assert not np.array_equal(found.rows[0][1], found.rows[2][1])
@@ -200,7 +200,7 @@ def test_repeats_divide_anew_and_rows_that_nobody_holds_out_have_no_prediction()
 # -- halving ---------------------------------------------------------------------------------------------------------
 
 
-def test_halving_stops_all_but_the_best_and_leaves_those_as_their_own_fit_does(tmp_path):
+def test_halving_stops_all_but_the_best_which_equal_their_own_fit(tmp_path):
     x, y = blobs()
     rates = [1e-4, 1e-3, 1e-2, 1e-1, 1e30, 3e-4, 3e-3, 3e-2, 3e-1]
     pairs = [(rate, seed) for rate in rates for seed in range(2)]
@@ -213,7 +213,8 @@ def test_halving_stops_all_but_the_best_and_leaves_those_as_their_own_fit_does(t
         many = dk.fit_many(networks(), x, y, callbacks=[dk.SuccessiveHalving(factor=3)], **given)
     lengths = [len(history.epoch) for history in many.histories]
     assert sorted(lengths) == [1] * 12 + [3] * 4 + [9] * 2
-    assert all(one == other for one, other in zip(lengths[::2], lengths[1::2], strict=True))  # seeds go on together
+    # the seeds of a configuration continue together
+    assert all(one == other for one, other in zip(lengths[::2], lengths[1::2], strict=True))
     first = [np.mean([many.histories[2 * place + seed]["val_loss"][0] for seed in range(2)]) for place in range(9)]
     going_on = {place for place in range(9) if lengths[2 * place] > 1}
     assert going_on == set(np.argsort(np.where(np.isnan(first), np.inf, first))[:3])
@@ -229,8 +230,8 @@ def test_halving_stops_all_but_the_best_and_leaves_those_as_their_own_fit_does(t
         many.ranking("val_acuracy")
 
 
-def test_halving_chooses_again_as_it_did_where_a_sweep_goes_on():
-    """After a kill some have come further than the choice, and what it stopped is stopped already."""
+def test_halving_repeats_its_choice_where_a_sweep_resumes():
+    """After a kill some networks have trained beyond the choice, and others have already been stopped."""
     x, y = blobs()
     chooses = dk.SuccessiveHalving(factor=2)
     nets = [network(0, rate=rate) for rate in (1e-4, 1e-3, 1e-2, 1e-1, 3e-1)]
@@ -238,7 +239,7 @@ def test_halving_chooses_again_as_it_did_where_a_sweep_goes_on():
     lengths = [len(history.epoch) for history in many.histories]
     assert sorted(lengths) == [1, 1, 1, 2, 5]
     for done in (1, 2, 4):
-        for before in (done - 1, done):  # whether those that it stopped had been saved when all ended
+        for before in (done - 1, done):  # whether the stopped ones had been saved when the process ended
             stopped = [HALVING if length <= before and length < 5 else "" for length in lengths]
             again: list[int] = []
             later = dk.ManyHistory(
@@ -248,7 +249,7 @@ def test_halving_chooses_again_as_it_did_where_a_sweep_goes_on():
             assert sorted(again) == [number for number in range(5) if lengths[number] == done and not stopped[number]]
 
 
-def test_a_ranking_goes_by_the_epoch_whose_weights_early_stopping_put_back():
+def test_a_ranking_uses_the_epoch_whose_weights_were_restored():
     x, y = blobs()
     many = dk.fit_many(
         [network(seed, rate=0.3) for seed in range(3)],
@@ -265,10 +266,10 @@ def test_a_ranking_goes_by_the_epoch_whose_weights_early_stopping_put_back():
         assert place.mean == min(many.histories[place.networks[0]]["val_loss"])
 
 
-# -- what is seen ----------------------------------------------------------------------------------------------------
+# -- output ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_picture_of_many_networks_fits_the_terminal_and_counts_the_others():
+def test_the_table_of_many_networks_fits_the_terminal_and_counts_the_rest():
     x, y = blobs()
     names = [f"learning_rate={rate} hidden={width} activation=relu" for rate, width in product(range(8), range(4))]
     nets = [network(number, name=name) for number, name in enumerate(names)]

@@ -1,4 +1,4 @@
-"""Confusion matrices: those of scikit-learn, from whatever `predict` and data give."""
+"""Confusion matrices: those of scikit-learn, from any results of `predict` and any data."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_a_class_that_nobody_predicts_has_a_column():
         (([-1, 0], [0, 1]), DataError, "labels from -1"),
         ((["a", "b"], [0, 1]), DataError, "expected class numbers"),
         (([0, 1], [0.5, 2.5]), DataError, "0.5 to 2.5: expected class numbers or probabilities"),
-        (([0, 1], [np.nan, 1]), DataError, "none NaN"),
+        (([0, 1], [np.nan, 1]), DataError, "not NaN"),
         (([0, 1], np.zeros((2, 2, 2))), DataError, r"shape \(2, 2, 2\)"),
         (([[0], [1, 2]], [0, 1]), DataError, "rows of equal length"),
     ],

@@ -25,7 +25,7 @@ seeds, rows = st.integers(0, 2**32 - 1), st.integers(1, 40)
 
 
 def value(metric: Any, loss: Loss, scores: Any, targets: Any, weights: Any = None, gives: str = "binary") -> float:
-    """The metric as a network of that loss computes it from sums; its scores are what it predicts."""
+    """Compute the metric from sums as a network with that loss does; its scores are its predictions."""
     described = metrics.lower(metric, loss, scores.shape[1], gives=gives)
     sums = np.atleast_1d(NumpyBackend().metric(described, scores, targets, weights)).tolist()
     assert len(sums) == described.sums
@@ -42,7 +42,7 @@ def drawn(seed: int, count: int, weighted: bool) -> tuple[np.random.Generator, A
 def test_shares_of_one_output(seed, count, weighted, average):
     rng, w = drawn(seed, count, weighted)
     p, y = rng.uniform(size=(count, 1)), rng.integers(0, 2, (count, 1))
-    y = y * rng.integers(0, 2)  # at times none is so
+    y = y * rng.integers(0, 2)  # at times none is positive
     threshold = rng.choice([0.5, 0.2, 0.9])
     for name, expected in SHARES.items():
         predicted = p[:, 0] > threshold
@@ -144,7 +144,7 @@ def exact(scores: Any, targets: Any, weights: Any, loss: Loss = YES_NO) -> float
 @settings(max_examples=25)
 @given(seed=seeds, count=st.integers(4, 60), outputs=st.integers(1, 4), weighted=st.booleans(), ties=st.booleans())
 def test_area_under_the_curve(seed, count, outputs, weighted, ties):
-    """Of all predictions it is scikit-learn's, and so is the estimate, where no bin has two different scores."""
+    """Over all predictions it is scikit-learn's, and so is the estimate, where no bin has two different scores."""
     rng, w = drawn(seed, count, weighted)
     bins = rng.integers(0, 9 if ties else BINS, (count, outputs))
     logits = (bins - BINS // 2 + 0.5) / PER_UNIT
@@ -167,7 +167,8 @@ def test_area_of_classes_is_that_of_each_against_the_rest(seed, count, weighted)
 
 
 def test_the_estimate_tells_small_probabilities_apart():
-    """Of an event in a thousand, no probability is above 1 %: bins of equal width would have all in one."""
+    """For an event with a rate of one in a thousand, no probability is above 1 %: bins of equal width would have all
+    in one."""
     rng = np.random.default_rng(0)
     z = rng.normal(-6, 1, (4000, 1))
     p = 1 / (1 + np.exp(-z))
@@ -185,7 +186,7 @@ def test_the_area_is_not_a_number_where_one_kind_is_missing(y):
 
 
 def test_keras_has_the_same_shares_of_several_answers():
-    """The example of Keras's documentation of Precision: both answers of all rows together."""
+    """The example of Keras's documentation of Precision: both outputs of all rows together."""
     assert value("precision", YES_NO, np.array([[0.0, 1, 1, 1]]), np.array([[0, 1, 1, 1]])) == 1
     assert value("precision", YES_NO, np.array([[1.0, 0, 1, 1]]), np.array([[0, 1, 1, 1]])) == pytest.approx(2 / 3)
     assert value("recall", YES_NO, np.array([[1.0, 0, 1, 1]]), np.array([[0, 1, 1, 1]])) == pytest.approx(2 / 3)

@@ -39,7 +39,7 @@ def network(
 
 
 def numbers(net: dk.Sequential) -> dict[str, np.ndarray]:
-    """Parameters and slots, but for the sum that an update leaves."""
+    """Return parameters and optimizer state, without the sum that an update leaves."""
     snapshot = net.executable.snapshot()
     slots = {name: value for name, value in snapshot.slots.items() if not name.startswith("gradient_sum/")}
     return {**snapshot.parameters, **slots}
@@ -107,11 +107,11 @@ def test_batches_of_all_kinds_of_calls_make_an_update_together(optimizer: str, b
 
 
 def test_it_goes_on_in_the_middle_wherever_it_is_taken(backend: Backend, tmp_path: Any) -> None:
-    """12 batches an epoch, in fives: an epoch's last batches wait for the next one's first."""
+    """12 batches per epoch, in groups of five: the last batches of an epoch wait for the first of the next."""
     whole, parts = (network(5, backend) for _ in range(2))
     whole.fit(X, Y, batch_size=8, epochs=3, verbose=0)
     parts.fit(X, Y, batch_size=8, steps=7, verbose=0)
-    assert "an update of 5 batches" in summary.training(parts)
+    assert "5 batches per update" in summary.training(parts)
     parts.save(tmp_path / "net")
     others = [parts, parts.copy(), dk.load(tmp_path / "net", backend=backend)]
     for net in others:
@@ -152,7 +152,7 @@ def test_compile_begins_anew_and_says_what_is_wrong(backend: Backend) -> None:
     for given in (0, -1, 1.5, "4"):
         with pytest.raises(ConfigurationError, match="gradient_accumulation_steps"):
             net.compile("adam", LOSSES[0], gradient_accumulation_steps=given)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=r"=2, but LBFGS takes all samples"):
+    with pytest.raises(ConfigurationError, match=r"=2, but LBFGS uses all samples"):
         net.compile("lbfgs", LOSSES[0], gradient_accumulation_steps=2)
     with pytest.raises(UnknownArgument, match=r"net\.compile"):
         dk.Adam(gradient_accumulation_steps=4)  # type: ignore[call-arg]
@@ -161,5 +161,5 @@ def test_compile_begins_anew_and_says_what_is_wrong(backend: Backend) -> None:
 def test_an_executable_that_does_not_accumulate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(1, "numpy")
     monkeypatch.setattr(type(net.executable), "api_version", 1)
-    with pytest.raises(BackendUnavailable, match="api_version = 1, and updates of several"):
+    with pytest.raises(BackendUnavailable, match="api_version = 1, and gradient accumulation"):
         net.compile("adam", LOSSES[0], gradient_accumulation_steps=2)

@@ -1,4 +1,4 @@
-"""Output, loss and metrics that do not go together are said when they are put together, with the cure."""
+"""Output, loss and metrics that do not fit together are reported when combined, with the cure."""
 
 from dataclasses import dataclass
 
@@ -68,7 +68,7 @@ def test_of_a_formula_too():
         ([dk.Dense(1, activation="sigmoid")], "sparse_categorical_crossentropy", (), "loss='binary_crossentropy'"),
         ([dk.Dense(3, activation="sigmoid")], "sparse_categorical_crossentropy", (), "activation='softmax' for one"),
         ([dk.Dense(3, activation="sigmoid")], "categorical_crossentropy", (), "loss='binary_crossentropy'"),
-        ([dk.Dense(1)], "mean_squared_error", ["accuracy"], "says nothing of a regression"),
+        ([dk.Dense(1)], "mean_squared_error", ["accuracy"], "meaningless for a regression"),
         ([dk.Dense(3)], SPARSE(**LOGITS), ["binary_accuracy"], "use 'categorical_accuracy'"),
     ],
 )
@@ -115,7 +115,7 @@ class Identity(dk.Layer):
         ([], "mean_squared_error", ()),
     ],
 )
-def test_what_goes_together_and_what_is_not_known_says_nothing(last, loss, metrics):
+def test_matching_and_unknown_combinations_are_silent(last, loss, metrics):
     compiled(last, loss, metrics)  # a warning would be an error here
 
 

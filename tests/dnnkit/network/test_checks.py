@@ -1,4 +1,4 @@
-"""Bad input: one clear error that says what was given, what was expected and what to do, and nothing is changed."""
+"""Bad input: one clear error that says what was given, what was expected and what to do, and nothing changes."""
 
 import sys
 
@@ -26,14 +26,14 @@ def network(loss: str = "sparse_categorical_crossentropy", units: int = 3) -> dk
 
 
 class Sparse:
-    """As SciPy's sparse matrices: no array, but it can be made one."""
+    """Like SciPy's sparse matrices: not an array, but convertible to one."""
 
     def toarray(self) -> np.ndarray:
         return X
 
 
 class OnDevice:
-    """As CuPy's arrays, which give no NumPy array by themselves."""
+    """Like CuPy's arrays, which are never converted to NumPy arrays implicitly."""
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError("use .get()")
@@ -79,9 +79,9 @@ def with_value(value: float) -> np.ndarray:
         (3.0, LABELS, ShapeError, "a single number"),
         (None, LABELS, DataError, "x is missing"),
         ({"a": [1, 2]}, LABELS, DataError, "x is of type dict, not an array"),
-        ((row for row in X), LABELS, DnnkitError, "x is of type generator, not an array|x makes batches"),
+        ((row for row in X), LABELS, DnnkitError, "x is of type generator, not an array|x yields batches"),
         (Sparse(), LABELS, DataError, r"x is of type Sparse, not an array: use toarray\(\)"),
-        (OnDevice(), LABELS, DataError, r"x cannot be made an array: use .get\(\)"),
+        (OnDevice(), LABELS, DataError, r"x cannot be converted to an array: use .get\(\)"),
         (np.ma.masked_array(X, X > 1.0), LABELS, DataError, r"x is a masked array with \d+ masked.*filled\(0\)"),
         ([np.ma.masked_array(row, row > 0) for row in X], LABELS, DataError, "x is a masked array with"),
         (X, np.ma.masked_equal(LABELS, 1), DataError, "y is a masked array with 2 masked values"),
@@ -122,7 +122,11 @@ def test_targets(loss: str, units: int, y, error: type[DnnkitError], message: st
         (-np.ones(6), DataError, "negative"),
         (np.zeros(6), DataError, "0 for every sample"),
         (np.full(6, np.nan), DataError, "NaN"),
-        (np.full(6, 1e-50), DataError, r"sample_weight has 1e-50: in float32 weights from 1e-26 to 3e\+26"),
+        (
+            np.full(6, 1e-50),
+            DataError,
+            r"sample_weight has 1e-50: in float32, weights need to be 0 or from 1e-26 to 3e\+26",
+        ),
         (np.full(6, 1e-42), DataError, "sample_weight has 1e-42"),
         ([1, 1, 1, 1, 1, 1e-42], DataError, "multiply all by one number"),
         ([1, 1, 1, 1, 1, 1e30], DataError, r"sample_weight has 1e\+30"),
@@ -146,7 +150,7 @@ def test_weights(weights, error: type[DnnkitError], message: str) -> None:
         ({"epochs": 0}, "epochs is 0"),
         ({"initial_epoch": -1}, "initial_epoch is -1"),
         ({"validation_split": 1.0}, "validation_split is 1.0"),
-        ({"validation_data": X}, "validation_data is not"),
+        ({"validation_data": X}, "validation_data is invalid"),
         ({"callbacks": [3]}, "callbacks must be"),
         ({"verbose": 5}, "verbose is 5"),
         ({"verbose": np.ones(3)}, "verbose is array"),
@@ -223,12 +227,12 @@ def test_dropout_rates(rate: float) -> None:
 
 
 def test_images_without_flatten() -> None:
-    with pytest.raises(ShapeError, match=r"put Flatten\(\) before it"):
+    with pytest.raises(ShapeError, match=r"put Flatten\(\) before this layer"):
         dk.Sequential([dk.Dense(3)]).predict(np.ones((2, 4, 4)))
 
 
 @given(arrays.arrays(st.sampled_from([np.int8, np.uint8, np.int64, np.float32, np.float64, np.bool_]), (3, 4)))
-def test_whatever_is_finite_is_taken_and_whatever_is_not_is_refused(x: np.ndarray) -> None:
+def test_every_finite_number_is_accepted_and_every_other_is_rejected(x: np.ndarray) -> None:
     net = dk.Sequential([dk.Dense(2)], seed=0, dtype="float64")
     if np.isfinite(x).all():
         with np.errstate(all="ignore"):
@@ -247,7 +251,7 @@ def test_lists_and_strided_and_fortran_arrays_are_taken() -> None:
         np.testing.assert_array_equal(net.predict(given_x), expected)
 
 
-# Numbers, whoever made them, and however large they are
+# Numbers of any origin and any size
 
 
 def trained(backend: Backend | str, batch_size, weights=None, **options) -> tuple[dk.Sequential, dk.History]:
@@ -272,7 +276,7 @@ def test_a_batch_larger_than_the_data_is_all_of_the_data(backend: Backend, batch
 
 
 def test_counted_steps_show_rows_again(backend: Backend):
-    """Batches of twice the samples: what the samples themselves give."""
+    """Batches with every sample twice: the same result as the samples themselves."""
     net = dk.Sequential([dk.Dense(3, activation="softmax")], seed=0, backend=backend, dtype="float64")
     net.compile(dk.SGD(0.0), "sparse_categorical_crossentropy", ["accuracy"])
     history = net.fit(X, LABELS, batch_size=12, steps_per_epoch=3, verbose=0)
@@ -312,7 +316,7 @@ def test_numpys_numbers_are_taken_everywhere(backend: Backend, tmp_path):
 
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
 def test_small_and_large_weights_train_as_ones_do(backend: Backend, scale):
-    """Only their ratios count in a mean."""
+    """In a mean only their ratios count."""
     net, history = trained(backend, 2, np.full(6, scale))
     plain, expected = trained(backend, 2, np.ones(6))
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-5)
@@ -339,7 +343,7 @@ def test_a_masked_array_is_refused_by_predict_too(backend: Backend, rows):
         net.predict(np.ma.masked_array(x, np.arange(4 * rows).reshape(rows, 4) < 4))
 
 
-# What is no list of layers, no size, no path
+# Invalid layer lists, sizes and paths
 
 
 @pytest.mark.parametrize(

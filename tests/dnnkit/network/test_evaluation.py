@@ -1,4 +1,4 @@
-"""What evaluate gives, and the calls beside it: as programs for Keras use them."""
+"""The results of evaluate, and the related calls, as programs for Keras use them."""
 
 import pickle
 
@@ -81,11 +81,11 @@ def test_predict_by_call_and_with_a_word(backend: Backend, capsys: pytest.Captur
     np.testing.assert_array_equal(net.predict(X, 40, 1), expected)
     np.testing.assert_array_equal(net.predict(X, batch_size=None, verbose=0), expected)
     assert capsys.readouterr().out == "40 samples predicted\n"
-    with pytest.raises(ConfigurationError, match=r"training=True.* would drop units"):
+    with pytest.raises(ConfigurationError, match=r"training=True.* would apply dropout"):
         net(X, training=True)
 
 
-def test_a_batch_of_training_gives_what_was_measured_before_it(backend: Backend) -> None:
+def test_a_training_batch_returns_the_measures_before_the_update(backend: Backend) -> None:
     net, twin = network(), network()
     for _ in range(3):
         before = net.evaluate(X, Y)
@@ -132,5 +132,5 @@ def test_frequencies_that_there_are_not() -> None:
 
 
 def test_compile_says_what_is_missing() -> None:
-    with pytest.raises(ConfigurationError, match="compile got metrics and no loss"):
+    with pytest.raises(ConfigurationError, match="compile got metrics but no loss"):
         network().compile("adam", metrics=["accuracy"])

@@ -1,4 +1,4 @@
-"""The lock behind turns: one at a time, first come, first served, whoever is interrupted."""
+"""The lock behind turns: one thread at a time, first come, first served, whichever is interrupted."""
 
 import os
 import signal
@@ -52,7 +52,7 @@ def test_it_is_handed_on_in_the_order_of_coming() -> None:
     threads = [threading.Thread(target=wait, args=(number,)) for number in range(5)]
     for thread in threads:
         thread.start()
-        assert asked.acquire(timeout=300)  # it waits: now the next may come
+        assert asked.acquire(timeout=300)  # it is waiting: now the next may come
     lock.release()
     lock.acquire(nothing)  # behind them all
     assert order == list(range(5))
@@ -79,7 +79,7 @@ def test_who_is_interrupted_while_waiting_passes_it_on(is_handed_first: bool) ->
     def interrupted() -> None:
         def ask() -> None:
             if is_handed_first:
-                lock._queue.popleft()  # as who has it does
+                lock._queue.popleft()  # as the owner does
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -94,7 +94,8 @@ def test_who_is_interrupted_while_waiting_passes_it_on(is_handed_first: bool) ->
 
 
 def interrupt_at(line: int, work: Callable[[], object], error: Callable[[], object]) -> bool:
-    """Run `work`, with `error` called before that line of all lines of locks and turns; whether there are so many."""
+    """Run `work`, with `error` called before the given line of all lines of locks and turns; return whether it was
+    reached."""
     count, files = 0, {module.__file__ for module in (fair_lock, turns)}
 
     def trace(frame: FrameType, event: str, _: object) -> object:
@@ -127,7 +128,7 @@ def fail() -> None:
 
 
 def test_a_signal_leaves_no_lock_that_nobody_has() -> None:
-    """One that validated when Ctrl-C came could wait for itself for ever."""
+    """A fit that validated when Ctrl-C came could wait for itself for ever."""
     line, is_there = 0, True
     while is_there:
         line, turn = line + 1, partial(a_turn, turns.Turns())
@@ -149,7 +150,7 @@ def test_whatever_is_raised_its_thread_waits_for_nobody() -> None:
 
 @pytest.mark.parametrize("by_another_thread", [False, True])
 def test_who_waits_for_a_turn_can_be_interrupted(by_another_thread: bool) -> None:
-    """Also by a signal that another thread was given, which does not wake the main one."""
+    """Also by a signal that another thread receives, which does not wake the main one."""
     lock, is_taken, is_over = FairLock(), threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -1,4 +1,4 @@
-"""Frozen layers: what stays as it is, what goes on, and what freezing means for all that a network can do."""
+"""Frozen layers: what stays fixed, what continues, and what freezing means for everything that a network does."""
 
 import copy
 import json
@@ -26,7 +26,7 @@ X, Y = rng.normal(size=(50, 6)), rng.integers(0, 3, 50)
 
 @dataclass(frozen=True)
 class Shift(dk.Layer):
-    """y = x + s with trained numbers; it counts what is asked of it."""
+    """y = x + s with trained numbers; it counts its calls."""
 
     first: float = 0.5
 
@@ -43,7 +43,7 @@ class Shift(dk.Layer):
 
 @dataclass(frozen=True)
 class Below(Shift):
-    """The same, told apart."""
+    """The same layer, under a distinct class."""
 
 
 CALLS: list[type] = []
@@ -85,7 +85,7 @@ def test_the_gradient_in_the_input_goes_through_frozen_layers(backend: Backend) 
     np.testing.assert_allclose(gradients["input"], expected, rtol=1e-6, atol=1e-8)
 
 
-def test_gradients_that_are_applied_are_those_of_what_is_trained(backend: Backend) -> None:
+def test_applied_gradients_are_those_of_trained_parameters(backend: Backend) -> None:
     net, other = network(backend), network(backend)
     for each in (net, other):
         each.freeze("dense_1")
@@ -104,7 +104,7 @@ def test_gradients_that_are_applied_are_those_of_what_is_trained(backend: Backen
 
 
 @pytest.mark.parametrize("clip", [None, 0.5])
-def test_own_layers_are_frozen_too_and_below_what_is_trained_nothing_is_asked(backend: Backend, clip: Any) -> None:
+def test_custom_layers_are_frozen_too_and_not_called_below_trained_ones(backend: Backend, clip: Any) -> None:
     losses = []
     for where in (backend, "numpy"):
         layers = [Below(), Shift(), dk.Dense(5, "tanh"), Shift(-0.2), dk.Dense(4, "relu"), Shift(0.1), dk.Dense(3)]
@@ -123,7 +123,7 @@ def test_own_layers_are_frozen_too_and_below_what_is_trained_nothing_is_asked(ba
 
 def test_every_optimizer_leaves_them_alone(backend: Backend) -> None:
     for optimizer, kind in dk.optimizers.OPTIMIZERS.items():
-        if kind.full_batch:  # which takes no dropout: tests/dnnkit/test_lbfgs.py
+        if kind.full_batch:  # which rejects dropout: tests/dnnkit/test_lbfgs.py
             continue
         net = network(backend, "float32")
         net.compile(optimizer, net.loss)
@@ -137,10 +137,10 @@ def test_every_optimizer_leaves_them_alone(backend: Backend) -> None:
         assert slots <= {"dense_1"}
 
 
-# -- what goes on ----------------------------------------------------------------------------------------------------
+# -- what continues --------------------------------------------------------------------------------------------------
 
 
-def test_freezing_keeps_what_the_optimizer_knows_of_the_others_and_drops_the_rest(backend: Backend) -> None:
+def test_freezing_keeps_the_optimizer_state_of_the_others(backend: Backend) -> None:
     net = network(backend)
     fit(net)
     before = net.executable.snapshot()
@@ -203,7 +203,7 @@ def test_checkpoints_go_on_and_know_which_layers_were_frozen(backend: Backend, t
     assert bits(later) == bits(whole)
 
 
-def test_a_save_says_no_more_than_before_there_were_frozen_layers(tmp_path: Path) -> None:
+def test_a_save_without_frozen_layers_is_as_before_they_existed(tmp_path: Path) -> None:
     net = network()
     net.save(tmp_path)
     (described,) = tmp_path.glob("versions/*/architecture.json")
@@ -215,7 +215,7 @@ def test_a_save_says_no_more_than_before_there_were_frozen_layers(tmp_path: Path
     assert [layer.get("trainable") for layer in layers] == [None, None, False, None]
 
 
-# -- all, none, and what cannot be -----------------------------------------------------------------------------------
+# -- all, none, and errors -------------------------------------------------------------------------------------------
 
 
 def test_with_all_layers_frozen_only_training_is_refused(backend: Backend) -> None:
@@ -256,7 +256,7 @@ def test_layers_are_chosen_by_name_pattern_and_place() -> None:
     with pytest.raises(UnknownName, match="did you mean 'dense'"):
         net.freeze("dens")
     for wrong in ((), (net.layers[0],), (True,), (None,)):
-        with pytest.raises(ConfigurationError, match=r"expected (its name|names)"):
+        with pytest.raises(ConfigurationError, match=r"expected (a name|names)"):
             net.freeze(*wrong)
     assert net.trainable
     assert all(layer.trainable for layer in net.layers)
@@ -327,11 +327,11 @@ def test_summary_and_inspection_tell(capsys: pytest.CaptureFixture[str]) -> None
     assert "170, 63 frozen" in found
 
 
-# -- backends of before ----------------------------------------------------------------------------------------------
+# -- older backends --------------------------------------------------------------------------------------------------
 
 
 class OldExecutable(StagewiseExecutable):
-    """As of a plugin with a way of its own, written when everything was trained."""
+    """Like a plugin's own executable from before parameters could be frozen."""
 
     api_version = 1
 
@@ -345,7 +345,7 @@ class Old(NumpyBackend):
 
 
 class Decays(StagewiseExecutable):
-    """Updates what is frozen, too: here the decay alone."""
+    """Also updates frozen parameters: here by the decay alone."""
 
     def _apply_update(self, learning_rate: float, hyperparameters: Any) -> None:
         super()._apply_update(learning_rate, hyperparameters)
@@ -353,7 +353,7 @@ class Decays(StagewiseExecutable):
 
 
 class Counts(StagewiseExecutable):
-    """Bounds the norm of a gradient of all parameters."""
+    """Clips by the norm of a gradient of all parameters."""
 
     def _apply_update(self, learning_rate: float, hyperparameters: Any) -> None:
         others = 0.01 * (self._layout.size - self._trained.size)
@@ -363,7 +363,7 @@ class Counts(StagewiseExecutable):
 
 
 class TellsAll(StagewiseExecutable):
-    """Gives gradients of what is frozen."""
+    """Returns gradients of frozen parameters."""
 
     def gradients(self, data: Any, *, with_input: bool = False) -> Any:
         found = super().gradients(data, with_input=with_input)
@@ -371,7 +371,7 @@ class TellsAll(StagewiseExecutable):
         return type(found)(found.loss, {**found.parameters, **frozen}, found.input)
 
 
-def test_a_backend_that_knows_nothing_of_them_trains_networks_without() -> None:
+def test_an_older_backend_trains_networks_without_frozen_layers() -> None:
     net, same = network(Old()), network(NumpyBackend())
     assert fit(net)["loss"] == fit(same)["loss"]
     assert bits(net) == bits(same)
@@ -389,7 +389,7 @@ def test_a_backend_that_knows_nothing_of_them_trains_networks_without() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"), [(Decays, "dense/kernel changed"), (Counts, "differs"), (TellsAll, "gradients of ")]
 )
-def test_the_kit_finds_a_backend_that_does_not_leave_them_alone(kind: type, words: str) -> None:
+def test_the_kit_detects_a_backend_that_changes_frozen_layers(kind: type, words: str) -> None:
     wrong = type("Wrong", (Old,), {"kind": kind})()
     found = []
     for _, ask in kit.trainings(wrong):

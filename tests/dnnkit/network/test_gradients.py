@@ -12,7 +12,7 @@ TOLERANCE = 1e-6
 
 
 def check(net: dk.Sequential, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> None:
-    """Every parameter and the input."""
+    """Check every parameter and the input."""
     loss, gradients = net.get_gradients(x, y, with_input=True, sample_weight=weights)
     assert np.isfinite(loss)
 
@@ -58,7 +58,7 @@ def test_activations(backend: Backend, activation: str, rng: np.random.Generator
     check(net, rng.normal(size=(3, 3)), rng.normal(size=(3, 2)))
 
 
-def test_an_activation_leaves_what_the_layer_before_reads_again(backend: Backend, rng: np.random.Generator) -> None:
+def test_an_activation_keeps_what_the_layer_before_reads_again(backend: Backend, rng: np.random.Generator) -> None:
     layers = [dk.Dense(4, activation="tanh"), dk.Activation("gelu"), dk.Dense(2)]
     net = dk.Sequential(layers, backend=backend, seed=11, dtype="float64")
     net.compile(optimizer="sgd", loss="mean_squared_error")
@@ -78,7 +78,7 @@ def test_losses(backend: Backend, loss: str, last: str, from_logits: bool, rng: 
     net = dk.Sequential([dk.Dense(3, activation=last)], backend=backend, seed=11, dtype="float64")
     net.compile(optimizer="sgd", loss=kind(from_logits=True) if from_logits else kind())
     x = np.abs(rng.normal(size=(4, 3)))
-    if last == "linear" and not from_logits:  # probabilities must be inside (0, 1): make them so
+    if last == "linear" and not from_logits:  # probabilities have to be inside (0, 1): make them so
         net.build(3)
         net.parameters["dense/kernel"] = rng.uniform(0.05, 0.1, (3, 3))
         net.parameters["dense/bias"] = np.full(3, 0.2)

@@ -1,4 +1,4 @@
-"""`net.inspect()`: every part is there, the network stays as it is, and what cannot be inspected says why."""
+"""`net.inspect()`: every part is listed, the network does not change, and what cannot be inspected says why."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Derivatives of outputs in inputs and parameters: by differences in float64, on every backend."""
+"""Derivatives of outputs in inputs and parameters: by finite differences in float64, on every backend."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ rng = np.random.default_rng(4)
 
 @dataclass(frozen=True)
 class Scale(dk.Layer):
-    """A layer of a user's own."""
+    """A custom layer."""
 
     def parameters(self, input_shape):
         return {"scale": (input_shape, dk.initializers.Constant(0.7))}
@@ -50,7 +50,7 @@ def network(case: str, backend: Backend, *, compiled: bool) -> tuple[dk.Sequenti
 
 
 def differences(of, at: np.ndarray, h: float = 1e-5) -> np.ndarray:
-    """Central ones: (*outputs, *inputs)."""
+    """Central differences: (*outputs, *inputs)."""
     found = np.empty((*of(at).shape, *at.shape))
     for place in np.ndindex(at.shape):
         step = np.zeros_like(at)
@@ -113,7 +113,7 @@ def test_it_follows_the_training(backend: Backend) -> None:
     net, x = network("softmax", backend, compiled=True)
     y = np.arange(5) % 3
     before = net.jacobian(x)
-    np.testing.assert_allclose(before.sum(axis=1), 0, atol=1e-12)  # of what sums to 1
+    np.testing.assert_allclose(before.sum(axis=1), 0, atol=1e-12)  # derivatives of values that sum to 1
     net.fit(x, y, verbose=0)
     after = net.jacobian(x)
     assert (before != after).all()

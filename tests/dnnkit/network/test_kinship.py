@@ -1,4 +1,4 @@
-"""Networks that were written with the same layers have the same weights, whoever learns."""
+"""Networks written with the same layers share their weights, whichever of them learns."""
 
 import copy
 import gc
@@ -63,7 +63,7 @@ def test_training_is_that_of_a_network_by_itself(backend: Backend) -> None:
 
 
 def test_two_that_train_in_turn_go_on_from_each_other() -> None:
-    """As the two players of a game do: each step begins with what the other left."""
+    """As the two players of a game do: each step begins with the result of the other's."""
     encoder, decoder, both = coder("numpy")
     decoder.compile("sgd", "mse")
     for _ in range(3):
@@ -98,7 +98,7 @@ def test_layers_of_a_sequential_are_called_with_its_weights() -> None:
     assert_allclose(below.predict(X), expected, rtol=1e-12)
 
 
-def test_a_network_among_the_layers_of_a_sequential_has_its_weights_there() -> None:
+def test_a_network_inside_a_sequential_shares_its_weights() -> None:
     encoder, decoder, both = coder("numpy")
     chain = dk.Sequential([encoder, decoder], backend="numpy", dtype="float64")
     both.fit(X, X, verbose=0)
@@ -135,16 +135,16 @@ def test_weights_outlive_the_network_that_learned_them() -> None:
     assert_array_equal(encoder.get_weights()[0], learned)
 
 
-def test_threads_that_ask_and_train_relatives_neither_wait_for_ever_nor_lose_steps() -> None:
+def test_threads_using_related_networks_neither_deadlock_nor_lose_steps() -> None:
     encoder, decoder, both = coder("numpy")
-    both.build(6)  # whoever is built first has the first weights
+    both.build(6)  # the first one built has the initial weights
     wrong: list[BaseException] = []
 
     def ask(net: dk.Model, x: Any) -> None:
         try:
             for _ in range(40):
                 net.predict(x)
-        except BaseException as error:  # told by the test
+        except BaseException as error:  # reported by the test
             wrong.append(error)
 
     threads = [threading.Thread(target=ask, args=given, daemon=True) for given in ((encoder, X), (decoder, X[:, :2]))]

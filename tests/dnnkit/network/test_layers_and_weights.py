@@ -1,4 +1,4 @@
-"""Layers of a network: names, weights, the shape of samples said beforehand, and layers that come and go."""
+"""Layers of a network: names, weights, the input shape given in advance, and adding and removing layers."""
 
 import copy
 import gc
@@ -38,7 +38,7 @@ def test_names_that_are_given_name_parameters_and_are_saved(backend: Backend, tm
 
 
 def test_names_change_nothing_else(backend: Backend) -> None:
-    """Not even the masks of dropout, which go by a layer's place."""
+    """Not even the masks of dropout, which depend on a layer's position."""
     named = network()
     plain = dk.Sequential([dk.Dense(5, activation="tanh"), dk.Dropout(0.2), dk.Dense(3, "softmax")], seed=0)
     plain.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
@@ -62,18 +62,24 @@ def test_names_that_dnnkit_gives_keep_away_from_others() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: dk.Sequential([dk.Dense(3, name="a"), dk.Dense(3, name="a")]), "2 layers are called 'a': give each"),
+        (
+            lambda: dk.Sequential([dk.Dense(3, name="a"), dk.Dense(3, name="a")]),
+            "2 layers are called 'a': give them different names",
+        ),
         (lambda: dk.Dense(3, name="a/b"), r"Dense\(name='a/b'\): expected letters"),
         (lambda: dk.Dense(3, name='a"]; import os'), "expected letters"),
         (lambda: dk.Dense(3, name=3), "expected letters"),
         (lambda: dk.Dense(3, input_shape=(0,)), "expected the shape of a sample"),
         (lambda: dk.Sequential([dk.Dense(3, input_shape=(4,), input_dim=5)]), r"input_shape=\(4,\) and input_dim=5"),
-        (lambda: dk.Sequential([dk.Input(4), dk.Dense(3, input_dim=5)]), r"have the shape \(4,\), the first .* \(5,\)"),
-        (lambda: dk.Sequential([dk.Dense(3), dk.Input(4)]), "stands behind other layers"),
+        (
+            lambda: dk.Sequential([dk.Input(4), dk.Dense(3, input_dim=5)]),
+            r"of shape \(4,\), but the first layer \(5,\)",
+        ),
+        (lambda: dk.Sequential([dk.Dense(3), dk.Input(4)]), "comes after other layers"),
         (lambda: dk.Sequential(dk.Input(4)), "expected a list"),
         (
             lambda: dk.Sequential([dk.Dense(3), dk.Dense(3, input_dim=5)]).build(4),
-            r"'dense_1' says .* \(5,\) .* \(3,\)",
+            r"'dense_1' declares .* \(5,\), .* \(3,\)",
         ),
         (lambda: dk.Sequential([dk.Input(4), dk.Dense(3)]).build(5), r"shape \(4,\), as Input .* says; got \(5,\)"),
         (lambda: dk.Sequential(name=3), "name is 3: expected text"),
@@ -106,7 +112,7 @@ def test_a_network_that_knows_its_samples_needs_no_data(backend: Backend, first)
         net.predict(X[:, :3])
 
 
-def test_the_shape_that_is_known_is_copied_before_anything_is_built() -> None:
+def test_a_known_input_shape_is_copied_before_anything_is_built() -> None:
     for net in (copy.copy(network()), pickle.loads(pickle.dumps(network()))):
         assert not net.is_built
         assert net.count_params() == 43
@@ -145,7 +151,7 @@ def test_weights_of_layers_and_of_the_network_are_its_parameters(backend: Backen
         (lambda net: net.set_weights([1]), ConfigurationError, "has 4 weights, hidden/kernel, .*; got 1 arrays"),
         (lambda net: net.layers[0].set_weights([np.zeros((4, 5)), np.zeros(6)]), ShapeError, r"has shape \(5,\); got"),
         (lambda net: net.layers[0].set_weights(3), ConfigurationError, "expected a list of arrays"),
-        (lambda net: dk.Dense(3).get_weights(), NotReady, r"ask a network for it, by net.layers\[0\]"),
+        (lambda net: dk.Dense(3).get_weights(), NotReady, r"from a network, by net.layers\[0\]"),
     ],
 )
 def test_weights_that_there_are_not(ask, error, message: str) -> None:
@@ -163,7 +169,7 @@ def test_get_layer_by_its_place() -> None:
 
 @dataclass(frozen=True)
 class Scale(dk.Layer):
-    """With a field that is called as an attribute of other layers of networks."""
+    """With a field named like an attribute of other network layers."""
 
     weights: float
     first: float = 1.0
@@ -179,7 +185,7 @@ class Scale(dk.Layer):
 
 
 class Counter(dk.Layer):
-    """No dataclass, and changed while it is used."""
+    """Not a dataclass, and modified while it is used."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -203,7 +209,7 @@ def test_layers_of_ones_own_have_names_and_weights_too(backend: Backend) -> None
     assert type(net.layers[1]) is Counter
     net.predict(np.ones((1, 3)))
     assert counter.calls == 1
-    with pytest.raises(ConfigurationError, match="calls of a layer that a network gave cannot be assigned"):
+    with pytest.raises(ConfigurationError, match="calls of a layer obtained from a network cannot be assigned"):
         net.layers[1].calls = 0
 
 
@@ -218,7 +224,7 @@ def test_descriptions_stay_as_they_are_and_may_be_shared() -> None:
     assert "_place" not in vars(shared)
     assert first.layers == (shared, shared)
     assert hash(first.layers[0]) == hash(shared)
-    with pytest.raises(dk.errors.ConfigurationError, match="for it is a copy"):
+    with pytest.raises(dk.errors.ConfigurationError, match="because it is a copy"):
         first.layers[0].units = 3
 
 
@@ -274,7 +280,7 @@ def test_layers_are_added_one_by_one() -> None:
     assert net.pop() == dk.Dense(7)
     net.add(dk.Dense(3, "softmax"))
     assert all(np.array_equal(*pair) for pair in zip(net.get_weights(), network().get_weights(), strict=True))
-    with pytest.raises(ConfigurationError, match="stands behind other layers"):
+    with pytest.raises(ConfigurationError, match="comes after other layers"):
         net.add(dk.Input((4,)))
 
 
@@ -300,7 +306,7 @@ def test_a_layer_that_does_not_fit_leaves_the_network_as_it_was(backend: Backend
     before = net.predict(X)
     with pytest.raises(ConfigurationError, match="called 'hidden'"):
         net.add(dk.Dense(2, name="hidden"))
-    with pytest.raises(ConfigurationError, match="says that samples"):
+    with pytest.raises(ConfigurationError, match="declares samples of shape"):
         net.add(dk.Dense(2, input_dim=9))
     np.testing.assert_array_equal(net.predict(X), before)
     assert len(net.layers) == 3
@@ -323,5 +329,5 @@ def test_load_model_takes_what_keras_takes(tmp_path: Path) -> None:
     bare = dk.models.load_model(tmp_path / "run", compile=False)
     assert not bare.is_compiled
     np.testing.assert_array_equal(bare.predict(X), net.predict(X))
-    with pytest.raises(ConfigurationError, match="hold no code"):
+    with pytest.raises(ConfigurationError, match="contain none"):
         dk.load_model(tmp_path / "run", safe_mode=False)

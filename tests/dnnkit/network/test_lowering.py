@@ -1,4 +1,4 @@
-"""Activations through which nothing learns: said when a network is compiled."""
+"""Activations through which nothing learns: reported when a network is compiled."""
 
 import warnings
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def test_the_layers_that_will_not_learn_are_named(layers, named):
     (warning,) = warned
     assert str(warning.message) == (
         f"zero gradient: the activation 'step' has gradient 0 everywhere: {named} will not learn through it. "
-        "Train with a smooth one, such as 'sigmoid', and round its predictions"
+        "Train with a smooth activation, such as 'sigmoid', and round the predictions"
     )
 
 
@@ -67,12 +67,12 @@ def test_every_flat_activation_is_warned_of():
         [dk.Activation("step")],
     ],
 )
-def test_a_step_with_nothing_to_learn_before_it_is_none_to_warn_of(layers):
+def test_a_step_without_trained_layers_before_it_gives_no_warning(layers):
     assert compiled(*layers).is_compiled
 
 
 def test_it_is_said_of_what_is_so(backend: Backend):
-    """The layers that are named have no gradient at all, and what comes after them has one."""
+    """The named layers have no gradient at all, and those after them have one."""
     with pytest.warns(TrainingWarning, match=r"everywhere: dense, dense_1 will"):
         net = compiled(dk.Dense(6, activation="tanh"), dk.Dense(6), dk.Activation("step"), dk.Dense(2), backend=backend)
     rng = np.random.default_rng(0)
@@ -90,7 +90,7 @@ def test_it_is_said_at_the_line_that_compiles_and_each_time():
 
 
 def test_it_can_be_turned_into_an_error_or_off():
-    with pytest.raises(TrainingWarning, match="gradient 0"):  # as the tests run
+    with pytest.raises(TrainingWarning, match="gradient 0"):  # the state in which the tests run
         compiled(dk.Dense(1, activation="step"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TrainingWarning)
@@ -112,7 +112,7 @@ def test_a_network_that_is_loaded_is_not_warned_of_again(tmp_path):
 
 @dataclass(frozen=True)
 class Snake(dk.Layer):
-    """Somebody's own layer, which has an `activation` of its own."""
+    """A custom layer with its own `activation`."""
 
     activation: str = "snake"
 
@@ -123,5 +123,5 @@ class Snake(dk.Layer):
         return (dy * (1 + xp.sin(2 * saved)),)
 
 
-def test_a_layer_of_ones_own_may_call_its_activation_as_it_likes():
+def test_a_custom_layer_may_name_its_activation_freely():
     assert compiled(dk.Dense(2), Snake()).is_compiled

@@ -1,4 +1,4 @@
-"""`dk.Model`: graphs are trained, asked, saved and described on every backend as chains are."""
+"""`dk.Model`: graphs are trained, evaluated, saved and described on every backend like chains."""
 
 import copy
 import pickle
@@ -35,7 +35,7 @@ X, Y = {"left": LEFT, "right": RIGHT}, {"kind": KINDS, "price": PRICES}
 
 
 def network(backend: str | None = None, dtype: Any = "float64", units: int = 5, **settings: Any) -> dk.Model:
-    """Two inputs, a network within, a shared layer, skips, a softmax that is also read, two outputs."""
+    """Two inputs, a nested network, a shared layer, skips, a softmax that is also read, two outputs."""
     left, right = dk.Input((4,), name="left"), dk.Input((4,), name="right")
     tower = dk.Sequential([dk.Dense(units + 1, "tanh"), dk.Dropout(0.2), dk.Dense(units, "sigmoid")], name="tower")
     shared = dk.Dense(units, "tanh", name="shared")
@@ -119,7 +119,7 @@ def test_backends_follow_one_trajectory() -> None:
         assert_allclose(found, losses[0], rtol=1e-10)
 
 
-def test_a_network_within_is_computed_as_if_it_were_written_out(backend: Backend) -> None:
+def test_a_nested_network_computes_as_if_it_were_written_out(backend: Backend) -> None:
     x = dk.Input(4)
     within = dk.Model(x, [dk.Dense(3, "tanh", name="a")(x), dk.Dense(2, name="b")(x)], name="within")
     a, b = within(dk.Dense(4, name="first")(x))
@@ -136,8 +136,8 @@ def test_a_network_within_is_computed_as_if_it_were_written_out(backend: Backend
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_an_activation_that_a_loss_takes_over_is_there_for_others(backend: Backend, apart: bool) -> None:
-    """Also where it is a layer of its own, and where it is an output twice."""
+def test_an_activation_absorbed_by_a_loss_is_available_to_others(backend: Backend, apart: bool) -> None:
+    """Also where it is a separate layer, and where it is an output twice."""
     x = dk.Input(4)
     kind = dk.Activation("softmax")(dk.Dense(3, name="raw")(x)) if apart else dk.Dense(3, "softmax", name="raw")(x)
     net = dk.Model(x, [kind, kind, dk.Dense(2, name="price")(kind)], seed=0, dtype="float64")
@@ -171,7 +171,7 @@ def test_what_has_no_loss_is_only_predicted(backend: Backend) -> None:
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_small_graph_trains_alike_on_numpy_and_elsewhere(data: st.DataObject) -> None:
-    """Gradients of graphs that nobody thought of: each backend's are those of the reference, a difference is one."""
+    """Gradients of random graphs: each backend's are those of the reference, and finite differences agree."""
     values: list[Any] = [
         dk.Input(data.draw(st.integers(1, 3)), name=f"in{n}") for n in range(data.draw(st.integers(1, 2)))
     ]
@@ -206,8 +206,8 @@ def test_any_small_graph_trains_alike_on_numpy_and_elsewhere(data: st.DataObject
         assert_allclose(found[1][name], gradient, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
-def test_layers_with_statistics_and_categories_stand_in_graphs(backend: Backend) -> None:
-    """Also one that adapts to what comes to it, within a network that is called."""
+def test_layers_with_statistics_and_categories_work_in_graphs(backend: Backend) -> None:
+    """Also one that adapts to its input, within a nested network."""
     categories, numbers = dk.Input((2,), name="categories"), dk.Input((3,), name="numbers")
     within = dk.Sequential([dk.Rescaling(2.0), dk.Normalization(), dk.Dense(2, "tanh")], name="within")
     embedded = dk.Flatten()(dk.Embedding(5, 1)(categories))
@@ -225,10 +225,10 @@ def test_layers_with_statistics_and_categories_stand_in_graphs(backend: Backend)
         net.predict([x[0] + 1, x[1]])
 
 
-# -- going on --------------------------------------------------------------------------------------------------------
+# -- resuming --------------------------------------------------------------------------------------------------------
 
 
-def test_it_goes_on_bit_for_bit_after_a_save_a_pickle_a_copy_and_a_checkpoint(backend: Backend, tmp_path: Path) -> None:
+def test_it_resumes_bit_for_bit_from_a_save_pickle_copy_and_checkpoint(backend: Backend, tmp_path: Path) -> None:
     whole = compiled(backend=backend.name)
     fit(whole, 3)
     for pause in ("save", "pickle", "copy", "checkpoint"):
@@ -368,7 +368,7 @@ def test_wrong_data_are_one_error_with_the_name(x: Any, y: Any, error: type[Dnnk
         ({"loss": ["mse"]}, ConfigurationError, "loss is a list of 1, but the network has 2 outputs, kind, price"),
         ({"loss": {"kinds": "mse"}}, UnknownName, "loss names an output 'kinds'.*kind"),
         ({"loss": "mse", "metrics": ["mae"]}, ConfigurationError, "metrics is a list of 1"),
-        ({"loss": {"price": "mse"}, "metrics": {"kind": "accuracy"}}, ConfigurationError, "has metrics, but no loss"),
+        ({"loss": {"price": "mse"}, "metrics": {"kind": "accuracy"}}, ConfigurationError, "has metrics but no loss"),
         ({"loss": "mse", "loss_weights": 2.0}, ConfigurationError, "loss_weights is 2.0, but the network has 2 out"),
         ({"loss": "mse", "loss_weights": {"price": "x"}}, ConfigurationError, "finite number"),
         ({"loss": ["mse", "sum_squared_error"]}, ConfigurationError, "all means or all sums"),
@@ -390,19 +390,19 @@ def test_one_output_has_no_weight_among_others() -> None:
         chain.compile("sgd", "mse", loss_weights=[0.5])
 
 
-def test_callbacks_know_what_of_an_output_is_better_when_it_grows() -> None:
+def test_callbacks_know_which_metrics_of_an_output_should_grow() -> None:
     stop = dk.EarlyStopping(monitor="kind_accuracy", patience=0, baseline=2.0)
     net = compiled(backend="numpy")
     heard: list[Any] = []
     predicted = dk.LambdaCallback(on_predict_batch_end=lambda batch, logs: heard.append(logs["outputs"]))
-    assert len(fit(net, 5, callbacks=[stop])["loss"]) == 2  # it never gets above
+    assert len(fit(net, 5, callbacks=[stop])["loss"]) == 2  # it never exceeds it
     below = dk.EarlyStopping(monitor="price_mae", patience=0, baseline=9.0, min_delta=0)
     assert len(fit(net, 2, callbacks=[below])["loss"]) == 2
     net.predict(X, batch_size=20, callbacks=[predicted])
     assert [part["price"].shape for part in heard] == [(20, 2), (16, 2)]
 
 
-# -- what it says of itself ------------------------------------------------------------------------------------------
+# -- descriptions ----------------------------------------------------------------------------------------------------
 
 
 def test_it_says_how_it_is_connected_within_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -446,11 +446,11 @@ def test_auto_chooses_for_a_graph() -> None:
     assert net.history.plan.reason is None or net.history.plan.reason
 
 
-# -- plugins of before graphs ----------------------------------------------------------------------------------------
+# -- plugins from before graphs --------------------------------------------------------------------------------------
 
 
 class OldExecutable(StagewiseExecutable):
-    """As of a plugin with a way of its own, written when layers stood one after the other."""
+    """Like a plugin's own executable from when networks were chains."""
 
     api_version = Executable.api_version
 
@@ -466,7 +466,7 @@ class Bare(NumpyBackend):
     name, api_version = "bare", 1
 
 
-def test_a_plugin_of_before_graphs_trains_chains_and_says_what_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_from_before_graphs_trains_chains_and_rejects_others(monkeypatch: pytest.MonkeyPatch) -> None:
     from dnnkit.backends import registry
 
     for kind in (Old, Bare):

@@ -1,4 +1,4 @@
-"""Steps whose loss is somebody else's: backward, step and follow."""
+"""Steps with an external loss: backward, step and follow."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ ONE_HOT = np.eye(OUTPUTS)[LABELS]
 
 @dataclass(frozen=True)
 class Squared(dk.Layer):
-    """y = s x², a layer of the user's own."""
+    """y = s x², a custom layer."""
 
     def parameters(self, input_shape: Any) -> Any:
         return {"scale": (tuple(input_shape), "ones")}
@@ -78,7 +78,7 @@ def deeper() -> dk.Sequential:
 
 
 def numbers(net: dk.Sequential) -> dict[str, np.ndarray]:
-    """Parameters and slots."""
+    """Return parameters and optimizer state."""
     snapshot = net.executable.snapshot()
     return {**snapshot.parameters, **snapshot.slots}
 
@@ -116,7 +116,7 @@ def test_gradients_are_those_of_predictions_by_differences(end: str, backend: Ba
 
 
 @pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
-def test_logits_of_a_softmax_are_what_the_fused_loss_goes_back_from(loss: str, backend: Backend) -> None:
+def test_logits_gradients_are_those_of_the_fused_loss(loss: str, backend: Backend) -> None:
     net, y = network("softmax", backend), LABELS if loss.startswith("sparse") else ONE_HOT
     net.compile(dk.Adam(0.01), loss)
     trained, p = net.copy(), net.predict(X)
@@ -135,7 +135,7 @@ def test_logits_of_a_softmax_are_what_the_fused_loss_goes_back_from(loss: str, b
     check_close(net, undropped, 1e-7)
 
 
-def test_dropout_is_on_where_training_says_so_with_the_mask_of_a_step(backend: Backend) -> None:
+def test_dropout_is_on_with_training_and_has_the_mask_of_a_step(backend: Backend) -> None:
     net = network("linear", backend)
     net.compile(dk.SGD(0.1), "sum_squared_error")
     target, before = rng.normal(size=(ROWS, OUTPUTS)), net.copy()
@@ -217,7 +217,7 @@ def test_layers_that_are_frozen_stay(backend: Backend) -> None:
 
 
 def test_several_threads_may_call_at_once(backend: Backend) -> None:
-    """Sums do not depend on who was first; each caller has gradients of its own."""
+    """Sums do not depend on which thread was first; each caller has separate gradients."""
     net = network("linear", backend, optimizer=dk.SGD(0.0))
     alone = {rows: net.backward(X[:rows], G[:rows]) for rows in range(1, 5)}
     wrong: list[Any] = []
@@ -238,7 +238,7 @@ def test_several_threads_may_call_at_once(backend: Backend) -> None:
 
 
 BAD: list[tuple[Callable[[dk.Sequential], Any], type[DnnkitError], str]] = [
-    (lambda net: net.step(X), ConfigurationError, "neither is given: give one"),
+    (lambda net: net.step(X), ConfigurationError, "give either output_gradient.*: neither is given"),
     (lambda net: net.backward(X, G, logits_gradient=G), ConfigurationError, "both are given"),
     (lambda net: net.step(X, G[:, :2]), ShapeError, r"output_gradient has shape \(9, 2\): expected \(9, 3\)"),
     (lambda net: net.step(X, G[1:]), ShapeError, "x has 9 samples but output_gradient has 8"),
@@ -253,13 +253,13 @@ BAD: list[tuple[Callable[[dk.Sequential], Any], type[DnnkitError], str]] = [
     (lambda net: net.get_gradients(X, G), NotReady, "compiled without a loss"),
     (lambda net: net.evaluate(X, G), NotReady, "compiled without a loss"),
     (lambda net: net.trace(X, G), NotReady, "compiled without a loss"),
-    (lambda net: net.inspect(), NotReady, "inspected"),
+    (lambda net: net.inspect(), NotReady, "inspect needs"),
     (lambda net: net.follow(net, 1.5), ConfigurationError, "tau.*0 to 1"),
     (lambda net: net.follow({}, 0.5), ConfigurationError, "follow got"),
     (
         lambda net: net.follow(deeper(), 0.5),
         ConfigurationError,
-        r"follow: 2 parameters .* first 'dense_2/kernel', which is none here and \(3, 2\) there",
+        r"follow: 2 parameters .* the first is 'dense_2/kernel', which is missing here and \(3, 2\) there",
     ),
 ]
 
@@ -298,7 +298,7 @@ def test_following_is_a_mean_across_backends_and_dtypes(tau: float, other: str, 
         with suppress(dk.errors.BackendUnavailable):
             net, target = network("softmax", other, dtype=dtype), network("softmax", name)
             net.step(X, G)
-            target.freeze("dense")  # which lie elsewhere then
+            target.freeze("dense")  # whose layout then differs
             before, step = dict(target.parameters), target.executable.state.step
             target.follow(net, tau)
             for each, value in target.parameters.items():
@@ -318,7 +318,7 @@ def heads(backend: Backend | str) -> dk.Model:
     return net
 
 
-def test_of_several_outputs_each_may_have_a_gradient_of_its_own_kind(backend: Backend) -> None:
+def test_each_of_several_outputs_may_have_its_own_kind_of_gradient(backend: Backend) -> None:
     net, x, of_value = heads(backend), {"left": X, "right": G[:, :2]}, G[:, 2:]
     p = net.predict(x)["policy"]
     given: dict[str, Any] = {"output_gradient": {"value": of_value}, "logits_gradient": {"policy": p - ONE_HOT}}
@@ -358,7 +358,7 @@ def test_of_several_outputs_each_may_have_a_gradient_of_its_own_kind(backend: Ba
             net.step(x, **arguments)
 
 
-def test_networks_of_the_same_layers_have_what_follows_and_steps(backend: Backend) -> None:
+def test_networks_of_the_same_layers_follow_and_step_together(backend: Backend) -> None:
     net, other = (dk.Sequential([dk.Input((FEATURES,)), dk.Dense(4, name="code"), dk.Dense(2)], seed=s, backend=backend,
                                 dtype="float64") for s in (1, 2))  # fmt: skip
     encoder = dk.Model(net.input, net.get_layer("code").output, dtype="float64", backend=backend)

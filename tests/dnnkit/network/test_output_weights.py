@@ -1,4 +1,4 @@
-"""Weights of samples and of classes, of each of several outputs."""
+"""Weights of samples and of classes, for each of several outputs."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def numbers(net: dk.Model) -> dict[str, np.ndarray]:
 
 
 def expected(net: dk.Model, weights: dict[str, np.ndarray], rows: slice = slice(None)) -> dict[str, float]:
-    """The weighted mean of each output, by hand."""
+    """Compute the weighted mean of each output by hand."""
     found = net.predict(X[rows])
     kinds, prices, (own, other) = KINDS[rows], PRICES[rows], (weights[name][rows] for name in ("kind", "price"))
     chosen = found["kind"][np.arange(len(kinds)), kinds]
@@ -47,7 +47,7 @@ def expected(net: dk.Model, weights: dict[str, np.ndarray], rows: slice = slice(
     return {"loss": values["kind_loss"] + 0.25 * values["price_loss"], **values}
 
 
-def test_what_is_measured_are_means_of_rows_by_the_weights_of_their_output(backend: Backend) -> None:
+def test_measures_are_means_of_rows_weighted_per_output(backend: Backend) -> None:
     net = network(backend)
     found = dict(net.evaluate(X, Y, batch_size=7, sample_weight=WEIGHTS))
     auc = found.pop("kind_auc")
@@ -99,8 +99,12 @@ def test_of_sums_weights_are_what_they_are(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"class_weight": {0: 2.0}}, ConfigurationError, "several outputs, free, kind, price, whose classes"),
-        ({"class_weight": {"kind": {7: 2.0}}}, ConfigurationError, r"class_weight\['kind'\] names a class 7"),
+        ({"class_weight": {0: 2.0}}, ConfigurationError, "several outputs, free, kind, price, with different classes"),
+        (
+            {"class_weight": {"kind": {7: 2.0}}},
+            ConfigurationError,
+            r"class_weight\['kind'\] has a weight for a class 7",
+        ),
         ({"class_weight": {"free": {0: 2.0}}}, ConfigurationError, "'free', which has no loss"),
         ({"sample_weight": {"kinds": np.ones(ROWS)}}, UnknownName, "sample_weight names an output 'kinds'.*'kind'"),
         ({"sample_weight": [np.ones(ROWS)] * 2}, DataError, "3 outputs, free, kind, price"),

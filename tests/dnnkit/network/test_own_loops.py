@@ -1,4 +1,4 @@
-"""Loops of a user's own: train_step, get_gradients and apply_gradients, batch after batch."""
+"""User loops: train_step, get_gradients and apply_gradients, batch after batch."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,7 +39,7 @@ def network(case: str, backend: Backend | str, optimizer: Any = None, **options:
 
 
 def numbers(net: dk.Sequential) -> dict[str, np.ndarray]:
-    """Parameters and slots."""
+    """Return parameters and optimizer state."""
     snapshot = net.executable.snapshot()
     return {**snapshot.parameters, **snapshot.slots}
 
@@ -68,7 +68,7 @@ def test_a_step_is_one_of_fit_and_the_loss_the_one_before_it(case: str, size: in
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_gradients_are_those_of_the_way_that_checks_everything(case: str, backend: Backend) -> None:
+def test_fast_gradients_are_those_of_the_fully_checked_path(case: str, backend: Backend) -> None:
     *_, x, y = CASES[case]
     net = network(case, backend)
     net.train_step(x, y)
@@ -98,7 +98,7 @@ def test_applied_gradients_are_a_step(optimizer: str, backend: Backend) -> None:
     applied, stepped = (network("labels", backend, OPTIMIZERS[optimizer]()) for _ in range(2))
     for number in range(6):
         gradients = applied.get_gradients(x, y)[1]
-        if number % 2:  # of somebody else: in other memory, order and dtype
+        if number % 2:  # with other memory, order and dtype
             gradients = {name: np.asfortranarray(gradients[name], np.float64) for name in reversed(gradients)}
         applied.apply_gradients(gradients)
         stepped.train_step(x, y)
@@ -124,8 +124,8 @@ def test_gradients_that_do_not_fit_change_nothing(backend: Backend) -> None:
             ShapeError,
             r"gradient 'dense/bias' has shape \(66,\); got .*\(3,\)",
         ),
-        ({**gradients, "dense/bias": ["a"] * 66}, DataError, "gradient 'dense/bias' cannot be made an array"),
-        (list(gradients.values()), ConfigurationError, "get_gradients gives; got"),
+        ({**gradients, "dense/bias": ["a"] * 66}, DataError, "gradient 'dense/bias' cannot be converted to an array"),
+        (list(gradients.values()), ConfigurationError, "get_gradients returns; got"),
     ]:
         with pytest.raises(error, match=message):
             net.apply_gradients(given)
@@ -149,7 +149,7 @@ BAD: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_a_batch_that_is_bad_after_good_ones_is_the_error_it_is_at_first(fault: str, backend: Backend) -> None:
+def test_a_bad_batch_after_good_ones_is_the_error_of_a_first_one(fault: str, backend: Backend) -> None:
     *_, x, y = CASES["labels"]
     fresh, used = network("labels", backend), network("labels", backend)
     used.train_step(x, y)
@@ -168,7 +168,7 @@ def test_a_batch_that_is_bad_after_good_ones_is_the_error_it_is_at_first(fault: 
     used.train_step(x, y)
 
 
-def test_targets_out_of_range_or_not_finite_are_seen_in_every_step(backend: Backend) -> None:
+def test_targets_out_of_range_or_not_finite_are_caught_in_every_step(backend: Backend) -> None:
     for case, wrong in (("flags", 1.5), ("values", np.inf), ("a sum", 1e300), ("one-hot rows", np.nan)):
         *_, x, y = CASES[case]
         net, bad = network(case, backend), y.astype(np.float64)
@@ -178,14 +178,14 @@ def test_targets_out_of_range_or_not_finite_are_seen_in_every_step(backend: Back
             net.train_step(x, bad)
 
 
-def test_steps_between_fits_assignments_and_other_batches_are_those_of_the_careful_way(backend: Backend) -> None:
+def test_fast_steps_between_fits_and_assignments_equal_checked_ones(backend: Backend) -> None:
     *_, x, y = CASES["labels"]
     quick, careful = network("labels", backend), network("labels", backend)
     ones = np.ones(ROWS)
     for number in range(8):
         size = ROWS if number % 3 else 5
         quick.train_step(x[:size], y[:size])
-        careful.train_step(x[:size], y[:size], sample_weight=ones[:size])  # which the quick way does not take
+        careful.train_step(x[:size], y[:size], sample_weight=ones[:size])  # for which the fast path is not used
         for net in (quick, careful):
             if number == 2:
                 net.fit(x, y, batch_size=ROWS, verbose=0)

@@ -1,4 +1,4 @@
-"""`net.plot`: a picture of any graph, whose boxes do not hide each other nor the lines between others."""
+"""`net.plot`: a plot of any graph, whose boxes hide neither each other nor the lines between others."""
 
 from itertools import pairwise
 from pathlib import Path

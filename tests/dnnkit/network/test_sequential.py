@@ -1,4 +1,4 @@
-"""The network: building, training, asking, on every backend."""
+"""The network: building, training, predicting, on every backend."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_four_epochs_at_once_or_one_by_one(backend: Backend) -> None:
     assert nets[0].history["loss"] == nets[1].history["loss"]
 
 
-def test_the_order_changes_from_epoch_to_epoch_and_shuffle_false_keeps_it() -> None:
+def test_the_order_changes_per_epoch_unless_shuffle_is_false() -> None:
     seen: list[list[float]] = []
 
     class Recorder(dk.Layer):
@@ -158,7 +158,7 @@ def test_parameters_can_be_assigned_and_are_checked() -> None:
     np.testing.assert_array_equal(net.parameters["dense/bias"], np.arange(16, dtype=np.float32))
     net.parameters["dense/bias"][0] = 7  # a copy: nothing happens
     assert net.parameters["dense/bias"][0] == 0
-    with pytest.raises(ShapeError, match=r"has shape \(16,\); got one of \(4,\)"):
+    with pytest.raises(ShapeError, match=r"has shape \(16,\); got an array of shape \(4,\)"):
         net.parameters["dense/bias"] = np.ones(4)
     with pytest.raises(UnknownName, match=r"no parameter 'dense_9/bias'.*dense/kernel"):
         net.parameters["dense_9/bias"] = np.ones(4)
@@ -186,7 +186,7 @@ def test_the_backend_is_resolved_when_it_is_built(backend: Backend) -> None:
     assert net.backend.name == backend.name
 
 
-def test_compiling_again_keeps_parameters_and_forgets_the_optimizer() -> None:
+def test_compiling_again_keeps_parameters_and_drops_optimizer_state() -> None:
     x, y = blobs()
     net = network()
     net.fit(x, y, verbose=0)
@@ -309,7 +309,7 @@ def test_summary_names_layers_shapes_and_sizes(capsys: pytest.CaptureFixture[str
 
 
 def test_an_interrupted_epoch_is_finished_by_the_next_fit() -> None:
-    """Stopped between two steps and continued: the same bits as never stopped."""
+    """Stopped between two steps and resumed: the same bits as without the stop."""
     x, y = blobs()
     whole, stopped = network(), network()
     whole.fit(x, y, epochs=2, batch_size=10, verbose=0)

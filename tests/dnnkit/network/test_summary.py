@@ -1,4 +1,4 @@
-"""What networks, layers and histories look like: on a terminal of 80 columns, in a REPL, in a notebook."""
+"""The display of networks, layers and histories: on a terminal of 80 columns, in a REPL, in a notebook."""
 
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -45,7 +45,7 @@ def test_layers_are_written_as_they_are_made() -> None:
     assert repr(Own(rate=1.0, name="mine")) == "Own(rate=1.0, name='mine')"
 
 
-def test_a_network_says_its_layers_its_size_and_how_it_was_trained() -> None:
+def test_a_network_shows_its_layers_its_size_and_its_training() -> None:
     assert repr(network()).splitlines() == [
         "<Sequential [",
         "    Dense(5, activation='tanh', name='hidden'),  # hidden: 25",

@@ -1,4 +1,4 @@
-"""Targets as people have them: each form trains, bit for bit, as the one that losses take."""
+"""Targets as users have them: each form trains, bit for bit, like the form that losses take."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ def network(loss: str, units: int) -> dk.Sequential:
 
 
 def traces(loss: str, units: int, y, **options) -> list[object]:
-    """All that each way of handing over targets gives."""
+    """Return all results of each way of passing targets."""
     net = network(loss, units)
     history = net.fit(X, y, batch_size=8, epochs=2, validation_data=(X, y), verbose=0, **options)
     gradients = net.get_gradients(X, y)
@@ -176,14 +176,16 @@ def test_what_targets_of_any_shape_cannot_do() -> None:
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile("sgd", OfVolumes())
     y = rng.integers(0, 3, (20, 2, 3))
-    with pytest.raises(ConfigurationError, match=r"class_weight is given, but .* only your loss knows"):
+    with pytest.raises(ConfigurationError, match=r"class_weight is given, but only your custom loss knows"):
         net.fit(X, y, class_weight={0: 1.0}, verbose=0)
     with pytest.raises(ShapeError, match="x has 20 samples but y has 19"):
         net.fit(X, y[1:], verbose=0)
     with pytest.raises(DataError, match="y has NaN"):
         net.fit(X, y * np.nan, verbose=0)
     net = dk.Sequential([dk.Dense(1)], seed=0)
-    with pytest.raises(ConfigurationError, match="the metric 'accuracy' knows nothing of targets that only your loss"):
+    with pytest.raises(
+        ConfigurationError, match="the metric 'accuracy' cannot interpret the targets of your custom loss"
+    ):
         net.compile("sgd", OfVolumes(), ["accuracy"])
 
 

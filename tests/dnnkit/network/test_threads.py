@@ -73,7 +73,7 @@ def test_many_readers_get_what_one_would(name: str) -> None:
 def test_a_fit_that_is_watched_ends_as_one_that_is_not(
     name: str, partition: str, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
-    """F1: a reader must not keep the fit's last steps from the parameters, nor write where it writes."""
+    """F1: a reader must neither delay the parameters of the fit's last steps nor write where it writes."""
     if partition != "units/1" and name != "numba":
         pytest.skip("only Numba divides its work")
     monkeypatch.setenv("DNNKIT_PARTITION", partition)
@@ -120,7 +120,7 @@ def test_beside_a_fit_parameters_are_of_a_whole_step(name: str) -> None:
     def watch() -> None:
         while not over.is_set():
             kernel = net.parameters["dense/kernel"]
-            np.testing.assert_allclose(kernel, kernel[0, 0], rtol=1e-5)  # BLAS may round each otherwise
+            np.testing.assert_allclose(kernel, kernel[0, 0], rtol=1e-5)  # BLAS may round each differently
             predictions = net.predict(x[:200])
             np.testing.assert_allclose(predictions, predictions[0, 0], rtol=1e-5)
             seen.add(float(kernel[0, 0]))
@@ -152,7 +152,7 @@ def test_before_a_long_step_parameters_are_copied_for_readers_only(name: str, mo
 
 @pytest.mark.parametrize("name", REAL)
 def test_what_readers_see_is_fresh(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A copy is shared for a tenth of a second; what a thread itself assigned, it sees at once."""
+    """A copy is shared for a tenth of a second; a thread sees its own assignments at once."""
     now, net, known = 0.0, network(name), []
     monkeypatch.setattr(turns, "monotonic", lambda: now)
     stepped, go_on = threading.Semaphore(0), threading.Semaphore(0)
@@ -168,7 +168,7 @@ def test_what_readers_see_is_fresh(name: str, monkeypatch: pytest.MonkeyPatch) -
         assert stepped.acquire(timeout=300)
 
     def sees(count: int) -> None:
-        """What it was after so many steps, by either way to it."""
+        """The parameters after this many steps, by either path."""
         np.testing.assert_array_equal(net.parameters["dense/kernel"], known[count - 1])
         predictions.setdefault(count, net.predict(X))
         np.testing.assert_array_equal(net.predict(X), predictions[count])
@@ -248,7 +248,7 @@ def test_a_fit_within_a_fit_is_one_clear_error(backend: Backend) -> None:
 
 
 def test_a_step_between_two_of_a_fit_is_a_step(backend: Backend) -> None:
-    """By a callback, on other data: the fit goes on with its own."""
+    """From a callback, on other data: the fit continues with its own."""
     name = backend.name if backend.name in REAL else conftest.STRICT
     nets = [network(name) for _ in range(2)]
 
@@ -289,7 +289,7 @@ def test_a_network_that_two_threads_build_is_built_once(backend: Backend) -> Non
 
 
 STRESS = {"numpy": 1200, "numba": 4000, "cupy": 60}
-"""Calls of each work; the command `python -m benchmarks.threads` makes many more."""
+"""Calls of each workload; the command `python -m benchmarks.threads` makes many more."""
 
 
 WORKS = (calls.readers, calls.beside_assignments, calls.beside_fit)
@@ -302,7 +302,7 @@ WORKS = (calls.readers, calls.beside_assignments, calls.beside_fit)
             name,
             work,
             id=f"{name}-{work.__name__}",
-            # On the stand-in readers alone take as long as readers beside a thread that assigns.
+            # On the stand-in, readers alone take as long as readers next to a thread that assigns.
             marks=[*MARKS.get(name, ()), *[pytest.mark.slow] * (name == "cupy" and work is calls.readers)],
         )
         for name in STRESS
@@ -312,7 +312,7 @@ WORKS = (calls.readers, calls.beside_assignments, calls.beside_fit)
 def test_under_stress_nothing_is_wrong(name: str, work: Any) -> None:
     if name == "numba" and name not in REAL:
         pytest.skip("there is no Numba")
-    fewer = {"epochs": 1} if name == "cupy" and work is calls.beside_fit else {}  # each step is compared with
+    fewer = {"epochs": 1} if name == "cupy" and work is calls.beside_fit else {}  # each step is compared with it
     with in_place_of_cupy() if name == "cupy" else nullcontext():
         outcome = work(name, 8, STRESS[name], **fewer)
     assert outcome.calls >= STRESS[name] - 8
@@ -330,7 +330,7 @@ def test_a_threaded_server_gives_each_client_its_own_answer(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in REAL if name != "cupy"])
 def test_a_child_of_a_fork_waits_for_no_thread_of_its_parent(name: str) -> None:
     net = network(name)
-    net.fit(X, Y, verbose=0)  # as long as a thread imports or compiles, Python and Numba hold locks of their own
+    net.fit(X, Y, verbose=0)  # while a thread imports or compiles, Python and Numba hold locks of their own
     net.predict(X[:3])
     over = threading.Event()
 

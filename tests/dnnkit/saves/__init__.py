@@ -1,9 +1,9 @@
 """Saves of earlier versions, which every later version reads.
 
-    python -m tests.dnnkit.saves FOLDER     # how format-1 was made, for a folder that is not there yet
+    python -m tests.dnnkit.saves FOLDER     # how format-1 was made, for a folder that does not exist yet
 
-Beside `format-1/` stands `format-1.json`: what the version that wrote it predicts with it, and what it gets when it
-trains on for an epoch. A save is never made again. If a version writes a new format, it gets a folder of its own.
+Next to `format-1/` is `format-1.json`: the predictions of the version that wrote it, and its results after another
+epoch of training. A save is never made again. A new format gets a new folder.
 """
 
 import json
@@ -24,7 +24,7 @@ SHAPE = (2, 5)
 
 
 def training_data(samples: int = 90) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 samples (N, 2, 5) with values 0 to 16, and the class 0 to 2 of each: the same on every machine."""
+    """Draw uint8 samples (N, 2, 5) with values 0 to 16, and the class 0 to 2 of each: the same on every machine."""
     numbers = np.arange(samples * 10)
     x = (numbers * numbers // 7 % 17).astype(np.uint8).reshape(samples, 10)
     labels = x[:, :6].reshape(samples, 3, 2).astype(int).sum(axis=2).argmax(axis=1)
@@ -32,18 +32,18 @@ def training_data(samples: int = 90) -> tuple[np.ndarray, np.ndarray]:
 
 
 def questions(samples: int = 24) -> np.ndarray:
-    """What predictions are made for: float32 samples from 0 to 16."""
+    """Return the samples for predictions: float32 from 0 to 16."""
     return np.linspace(0, 16, samples * 10, dtype=np.float32).reshape(samples, *SHAPE)
 
 
 def go_on(net: dk.Sequential) -> dk.History:
-    """The epoch after those that the save has."""
+    """Train the epoch after those of the save."""
     x, labels = training_data()
     return net.fit(x, labels, batch_size=20, validation_data=(x[::2], labels[::2]), verbose=0)
 
 
 def make(folder: Path) -> None:
-    """Train a network, save it, and write beside it what it says."""
+    """Train a network, save it, and write its results next to it."""
     os.environ |= dict.fromkeys(PARTITION_VARIABLES, PARTITION)
     bend = dk.activation("bend", "x / (1 + exp(-beta * x)) + 0.1 * sin(x)", beta=1.5)
     layers = [
@@ -58,7 +58,7 @@ def make(folder: Path) -> None:
     net.save(folder)
     for name in PARTITION_VARIABLES:
         del os.environ[name]
-    # Shortest decimal fractions that are these numbers of float32.
+    # The shortest decimal fractions that give these float32 numbers.
     predictions = [[float(str(value)) for value in row] for row in net.predict(questions())]
     expected = {
         "dnnkit": dk.__version__,
@@ -72,12 +72,12 @@ def make(folder: Path) -> None:
 
 
 def continued(net: dk.Sequential) -> Mapping[str, float]:
-    """Loss and metrics of the next epoch."""
+    """Return loss and metrics of the next epoch."""
     return {name: value for name, (value,) in go_on(net).history.items()}
 
 
 def sums(net: dk.Sequential) -> dict[str, str]:
-    """Hashes: of the predictions, and, an epoch later, of parameters, optimizer state and history."""
+    """Return hashes: of the predictions, and, an epoch later, of parameters, optimizer state and history."""
     asked: dict[str, Any] = {"predictions": net.predict(questions())}
     history = {name: np.array(values) for name, values in go_on(net).history.items()}
     snapshot = net.executable.snapshot()

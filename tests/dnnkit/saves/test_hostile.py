@@ -1,6 +1,6 @@
-"""Saves of strangers: each lie is one error that says where it stands, before anything of its size is made.
+"""Malicious saves: each lie is one error that says where it is, before anything of its size is allocated.
 
-`tests/fuzz` looks for more of them.
+`tests/fuzz` searches for more of them.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def changed(files: dict[str, bytes], name: str, path: str, value: Any) -> dict[s
         ("state.json", "execution", "rows/1000000@32", "at most 256 workers"),
         ("state.json", "execution", "units/-1@4", "execution"),
         ("state.json", "execution", 7, "execution"),
-        ("state.json", "sums.sums", [[1.0, 2.0]], "sums 2 numbers"),
+        ("state.json", "sums.sums", [[1.0, 2.0]], "has 2 sums"),
         ("state.json", "sums.first", 4, "at most the position"),
         ("architecture.json", "layers.0.units", 10**8, "they do not fit"),
         ("architecture.json", "input_shape", [10**9], "they do not fit"),
@@ -71,7 +71,7 @@ def changed(files: dict[str, bytes], name: str, path: str, value: Any) -> dict[s
         ("architecture.json", "layers.0.units", {"type": "array", "dtype": "S2000000000", "values": [1]}, "array"),
         ("architecture.json", "seed", 1.5, "seed is 1.5"),
         ("architecture.json", "format", "2", "in format '2'"),
-        ("history.json", "history.loss", [1.0, 2.0], "one number for each of the 1 epochs"),
+        ("history.json", "history.loss", [1.0, 2.0], "one number per epoch, 1 in all"),
         ("history.json", "plan", [], "plan"),
     ],
 )  # fmt: skip
@@ -85,7 +85,7 @@ def test_a_lie_is_told_where_it_stands(files, name, path, value, told) -> None:
 )
 @pytest.mark.parametrize("name", ["architecture.json", "state.json", "history.json"])
 def test_json_is_bounded_when_it_is_parsed(files, name, text) -> None:
-    with pytest.raises(CheckpointError, match=f"{name} cannot be understood"):
+    with pytest.raises(CheckpointError, match=f"{name} cannot be parsed"):
         network_of({**files, name: text}, "the save")
 
 
@@ -117,7 +117,7 @@ def test_every_array_has_its_own_bytes() -> None:
             from_safetensors(wrong, "it")
 
 
-# -- files that are none ---------------------------------------------------------------------------------------------
+# -- files that are not saves ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
@@ -146,7 +146,7 @@ def test_a_save_larger_than_the_budget_says_how_to_raise_it(run: Path, monkeypat
     with pytest.raises(CheckpointError, match="set the environment variable DNNKIT_LARGEST_FILE to '51"):
         dk.load(run)
     monkeypatch.setenv("DNNKIT_LARGEST_FILE", "8 GiB")
-    with pytest.raises(CheckpointError, match="not those that were written"):
+    with pytest.raises(CheckpointError, match="differ from those written"):
         dk.load(run)
     monkeypatch.setenv("DNNKIT_LARGEST_FILE", "much")
     with pytest.raises(ConfigurationError, match="DNNKIT_LARGEST_FILE is 'much'"):

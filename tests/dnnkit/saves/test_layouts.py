@@ -13,7 +13,7 @@ from dnnkit.saves.tensors import from_safetensors
 
 
 def network(seed: int = 0, **names: Any) -> dk.Sequential:
-    """All layers with weights that PyTorch and Keras have, too, each with numbers of its own."""
+    """All layers with weights that PyTorch and Keras also have, each with different numbers."""
     layers = [
         dk.Rescaling(0.5), dk.Dense(5, "relu", **names), dk.BatchNormalization(epsilon=1e-5), dk.Dropout(0.5),
         dk.Dense(5, use_bias=False), dk.LayerNormalization(epsilon=1e-5), dk.PReLU(), dk.RMSNormalization(epsilon=1e-5),
@@ -49,7 +49,7 @@ def test_the_names_are_those_of_the_modules(tmp_path: Path) -> None:
     assert arrays["0.weight"].shape == (5, 4)
 
 
-def test_keras_numbers_its_layers_on_and_puts_the_model_before() -> None:
+def test_keras_numbers_its_layers_on_and_prefixes_the_model() -> None:
     net, other = network(), network(1)
     given = {f"sequential_3/{name}": value for name, value in net.parameters.items()}
     given = {name.replace("/dense/", "/dense_7/"): value for name, value in given.items()}
@@ -81,16 +81,16 @@ def test_weights_that_do_not_fit() -> None:
     bias = np.zeros(3)
     given = {"0.weight": square, "0.bias": bias, "1.weight": square, "1.bias": bias}
     net.load_weights(given, layout="PyTorch")
-    with pytest.raises(CheckpointError, match=r"has 1 with bias, weight, but .* there would be 2 with bias, weight"):
+    with pytest.raises(CheckpointError, match=r"has 1 with bias, weight, but .* would have 2 with bias, weight"):
         net.load_weights({"0.weight": square, "0.bias": bias}, layout="torch")
     with pytest.raises(CheckpointError, match="1 with bias, weight and 1 with weight"):
         net.load_weights({**{k: v for k, v in given.items() if k != "1.bias"}}, layout="torch")
-    with pytest.raises(CheckpointError, match=r"hidden/kernel of the shape \(2, 3\), as it is here.*\(3, 3\)"):
+    with pytest.raises(CheckpointError, match=r"hidden/kernel of shape \(2, 3\).*\(3, 3\)"):
         net.load_weights({**given, "0.weight": np.zeros((3, 2))}, layout="torch")
     named = {name.replace("0.", "last.").replace("1.", "hidden."): value + 1 for name, value in given.items()}
     net.load_weights({**named, "last.bias": bias + 5}, layout="torch")
     assert net.parameters["last/bias"][0] == 5
-    with pytest.raises(CheckpointError, match=r"whose order their names do not say.*now hidden, last"):
+    with pytest.raises(CheckpointError, match=r"whose names do not tell their order.*now hidden, last"):
         net.load_weights({name.replace("last", "out"): value for name, value in named.items()}, layout="torch")
     with pytest.raises(CheckpointError, match="two 'kernel' of a layer 'dense'"):
         net.load_weights({"a/dense/kernel": square, "b/dense/kernel": square}, layout="keras")

@@ -1,7 +1,7 @@
-"""Saves of earlier versions: they load, predict what they predicted, and train on.
+"""Saves of earlier versions: they load, predict what they predicted, and continue training.
 
-Tolerances are a few units in the last place, for other machines round otherwise; on the machine and with the versions
-that made a save, every bit is compared.
+Tolerances are a few units in the last place, because other machines round differently; on the machine and with the
+versions that made a save, every bit is compared.
 """
 
 import json
@@ -31,7 +31,7 @@ def expected(name: str) -> dict:
 
 @pytest.fixture
 def folder(name: str, tmp_path: Path) -> Path:
-    """A copy that may be written to; not its files' rights, which may be to read only."""
+    """A writable copy, without the files' own permissions, which may be read-only."""
     for file in (SAVES / name).rglob("*"):
         if file.is_file():
             target = tmp_path / name / file.relative_to(SAVES / name)

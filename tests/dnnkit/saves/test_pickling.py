@@ -1,4 +1,4 @@
-"""Copies and pickles of networks: they go on as their originals would, and share nothing with them."""
+"""Copies and pickles of networks: they continue like their originals, and share nothing with them."""
 
 import copy
 import logging
@@ -49,7 +49,7 @@ def train(net: dk.Sequential, name: str = FIRST, **how: Any) -> None:
 
 
 def assert_same(net: dk.Sequential, other: dk.Sequential) -> None:
-    """Equal in all that decides how they go on, bit for bit."""
+    """Compare everything that decides how they continue, bit for bit."""
     mine, its = net.executable.snapshot(), other.executable.snapshot()
     np.testing.assert_equal(dict(its.parameters), dict(mine.parameters))
     np.testing.assert_equal(dict(its.slots), dict(mine.slots))
@@ -110,7 +110,7 @@ def test_a_copy_shares_nothing(backend: Backend, way: Callable[[Any], Any]) -> N
 
 
 @each_way
-def test_an_epoch_that_was_interrupted_is_finished_by_the_copy(backend: Backend, way: Callable[[Any], Any]) -> None:
+def test_a_copy_finishes_an_epoch_that_was_interrupted(backend: Backend, way: Callable[[Any], Any]) -> None:
     net = CASES[FIRST].network(backend)
 
     class Interrupt(dk.Callback):
@@ -137,19 +137,19 @@ def test_a_history_with_what_is_no_number(way: Callable[[Any], Any]) -> None:
     assert_same_history(way(net).history.history, net.history.history)
 
 
-# -- parts of one's own ----------------------------------------------------------------------------------------------
+# -- custom parts ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Halving(dk.schedules.Schedule):
-    """Not known to any registry."""
+    """Not in any registry."""
 
     def __call__(self, step: int) -> float:
         return 0.1 / (1 + step)
 
 
 class Plain(dk.schedules.Schedule):
-    """Not even a dataclass, so that no save can describe it."""
+    """Not even a dataclass, so no save can describe it."""
 
     def __call__(self, step: int) -> float:
         return 0.05
@@ -157,7 +157,7 @@ class Plain(dk.schedules.Schedule):
 
 @dataclass
 class Signs(dk.optimizers.Optimizer):
-    """An update rule that keeps a slot."""
+    """An update rule with a slot."""
 
     learning_rate: Any = 0.01
     slots = ("last",)
@@ -170,7 +170,7 @@ class Signs(dk.optimizers.Optimizer):
 @each_way
 @pytest.mark.parametrize("optimizer", [Signs(Halving()), dk.SGD(Plain())], ids=["rule", "schedule"])
 def test_ones_own_parts_come_along(backend: Backend, optimizer: Any, way: Callable[[Any], Any]) -> None:
-    """By pickle's references; nobody has to say `custom_objects`."""
+    """By pickle's references; `custom_objects` is not needed."""
     net = dk.Sequential([Factor(0.5), dk.Dense(3, activation="tanh"), dk.Dense(1)], seed=0, backend=backend)
     net.compile(optimizer, AbsoluteError(), [largest])
     x = np.linspace(-1, 1, 80).reshape(40, 2)
@@ -186,7 +186,7 @@ def test_ones_own_parts_come_along(backend: Backend, optimizer: Any, way: Callab
 
 
 class Named(dk.Sequential):
-    """A network of one's own, with more to remember, and with itself."""
+    """A subclass of a network with additional state, including itself."""
 
     def __init__(self, title: str) -> None:
         super().__init__([dk.Dense(2)], seed=0, backend="numpy")
@@ -221,7 +221,7 @@ def test_two_networks_in_one_list_stay_one() -> None:
 
 
 class Cube:
-    """An activation of one's own."""
+    """A custom activation."""
 
     @staticmethod
     def forward(x, xp):
@@ -238,7 +238,7 @@ def nearness(y_true, y_pred):
 
 @contextmanager
 def only_within() -> Iterator[None]:
-    """What is registered within is unknown after."""
+    """Names registered within the block are unknown afterwards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ACTIVATIONS, "_things", dict(ACTIVATIONS._things))
         patch.setattr(METRICS, "_things", dict(METRICS._things))
@@ -264,7 +264,7 @@ def test_what_is_registered_comes_along_with_its_name() -> None:
 # -- where it runs ---------------------------------------------------------------------------------------------------
 
 
-def test_where_its_backend_does_not_work_it_goes_on_on_the_one_in_force(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_its_backend_it_continues_on_the_current_one(caplog: pytest.LogCaptureFixture) -> None:
     net = CASES[FIRST].network("numpy")
     train(net)
     state = net.__getstate__()
@@ -316,7 +316,7 @@ def test_a_new_process_trains_it_on_and_gives_it_back(backend_name: str) -> None
     assert_same(go_on(net), there)
 
 
-# -- what pickle refuses ---------------------------------------------------------------------------------------------
+# -- what pickle rejects ---------------------------------------------------------------------------------------------
 
 
 def compiled(**parts: Any) -> dk.Sequential:
@@ -360,16 +360,16 @@ def test_what_cannot_be_pickled_is_named_with_the_cure(part: str, words: str) ->
 
 
 def found() -> Any:
-    """What stands for a lambda."""
+    """Stands for a lambda."""
     return largest
 
 
 class PlainPickler(pickle._Pickler):
-    """As joblib's: written in Python, but with functions it does as pickle does."""
+    """Like joblib's: written in Python, but it handles functions as pickle does."""
 
 
 class LambdaPickler(pickle.Pickler):
-    """As cloudpickle's: it has a way with what pickle refuses."""
+    """Like cloudpickle's: it can pickle what pickle rejects."""
 
     def reducer_override(self, thing: Any) -> Any:
         return (found, ()) if getattr(thing, "__name__", "") == "<lambda>" else NotImplemented
@@ -378,7 +378,7 @@ class LambdaPickler(pickle.Pickler):
         return super().dump(thing)
 
 
-def test_a_pickler_that_takes_more_is_not_told_what_pickle_refuses() -> None:
+def test_a_pickler_that_accepts_more_gets_no_error_of_pickles() -> None:
     written = BytesIO()
     LambdaPickler(written).dump(compiled(metric=True))
     assert pickle.loads(written.getvalue()).metrics == (largest,)

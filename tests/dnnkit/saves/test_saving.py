@@ -62,7 +62,7 @@ def test_a_loaded_network_predicts_and_trains_on_bit_for_bit(
     assert loaded.optimizer == net.optimizer
 
 
-def test_an_epoch_that_was_interrupted_is_finished_after_loading(tmp_path: Path) -> None:
+def test_a_loaded_network_finishes_an_epoch_that_was_interrupted(tmp_path: Path) -> None:
     name = next(iter(CASES))
     x, labels = data()
     y = CASES[name].targets(labels)
@@ -197,13 +197,13 @@ def test_an_interrupt_after_the_manifest_leaves_the_new_save(tmp_path: Path, mon
     ],
 )
 def test_what_dnnkit_did_not_write_is_left_alone(foreign: str, tmp_path: Path) -> None:
-    """F4: folders named by six or more digits were removed, a manifest of others was overwritten."""
+    """F4: folders named by six or more digits were removed, and another program's manifest was overwritten."""
     net, folder = trained(next(iter(CASES))), tmp_path / "run"
     path = folder / foreign
     path.parent.mkdir(parents=True)
     path.write_text("not ours")
     for _ in range(2):
-        with pytest.raises(CheckpointError, match="is not of a save that dnnkit wrote"):
+        with pytest.raises(CheckpointError, match="was not written by dnnkit"):
             net.save(folder)
         assert path.read_text() == "not ours"
     assert dk.load(saved(net, tmp_path / "other")).seed == net.seed
@@ -216,7 +216,7 @@ def test_links_and_what_lies_beside_a_save_stay(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "curves.png").write_text("a picture")
     (folder / "versions").symlink_to(elsewhere.parent, target_is_directory=True)
-    with pytest.raises(CheckpointError, match="is not of a save that dnnkit wrote"):
+    with pytest.raises(CheckpointError, match="was not written by dnnkit"):
         net.save(folder)
     (folder / "versions").unlink()
     net.save(folder)
@@ -418,7 +418,7 @@ def test_what_cannot_be_written_to_a_save_is_named(tmp_path: Path) -> None:
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile(optimizer=dk.SGD(Plain()), loss="mean_squared_error")
     net.build(2)
-    with pytest.raises(ConfigurationError, match="cannot be written to a save"):
+    with pytest.raises(ConfigurationError, match="cannot be saved"):
         net.save(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

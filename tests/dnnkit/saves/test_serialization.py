@@ -1,4 +1,4 @@
-"""What a save describes: NumPy's numbers as plain ones, arrays that a user's own class holds as arrays."""
+"""What a save describes: NumPy scalars as plain numbers, arrays in a custom class as arrays."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dnnkit.saves.serialization import describe, rebuild
 
 @dataclass(frozen=True)
 class Table(dk.schedules.Schedule):
-    """Rates from an array, which a tuple would not do for: it is multiplied."""
+    """Rates from an array; a tuple would not do, because it is multiplied."""
 
     rates: np.ndarray
     factor: float = 1.0
@@ -24,7 +24,7 @@ class Table(dk.schedules.Schedule):
 
 @dataclass(frozen=True)
 class WithoutBase:
-    """A class that dnnkit's looks at no numbers of."""
+    """A class whose numbers dnnkit does not inspect."""
 
     number: object
 
@@ -46,11 +46,11 @@ def test_arrays_come_back_as_arrays(dtype, shape):
 
 @pytest.mark.parametrize("thing", [np.array(["a"]), np.array([object()]), np.ma.masked, 1j, object()])
 def test_what_is_no_number_is_refused(thing):
-    with pytest.raises(ConfigurationError, match="cannot be written to a save"):
+    with pytest.raises(ConfigurationError, match="cannot be saved"):
         describe(thing)
 
 
-def test_a_network_with_a_schedule_of_an_array_is_saved_and_goes_on(tmp_path):
+def test_a_network_with_a_schedule_of_an_array_is_saved_and_resumes(tmp_path):
     net = dk.Sequential([dk.Dense(1)], seed=0, backend="numpy")
     net.compile(dk.SGD(Table(np.array([0.1, 0.2]), np.float32(0.5))), "mean_squared_error")
     x = np.ones((4, 2))

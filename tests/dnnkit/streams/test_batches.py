@@ -1,4 +1,4 @@
-"""Batches that an iterator makes are trained on as they come, and what is wrong with one is said with its number."""
+"""Batches from an iterator are trained on as they come, and a bad one is reported with its number."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ STEPS = -(-ROWS // BATCH)
 
 
 def slices(count: int = 1 << 30, *, reuses: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Batches of the data, in order, again and again; in one array that is filled anew, if asked for."""
+    """Yield batches of the data, in order, repeatedly; in one reused array, if requested."""
     x, y = data()
     own = np.empty((BATCH, FEATURES), np.float32)
     for number in range(count):
@@ -30,7 +30,7 @@ def slices(count: int = 1 << 30, *, reuses: bool = False) -> Iterator[tuple[Any,
 
 
 class Again:
-    """The same, from the beginning each time."""
+    """Yield the same, from the beginning each time."""
 
     def __len__(self) -> int:
         return STEPS
@@ -80,7 +80,7 @@ def test_no_more_batches_are_taken_than_are_trained_on() -> None:
 
 
 def odd(number: int, batch: Any) -> Iterator[Any]:
-    """Good batches, and another one in a place."""
+    """Yield good batches, and another one at one position."""
     for place, good in enumerate(slices()):
         yield batch if place == number else good
 
@@ -98,8 +98,8 @@ X, Y = np.zeros((BATCH, FEATURES), np.float32), np.zeros(BATCH, np.int64)
     (odd(5, X), {"steps_per_epoch": 9}, DataError, r"(?s)batch 5 is .*: expected \(x, y\) or"),
     (odd(0, (X, Y[:-1])), {"steps_per_epoch": 9}, ShapeError, "batch 0: x has 16 samples but y has 15"),
     (slices(), {"steps_per_epoch": 9, "y": Y}, ConfigurationError, "targets and weights come with them"),
-    (slices(), {"steps_per_epoch": 9, "batch_size": 8}, ConfigurationError, "makes its own batches"),
-    (slices(), {"steps_per_epoch": 9, "validation_data": slices()}, ConfigurationError, "at its end after one epoch"),
+    (slices(), {"steps_per_epoch": 9, "batch_size": 8}, ConfigurationError, "x yields batches"),
+    (slices(), {"steps_per_epoch": 9, "validation_data": slices()}, ConfigurationError, "exhausted after one epoch"),
 ])  # fmt: skip
 def test_what_is_wrong_names_the_batch(
     given: Any, options: dict[str, Any], error: type[DnnkitError], message: str

@@ -50,7 +50,7 @@ def test_epochs_and_seeds_differ() -> None:
 
 
 def inflation(blocks: int, rows: int, batch: int = 32, classes: int = 10, chunks: int = 12) -> float:
-    """The variance of a class's count in batches of a sorted file, over that of rows drawn from all."""
+    """Return the variance of a class's count in batches of a sorted file, divided by that of rows drawn from all."""
     size = blocks * rows
     order, labels = EpochOrder(chunks * size, None, rows, chunks * size, True, 0, 0), np.arange(chunks * size) * classes
     counts = []
@@ -63,6 +63,6 @@ def inflation(blocks: int, rows: int, batch: int = 32, classes: int = 10, chunks
 
 
 def test_a_sorted_file_is_mixed_as_well_as_is_said() -> None:
-    """1 + 31 / blocks for batches of 32: 1.06 with the 512 blocks that are there by default."""
+    """1 + 31 / blocks for batches of 32: 1.06 with the 512 blocks of the default."""
     assert abs(inflation(512, 40) - 1.06) < 0.03
     assert abs(inflation(64, 64) - (1 + 31 / 64)) < 0.1

@@ -1,4 +1,4 @@
-"""Training on files in chunks is training on the same rows in the same order, and can go on from anywhere."""
+"""Training on files in chunks equals training on the same rows in the same order, and can resume from anywhere."""
 
 import signal
 import tracemalloc
@@ -68,7 +68,7 @@ def test_what_fits_into_the_buffer_is_trained_on_as_in_memory(backend: Backend, 
 
 
 class PressCtrlCAt(dk.Callback):
-    """The signal, once so many steps were made."""
+    """Send the signal once this many steps have run."""
 
     def __init__(self, step: int) -> None:
         self.step, self.pressed = step, False
@@ -106,7 +106,7 @@ def test_evaluate_predict_and_validation_read_in_parts(backend: Backend, tmp_pat
 
 
 class LoseItAt(dk.Callback):
-    """A bias that is not a number, before so many steps are over."""
+    """A bias that is not a number, within this many steps."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -203,7 +203,7 @@ def test_what_is_wrong_names_the_shard_and_the_row(
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"shuffle": "with_replacement"}, "draws each row from all"),
+    ({"shuffle": "with_replacement"}, "draws from all rows"),
     ({"validation_split": 0.1}, "give validation_data"),
     ({"y": np.zeros(ROWS)}, "has targets and weights of its own"),
     ({"batch_size": 200}, "more than the buffer of"),
@@ -213,12 +213,12 @@ def test_what_needs_all_rows_at_once_is_refused(tmp_path: Path, options: dict[st
         network("numpy").fit(opened(tmp_path), verbose=0, **{"batch_size": BATCH, **options})
     net = network("numpy")
     net.compile(dk.LBFGS(), "sparse_categorical_crossentropy")
-    with pytest.raises(ConfigurationError, match="takes all samples in each step"):
+    with pytest.raises(ConfigurationError, match="uses all samples in each step"):
         net.fit(opened(tmp_path), verbose=0)
 
 
 def test_networks_that_train_together_have_their_data_in_memory(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="read by the fit of one network in one process"):
+    with pytest.raises(ConfigurationError, match="only by the fit of one network in one process"):
         dk.fit_many([network("numpy")], *data(), validation_data=(opened(tmp_path), None), verbose=0)
 
 

@@ -1,4 +1,4 @@
-"""Tables as hypothesis draws them: dictionaries of columns, lists of Python's own values and None."""
+"""Tables as hypothesis draws them: dictionaries of columns, lists of Python values and None."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 def columns(rows: int) -> st.SearchStrategy[list[Any]]:
-    """Columns of so many rows, each of values of one kind."""
+    """Draw columns with this number of rows, each with values of one kind."""
     return st.sampled_from(sorted(VALUES)).flatmap(
         lambda kind: st.lists(st.none() | VALUES[kind], min_size=rows, max_size=rows)
     )

@@ -1,4 +1,4 @@
-"""`dk.TabularEncoder`: known values, whatever columns are drawn, and what is said of what cannot be encoded."""
+"""`dk.TabularEncoder`: known values, any drawn columns, and the errors for what cannot be encoded."""
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -17,7 +17,7 @@ from tests.dnnkit.tables.columns_of_values import TABLES
 
 
 def encoded(table: object, **arguments: object) -> dict[str, list[float]]:
-    """The features of a table by name, of which the encoder knows nothing else."""
+    """Return the features of a table by name, which the encoder does not know."""
     encoder = dk.TabularEncoder(**arguments)
     matrix = encoder.fit_transform(table)
     return {name: matrix[:, n].tolist() for n, name in enumerate(encoder.get_feature_names_out())}
@@ -79,7 +79,7 @@ def test_categories() -> None:
     assert encoded([[10], [9], [10], [9]], categories=[0]) == {"x0=10": [1, -1, 1, -1]}
 
 
-def test_rare_and_unseen_categories_share_a_feature_where_there_is_one() -> None:
+def test_rare_and_unseen_categories_share_a_feature_if_there_is_one() -> None:
     encoder = dk.TabularEncoder().fit({"a": ["x", "x", "y", "y", "z", "w"]})
     assert encoder.get_feature_names_out().tolist() == ["a=x", "a=y", "a=(rare)"]
     matrix, notes = encoder.transform_and_tell({"a": ["z", "new", "new", None, "x"]})
@@ -126,7 +126,7 @@ def test_columns_are_found_by_name() -> None:
 
 @given(TABLES)
 @settings(max_examples=40, deadline=None)
-def test_a_saved_encoder_has_equal_bits_and_rows_are_encoded_each_by_itself(table: dict[str, list[object]]) -> None:
+def test_a_saved_encoder_has_equal_bits_and_encodes_rows_separately(table: dict[str, list[object]]) -> None:
     encoder = dk.TabularEncoder(rare=1, embeddings=3).fit(table)
     matrix = encoder.transform(table)
     assert np.isfinite(matrix).all()
@@ -157,7 +157,7 @@ FITS = [
     ({"day": [f"{n}.1.2026" for n in range(30)]}, "dates perhaps, to be written as 2026-01-31"),
     ({"cost": [f"${n}.50" for n in range(30)]}, "numbers perhaps"),
     ({"a": [1, "x"]}, "column 'a' has both numbers (1 in row 0) and text ('x' in row 1)"),
-    ({"a": [1, float("inf")]}, "column 'a' has an infinity in row 1"),
+    ({"a": [1, float("inf")]}, "column 'a' has an infinite value in row 1"),
     ({"a": [10**400, 1]}, "number too large for float64 in row 0"),
     ({"a": [1, {}]}, "column 'a' has {} (dict) in row 1"),
     ({"a": [1, 2], "b": [1]}, "'b' has 1 rows, 'a' has 2"),

@@ -16,7 +16,7 @@ from tests.dnnkit.tables.columns_of_values import TABLES
 
 
 def of_pandas(pandas: ModuleType, table: dict[str, list[Any]]) -> list[Any]:
-    """As pandas reads them, as objects, and in the types that have missing values of their own."""
+    """As pandas reads them, as objects, and in the types with their own missing values."""
     frame = pandas.DataFrame(table)
     return [frame, pandas.DataFrame(table, dtype=object), frame.convert_dtypes()]
 
@@ -74,7 +74,7 @@ def test_frames_that_cannot_be_used() -> None:
     without_names = table_of(pandas.DataFrame(np.ones((3, 2))))
     assert (without_names.names, without_names.has_names) == (("x0", "x1"), False)
     for frame, words in [
-        (pandas.DataFrame(np.ones((3, 2)), columns=["a", "a"]), "two columns are called 'a'"),
+        (pandas.DataFrame(np.ones((3, 2)), columns=["a", "a"]), "two columns are named 'a'"),
         (pandas.DataFrame(np.ones((3, 2)), columns=["a", 1]), "a column is called 1"),
         (pandas.DataFrame({"a": []}), "has no rows"),
         (pandas.Series([1, 2], name="a"), "Reshape your data"),
@@ -90,7 +90,7 @@ def test_frames_that_cannot_be_used() -> None:
 
 
 class Stream:
-    """A table of a library that nobody knows."""
+    """A table of an unknown library."""
 
     def __init__(self, frame: Any) -> None:
         self._frame = frame

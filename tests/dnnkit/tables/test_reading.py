@@ -1,4 +1,4 @@
-"""Tables of files: what text files do not say is found out, or asked for in one clear line."""
+"""Tables of files: what text files do not say is detected, or requested in one clear line."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ PLAIN = "name,size,kind\nx,1.5,7\ny,,8\n"
 
 
 def read(folder: Path, content: str | bytes, name: str = "t.csv", **options: Any) -> dict[str, list[Any]]:
-    """The columns of a file as they are found in training."""
+    """Return the columns of a file as found in training."""
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     table = read_table(folder / name, TextOptions(**options))
     return {series.name: list(typed(series).values) for series in table.series}
@@ -78,24 +78,24 @@ c";1e3;1_000
 BAD: list[tuple[str | bytes, dict[str, Any], str]] = [
     ("", {}, "is empty"),
     ("\n \n", {}, "is empty"),
-    ("a,b\n", {}, "names of 2 columns, and no rows"),
-    ("a,b\n1,2\n3\n", {}, "line 3 has 1 cell, the first line has 2, with a comma between them"),
+    ("a,b\n", {}, "names of 2 columns, but no rows"),
+    ("a,b\n1,2\n3\n", {}, "line 3 has 1 cell, the first line has 2 (delimiter: comma)"),
     ('a,b\n"x\ny",2\n3,4,5\n', {}, "line 4 has 3 cells, the first line has 2"),
-    ("a,b,a\n1,2,3\n", {}, "two columns are called 'a'"),
-    ("1,2\n3,4\n", {}, "the first line has numbers, '1' first: expected the names of columns"),
+    ("a,b,a\n1,2,3\n", {}, "two columns are named 'a'"),
+    ("1,2\n3,4\n", {}, "the first line has numbers, '1': expected the names of columns"),
     ("a;b;c\n1;2;3\n", {"delimiter": ","}, "one column, 'a;b;c', with ',' between cells: try --delimiter ';'"),
-    ("a,b;c\n1,2;3\n", {}, "may be a comma or semicolon: say which, such as --delimiter ','"),
-    ("a;b\n1,234;1\n5,678;1\n", {}, "column 'a' has numbers such as 1,234, about one or above a thousand"),
-    ("a;b\n1,5;1.5\n", {}, "column 'a' has fractions after a comma, 'b' after a point"),
+    ("a,b;c\n1,2;3\n", {}, "may be comma or semicolon: choose one, such as --delimiter ','"),
+    ("a;b\n1,234;1\n5,678;1\n", {}, "column 'a' has numbers such as 1,234, which may be about one or above a thousand"),
+    ("a;b\n1,5;1.5\n", {}, "column 'a' has decimal commas, 'b' decimal points"),
     ("a;b\n1,5;1\n1.5;2\n", {}, "column 'a' has numbers with commas and with points"),
-    ("a;b\n1.234,5;1\n", {}, "column 'a' has '1.234,5', in thousands"),
+    ("a;b\n1.234,5;1\n", {}, "column 'a' has '1.234,5', with thousands separators"),
     ("a,b\nx,é\n".encode("latin-1"), {}, "not encoded as utf-8: byte 0xe9 in line 2"),
     ("a,b\nx,é\n".encode(), {"encoding": "ascii"}, "not encoded as ascii: byte 0xc3 in line 2"),
-    (PLAIN.encode("utf-16-le"), {}, "unless it is UTF-16: try --encoding utf-16-le"),
+    (PLAIN.encode("utf-16-le"), {}, "or UTF-16: try --encoding utf-16-le"),
     (b"PK\x03\x04xl/worksheets", {}, "an Excel sheet"),
     (b"PAR1....", {}, "a Parquet file"),
     ('a,b\n1,"2\n3,4\n', {}, "the record after line 1 cannot be read (unexpected end of data)"),
-    ('a,b\n1,"2"3\n', {}, "a quotation mark is open, or text follows one"),
+    ('a,b\n1,"2"3\n', {}, "unclosed quotation mark, or text after"),
     ("a,b\n1," + "2" * 200_000 + "\n", {}, "the record after line 1 cannot be read (field larger"),
 ]  # fmt: skip
 
@@ -185,5 +185,5 @@ def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str) -
     found = read_table(tmp_path / "t.parquet")
     assert dk.TabularEncoder().fit_transform(found).tobytes() == dk.TabularEncoder().fit_transform(table).tobytes()
     (tmp_path / "t.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(DataError, match="no Parquet file that can be read"):
+    with pytest.raises(DataError, match="not a readable Parquet file"):
         read_table(tmp_path / "t.parquet")

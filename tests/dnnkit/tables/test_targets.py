@@ -61,10 +61,10 @@ def test_labels_are_zeros_and_ones() -> None:
 REFUSED = [
     (lambda: ClassTarget.fit(["a", None, "b"]), "no value in 1 of 3 rows, first in row 1"),
     (lambda: ClassTarget.fit(np.array([1.0, np.nan])), "no value in 1 of 2 rows"),
-    (lambda: ClassTarget.fit(np.array(["a", 1], object)), "several kinds, int, str"),
+    (lambda: ClassTarget.fit(np.array(["a", 1], object)), "several types, int, str"),
     (lambda: ClassTarget.fit([[1, 2], [3, 4]]), "one class per row"),
-    (lambda: ClassTarget.fit(["a", "b"]).encode(["c"]), "'c' in row 0, which is none of the 2 classes"),
-    (lambda: ClassTarget.fit(["a", "b"]).encode([1]), "1 in row 0, which is none"),
+    (lambda: ClassTarget.fit(["a", "b"]).encode(["c"]), "'c' in row 0, not one of the 2 classes"),
+    (lambda: ClassTarget.fit(["a", "b"]).encode([1]), "1 in row 0, not one of"),
     (lambda: ClassTarget.fit([]), "at least one row"),
     (lambda: NumberTarget.fit(["a", "b"]), "expected numbers"),
     (lambda: NumberTarget.fit([1.0, np.nan]), "no value in 1 of 2 rows"),

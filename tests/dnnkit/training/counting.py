@@ -1,4 +1,4 @@
-"""Networks and data of a few steps an epoch, for tests that count them."""
+"""Networks and data with few steps per epoch, for tests that count them."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from dnnkit.backends import Backend
 SAMPLES, BATCH = 10, 4  # a pass is batches of 4, 4 and 2
 WAYS = (True, False, "with_replacement")
 METRICS = ["accuracy", dk.metrics.F1Score(average="macro")]
-"""Of one sum, and of several."""
+"""Metrics with one sum, and with several."""
 
 
 def data(samples: int = SAMPLES) -> tuple[np.ndarray, np.ndarray]:
@@ -17,7 +17,7 @@ def data(samples: int = SAMPLES) -> tuple[np.ndarray, np.ndarray]:
 
 
 def network(backend: Backend | str | None = None, loss: str = "sparse_categorical_crossentropy") -> dk.Sequential:
-    """With everything that depends on the number of updates made: dropout, a schedule, Adam's bias correction."""
+    """With everything that depends on the number of updates: dropout, a schedule, Adam's bias correction."""
     layers = [dk.Dense(6, activation="tanh"), dk.Dropout(0.2), dk.Dense(3, activation="softmax")]
     net = dk.Sequential(layers, seed=7, dtype="float64", backend=backend)
     net.compile(dk.Adam(dk.schedules.ExponentialDecay(0.1, 3, 0.7)), loss, METRICS)
@@ -26,7 +26,7 @@ def network(backend: Backend | str | None = None, loss: str = "sparse_categorica
 
 
 def still(backend: Backend | str | None = None, loss: str = "mean_squared_error") -> dk.Sequential:
-    """It never learns and puts out 0, so that the loss of a row is a plain function of its target."""
+    """It never learns and outputs 0, so that the loss of a row is a plain function of its target."""
     net = dk.Sequential([dk.Dense(1, kernel_initializer="zeros")], seed=7, dtype="float64", backend=backend)
     net.compile(dk.SGD(0.0), loss)
     return net
@@ -47,7 +47,7 @@ def numbered() -> tuple[np.ndarray, np.ndarray]:
 
 
 class Listener(dk.Callback):
-    """Writes down epochs and batches."""
+    """Records epochs and batches."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, int]] = []

@@ -1,4 +1,4 @@
-"""A fit that saves itself, and goes on from there as if nothing had ended it."""
+"""A fit that saves itself, and resumes as if it had not been interrupted."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def fit(net: dk.Sequential, folder: Path | None, **options: Any) -> dk.History:
 
 
 class Fail(dk.Callback):
-    """As a program that ends: nothing more is saved."""
+    """As a program that dies: nothing more is saved."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -49,7 +49,7 @@ def fail(net: dk.Sequential, folder: Path, step: int, callbacks: tuple = (), **o
         fit(net, folder, callbacks=[*callbacks, Fail(step)], **options)
 
 
-# -- going on --------------------------------------------------------------------------------------------------------
+# -- resuming --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("every", ["1 step", "4 steps", "2 epochs", "0.0001 s"])
@@ -66,7 +66,7 @@ def test_it_goes_on_as_if_nothing_had_ended_it(backend: Backend, tmp_path: Path,
     assert bits(dk.load(tmp_path, backend=backend)) == bits(whole)
 
 
-def test_one_that_is_over_returns_its_history_and_more_epochs_raise_its_goal(backend: Backend, tmp_path: Path) -> None:
+def test_a_finished_fit_returns_its_history_and_more_epochs_extend_it(backend: Backend, tmp_path: Path) -> None:
     whole, net, listener = network(backend), network(backend), Listener()
     fit(whole, None, epochs=6)
     first = fit(net, tmp_path)
@@ -77,7 +77,7 @@ def test_one_that_is_over_returns_its_history_and_more_epochs_raise_its_goal(bac
     assert bits(again) == bits(net)
     raised = fit(network(backend), tmp_path, epochs=6)
     assert raised.history == whole.history.history
-    assert fit(network(backend), tmp_path, epochs=2).epoch == raised.epoch  # more than was asked for
+    assert fit(network(backend), tmp_path, epochs=2).epoch == raised.epoch  # more than was requested
 
 
 def test_steps_are_counted_from_the_first_call(backend: Backend, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_seed_that_was_drawn_is_the_checkpoints(tmp_path: Path) -> None:
 
 
 def test_callbacks_know_what_they_knew(backend: Backend, tmp_path: Path) -> None:
-    """F6: patience began anew, the best was forgotten, the table too."""
+    """F6: patience started again, the best epoch was forgotten, and the table too."""
 
     def made(place: Path) -> tuple:
         stopper = dk.EarlyStopping(patience=3, min_delta=0.05)
@@ -167,7 +167,7 @@ def test_an_interrupt_within_a_test_batch_loses_nothing(backend: Backend, tmp_pa
 
 
 class Counter(dk.Callback):
-    """One of a user's own."""
+    """A custom callback."""
 
     def __init__(self) -> None:
         self.seen: list[int] = []
@@ -238,7 +238,7 @@ def of_batches(place: Path) -> tuple:
 
 @pytest.mark.parametrize("made", [of_plateaus, of_epochs, of_batches])
 def test_what_counts_or_sets_the_rate_goes_on_where_it_was(made: Any, tmp_path: Path) -> None:
-    """Ended within epochs, whose rate was set already, and some steps after a checkpoint."""
+    """Interrupted within epochs whose rate was already set, some steps after a checkpoint."""
     outcomes = []
     for name, steps in (("whole", ()), ("cut", (1, 5, 9))):
         (place := tmp_path / name).mkdir()
@@ -259,7 +259,7 @@ def test_what_counts_or_sets_the_rate_goes_on_where_it_was(made: Any, tmp_path: 
     assert outcomes[0][3]
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- what is rejected ------------------------------------------------------------------------------------------------
 
 
 def other_seed(x, y):
@@ -316,7 +316,7 @@ def test_a_save_is_no_checkpoint_and_is_not_touched(tmp_path: Path) -> None:
     net = network()
     net.save(tmp_path)
     before = bits(dk.load(tmp_path))
-    with pytest.raises(CheckpointError, match=r"holds a save, but no checkpoint of a fit: .* by dk.load"):
+    with pytest.raises(CheckpointError, match=r"holds a save, but not a checkpoint of a fit: .* by dk.load"):
         fit(net, tmp_path)
     assert bits(dk.load(tmp_path)) == before
 
@@ -354,21 +354,21 @@ def test_one_folder_is_for_one_fit_at_a_time(tmp_path: Path) -> None:
     thread = threading.Thread(target=lambda: fit(network(), tmp_path, callbacks=Wait()), daemon=True)
     thread.start()
     assert inside.wait(300)
-    with pytest.raises(CheckpointError, match="is used by another fit"):
+    with pytest.raises(CheckpointError, match="is in use by another running fit"):
         fit(network(), tmp_path)
     over.set()
     thread.join(300)
     assert fit(network(), tmp_path).epoch == [0, 1, 2, 3]
 
 
-# -- in the folder ---------------------------------------------------------------------------------------------------
+# -- the folder ------------------------------------------------------------------------------------------------------
 
 
 def versions(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "versions").iterdir())
 
 
-def test_the_newest_are_kept_and_where_one_is_damaged_the_one_before_is_read(tmp_path: Path, caplog) -> None:
+def test_the_newest_are_kept_and_before_a_damaged_one_the_last_is_read(tmp_path: Path, caplog) -> None:
     whole = network()
     fit(whole, None)
     fail(network(), tmp_path, 8, checkpoint_keep=3)
@@ -377,7 +377,7 @@ def test_the_newest_are_kept_and_where_one_is_damaged_the_one_before_is_read(tmp
     for count, version in enumerate(reversed(kept[1:]), 1):
         (tmp_path / "versions" / version / "weights.safetensors").write_bytes(b"damaged")
         assert dk.load(tmp_path, backend="numpy").executable.state.step == 8 - 1 - count
-        assert f"version {kept[-1 - count]}, is read instead" in caplog.text
+        assert f"version {kept[-1 - count]} is read instead" in caplog.text
     later = network()
     fit(later, tmp_path)
     assert bits(later) == bits(whole)
@@ -390,7 +390,7 @@ def test_one_is_kept_if_that_is_asked_for(tmp_path: Path) -> None:
     assert len(versions(tmp_path)) == 1
 
 
-def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(tmp_path: Path, caplog, monkeypatch) -> None:
+def test_a_checkpoint_that_cannot_be_written_does_not_end_training(tmp_path: Path, caplog, monkeypatch) -> None:
     written, write = [], folders.write
 
     def failing(path: Path, content: bytes) -> None:
@@ -405,7 +405,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(tmp_path:
     history, expected = fit(net, tmp_path), fit(whole, None)
     assert history.history == expected.history
     assert bits(net) == bits(dk.load(tmp_path)) == bits(whole)
-    assert "no checkpoint, training goes on: cannot write a save" in caplog.text
+    assert "no checkpoint, training continues: cannot write a save" in caplog.text
 
 
 def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
     assert bits(dk.load(tmp_path / "run")) == bits(whole)
 
 
-def test_a_folder_that_cannot_be_made_is_one_error_before_anything_is_trained(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     listener = Listener()
     with pytest.raises(CheckpointError, match="file"):
@@ -446,7 +446,7 @@ def test_a_later_format_names_the_version_that_reads_it(tmp_path: Path, monkeypa
 
 
 class Press(dk.Callback):
-    """A signal, once so many updates were made."""
+    """Sends a signal after this many updates."""
 
     def __init__(self, step: int, number: int, times: int = 1) -> None:
         self.step, self.number, self.times = step, number, times
@@ -469,7 +469,7 @@ def test_signals_save_and_the_same_call_goes_on(
         fit(network(backend), tmp_path, callbacks=Press(step, number, times), checkpoint_every="1 h")
     assert raised.value.args == (() if error is KeyboardInterrupt else (143,))
     assert [signal.getsignal(n) for n in (2, 15)] == handlers
-    assert f"interrupted, saved in {tmp_path}: the same call of fit goes on from there" in caplog.text
+    assert f"interrupted, saved in {tmp_path}: the same call of fit resumes from there" in caplog.text
     assert step <= dk.load(tmp_path, backend=backend).executable.state.step <= step + 1
     history = fit(later, tmp_path)
     assert bits(later) == bits(whole)
@@ -486,7 +486,7 @@ def test_sigterm_without_a_checkpoint_is_none_of_ours() -> None:
 
 
 def test_ctrl_c_within_validation_gives_it_up_and_loses_nothing(backend: Backend, tmp_path: Path) -> None:
-    """F7: it was heard at the end of the validation only."""
+    """F7: it was only handled at the end of the validation."""
     whole, later, calls = network(backend), network(backend), []
     expected = fit(whole, None)
     net = network(backend)
@@ -544,7 +544,7 @@ def test_ctrl_c_while_it_is_saved_waits_for_the_save(tmp_path: Path, monkeypatch
 
 
 def test_an_interrupt_that_foreign_code_swallows_is_not_lost(tmp_path: Path, monkeypatch) -> None:
-    """F8: where compiled code is read, an exception in a callback of C is ignored."""
+    """F8: where compiled code is read, an exception in a C callback is ignored."""
     net = network()
     load = net.executable.load
 
@@ -560,7 +560,7 @@ def test_an_interrupt_that_foreign_code_swallows_is_not_lost(tmp_path: Path, mon
     assert listener.heard == []
 
 
-def test_another_fit_of_the_network_is_refused_before_its_folder_is_touched(tmp_path: Path) -> None:
+def test_another_fit_is_rejected_before_its_folder_is_touched(tmp_path: Path) -> None:
     class Again(dk.Callback):
         def on_epoch_end(self, epoch, logs):
             with pytest.raises(ConcurrentUse):

@@ -1,4 +1,4 @@
-"""Which samples an epoch shows, in which order."""
+"""Which samples an epoch shows, and in which order."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ SIZES = {
 
 
 @given(shuffle=st.sampled_from(WAYS), **SIZES)
-def test_an_order_has_as_many_rows_as_asked_for_and_is_a_function_of_its_arguments(shuffle, samples, rows, seed, epoch):
+def test_an_order_has_the_requested_length_and_is_a_pure_function(shuffle, samples, rows, seed, epoch):
     order = epoch_order(shuffle, samples, rows, seed, epoch)
     assert order.shape == (rows,)
     assert order.dtype == np.int64
@@ -28,7 +28,7 @@ def test_an_order_has_as_many_rows_as_asked_for_and_is_a_function_of_its_argumen
 
 
 @given(**SIZES)
-def test_shuffled_every_sample_is_shown_once_before_any_is_shown_again(samples, rows, seed, epoch):
+def test_shuffled_every_sample_is_shown_once_before_any_is_repeated(samples, rows, seed, epoch):
     order = epoch_order(True, samples, rows, seed, epoch)
     whole = rows // samples * samples
     for start in range(0, whole, samples):
@@ -37,7 +37,7 @@ def test_shuffled_every_sample_is_shown_once_before_any_is_shown_again(samples, 
 
 
 @given(**SIZES)
-def test_unshuffled_an_epoch_goes_on_where_the_one_before_it_ended(samples, rows, seed, epoch):
+def test_unshuffled_an_epoch_starts_where_the_last_one_ended(samples, rows, seed, epoch):
     two = [epoch_order(False, samples, rows, seed, each) for each in (epoch, epoch + 1)]
     joined = np.concatenate(two)
     np.testing.assert_array_equal(np.diff(joined) % samples, 1 % samples)
@@ -46,7 +46,7 @@ def test_unshuffled_an_epoch_goes_on_where_the_one_before_it_ended(samples, rows
 
 @pytest.mark.parametrize("epoch", [0, 1, 12])
 def test_a_single_pass_has_the_order_that_it_always_had(epoch):
-    """A saved network goes on as it would have before epochs could be counted in steps."""
+    """A saved network resumes as it would have before epochs could be counted in steps."""
     expected = np.random.default_rng([2, epoch, 99]).permutation(50)
     np.testing.assert_array_equal(epoch_order(True, 50, 50, 99, epoch), expected)
 
@@ -59,7 +59,7 @@ def test_passes_epochs_and_seeds_have_orders_of_their_own(shuffle):
 
 
 def test_with_replacement_every_draw_is_from_all_samples():
-    """Of n draws from n samples a share 1 - 1/e is of different ones; every sample is as likely as any other."""
+    """Among n draws from n samples a share 1 - 1/e is distinct; every sample is as likely as any other."""
     order = epoch_order("with_replacement", 1000, 1000, 5, 0)
     assert len(set(order)) / 1000 == pytest.approx(1 - np.exp(-1), abs=0.03)
     draws, samples = 100_000, 20
@@ -67,7 +67,7 @@ def test_with_replacement_every_draw_is_from_all_samples():
     deviations = (counts - draws / samples) / np.sqrt(draws / samples)
     assert (deviations**2).sum() < 43.8  # chi-square, 19 degrees of freedom: exceeded by chance once in a thousand
     pairs = np.bincount(epoch_order("with_replacement", 2, draws, 5, 2).reshape(-1, 2) @ [2, 1], minlength=4)
-    assert np.abs(pairs / (draws / 8) - 1).max() < 0.05  # what is drawn next does not depend on what was drawn
+    assert np.abs(pairs / (draws / 8) - 1).max() < 0.05  # the next draw does not depend on the last one
 
 
 @pytest.mark.parametrize("shuffle", [*WAYS, np.True_, np.False_])

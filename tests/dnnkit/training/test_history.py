@@ -1,4 +1,4 @@
-"""History: what `fit` returns and a network keeps, as JSON and as a plot."""
+"""History: what `fit` returns and a network stores, as JSON and as a plot."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Epochs that are interrupted are finished by the next training, and nothing is left half done."""
+"""Interrupted epochs are finished by the next training, and nothing is left half done."""
 
 import copy
 import pickle
@@ -28,7 +28,7 @@ from tests.dnnkit.training.counting import (
 
 
 class RaiseAt(dk.Callback):
-    """An exception once so many updates were made."""
+    """Raises an exception after this many updates."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -39,7 +39,7 @@ class RaiseAt(dk.Callback):
 
 
 class PressCtrlCAt(RaiseAt):
-    """The signal itself, once, which `fit` handles between two steps."""
+    """Sends the signal itself, once, which `fit` handles between two steps."""
 
     pressed = False
 
@@ -62,7 +62,7 @@ def test_an_interrupted_epoch_of_steps_is_finished_by_the_next_fit(backend: Back
     whole.fit(*data(), steps=13, **options)
     interrupt(stopped, kind(7), steps=13, **options)
     done = stopped.executable.state.step
-    assert 7 <= done <= 8  # after the signal a step may be under way
+    assert 7 <= done <= 8  # after the signal a step may still be running
     assert state(stopped) == (done, 1, done - 5)
     history = stopped.fit(*data(), steps=13 - done, **options)
     assert bits(stopped) == bits(whole)
@@ -73,7 +73,7 @@ def test_an_interrupted_epoch_of_steps_is_finished_by_the_next_fit(backend: Back
 
 
 @pytest.mark.parametrize("shuffle", WAYS)
-def test_ctrl_c_in_the_last_step_of_a_short_epoch_leaves_nothing_to_finish(backend: Backend, shuffle):
+def test_ctrl_c_in_the_last_step_of_a_short_epoch_leaves_no_rest(backend: Backend, shuffle):
     options = {"batch_size": BATCH, "steps_per_epoch": 5, "shuffle": shuffle, "verbose": 0}
     whole, stopped = network(backend), network(backend)
     whole.fit(*data(), steps=7, **options)
@@ -84,7 +84,7 @@ def test_ctrl_c_in_the_last_step_of_a_short_epoch_leaves_nothing_to_finish(backe
 
 
 def test_ctrl_c_before_the_first_step_of_an_epoch_is_not_forgotten(backend: Backend):
-    """F7: what begins an epoch withdrew the request to stop, and the whole epoch ran."""
+    """F7: the start of an epoch cleared the stop request, and the whole epoch ran."""
 
     class PressCtrlC(dk.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs):
@@ -97,8 +97,8 @@ def test_ctrl_c_before_the_first_step_of_an_epoch_is_not_forgotten(backend: Back
     assert state(net) == (5, 1, 0)
 
 
-def test_ctrl_c_while_it_takes_its_turn_is_heard_before_the_first_step(backend: Backend, monkeypatch):
-    """Nothing is raised there, and nobody had asked the steps to stop: all of the epoch ran."""
+def test_ctrl_c_during_begin_epoch_is_handled_before_the_first_step(backend: Backend, monkeypatch):
+    """Nothing is raised there, and the steps had no stop request: the whole epoch ran."""
     enter = Stretch.__enter__
 
     @undivided
@@ -132,7 +132,7 @@ def test_ctrl_c_while_that_step_runs_leaves_nothing_to_finish_either(backend: Ba
         net.fit(*numbered(), batch_size=BATCH, steps=7, steps_per_epoch=5, verbose=0)
     assert state(net) == (7, 1, 2)
     assert net.history.epoch == [0, 1]
-    net.fit(*numbered(), batch_size=BATCH, steps=1, verbose=0)  # other batches: the epoch that was logged is over
+    net.fit(*numbered(), batch_size=BATCH, steps=1, verbose=0)  # other batches: the logged epoch is over
     assert state(net) == (8, 2, 1)
 
 
@@ -157,7 +157,7 @@ def test_the_loss_of_an_interrupted_epoch_is_a_mean_over_all_of_it(backend: Back
     assert net.fit(y, y, **options)["loss"] == pytest.approx([(y[shown] ** 2).mean()], rel=1e-12)
 
 
-def test_an_epoch_of_another_length_does_not_go_on_with_an_interrupted_one():
+def test_an_epoch_of_another_length_does_not_resume_an_interrupted_one():
     net, listener = network(), Listener()
     interrupt(net, RaiseAt(3), batch_size=BATCH, steps_per_epoch=5, verbose=0)
     assert state(net) == (3, 0, 3)
@@ -169,7 +169,7 @@ def test_an_epoch_of_another_length_does_not_go_on_with_an_interrupted_one():
 @pytest.mark.parametrize("way", ["in memory", "saved", "pickled", "copied"])
 @pytest.mark.parametrize("shuffle", WAYS)
 def test_steps_of_two_fits_are_those_of_one(backend: Backend, shuffle, way, tmp_path):
-    """An epoch goes on where the first ended; its log is then of the whole, bit for bit."""
+    """An epoch continues where the first fit ended; its log is then of the whole, bit for bit."""
     if way == "pickled" and backend.name not in BACKENDS:
         pytest.skip("a backend without a name")
     x, y = data()
@@ -222,8 +222,8 @@ def test_a_save_after_the_last_batch_of_an_epoch_loses_nothing_of_it(backend: Ba
     assert (loaded.history.epoch, loaded.history.history) == (whole.history.epoch, whole.history.history)
 
 
-def test_a_stop_request_is_heard_within_an_order_longer_than_the_data(backend: Backend):
-    """The executable alone: 10 samples, an order of 52 rows, a stop and the rest give the bits of one run."""
+def test_a_stop_request_works_within_an_order_longer_than_the_data(backend: Backend):
+    """The executable alone: 10 samples, an order of 52 rows; a stop and the rest give the bits of one run."""
     order = epoch_order("with_replacement", SAMPLES, 52, 7, 0)
     nets = [network(backend), network(backend)]
     for net in nets:
@@ -240,7 +240,7 @@ def test_a_stop_request_is_heard_within_an_order_longer_than_the_data(backend: B
     assert whole.totals() == stopped.totals()
 
 
-def test_an_interrupt_in_the_last_batch_leaves_no_empty_epoch_behind():
+def test_an_interrupt_in_the_last_batch_leaves_no_empty_epoch():
     net = network()
     interrupt(net, RaiseAt(3), batch_size=BATCH, verbose=0)
     history = net.fit(*data(), batch_size=BATCH, verbose=2)

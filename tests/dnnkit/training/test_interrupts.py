@@ -1,4 +1,4 @@
-"""Signals that are noted first, and raised where that does no harm."""
+"""Signals that are recorded first, and raised where that does no harm."""
 
 import ctypes
 import signal
@@ -9,8 +9,8 @@ import pytest
 from dnnkit.training.interrupts import Interrupts
 
 
-def test_one_that_a_callback_from_c_swallows_is_raised_later_and_told_once(capfd) -> None:
-    """F8: Python prints such an exception and goes on; LLVM calls back so while compiled code is read."""
+def test_a_signal_swallowed_by_a_c_callback_is_raised_later_and_once(capfd) -> None:
+    """F8: Python prints such an exception and continues; LLVM calls back like this while compiled code is read."""
     hook, reached = sys.unraisablehook, []
     called_from_c = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
 

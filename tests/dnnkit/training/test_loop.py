@@ -1,4 +1,4 @@
-"""Training that is counted in epochs and in steps: on every backend the same, and told as it is."""
+"""Training counted in epochs and in steps: the same on every backend, and reported as it is."""
 
 from itertools import chain
 
@@ -28,7 +28,7 @@ from tests.dnnkit.training.counting import (
 def by_hand(
     net: dk.Sequential, x, y, weights, *, batch_size: int, rows: int, shuffle, steps: int
 ) -> tuple[list[float], list[int]]:
-    """Batch after batch with `train_step`; the losses of the epochs, and the steps of each."""
+    """Train batch after batch with `train_step`; return the losses of the epochs, and the steps of each."""
     losses, lengths = [], []
     while steps:
         order = epoch_order(shuffle, len(x), rows, net.seed, len(losses))
@@ -57,7 +57,7 @@ def by_hand(
 def test_training_is_the_steps_of_its_orders_one_after_the_other(
     backend: Backend, samples, batch_size, steps, steps_per_epoch, shuffle, weighted
 ):
-    """Parameters, losses and the length of every epoch, against batches that are cut by hand."""
+    """Parameters, losses and the length of every epoch, against batches sliced by hand."""
     x, y = data(samples)
     weights = np.random.default_rng(samples).uniform(0.5, 2, samples)
     rows = samples
@@ -146,7 +146,7 @@ def test_weights_count_in_a_short_epoch(backend: Backend):
 
 
 def test_a_batch_of_rows_without_weight_changes_nothing(backend: Backend):
-    """Of ten samples one has a weight: many batches that are drawn have none at all."""
+    """Of ten samples one has a weight: many drawn batches contain none with a weight."""
     weights = np.zeros(SAMPLES)
     weights[3] = 1.0
     y = np.arange(1.0, SAMPLES + 1)[:, None]
@@ -166,7 +166,7 @@ def test_a_batch_of_rows_without_weight_changes_nothing(backend: Backend):
     [(4, 1, [4, 4, 4]), (4, 3, [12, 12, 12]), (4, 7, [28, 28, 28]), (25, 1, [25, 25, 25]), (4, None, [10, 10, 10])],
 )
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_epochs_larger_and_smaller_than_a_pass_show_what_they_promise(
+def test_epochs_larger_and_smaller_than_a_pass_show_the_right_samples(
     backend: Backend, shuffle, batch_size, steps_per_epoch, expected
 ):
     seen: list[list[int]] = []
@@ -184,11 +184,11 @@ def test_epochs_larger_and_smaller_than_a_pass_show_what_they_promise(
         assert list(chain(*seen)) == [row % SAMPLES for row in range(sum(expected))]
 
 
-def test_with_replacement_an_epoch_has_full_batches_and_shows_samples_again(backend: Backend):
+def test_with_replacement_an_epoch_has_full_batches_and_repeats_samples(backend: Backend):
     seen: list[list[int]] = [[], [], []]
     net = recorder(seen[:1], backend)
     net.fit(*numbered(), batch_size=BATCH, epochs=20, shuffle="with_replacement", verbose=0)
-    assert len(seen[0]) == 20 * 12  # 3 batches of 4, though there are 10 samples
+    assert len(seen[0]) == 20 * 12  # 3 batches of 4, although there are 10 samples
     assert set(seen[0]) == set(range(SAMPLES))
     passes = np.reshape(seen[0], (20, 12))
     assert any(len(set(epoch[:SAMPLES])) < SAMPLES for epoch in passes)
@@ -205,7 +205,7 @@ def test_with_replacement_a_batch_may_be_larger_than_the_data(backend: Backend):
 
 
 def recorder(seen: list[list[int]], backend: Backend) -> dk.Sequential:
-    """A network that writes the samples it is shown into the last list."""
+    """A network that appends the samples it is shown to the last list."""
 
     class Recorder(dk.Layer):
         def forward(self, xp, x):
@@ -311,7 +311,7 @@ def test_validation_follows_a_short_epoch_too():
     assert history["val_loss"][-1] == pytest.approx(net.evaluate(x, y)["loss"], rel=1e-12)
 
 
-def test_training_that_is_stopped_within_counted_steps_ends_there():
+def test_training_stopped_within_counted_steps_ends_there():
     class Stop(dk.Callback):
         def on_batch_end(self, batch, logs):
             if self.model.executable.state.step == 5:
@@ -334,7 +334,7 @@ def test_a_count_that_is_none_is_an_error(name, value):
 
 def test_epochs_and_steps_together_are_an_error():
     net = network()
-    with pytest.raises(ConfigurationError, match=r"epochs=2 and steps=6 both say how long to train: give one"):
+    with pytest.raises(ConfigurationError, match=r"epochs=2 and steps=6 both set the length: give one"):
         net.fit(*data(), epochs=2, steps=6, verbose=0)
     assert state(net) == (0, 0, 0)
 

@@ -101,7 +101,7 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory) -> dict[str, list[Any]]:
-    """The outputs of every cell, once the kernel has run all."""
+    """Return the outputs of every cell, after the kernel has run all."""
     sources = {name: "\n".join(line.removeprefix(" " * 8) for line in text.split("\n")) for name, text in CELLS.items()}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text.strip()) for text in sources.values()])
     folder = str(tmp_path_factory.mktemp("notebook"))
@@ -110,7 +110,7 @@ def shown(tmp_path_factory) -> dict[str, list[Any]]:
 
 
 def text_of(outputs: list[Any]) -> list[str]:
-    """The lines of the one output there is."""
+    """Return the lines of the only output."""
     (output,) = outputs
     assert output.output_type == "display_data"
     assert set(output.data) == {"text/plain"}
@@ -118,7 +118,7 @@ def text_of(outputs: list[Any]) -> list[str]:
 
 
 def written(outputs: list[Any], stream: str) -> str:
-    """What was printed, if nothing else is shown."""
+    """Return the printed text, if there is no other output."""
     assert {(output.output_type, output.get("name")) for output in outputs} == {("stream", stream)}
     return "".join(output.text for output in outputs)
 
@@ -160,7 +160,7 @@ def test_of_many_epochs_the_first_and_the_last_are_shown(shown):
 def test_nothing_is_left_out_of_forty_epochs(shown):
     assert titles(text_of(shown["forty epochs"])) == [f"Epoch {epoch}/40" for epoch in range(1, 41)]
     assert "Epoch 21/41" not in titles(text_of(shown["forty-one epochs"]))
-    assert len(text_of(shown["forty-one epochs"])) == 41  # forty and a line for the one that is left out
+    assert len(text_of(shown["forty-one epochs"])) == 41  # forty and a line for the omitted one
 
 
 def test_epochs_of_counted_steps_are_numbered(shown):
@@ -196,7 +196,7 @@ def test_a_loss_plot_is_one_picture(shown, name):
 
 
 def test_a_plot_grows(shown):
-    """What is left is the last picture: more is drawn on it than on that of one epoch."""
+    """What remains is the last plot: more is drawn on it than on that of one epoch."""
     (three,), (one,) = shown["a loss plot"], shown["a loss plot of one epoch"]
     assert three.data["image/png"] != one.data["image/png"]
 
@@ -209,7 +209,7 @@ def test_progress_and_plot_are_an_output_each(shown):
 
 
 @pytest.mark.parametrize("name", ["curves", "images", "predictions"])
-def test_a_figure_that_is_a_cells_last_expression_is_a_picture(shown, name):
+def test_a_figure_that_is_a_cells_last_expression_is_displayed(shown, name):
     (output,) = shown[name]
     assert output.output_type == "execute_result"
     assert is_picture(output)

@@ -1,4 +1,4 @@
-"""Progress: one line an epoch, a live bar, or silence."""
+"""Progress: one line per epoch, a live bar, or silence."""
 
 import re
 
@@ -23,7 +23,7 @@ def numbers(history: dk.History, epoch: int) -> str:
     return " - ".join(f"{name}: {values[epoch]:.4f}" for name, values in history.history.items())
 
 
-def test_lines_are_one_an_epoch_with_the_numbers_of_the_history(backend, capsys):
+def test_lines_are_one_per_epoch_with_the_numbers_of_the_history(backend, capsys):
     history = fit(2, epochs=3, validation_split=0.25)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
@@ -55,7 +55,7 @@ def test_many_fast_epochs_share_lines(capsys, epochs, monkeypatch):
     assert lines[-1].endswith(numbers(history, -1))
 
 
-def test_an_epoch_a_second_after_the_last_line_has_one_and_so_has_the_last_one_trained(capsys, monkeypatch):
+def test_epochs_a_second_after_the_last_line_and_the_last_have_lines(capsys, monkeypatch):
     now = 100.0
     monkeypatch.setattr("dnnkit.training.progress.perf_counter", lambda: now)
     progress = make_progress("auto", 100)
@@ -72,7 +72,7 @@ def test_an_epoch_a_second_after_the_last_line_has_one_and_so_has_the_last_one_t
 
 def test_on_a_terminal_a_slow_epoch_of_many_has_a_bar(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes what pytest reads for a terminal then
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes pytest's output for a terminal
     monkeypatch.setenv("TERM", "xterm")
     now = 100.0
     monkeypatch.setattr("dnnkit.training.progress.perf_counter", lambda: now)
@@ -139,7 +139,7 @@ def test_times_are_written_as_people_say_them(capsys, seconds, words):
     assert capsys.readouterr().out == f"Epoch 2/3 - {words} - {1000 * seconds:.0f} µs/sample - loss: 0.2500\n"
 
 
-def test_an_epoch_that_goes_on_after_an_interrupt_counts_the_samples_it_shows(capsys):
+def test_a_resumed_epoch_counts_the_samples_that_it_shows(capsys):
     """Steps 4 to 9 of 10, 100 samples each: 600 samples."""
     line = LineProgress(epochs=1)
     line.begin_epoch(0, 4, 10, 1000)

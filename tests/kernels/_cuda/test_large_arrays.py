@@ -1,4 +1,4 @@
-"""Counts of 32 bits, a chunk after the other: as with chunks of 64 elements or rows, so with those of 2^30."""
+"""Indices of 32 bits within chunks: what works with chunks of 64 elements or rows works with those of 2^30."""
 
 import functools
 import mmap
@@ -37,7 +37,7 @@ def small_chunks(gpu, monkeypatch):
 
 
 def results(gpu, rng, size, shift):
-    """Of kernels of every kind of loop, on arrays of so many elements, or rows."""
+    """Call kernels with every kind of loop, on arrays of this number of elements, or rows."""
     tanh = registry.activation("tanh")
     x, g, slot, wide = (rng.normal(size=each).astype(np.float32) for each in (size, size, size, (size, 4)))
     y, p, v, drawn, clipped = (gpu.put(each, shift) for each in (x, x, slot, x, x))
@@ -65,7 +65,7 @@ def test_every_chunk_is_computed_once(gpu, request):
 @pytest.mark.slow
 @pytest.mark.cuda_on_cpu
 def test_more_elements_than_32_bits_count():
-    """8 GiB of zeros that are nowhere in memory, but for the last page and one in the middle."""
+    """8 GiB of zeros that occupy no memory, except for the last page and one in the middle."""
     count = 2**31 + 5
     x = np.frombuffer(mmap.mmap(-1, 4 * count), np.float32)
     x[[2**30 - 1, 2**30, -1]] = 2.0, 3.0, 6.0

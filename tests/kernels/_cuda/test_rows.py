@@ -32,7 +32,7 @@ def by_gpu(gpu, name, scores, targets, scale, shift):
 @pytest.mark.parametrize("shift", [0, 1])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_of_every_length(gpu, dtype, shift, rng, few_blocks):
-    """Largest numbers first, last and in between, so that a sum over a stream is scaled down, or is not."""
+    """Maxima first, last and in between, so that a sum over a stream is rescaled, or is not."""
     loss, activation = registry.loss("softmax_cross_entropy"), registry.activation("softmax")
     launcher, tolerance = registry.version("softmax", "gpu"), TOLERANCE[dtype]
     for columns in COLUMNS:
@@ -61,7 +61,7 @@ def test_rows_of_every_length(gpu, dtype, shift, rng, few_blocks):
 
 @pytest.mark.parametrize("columns", [10, 64, 131, 2048, 2050])
 def test_what_is_not_a_number_spoils_its_row_and_no_other(gpu, columns):
-    """And -inf is what cannot be: the others share everything, wherever it comes first."""
+    """-inf has probability 0: the others share everything, wherever it comes first."""
     x = np.zeros((6, columns), np.float32)
     x[0, columns // 2], x[1, -1], x[2, 0], x[3, 1:], x[4, -1] = np.nan, np.inf, -np.inf, -np.inf, -np.inf
     y = gpu.put(x)

@@ -1,4 +1,4 @@
-"""CUDA sources and their launchers cannot drift apart: no GPU and no compiler is needed to see it."""
+"""CUDA sources and their launchers cannot drift apart: checked without a GPU or a compiler."""
 
 import ast
 import inspect
@@ -32,10 +32,10 @@ NEVER = ["nonzero_columns"]
 IN_OTHERS = ["philox"]
 """Drawn in the mask of dropout."""
 BY_ARRAYS = ["lbfgs", "dense_of_classes"]
-"""CuPy runs the reference, operation by operation; `dense_of_classes` in no network, for the Numba backend makes it."""
+"""CuPy runs the reference, operation by operation; `dense_of_classes` exists on the Numba backend only."""
 KINDS = [name for name in registry.names("stage") if name not in BY_ARRAYS]
 OWN = [name for name in FOLDERS if name not in BY_CUBLAS + NEVER + IN_OTHERS + BY_ARRAYS]
-"""What has CUDA code of our own."""
+"""Kernels with CUDA code of dnnkit."""
 LAUNCHERS = [name for name in FOLDERS if (ROOT / registry.folder(name) / "gpu.py").is_file()]
 WRITTEN = {
     ("clip_norm", "clip_norm"): ["out", "scratch"],
@@ -54,7 +54,7 @@ WRITTEN = {
     ("softmax", "forward"): ["out", "b"],
     **{("optimizer_step", name): ["numbers"] for name in RULES},
 }
-"""The parameters of a launcher after the reference's: arrays that are written, and what may be left out."""
+"""Return the parameters of a launcher after the reference's: output arrays, and optional ones."""
 
 SIMPLE = """
 // extern "C" __global__ void commented(int a) {}
@@ -95,7 +95,7 @@ def launches(monkeypatch):
 
 
 def every_launcher_once(dtype, rows=5000):
-    """Each function of each launcher, on arrays of several kinds."""
+    """Call each function of each launcher, on arrays of several kinds."""
     x, y, z, w = (np.zeros(shape, dtype) for shape in [(rows, 5), (rows, 5), (rows, 3), (5, 3)])
     b, loss, labels, keep = np.zeros(3, dtype), np.zeros(1), np.zeros(rows, np.int64), np.zeros((rows, 5), bool)
     for name in registry.names("activation"):
@@ -107,7 +107,7 @@ def every_launcher_once(dtype, rows=5000):
         dense.backward(z, x, w, z, activation, True, z, y, w.copy(), b)
         dense.backward_input(z, w, z, activation, z, y)
     clock, two = np.zeros(4, np.int64), np.zeros(2)
-    for scores in (x, *(np.zeros((rows, columns), dtype) for columns in (64, 2048))):  # every way that rows may go
+    for scores in (x, *(np.zeros((rows, columns), dtype) for columns in (64, 2048))):  # every layout of rows
         for name in registry.names("loss"):
             kernel = registry.loss(name)
             for targets in [scores, labels][: 1 + kernel.takes_labels]:
@@ -152,12 +152,12 @@ def every_launcher_once(dtype, rows=5000):
 
 
 def memory_of(dtype):
-    """What a launcher of a stage asks memory of."""
+    """What a launcher of a stage requests memory from."""
     return lambda name, shape, kind=None, fill=None: np.empty(shape, kind or dtype) if fill is None else fill
 
 
 def wide_examples(name):
-    """Rows of other widths, where they go other ways."""
+    """Rows of other widths, which have other layouts."""
     settings = kind_of_stage("layer_normalization").examples[0].settings
     widths = (64, 2048) if name == "layer_normalization" else ()
     names = "gamma", "beta"
@@ -213,7 +213,7 @@ def test_every_reference_has_a_cuda_source_and_every_source_ships():
     assert not registry.has_gpu_version("a_users_own")
 
 
-def test_no_variant_ships_twice_and_each_has_a_kernel_of_its_own():
+def test_no_variant_ships_twice_and_each_has_a_separate_kernel():
     for source, count in Counter(shipped()).items():
         assert count == 1
         assert source.signatures()
@@ -237,7 +237,7 @@ def test_a_kind_of_stage_has_launchers_as_its_reference(name):
 
 
 @pytest.mark.parametrize(("kernel", "name"), sorted(WRITTEN))
-def test_parameters_are_those_of_the_reference_and_then_what_is_written(kernel, name):
+def test_parameters_are_those_of_the_reference_and_then_the_outputs(kernel, name):
     left_out = ("xp", "dtype", "axis")
     taken = [old for old in parameters(getattr(module(kernel, "reference"), name)) if old not in left_out]
     launcher = getattr(module(kernel, "gpu"), name)
@@ -282,7 +282,7 @@ def test_labels_are_taken_by_the_losses_that_say_so(launches, name):
 
 
 def moved(*arguments, **named):
-    """Launch sgd as its launcher does, but for what is given."""
+    """Launch sgd as its launcher does, except for the given arguments."""
     p, g = np.zeros(8, np.float32), np.zeros(8, np.float32)
     usual = {"p": p, "g": g, "learning_rate": 0.1, "numbers": None, "weight_decay": 0.0, "count": 8}
     launch(Source.of("optimizer_step/gpu.cu", "float32"), "sgd", 1, 256, {**usual, **named})
@@ -415,7 +415,7 @@ def test_nothing_imports_cupy_before_a_launch():
 
 
 def test_launchers_do_not_wait_for_the_device():
-    """Nothing in them reads an array: no float(), no .get(), no .item()."""
+    """Launchers read no array: no float(), no .get(), no .item()."""
     shared = "activations", "by_column", "losses", "outputs", "pairwise", "strips"
     for path in [*(ROOT / f"_cuda/{name}.py" for name in shared), *ROOT.glob("**/gpu.py")]:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -1,4 +1,4 @@
-"""What is said while CUDA kernels compile."""
+"""Messages while CUDA kernels compile."""
 
 import logging
 from itertools import count

@@ -1,4 +1,4 @@
-"""What should be one access of 16 bytes is one: a compiler may take a pack apart, and nothing but speed would tell."""
+"""Accesses of 16 bytes stay whole: a compiler may split a pack, and nothing but the speed would show it."""
 
 import ctypes
 import re
@@ -81,7 +81,7 @@ def test_four_elements_of_a_mask_are_stored_at_once():
     ids=str,
 )
 def test_no_kernel_begins_with_a_64_bit_division(source):
-    """For the number of turns of a loop that is unrolled with a stride that is not known: 100 ns of a small launch."""
+    """For the trip count of a loop unrolled with an unknown stride: 100 ns of a small launch."""
     for kernel, text in instructions(source).items():
         assert not re.search(r"\b(div|rem)\.[su]64", text), kernel
 
@@ -95,7 +95,7 @@ def test_nothing_spills_into_local_memory(name):
 
 @pytest.mark.parametrize("name", elementwise())
 def test_float32_is_computed_in_float32(name):
-    """A constant without REAL(...) would make it double: right, and many times slower."""
+    """A constant without REAL(...) would make it double: correct, and many times slower."""
     for kernel, text in instructions(activations.source(name, "float32")).items():
         assert ".f64" not in text, kernel
 

@@ -1,4 +1,4 @@
-"""What Python writes to a structure and what compiled code reads of it are at the same place."""
+"""What Python writes to a structure and compiled code reads from it are at the same offsets."""
 
 import ctypes
 from typing import Any
@@ -17,7 +17,7 @@ STRUCTURES = {name: getattr(structures, name) for name in ("STAGE", "INSTRUCTION
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
-def test_every_field_is_where_the_other_looks_and_says_what_it_is(name: str) -> None:
+def test_every_field_is_where_the_other_side_reads_it_with_its_type(name: str) -> None:
     structure = STRUCTURES[name]
     meanings = structure.words | structure.numbers
     for field, meaning in meanings.items():
@@ -28,14 +28,14 @@ def test_every_field_is_where_the_other_looks_and_says_what_it_is(name: str) -> 
     assert structure.bytes % LINE_BYTES == 0
 
 
-def test_a_run_for_a_dtype_begins_as_the_one_that_the_interpreter_reads() -> None:
+def test_a_run_for_a_dtype_begins_like_the_one_the_interpreter_reads() -> None:
     for field in structures.RUN.words | structures.RUN.numbers:
         for dtype in ("float32", "float64"):
             assert kind_of(structures.run_of(dtype)).offset(field) == kind_of(structures.RUN).offset(field)
     assert structures.run_of("float64").bytes == structures.RUN.bytes
 
 
-def test_an_array_of_structures_begins_with_a_cache_line_and_has_no_line_with_two_of_them() -> None:
+def test_an_array_of_structures_is_aligned_and_shares_no_cache_line() -> None:
     workers = structures.WORKER.new(3)
     places = [ctypes.addressof(worker) for worker in workers]
     assert places[0] % LINE_BYTES == 0

@@ -1,4 +1,4 @@
-"""Small native functions that nobody has compiled yet."""
+"""Small native functions that are not compiled yet."""
 
 import ctypes
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NUMBERS = count(1000)
 
 
 def times(number: int, name: str = "") -> Function:
-    """A function that writes `number` times what it is given to an address."""
+    """Return a function that writes `number` times its argument to an address."""
     source = f"def times(out, a):\n    out[0] = a * {number}\n"
     arguments = types.void(types.CPointer(types.float64), types.float64)
 
@@ -29,13 +29,13 @@ def times(number: int, name: str = "") -> Function:
 
 
 def new() -> tuple[Function, int]:
-    """One of a new name, and its number."""
+    """Return one with a new name, and its number."""
     number = next(NUMBERS)
     return times(number), number
 
 
 def value(function: Function) -> float:
-    """What it makes of 2."""
+    """Return its result for 2."""
     out = ctypes.c_double()
     function.from_python("wn")(ctypes.addressof(out), 2.0)
     return out.value
@@ -48,12 +48,12 @@ def forget(function: Function) -> Function:
 
 
 class Compiled(list[str]):
-    """What was made machine code, by the names of modules."""
+    """Names of the modules that became machine code."""
 
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Compiled:
-    """Every compilation from now on."""
+    """Record every compilation from now on."""
     made, compile_bitcode = Compiled(), machine_code.compile_bitcode
 
     def spy(content: bytes) -> bytes:
@@ -66,7 +66,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Compiled:
 
 @pytest.fixture
 def folders(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[list]:
-    """Folders to look in, the last to write to; only the last at first."""
+    """Folders to search, the last to write to; only the last at first."""
     found = [tmp_path / "own"]
     found[0].mkdir()
     for module in (kept, telling):

@@ -1,4 +1,4 @@
-"""Products in compiled code: right for every shape and order, and by a BLAS that nobody else sees."""
+"""Products in compiled code: correct for every shape and order, by a BLAS that no other code uses."""
 
 import json
 import os
@@ -30,14 +30,14 @@ def multiply(a, b, out):
 
 
 def operands(m: int, k: int, n: int, dtype: str, orders: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """a (m, k) and b (k, n), each in the order of its letter: C, or F for the transpose of a contiguous array."""
+    """Draw a (m, k) and b (k, n), each in the order of its letter: C, or F for the transpose of a contiguous array."""
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
     return np.array(a, order=orders[0]), np.array(b, order=orders[1])
 
 
 def check(a: np.ndarray, b: np.ndarray) -> None:
-    """Against NumPy in float64, within what k additions may round; what was in `out` before plays no part."""
+    """Against NumPy in float64, within the rounding of k additions; the old content of `out` plays no part."""
     out = np.full((a.shape[0], b.shape[1]), np.nan, a.dtype)
     multiply(a, b, out)
     wide = a.astype(np.float64), b.astype(np.float64)
@@ -83,7 +83,7 @@ def test_what_is_not_a_number_goes_through_a_product() -> None:
     np.testing.assert_array_equal(out, [[4, np.inf], [np.nan, np.nan], [4, np.inf]])
 
 
-def test_products_of_several_threads_at_once_have_the_same_bits_as_one_by_one() -> None:
+def test_concurrent_products_have_the_same_bits_as_sequential_ones() -> None:
     pairs = [operands(m, k, n, "float32", "CC", m) for m, k, n in [(64, 300, 128), (33, 64, 257), (128, 17, 10)] * 2]
     outs = [np.empty((a.shape[0], b.shape[1]), np.float32) for a, b in pairs]
     alone = [np.empty_like(out) for out in outs]

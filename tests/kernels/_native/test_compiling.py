@@ -1,4 +1,4 @@
-"""How functions are compiled: by one process, while others wait, and by a thread that nobody need wait for."""
+"""How functions are compiled: by one process, while others wait, and by a thread that can be abandoned."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def test_the_result_or_the_failure_is_that_of_the_work():
 
 
 @needs_signals
-def test_ctrl_c_is_heard_while_a_call_lasts_and_the_work_is_done_all_the_same(monkeypatch):
+def test_ctrl_c_works_during_a_call_and_the_work_is_still_done(monkeypatch):
     monkeypatch.setattr(compiling.atexit, "register", lambda function: at_exit.append(function))
     at_exit, release, ended = [], threading.Event(), threading.Event()
 
@@ -53,7 +53,7 @@ def test_ctrl_c_is_heard_while_a_call_lasts_and_the_work_is_done_all_the_same(mo
     assert apart(lambda: ended.wait(300))
 
 
-def test_where_a_process_cannot_end_at_once_a_call_of_llvm_is_waited_for(monkeypatch):
+def test_a_call_of_llvm_is_awaited_where_a_process_cannot_exit(monkeypatch):
     monkeypatch.setattr(compiling.ctypes, "CDLL", lambda _: object())
     monkeypatch.setattr(compiling.gc, "freeze", lambda: None)
     begun, ended = threading.Event(), threading.Event()
@@ -94,7 +94,7 @@ def test_after_ctrl_c_the_same_process_compiles(folder, compiled, monkeypatch):
     monkeypatch.setattr(kept, "keep", keep)
     threading.Timer(0.2, slow.set).start()
     assert value(function) == 2 * number
-    assert len(compiled) == 1  # by the thread that was left
+    assert len(compiled) == 1  # by the abandoned thread
 
 
 def test_an_error_of_the_compiler_is_raised_and_leaves_no_lock(folder):
@@ -130,14 +130,14 @@ with alone(Path(sys.argv[1]), "relu.forward", "float32"):
 
 @contextmanager
 def holder(lock: Path) -> Iterator[Process]:
-    """A process that holds the lock, until it reads a line."""
+    """A process that holds the lock until it reads a line."""
     with started([sys.executable, "-c", WAITS, str(lock)], stdin=subprocess.PIPE) as process:
         process.line("alone")
         yield process
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
-def test_another_process_is_waited_for_until_it_has_compiled_or_died(is_killed, folder):
+def test_another_process_is_awaited_until_it_has_compiled_or_died(is_killed, folder):
     entered = threading.Event()
 
     def enter():
@@ -159,12 +159,12 @@ def test_another_process_is_waited_for_until_it_has_compiled_or_died(is_killed, 
     assert list(folder.iterdir()) == []
 
 
-def test_a_process_that_was_stopped_is_not_waited_for_for_ever(folder, monkeypatch):
+def test_a_stopped_process_is_not_awaited_for_ever(folder, monkeypatch):
     monkeypatch.setattr(compiling, "LONGEST_WAIT", 0.1)
     with holder(folder / "relu.lock") as process:
         with alone(folder / "relu.lock", "relu.forward", "float32"):
             assert (folder / "relu.lock").exists()
-        assert (folder / "relu.lock").exists()  # it is the other's
+        assert (folder / "relu.lock").exists()  # it belongs to the other process
         process.end("\n")
 
 
@@ -243,7 +243,7 @@ print("trained", len(net.history.epoch))
 
 
 def interrupted(command, cache: Path, seconds: float, folder: Path) -> subprocess.CompletedProcess:
-    """What becomes of a process that hears Ctrl-C so long after it began to compile for an empty cache."""
+    """Return the end of a process that gets Ctrl-C this long after it began to compile for an empty cache."""
     environment = {**os.environ, "DNNKIT_CACHE_DIR": str(cache)}
     with started([sys.executable, *command], env=environment, cwd=folder) as process:
         while not list(cache.glob("*/*.lock")):

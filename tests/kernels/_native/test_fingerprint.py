@@ -1,4 +1,4 @@
-"""What the name of the folder of compiled kernels says: all that decides what they compile to, and no more."""
+"""The folder name of compiled kernels: everything that decides what they compile to, and nothing else."""
 
 import ast
 import os
@@ -121,7 +121,7 @@ def test_line_ends_are_no_part_of_it(tree):
 
 @pytest.fixture
 def fingerprint():
-    """Anew, whatever was remembered."""
+    """Computed again, without any cache."""
 
     def now() -> str:
         module.is_archived.cache_clear()

@@ -1,4 +1,4 @@
-"""What is compiled, from what, and what is kept of it: never stale, never mixed up, the same bits."""
+"""What is compiled, from which source, and what is cached: never stale, never mixed up, the same bits."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def kernels(cache: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.skipif(not fingerprint.is_archived(), reason="the archive is for another system, or of other sources")
-def test_machine_code_is_made_from_the_archive_once_and_an_edited_callee_is_never_stale(tmp_path):
+def test_code_comes_from_the_archive_once_and_an_edited_callee_is_new(tmp_path):
     checkout, cache = copy_checkout(tmp_path / "checkout"), tmp_path / "cache"
     first = run(REPORT, checkout, cache)
     assert Path(first["from"]).is_relative_to(checkout)
@@ -32,7 +32,8 @@ def test_machine_code_is_made_from_the_archive_once_and_an_edited_callee_is_neve
     assert files(cache) == before
     assert second == first | {"by_llvm": 0, "stderr": ""}
 
-    # Words, above what is compiled: all lines have moved. The archive is of other sources; what is kept means the same.
+    # Comments above the compiled code: all lines have moved. The archive is of other sources; the cached code is still
+    # valid.
     for name in ("gather/cpu.py", "activations/relu/cpu.py", "_numba/entry_points.py", "activations/relu/reference.py"):
         source = checkout / "kernels" / name
         source.write_text('"""New words.\n\n\n"""\n# and more\n' + source.read_text())
@@ -59,7 +60,7 @@ def test_what_the_archive_lacks_takes_the_whole_way(checkout, tmp_path):
     assert (result["archived"], len(result["by_numba"]), result["by_llvm"]) == (False, 2, 2)
 
 
-def test_with_settings_of_numbas_that_change_code_the_archive_is_not_asked(checkout, tmp_path):
+def test_numba_settings_that_change_code_bypass_the_archive(checkout, tmp_path):
     results = [run(REPORT, checkout, tmp_path / "cache", **more) for more in ({}, {"NUMBA_BOUNDSCHECK": "1"})]
     assert not results[1]["archived"]
     assert results[1]["folder"] != results[0]["folder"]
@@ -143,7 +144,7 @@ def test_names_of_functions_are_in_the_archive_for_both_dtypes():
     assert set(about) == {"sources", "meaning", "triple", "llvm", "makers", "names"}
 
 
-def test_bitcode_of_a_later_llvm_and_of_another_system_is_not_read(monkeypatch):
+def test_bitcode_of_a_later_llvm_or_another_system_is_not_read(monkeypatch):
     about, name = archive.about(), next(iter(archive.about()["names"]))
     for change in ({"llvm": about["llvm"] + 100}, {"triple": "sparc-sun-solaris"}):
         monkeypatch.setattr(archive, "about", lambda change=change: about | change)
@@ -152,7 +153,7 @@ def test_bitcode_of_a_later_llvm_and_of_another_system_is_not_read(monkeypatch):
 
 @pytest.mark.slow
 def test_every_function_in_the_archive_is_as_numba_makes_it_now():
-    """With the versions that made it; names apart, which are not in it."""
+    """With the versions that made it; names differ, and are not in it."""
     from importlib.metadata import version
 
     from dnnkit.kernels._numba.write_archive import bitcode

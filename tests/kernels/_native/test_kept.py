@@ -1,4 +1,4 @@
-"""What is kept of a function: whole and its own, or compiled again; never a traceback."""
+"""What is cached of a function: whole and its own, or compiled again; never a traceback."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ def the_file(folder: Path) -> Path:
 
 @pytest.fixture
 def was_read(compiled):
-    """Whether a function is right, and was not compiled; as in a new process."""
+    """Return whether a function is right and was not compiled, as in a new process."""
 
     def find(function, number):
         compiled.clear()
@@ -95,7 +95,7 @@ def test_a_file_of_another_user_is_not_read(folders, was_read):
     assert was_read(function, number)
 
 
-def test_a_folder_that_is_only_read_comes_first_and_is_left_alone(folders, was_read, tmp_path):
+def test_a_folder_that_is_only_read_comes_first_and_is_unchanged(folders, was_read, tmp_path):
     function, number = new()
     value(function)
     shipped = folders[0]

@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept, in which order folders are looked at, and who may have written there."""
+"""Where compiled kernels are cached, the order of folders, and who may have written there."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ needs_root = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, r
 
 @pytest.fixture
 def found(monkeypatch, tmp_path):
-    """`places()` anew, for an environment; the temporary folder is below tmp_path."""
+    """Compute `places()` again, for an environment; the temporary folder is below tmp_path."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -33,7 +33,7 @@ def found(monkeypatch, tmp_path):
 
 
 def read_only(monkeypatch, *folders: Path) -> None:
-    """As for a user who may read them; the permissions of a folder do not hold root back."""
+    """As for a user with read permission only; the permissions of a folder do not restrict root."""
     temporary_file = tempfile.TemporaryFile
 
     def refuse(*arguments, dir, **more):
@@ -74,7 +74,7 @@ def test_a_file_in_its_place_is_told_in_one_line(below, found, tmp_path, caplog)
     assert "ot a" in line  # directory, or folder
 
 
-def test_a_folder_that_cannot_be_written_and_holds_nothing_is_told(found, tmp_path, monkeypatch, caplog):
+def test_a_read_only_folder_without_kernels_is_reported(found, tmp_path, monkeypatch, caplog):
     (tmp_path / "asked").mkdir(mode=0o755)
     read_only(monkeypatch, tmp_path / "asked")
     assert found(DNNKIT_CACHE_DIR=tmp_path / "asked")[-1].is_relative_to(tmp_path / "home")
@@ -89,7 +89,7 @@ def test_a_folder_that_can_only_be_read_comes_before_the_users_own(found, tmp_pa
     read_only(monkeypatch, tmp_path / "shipped", tmp_path / "home")
     assert found()[0] == shipped
     assert found()[-1].is_relative_to(tmp_path / "temporary")
-    assert caplog.records == []  # what is there is all that most need
+    assert caplog.records == []  # it has everything that most need
 
 
 def test_a_folder_that_may_not_be_looked_at_is_told(found, tmp_path, monkeypatch, caplog):

@@ -1,4 +1,4 @@
-"""What is seen while something compiles: a live line on a terminal, elsewhere one line for a series."""
+"""Messages while something compiles: a live line on a terminal, elsewhere one line for a series."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def terminal(monkeypatch):
 
 
 def drawn(terminal):
-    """Each state of the line, without the spaces that cover what was there."""
+    """Return each state of the line, without the spaces that cover the last one."""
     return [line.strip() for line in terminal.getvalue().split("\r")[1:]]
 
 
@@ -61,7 +61,7 @@ def test_a_terminal_shows_a_line_that_is_redrawn_and_removed(clock, terminal, ca
     *lines, empty, end = drawn(terminal)
     assert empty == end == ""
     assert lines[0] == "dnnkit: compiling, 1 s of about 3 s (a guess): relu.forward in float32"
-    assert len(lines) == 9  # of two seconds, from the first that is told
+    assert len(lines) == 9  # of two seconds, from the first that is reported
     assert terminal.getvalue().endswith("\r")
     assert caplog.records == []
     width = max(map(len, lines))
@@ -125,9 +125,9 @@ def test_what_is_usual_is_remembered_for_each_dtype(clock, terminal, tmp_path):
     assert json.loads(record.read_text()) == {"float32": 12.0}
     assert record.stat().st_mode & 0o777 == 0o600
     clock.now += 2 * telling.GAP
-    compile_for(2.0, clock)  # of a new version: nothing of it is there
+    compile_for(2.0, clock)  # of a new version: nothing of it is cached
     assert drawn(terminal)[-3].startswith("dnnkit: compiling, 2 s of about 12 s: ")
-    assert json.loads(record.read_text()) == {"float32": 6.0}  # it seems quicker, or was ended
+    assert json.loads(record.read_text()) == {"float32": 6.0}  # it seems quicker, or was interrupted
     clock.now += 2 * telling.GAP
     (tmp_path / "compiled" / f"relu.forward.float32-0{telling.SUFFIX}").touch()
     compile_for(2.0, clock)

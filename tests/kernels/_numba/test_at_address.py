@@ -1,4 +1,4 @@
-"""Arrays at addresses, for compiled code, against slices and reshapes."""
+"""Arrays at addresses, in compiled code, against slices and reshapes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""Numbers that threads share without locks: nothing is lost, and who sees the flag sees what was written before."""
+"""Numbers that threads share without locks: no update is lost, and a thread that sees the flag sees what was written
+before."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ LINE = 8
 
 @numba.njit(nogil=True)
 def count_up(counter, place, times):
-    """Add 1 so many times; how often another thread was faster."""
+    """Add 1 this many times; return how often another thread was faster."""
     lost = 0
     for _ in range(times):
         while True:
@@ -51,7 +52,7 @@ def send(flags, message, turns):
 
 @numba.njit(nogil=True)
 def receive(flags, message, turns):
-    """How many numbers of the message were not those of the turn when the flag was seen."""
+    """Return how many numbers of the message were not those of the turn when the flag was seen."""
     wrong = 0
     for turn in range(1, turns + 1):
         while atomics.load(flags, 0) < turn:
@@ -64,14 +65,14 @@ def receive(flags, message, turns):
 
 @numba.njit(nogil=True)
 def take(claimed, owners, me):
-    """Claim as many of the numbered things as are still free, each at most once."""
+    """Claim items that are still free, each at most once."""
     for place in range(claimed.size):
         if atomics.exchange_if(claimed, place, 0, me):
             owners[place] += 1
 
 
 def together(*works: Callable[[], object]) -> list[object]:
-    """Run all at once, each in a thread; what they gave, in order."""
+    """Run all at once, each in a thread; return their results, in order."""
     results: list[object] = [None] * len(works)
     barrier = threading.Barrier(len(works))
 
@@ -101,7 +102,7 @@ def test_no_increment_of_several_threads_is_lost(threads: int) -> None:
     assert counter.sum() == threads * times
 
 
-def test_an_exchange_happens_only_if_the_number_is_the_one_expected() -> None:
+def test_compare_and_swap_happens_only_with_the_expected_number() -> None:
     array = np.arange(5)
     assert not try_once(array, 2, 3, 9)
     np.testing.assert_array_equal(array, [0, 1, 2, 3, 4])
@@ -119,7 +120,7 @@ def test_all_64_bits_are_compared_and_written() -> None:
     np.testing.assert_array_equal(array, [0, -(1 << 62), (1 << 63) - 1])
 
 
-def test_what_is_stored_is_loaded_and_its_neighbours_are_left_alone() -> None:
+def test_a_stored_number_is_loaded_and_its_neighbours_are_unchanged() -> None:
     array = np.arange(4)
     assert put(array, 1, -7) == -7
     np.testing.assert_array_equal(array, [0, -7, 2, 3])

@@ -1,4 +1,4 @@
-"""Compiled erf, erfc, sine and cosine against forty digits; loops over them are vectors, their purpose."""
+"""Compiled erf, erfc, sine and cosine against forty digits; loops over them are vectorized, which is their purpose."""
 
 import re
 
@@ -11,9 +11,9 @@ from dnnkit.kernels._numba.elementary import LARGEST_ANGLE, erf, erfc, sine_and_
 from dnnkit.kernels._numba.front_end import OPTIONS
 
 SMALL_BATCH = {"erf": 3, "erfc": 6}
-"""Units in the last place of the result; erfc's are half as large just below 1 as the terms it is made of."""
+"""In units in the last place of the result; just below 1 erfc's are half as large as those of its terms."""
 TAIL = {"float32": 9.0, "float64": 26.0}
-"""There erfc is nearly the smallest normal number."""
+"""Beyond it erfc is nearly the smallest normal number."""
 
 
 @numba.njit(**OPTIONS)

@@ -1,4 +1,4 @@
-"""Entry points: what they do beyond one kernel alone. Their values are asked for by the conformance suite."""
+"""Entry points: what they do beyond a single kernel. The conformance suite tests their values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Numbers below the normal range: zero while networks are trained, and only then."""
+"""Denormals: zero while networks are trained, and only then."""
 
 import numba
 import numpy as np
@@ -12,7 +12,7 @@ TINY = np.float32(1e-40)
 
 @numba.njit(nogil=True)
 def halves(values, out, counting):
-    """Half of each, with the switch on or not, and as it was after it."""
+    """Return half of each, with the switch on or not, and as it was after it."""
     if counting:
         setting = flush_to_zero.enable()
     for e in range(values.size):
@@ -35,10 +35,10 @@ def test_they_count_as_zero_between_switching_and_restoring() -> None:
 
 @pytest.mark.skipif(not flush_to_zero.HAS_SWITCH, reason="this processor has no such switch")
 @pytest.mark.parametrize("samples", [8, 20_000])
-def test_training_leaves_none_behind_and_the_callers_setting_as_it_was(samples: int) -> None:
-    """In this thread, or in threads of its own where there is much to do."""
+def test_training_leaves_no_denormals_and_restores_the_callers_setting(samples: int) -> None:
+    """In this thread, or in worker threads where there is much to do."""
     x = np.zeros((samples, 3), np.float32)
-    x[0] = 1  # seen once an epoch: in between, the first moment shrinks
+    x[0] = 1  # seen once per epoch: in between, the first moment shrinks
     net = dk.Sequential([dk.Dense(1, use_bias=False)], backend="numba", seed=0)
     net.compile(dk.Adam(), "mean_squared_error")
     epochs = 1 if samples > 1000 else 200

@@ -1,4 +1,4 @@
-"""Options of what Numba compiles, and what becomes of Numba for its other users."""
+"""Options of Numba's compilation, and effects on other users of Numba."""
 
 import os
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_options_and_whose_cache(checkout, tmp_path):
     # Division by zero gives a number, not an exception.
     assert result["quotients"] == ["inf", "-inf", "nan", "1.5"]
     assert result["quotient"] == ["inf", "-inf", "inf"]
-    # NaN is seen.
+    # NaN is detected.
     assert result["nan"] == [True, True, False]
     assert result["count"] == 50
     # Other users of Numba keep their setting, and their functions their folder.

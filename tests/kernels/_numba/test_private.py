@@ -1,4 +1,4 @@
-"""Numba's private parts are as they are used here; what fails says what broke, and where to look."""
+"""Numba's private parts behave as they are used here; a failure says what broke, and where to look."""
 
 import ctypes
 import gc
@@ -54,7 +54,7 @@ def test_a_function_is_compiled_for_types_without_a_dispatcher() -> None:
 
 
 def test_pipelines_are_lists_of_passes_with_a_lowering_to_replace() -> None:
-    """front_end.Callee puts its own lowering there, and leaves out what only other code needs."""
+    """front_end.Callee inserts its own lowering there, and omits what only other code needs."""
     (pipeline,) = _pipelines()
     kinds = [step for step, _ in pipeline.passes]
     assert private.typed_passes.NativeLowering in kinds
@@ -63,7 +63,7 @@ def test_pipelines_are_lists_of_passes_with_a_lowering_to_replace() -> None:
 
 
 def _pipelines() -> Any:
-    """Numba's, of a compiler that is about to compile a function of nothing."""
+    """Return the passes of a Numba compiler for a function without code."""
     found = []
 
     class Looks(private.compiler.Compiler):
@@ -75,8 +75,8 @@ def _pipelines() -> Any:
     return found[:1]
 
 
-def test_operators_are_typed_by_a_method_that_can_be_remembered() -> None:
-    """front_end._ask_once takes its place while kernels are compiled."""
+def test_operators_are_typed_by_a_method_that_can_be_cached() -> None:
+    """front_end._ask_once replaces it while kernels are compiled."""
     takes(types.Function.get_call_type, "self", "context", "args", "kws")
 
 
@@ -92,7 +92,7 @@ def test_a_dispatcher_gives_another_template_to_compiled_callers() -> None:
     assert private.unliteral(types.literal(3)) is types.int64
 
 
-def test_a_record_is_passed_by_its_address_and_an_array_is_a_structure_with_its_place() -> None:
+def test_records_are_passed_by_address_and_arrays_as_structures() -> None:
     """at_address makes arrays from addresses, with these fields; records are pointers."""
     context = private.cpu_target.target_context
     record = numba.from_dtype(np.dtype([("a", "i8")], align=True))
@@ -114,8 +114,8 @@ def _twice_to(out: Any, number: Any) -> None:
     out[0] = 2 * number
 
 
-def test_a_function_of_numbas_own_convention_returns_a_status_and_takes_two_slots_first() -> None:
-    """indirect_calls, shared and machine_code.caller call it so: i32 (return slot, exception slot, arguments)."""
+def test_numbas_calling_convention_returns_a_status_and_takes_two_slots_first() -> None:
+    """indirect_calls, shared and machine_code.caller use it: i32 (return slot, exception slot, arguments)."""
     arguments = types.void(types.CPointer(types.int64), types.int64)
     address = Function(
         "test.twice_to", "float64", lambda symbol: front_end.bitcode(_twice_to, arguments, symbol)
@@ -140,7 +140,7 @@ def test_the_range_of_versions_is_that_of_the_package() -> None:
 
 
 def test_what_llvm_optimised_leaves_little_in_memory() -> None:
-    """`_target.llvm.disposed` frees pass managers, which llvmlite forgets: 125 kB for a function."""
+    """`_target.llvm.disposed` frees pass managers, which llvmlite leaks: 125 kB per function."""
     allocator = ctypes.CDLL(None)
     if not hasattr(allocator, "mallinfo2"):
         pytest.skip("needs glibc 2.33, which says what is in use")
@@ -152,7 +152,7 @@ def test_what_llvm_optimised_leaves_little_in_memory() -> None:
         front_end.bitcode(_twice_to, types.void(types.CPointer(types.int64), types.int64), "test.twice_to")
         gc.collect()
         found = allocator.mallinfo2()
-        return int(found.number_4 + found.number_7)  # what was mapped, and what is in use of the rest
+        return int(found.number_4 + found.number_7)  # what is mapped, and what is in use of the rest
 
     allocator.mallinfo2.restype = InUse
     start = [compile_once() for _ in range(3)][-1]

@@ -1,4 +1,4 @@
-"""Compiled kernels stand beside their references: the same functions, the same parameters, and common options."""
+"""Compiled kernels match their references: the same functions, the same parameters, and common options."""
 
 import importlib
 import importlib.util
@@ -31,13 +31,13 @@ IN_OTHERS = [
 ]
 """Functions that exist only within compiled functions: the mask of dropout, the loss by address."""
 OF_THE_ENGINE = registry.names("stage")
-"""Opcodes, of which `tests/backends/test_kinds.py` asks what they compute."""
+"""Opcodes, whose results `tests/backends/test_kinds.py` checks."""
 KERNELS = [name for name in FOLDERS if name not in IN_THE_EPOCH]
 WITH_CPU = [name for name in FOLDERS if registry.has_cpu_version(name)]
 DTYPES = ["float32", "float64"]
 
 REPLACED = {"counter": ["c0", "c1", "c2", "c3"], "key": ["k0", "k1"], "xp": [], "dtype": [], "axis": []}
-"""Parameters of a reference that compiled code takes otherwise, or not at all."""
+"""Parameters of a reference that compiled code takes in another form, or not at all."""
 
 WRITTEN = {
     ("nonzero_columns", "nonzero_columns"): ["columns"],
@@ -74,7 +74,7 @@ def elementwise() -> list[str]:
 
 
 def functions_with_arrays(kernels: list[str] = KERNELS) -> list[tuple[str, str]]:
-    """(kernel, function) of every public reference function, but for the activations of one number."""
+    """(kernel, function) of every public reference function, except for activations of one number."""
     found = []
     for kernel in kernels:
         reference = module(kernel, "reference")
@@ -88,7 +88,7 @@ def functions_with_arrays(kernels: list[str] = KERNELS) -> list[tuple[str, str]]
 
 
 def dispatchers() -> list[tuple[str, str, Dispatcher]]:
-    """Every compiled function that a `cpu.py` or the code they share declares."""
+    """Return every compiled function that a `cpu.py` or their shared code declares."""
     modules = [module(kernel, "cpu") for kernel in WITH_CPU] + [
         importlib.import_module("dnnkit.kernels._numba.prefetch")
     ]
@@ -107,7 +107,7 @@ def test_the_table_of_written_arrays_is_complete():
 
 
 @pytest.mark.parametrize(("kernel", "name"), functions_with_arrays())
-def test_parameters_are_those_of_the_reference_and_then_what_is_written(kernel, name):
+def test_parameters_are_those_of_the_reference_and_then_the_outputs(kernel, name):
     taken = [new for old in parameters(getattr(module(kernel, "reference"), name)) for new in REPLACED.get(old, [old])]
     compiled = getattr(module(kernel, "cpu"), name)
     assert isinstance(compiled, Dispatcher)

@@ -1,4 +1,4 @@
-"""erf and erfc of NumPy arrays against sixty digits, over the whole range; and what ufuncs promise besides."""
+"""erf and erfc of NumPy arrays against sixty digits, over the whole range; and the promises of ufuncs."""
 
 import mpmath
 import numpy as np
@@ -9,11 +9,11 @@ from dnnkit.kernels._reference import special
 DTYPES = [np.float32, np.float64]
 MOST_ULP = 2
 WHERE_IT_ENDS = {"erf": {np.float32: 4.5, np.float64: 6.5}, "erfc": {np.float32: 10.3, np.float64: 27.3}}
-"""From there on the result is 1, or too small for the dtype."""
+"""Beyond it the result is 1, or too small for the dtype."""
 
 
 def places(name: str, dtype: type) -> np.ndarray:
-    """All over the range, about zero, between two points of expansion, and where the result is subnormal."""
+    """Over the whole range, around zero, between two points of expansion, and where the result is subnormal."""
     rng, end = np.random.default_rng(), WHERE_IT_ENDS[name][dtype]
     start = -WHERE_IT_ENDS["erf"][dtype]
     between = (rng.integers(int(start * special.PER_UNIT), int(end * special.PER_UNIT), 300) + 0.5) / special.PER_UNIT

@@ -14,12 +14,12 @@ ROWWISE = [name for name in registry.names("activation") if not registry.activat
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", representatives())
-def test_in_place_misaligned_and_with_few_blocks_the_bits_are_the_same(gpu, name, dtype, few_blocks):
-    """The passes over arrays are shared by all elementwise activations."""
+def test_bits_are_the_same_in_place_misaligned_and_with_few_blocks(gpu, name, dtype, few_blocks):
+    """All elementwise activations share the passes over arrays."""
     activation = registry.activation(name)
     for shape in [(3, 1365), (130, 65)]:
         case = Case(name, dtype, shape)
-        # A number that counts as zero may be handed on as it is: whether it is, the compiler chooses each time.
+        # A number that counts as zero may be passed on unchanged: the compiler chooses each time.
         x, dy = flushed(samples(case)), case.rng.normal(size=shape).astype(dtype)
         kept = activation.forward(x) if activation.saves == "output" else x
         found = set()

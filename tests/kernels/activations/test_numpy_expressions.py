@@ -1,4 +1,4 @@
-"""The expressions that kernels have for scripts of NumPy alone: what the references say, without warnings."""
+"""The expressions of kernels for scripts of NumPy alone: the values of the references, without warnings."""
 
 import ast
 import math
@@ -30,7 +30,7 @@ def test_expressions_know_x_numpy_and_math_alone(name):
 
 
 def assert_as_the_reference(name: str, x: np.ndarray) -> None:
-    """Within the rounding of an exponent of up to a hundred in x's precision; smaller than that are zeros alike."""
+    """Within the rounding of an exponent of up to a hundred in x's precision; smaller results count as zero."""
     y = evaluated(name, x)
     assert y.dtype == x.dtype
     assert y.shape == x.shape
@@ -43,7 +43,7 @@ EDGES = [0.0, 1e-30, 1e-8, 1e-3, 0.5, 1.0, 2.5, 3.0, 10.0, 16.7, 20.0, 88.8, 100
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_expressions_are_the_references_over_a_wide_range_without_warnings(name, dtype):
+def test_expressions_follow_the_references_over_a_wide_range(name, dtype):
     edges = np.array([*EDGES, *(-edge for edge in EDGES)])
     x = np.concatenate([edges, np.linspace(-1e4, 1e4, 401), np.linspace(-30, 30, 401)]).astype(dtype)
     assert_as_the_reference(name, x)
@@ -56,5 +56,5 @@ def test_expressions_are_the_references_over_a_wide_range_without_warnings(name,
     x=arrays(np.float32, (3, 4), elements=st.floats(-1e4, 1e4, width=32)),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_expressions_are_the_references_wherever_they_are_tried(name, x, dtype):
+def test_expressions_follow_the_references_at_any_value(name, x, dtype):
     assert_as_the_reference(name, x.astype(dtype))

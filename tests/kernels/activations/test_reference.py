@@ -1,4 +1,4 @@
-"""Every activation against formulas that are written anew here, and against what its contract promises."""
+"""Every activation against formulas written independently here, and against the promises of its contract."""
 
 from collections.abc import Callable
 
@@ -45,13 +45,13 @@ FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def backward(name: str, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
-    """Gradient in x as a network takes it: from what the activation saves."""
+    """Return the gradient in x as a network computes it: from what the activation saves."""
     activation = registry.activation(name)
     return activation.backward(dy, activation.forward(x) if activation.saves == "output" else x)
 
 
 def conditioning(name: str, x: np.ndarray) -> np.ndarray:
-    """How much a rounding inside grows: GELU rounds x / √2 before the tail of the normal distribution."""
+    """How much an internal rounding grows: GELU rounds x / √2 before the tail of the normal distribution."""
     return 1 + x * x if name == "gelu" else np.ones_like(x)
 
 

@@ -17,7 +17,7 @@ def run(gpu, x, bound, shift=0):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_the_bits_are_the_same_wherever_the_array_lies_and_with_few_blocks(gpu, rng, dtype, few_blocks):
+def test_bits_do_not_depend_on_the_address_or_on_few_blocks(gpu, rng, dtype, few_blocks):
     x = rng.normal(size=5003).astype(dtype)
     first, second, moved = (run(gpu, x, 1.0, shift) for shift in (0, 0, 1))
     np.testing.assert_array_equal(first, second)
@@ -33,6 +33,6 @@ def test_in_place_and_with_memory_for_the_sums(gpu, rng):
 
 
 def test_large_numbers_do_not_overflow(gpu):
-    """Their squares would, in float32."""
+    """Their squares would overflow, in float32."""
     x = np.full(300, 1e25, np.float32)
     np.testing.assert_allclose(run(gpu, x, 1.0), np.full(300, 1 / np.sqrt(300)), rtol=1e-6)

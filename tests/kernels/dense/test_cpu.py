@@ -1,4 +1,4 @@
-"""Compiled dense layer as the compiled epoch calls it: what is not asked for is not written."""
+"""Compiled dense layer as the compiled epoch calls it: outputs that are not requested are not written."""
 
 import numpy as np
 import pytest

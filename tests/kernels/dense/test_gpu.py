@@ -13,7 +13,7 @@ from tests.kernels.dense.test_reference import sample
 
 
 def forward(gpu, x, w, b, name, shift=0):
-    """(y, z): z is full of 77 where the activation saves its output."""
+    """Return (y, z): z is full of 77 where the activation saves its output."""
     z, y = (gpu.full((len(x), w.shape[1]), x.dtype, shift) for _ in range(2))
     bias = None if b is None else gpu.put(b, 1)
     activation = registry.activation(name)
@@ -22,7 +22,7 @@ def forward(gpu, x, w, b, name, shift=0):
 
 
 def backward(gpu, dy, x, w, saved, name, needs_dx=True, with_bias=True, in_place=True, scratch=None):
-    """(dx, dw, db)"""
+    """Return (dx, dw, db)."""
     dy, dx, dw = gpu.put(dy), gpu.full(x.shape, x.dtype), gpu.full(w.shape, x.dtype)
     db = gpu.full(w.shape[1], x.dtype, 3) if with_bias else None
     dz = dy if in_place else gpu.full(dy.shape, x.dtype)
@@ -44,7 +44,7 @@ def test_dz_may_lie_apart_from_dy(gpu, name, rng):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 1), (1000, 1), (3000, 10), (1025, 64), (700, 65), (5, 4096), (9000, 2)])
 def test_the_bias_gradient_of_many_rows_in_two_stages(gpu, shape, dtype, rng):
-    """dy and saved are such that dz = dy; sums of whole numbers are exact."""
+    """Return dy and saved such that dz = dy; sums of whole numbers are exact."""
     dy = rng.integers(-9, 9, shape).astype(dtype)
     scratch = gpu.full(dense.scratch_size(*shape), dtype)
     x, w = np.ones((shape[0], 1), dtype), np.ones((1, shape[1]), dtype)

@@ -1,4 +1,4 @@
-"""Compiled Philox, and dropout, whose mask draws it: bit for bit the reference's."""
+"""Compiled Philox, and dropout, whose mask draws from it: bit for bit the reference's."""
 
 import numpy as np
 import pytest

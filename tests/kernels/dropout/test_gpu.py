@@ -25,7 +25,7 @@ def mask(gpu, *coordinates, shift=0):
 
 @pytest.mark.parametrize(("counter", "key", "words"), KNOWN_ANSWERS)
 def test_known_answers(gpu, monkeypatch, counter, key, words):
-    """An element is kept up to the rate that is its word, and dropped from the next one on."""
+    """An element is kept up to the rate that equals its word, and dropped from the next one on."""
     block, layer, low, high = counter
     seed, purpose = key
     monkeypatch.setattr(dropout, "PURPOSE", purpose)
@@ -73,7 +73,7 @@ def test_what_is_drawn_on_the_way_is_what_the_mask_says(gpu, dtype, rng, few_blo
 @pytest.mark.parametrize("name", ["tanh", "gelu", "linear", "softmax"])
 @pytest.mark.parametrize("shape", [(5, 8), (70, 33), (40, 130)])
 def test_a_dense_layer_draws_the_same_in_both_its_passes(gpu, name, shape, dtype, rng, few_blocks):
-    """To the bit what a mask does after the layer, and before its backward pass."""
+    """Bit for bit what a mask does after the layer, and before its backward pass."""
     activation, draw = registry.activation(name), Draw(0.3, 11, 2, 5)
     keep = gpu.put(dropout_reference.mask(0, shape[0] * shape[1], *draw).reshape(shape))
     x, w, b, dy = (rng.normal(size=each).astype(dtype) for each in [(shape[0], 3), (3, shape[1]), shape[1], shape])

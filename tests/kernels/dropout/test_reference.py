@@ -1,4 +1,4 @@
-"""Dropout: how many are kept, that masks depend on nothing but their coordinates, and what is done with them."""
+"""Dropout: how many elements are kept, masks as functions of their coordinates alone, and their application."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""CUDA gather: large grids, and row numbers of any dtype; the rest is in the conformance suite."""
+"""CUDA gather: large grids, and row indices of any dtype; the conformance suite has the rest."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_row_numbers_of_other_dtypes_are_converted(gpu, dtype, rng):
 @pytest.mark.parametrize("kind", ["labels", "values", "none"])
 @pytest.mark.parametrize(("step", "rows"), [(0, 5), (2, 5), (7, 3)])
 def test_a_step_takes_its_rows_and_its_numbers_by_the_clock(gpu, rng, few_blocks, kind, step, rows):
-    """Five rows per step, of an order of four steps; the last is shorter. What is not asked for is not touched."""
+    """Five rows per step, of an order of four steps; the last is shorter. What is not requested is not written."""
     data, order = rng.integers(0, 256, (50, 65)).astype(np.uint8), rng.integers(0, 50, 20)
     table = rng.normal(size=(8, 3)).astype(np.float32)
     targets = rng.integers(0, 10, 50) if kind == "labels" else rng.normal(size=(50, 7)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The direction of L-BFGS: by the matrix that it stands for."""
+"""The direction of L-BFGS, compared with its explicit matrix."""
 
 from inspect import getmembers, isfunction, signature
 
@@ -10,7 +10,7 @@ from dnnkit.kernels.lbfgs import cpu, reference
 
 
 def pairs_of(seed: int, size: int, count: int) -> tuple[np.ndarray, list, list]:
-    """A gradient, steps, and what each changed in the gradient of a convex quadratic function."""
+    """A gradient, steps, and the changes of the gradient of a convex quadratic function by them."""
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(size, size))
     matrix = root @ root.T + np.eye(size)
@@ -39,7 +39,7 @@ def test_it_is_the_product_with_the_matrix(seed: int, size: int, count: int) -> 
 
 
 def test_compiled_code_has_the_same_parts() -> None:
-    """What they compute, `tests/dnnkit/test_lbfgs.py` compares, iteration by iteration."""
+    """`tests/dnnkit/test_lbfgs.py` compares their results, iteration by iteration."""
     parts = [name for name, f in getmembers(reference, isfunction) if list(signature(f).parameters) == ["s", "v"]]
     assert "move" in parts
     for name in parts:

@@ -1,4 +1,4 @@
-"""The line search: both strong Wolfe conditions, whatever falls at first."""
+"""The line search: both strong Wolfe conditions, for any function that decreases at first."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NUMBER = st.floats(-3, 3)
 
 @dataclass
 class Found:
-    """The outcome, the step that was kept last, and how often the function was called."""
+    """Return the outcome, the step that was kept last, and the number of calls."""
 
     outcome: int
     step: float | None
@@ -23,7 +23,7 @@ class Found:
 
 
 def search(function, first: float, most: int = 60, decrease: float = 1e-4, curvature: float = 0.9) -> Found:
-    """Along a function that gives (value, slope)."""
+    """Search along a function that gives (value, slope)."""
     s, kept = ITERATION.new(1)[0], None
     s.most_tried, s.decrease, s.curvature = most, decrease, curvature
     begin_search(s, *function(0.0), first)
@@ -42,7 +42,7 @@ def search(function, first: float, most: int = 60, decrease: float = 1e-4, curva
     curvature=st.sampled_from([0.2, 0.5, 0.9]),
 )
 def test_both_conditions_hold(waves, tilt, first, decrease, curvature) -> None:
-    """Of waves on a parabola, which have any number of hills and are bounded below."""
+    """Waves on a parabola, which have any number of hills and are bounded below."""
 
     def function(a: float) -> tuple[float, float]:
         value = 0.05 * a * a + tilt * a + sum(h * math.sin(w * a + p) for h, w, p in waves)
@@ -64,7 +64,7 @@ def test_it_comes_back_from_where_there_are_no_numbers(bad: float) -> None:
     assert found.outcome == WOLFE
 
 
-def test_a_function_that_only_falls_ends_with_the_lowest_that_was_seen() -> None:
+def test_a_function_without_a_minimum_ends_with_its_lowest_value() -> None:
     found = search(lambda a: (-a, -1.0), 1.0, most=4)
     assert found == Found(LOWER, 1000.0, 4)  # each ten times as far
 

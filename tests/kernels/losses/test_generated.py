@@ -1,4 +1,4 @@
-"""The losses that are written from their formulas: the files are those of the formulas, and need no SymPy."""
+"""The losses generated from formulas: the files are those of the formulas, and need no SymPy."""
 
 import subprocess
 import sys

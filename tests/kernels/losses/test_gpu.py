@@ -12,7 +12,7 @@ from tests.cuda_on_cpu import compiling
 
 
 def run(gpu, name, scores, targets, weights=None, scale=1.0, shift=0, scratch=None):
-    """(loss sum, gradient)"""
+    """Return (loss sum, gradient)."""
     gradient, loss = gpu.full(scores.shape, scores.dtype, shift), gpu.full((), np.float64)
     arrays = [None if array is None else gpu.put(array, shift) for array in (scores, targets, weights)]
     losses.loss_and_gradient(registry.loss(name), *arrays, scale, gradient, loss, scratch)
@@ -72,7 +72,7 @@ def test_a_label_out_of_range_is_never_right_and_reads_nothing(gpu, label):
 @pytest.mark.parametrize("rows", [14, 300])
 @pytest.mark.parametrize(("name", "metric"), losses.with_metric())
 def test_sums_of_loss_and_metric_of_a_step_are_those_apart(gpu, rng, name, metric, rows):
-    """Of one block and of several, on top of what was summed before; the clock goes on, and counts no NaN as sound."""
+    """With one block and several, added to earlier sums; the clock advances, and counts no NaN as a number."""
     scores, weights = rng.uniform(0.05, 0.95, (rows, 10)).astype(np.float32), rng.uniform(0, 2, rows)
     labels = registry.loss(name).takes_labels
     targets = rng.integers(0, 10, rows) if labels else rng.uniform(0, 1, (rows, 10)).astype(np.float32)

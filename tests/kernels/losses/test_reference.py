@@ -1,4 +1,4 @@
-"""Every loss kernel against its formula written anew, and its gradient against central differences of the loss."""
+"""Every loss kernel against its formula written independently, and its gradient against central differences."""
 
 from collections.abc import Callable
 
@@ -62,7 +62,7 @@ ROW_LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def focal(p: np.ndarray, t: np.ndarray) -> float:
-    """T.-Y. Lin et al.'s: a cross-entropy, times the square of the probability of being wrong."""
+    """T.-Y. Lin et al.: a cross-entropy, times the square of the probability of being wrong."""
     entropies = -special.xlogy(t, p) - special.xlog1py(1 - t, -p)
     return float(np.mean((1 - (t * p + (1 - t) * (1 - p))) ** 2 * entropies))
 
@@ -75,7 +75,7 @@ def call(name: str, scores, targets, weights=None, scale=1.0):
 
 
 def sample(name: str, rows: int, outputs: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and targets (B, K) that the loss is made for."""
+    """Draw scores and targets (B, K) that the loss is made for."""
     scores, targets = rng.normal(size=(rows, outputs)), rng.normal(size=(rows, outputs))
     if name in ON_PROBABILITIES:
         scores = rng.uniform(0.05, 0.95, (rows, outputs))

@@ -1,4 +1,4 @@
-"""Products in tiles: right for every shape and order, and nothing else is read or written."""
+"""Products in tiles: correct for every shape and order, and nothing else is read or written."""
 
 import ctypes
 import mmap
@@ -26,7 +26,7 @@ def product(a, b, out):
 
 @numba.njit(nogil=True)
 def in_tiles(a, b, out):
-    """However large or small."""
+    """Of any size."""
     cpu.multiply_in_tiles(out.dtype.type(0), numbers_of(a, b, out))
 
 
@@ -66,14 +66,14 @@ def of_columns_in_use(x, rows, columns, first, y, out):
 
 
 def operands(m: int, k: int, n: int, dtype: str, orders: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """a (m, k) and b (k, n), each in the order of its letter: C, or F for the transpose of a contiguous array."""
+    """Draw a (m, k) and b (k, n), each in the order of its letter: C, or F for the transpose of a contiguous array."""
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
     return np.array(a, order=orders[0]), np.array(b, order=orders[1])
 
 
 def check(function, a: np.ndarray, b: np.ndarray) -> None:
-    """Against the reference in float64, within what k additions may round; what was in `out` before plays no part."""
+    """Against the reference in float64, within the rounding of k additions; the old content of `out` plays no part."""
     out = np.full((a.shape[0], b.shape[1]), np.nan, a.dtype)
     function(a, b, out)
     a, b, exact = a.astype(np.float64), b.astype(np.float64), out.dtype
@@ -134,7 +134,7 @@ def test_a_product_of_columns_is_that_part_of_the_product(dtype: str) -> None:
 
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.05, 0.0])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_columns_in_use_are_multiplied_where_they_lie_with_the_bits_of_gathered_rows(dtype: str, share: float) -> None:
+def test_columns_in_use_are_multiplied_in_place_with_the_same_bits(dtype: str, share: float) -> None:
     """Other columns are zero in the rows of the batch, whatever other rows have there."""
 
     @settings(max_examples=60, deadline=None)
@@ -183,7 +183,7 @@ def test_plain_loops_round_as_tiles_do(dtype: str) -> None:
             np.testing.assert_array_equal(small, tiles)
 
 
-def test_an_element_does_not_depend_on_which_others_are_computed_with_it() -> None:
+def test_an_element_does_not_depend_on_the_others_computed_with_it() -> None:
     a, b = operands(40, 600, 70, "float32", "CC")
     whole, row, column = np.empty((40, 70), np.float32), np.empty((1, 70), np.float32), np.empty((40, 1), np.float32)
     in_tiles(a, b, whole)
@@ -204,7 +204,7 @@ def test_a_product_of_whole_numbers_is_exact(orders: str) -> None:
 
 
 @pytest.mark.parametrize("orders", ORDERS)
-def test_what_is_not_a_number_goes_through_and_spoils_nothing_else(orders: str) -> None:
+def test_nan_and_infinity_pass_through_and_spoil_nothing_else(orders: str) -> None:
     a, b = (
         np.array(np.ones(shape, np.float32), order=order)
         for shape, order in [((9, 20), orders[0]), ((20, 40), orders[1])]
@@ -218,7 +218,7 @@ def test_what_is_not_a_number_goes_through_and_spoils_nothing_else(orders: str) 
 
 @pytest.fixture(scope="module")
 def fenced():
-    """Arrays that end where no memory is: who reads or writes beyond them does not survive it."""
+    """Arrays that end at unmapped memory: an access beyond them kills the process."""
     library, held = ctypes.CDLL(None), []
     if not hasattr(library, "mprotect"):
         pytest.skip("no mprotect here")
@@ -280,7 +280,7 @@ def test_columns_in_use_are_all_that_is_touched(dtype: str, fenced) -> None:
             np.testing.assert_allclose(back, values[rows].T @ y, atol=1e-3)
 
 
-def test_products_of_several_threads_at_once_have_the_same_bits_as_one_by_one() -> None:
+def test_concurrent_products_have_the_same_bits_as_sequential_ones() -> None:
     pairs = [operands(m, k, n, "float32", "CF", m) for m, k, n in [(64, 300, 128), (33, 64, 257), (128, 17, 10)] * 2]
     outs = [np.empty((a.shape[0], b.shape[1]), np.float32) for a, b in pairs]
     alone = [np.empty_like(out) for out in outs]

@@ -1,4 +1,4 @@
-"""CUDA metrics of several sums: what a GPU promises beyond the conformance suite."""
+"""CUDA metrics with several sums: what a GPU promises beyond the conformance suite."""
 
 import numpy as np
 import pytest
@@ -18,8 +18,8 @@ def run(gpu, name, scores, targets, weights, *, shift=0, before=None, given_scra
 
 
 @pytest.mark.parametrize("name", metric_sums.names())
-def test_no_bit_depends_on_threads_places_or_scratch_and_sums_go_on(gpu, rng, name):
-    """Of so many rows that blocks share them."""
+def test_bits_do_not_depend_on_threads_addresses_or_scratch(gpu, rng, name):
+    """With so many rows that blocks share them."""
     scores, labels = rng.uniform(size=(300, 3)).astype(np.float32), rng.integers(0, 3, 300)
     weights = rng.uniform(0, 2, 300).astype(np.float32)
     expected = registry.metric(name).total(scores, labels, weights, 0.5, np)

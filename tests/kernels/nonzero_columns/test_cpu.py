@@ -1,4 +1,4 @@
-"""Which columns a batch uses: what the reference says, and nothing is read beyond the data."""
+"""Which columns a batch uses: as the reference, and nothing is read beyond the data."""
 
 import array_api_strict
 import numpy as np
@@ -47,7 +47,7 @@ def test_the_reference_is_the_same_with_another_array_library() -> None:
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
-def test_what_is_not_a_number_is_in_use_and_negative_zero_is_not(kind: str) -> None:
+def test_nan_is_in_use_and_negative_zero_is_not(kind: str) -> None:
     x = np.zeros((1, 130), kind)
     x[0, [0, 64, 129]] = -0.0, np.nan, np.inf
     bits, columns = marked(x), np.zeros(130 + 3, np.int64)

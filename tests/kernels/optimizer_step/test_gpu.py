@@ -12,7 +12,7 @@ DTYPES = ["float32", "float64"]
 
 
 def run(gpu, name, p, gradients, shift=0):
-    """(p, slots) after a step a gradient."""
+    """Return (p, slots) after one step per gradient."""
     p, slots = gpu.put(p, shift), [gpu.put(np.zeros_like(p), shift) for _ in RULES[name].slots]
     for step, g in enumerate(gradients, 1):
         getattr(update, name)(step, p, gpu.put(g, shift), *slots, LEARNING_RATE, *HYPERPARAMETERS[name])
@@ -21,7 +21,7 @@ def run(gpu, name, p, gradients, shift=0):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", RULES)
-def test_the_bits_are_the_same_wherever_arrays_lie_and_with_few_blocks(gpu, name, dtype, rng, few_blocks):
+def test_bits_do_not_depend_on_addresses_or_on_few_blocks(gpu, name, dtype, rng, few_blocks):
     p, gradients = rng.normal(size=5003).astype(dtype), rng.normal(size=(2, 5003)).astype(dtype)
     results = [run(gpu, name, p, gradients, shift) for shift in (0, 0, 1)]
     assert len({b"".join(array.tobytes() for array in (now, *slots)) for now, slots in results}) == 1

@@ -75,14 +75,14 @@ def adagrad(step, p, state, g, lr, initial, epsilon, decay):
 
 
 def adamax(step, p, state, g, lr, beta_1, beta_2, epsilon, decay):
-    """Kingma and Ba, algorithm 2; epsilon where torch.optim has it."""
+    """Kingma and Ba, algorithm 2; epsilon as in torch.optim."""
     state["m"] = beta_1 * state.get("m", 0.0) + (1 - beta_1) * g
     state["u"] = max(beta_2 * state.get("u", 0.0), abs(g) + epsilon)
     return p - lr * decay * p - lr / (1 - beta_1**step) * state["m"] / state["u"]
 
 
 def nadam(step, p, state, g, lr, beta_1, beta_2, epsilon, decay, mu, next_mu, product):
-    """Dozat's, as torch.optim.NAdam writes it, of momenta that are given."""
+    """Dozat's, as torch.optim.NAdam implements it, for given momenta."""
     state["m"] = beta_1 * state.get("m", 0.0) + (1 - beta_1) * g
     state["s"] = beta_2 * state.get("s", 0.0) + (1 - beta_2) * g**2
     root = math.sqrt(state["s"] / (1 - beta_2**step)) + epsilon
@@ -98,7 +98,7 @@ def lion(step, p, state, g, lr, beta_1, beta_2, decay):
 
 
 def average(step, p, state, g, lr, momentum):
-    """Of what stays as it is: itself from the first step on."""
+    """The mean of a constant: itself from the first step on."""
     state["a"] = momentum * state.get("a", p) + (1 - momentum) * p
     return p
 

@@ -62,7 +62,7 @@ def test_each_coordinate_changes_the_words():
     streams = [base, *(base | {key: value + 1} for key, value in base.items()), base | {"step": 2 + 2**32}]
     words = [random_bits(0, 64, **coordinates) for coordinates in streams]
     assert len({tuple(stream.tolist()) for stream in words}) == len(streams)
-    assert len(np.unique(np.concatenate(words))) > 64 * len(streams) - 2  # a chance collision is possible, not more
+    assert len(np.unique(np.concatenate(words))) > 64 * len(streams) - 2  # a chance collision is possible, but not more
 
 
 def test_words_are_uniform():

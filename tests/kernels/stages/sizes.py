@@ -1,4 +1,4 @@
-"""An example of each kind of stage that has CUDA kernels, of any size."""
+"""An example of each kind of stage with CUDA kernels, of any size."""
 
 from collections.abc import Callable
 
@@ -31,4 +31,4 @@ OF_SIZE: dict[str, Callable[[int], Example]] = {
         (2,), 2 * n, {"frequencies": (2, 3), "kernel": (2, 6, n), "bias": (2, n)}, {"frequencies": 3, "units": n}
     ),
 }  # fmt: skip
-"""An example of each kind, of so many features or channels."""
+"""Return an example of each kind, with this number of features or channels."""

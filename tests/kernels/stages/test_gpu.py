@@ -1,4 +1,4 @@
-"""Kinds of stages on the GPU, in sizes at which threads, packs, strips and chunks go other ways, as float64 has it."""
+"""Kinds of stages on the GPU against float64, in sizes at which threads, packs, strips and chunks take other paths."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -19,19 +19,19 @@ from tests.kernels.conftest import Gpu
 from tests.kernels.stages.sizes import OF_SIZE
 
 SHAPES = ((0, 3), (1, 1), (7, 31), (33, 64), (131, 33), (2, 1025))
-"""Rows and features: none, one, primes, powers of two and their neighbours, rows of several ways."""
+"""Rows and features: none, one, primes, powers of two and their neighbours, rows of several layouts."""
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few blocks and short chunks, so that every loop takes several turns, and sums go through parts."""
+    """Few blocks and short chunks, so that every loop takes several turns, and sums are made of parts."""
     monkeypatch.setattr(launch, "MOST_BLOCKS", 3)
     monkeypatch.setattr(strips, "ROWS_OF_THREAD", 2)
     monkeypatch.setattr(embedding, "ROWS_OF_WARP", 64)
 
 
 def asked(gpu: Gpu, name: str, example: Example, xs: Any, parameters: Any, dy: Any, shift: int) -> list[Any]:
-    """Y, the gradients in inputs and trained parameters, and statistics."""
+    """y, the gradients in inputs and trained parameters, and statistics."""
 
     def memory(name: str, shape: tuple[int, ...], dtype: Any = None, fill: Any = None) -> Any:
         return gpu.full(shape, dy.dtype if dtype is None else dtype, shift) if fill is None else gpu.put(fill)
@@ -58,10 +58,10 @@ def test_every_kind_is_asked() -> None:
 
 
 @pytest.mark.parametrize("name", OF_SIZE)
-def test_every_size_is_the_references_and_has_the_same_bits_in_any_order(gpu: Gpu, name: str) -> None:
+def test_every_size_follows_the_reference_with_the_same_bits_in_any_order(gpu: Gpu, name: str) -> None:
     for number, (rows, features) in enumerate(SHAPES):
         if rows == 0 and name == "batch_normalization":
-            continue  # of nothing there is no mean
+            continue  # an empty batch has no mean
         dtype = ("float32", "float64")[number % 2]
         example, rng = OF_SIZE[name](features), np.random.default_rng(rows)
         xs, parameters = arrays(example, rows, dtype, rng)
@@ -70,7 +70,7 @@ def test_every_size_is_the_references_and_has_the_same_bits_in_any_order(gpu: Gp
         for shift, how in ((number % 3 == 2, "shuffled"), (number % 3 == 2, "backwards")):
             with order(how) if gpu.cupy.__version__.endswith("stand.in") else nullcontext():
                 runs.append(asked(gpu, name, example, xs, parameters, dy, int(shift)))
-        if rows == 0:  # the references cannot all tell how wide nothing is
+        if rows == 0:  # not all references know the width of an empty array
             assert runs[0][0].shape == (0, example.features)
             assert not any(part.any() for part in runs[0])
             continue

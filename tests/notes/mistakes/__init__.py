@@ -1,1 +1,1 @@
-"""Typical wrong answers to the exercises: one module a notebook."""
+"""Typical wrong answers to the exercises: one module per notebook."""

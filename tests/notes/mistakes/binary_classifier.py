@@ -14,7 +14,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         "binary cross-entropy",
         "return -(targets * np.log(predictions) + (1 - targets) * np.log(1 - predictions))",
-        "loss of the ten predictions: shape .10,. where .. is expected: one number is missing its sum or mean",
+        "loss of the ten predictions: shape .10,. where .. is expected: a sum or mean is missing",
     ),
     (
         "binary cross-entropy backward",

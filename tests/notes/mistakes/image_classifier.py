@@ -1,9 +1,9 @@
-"""Mistakes in the exercise of the image classifier."""
+"""Typical wrong answers to the exercise on the image classifier."""
 
 MISTAKES: list[tuple[str, str, str]] = [
     ("rescaling", "return images / 256", r"scale is wrong: it is 1\.004 times too small"),
     ("mean squared error", "return np.sum((answers - targets) ** 2)", r"scale is wrong: it is 3 times too large"),
-    ("mean squared error", "return (answers - targets) ** 2", r"missing its sum or mean"),
+    ("mean squared error", "return (answers - targets) ** 2", r"a sum or mean is missing"),
     ("softmax", "powers = np.exp(logits)\nreturn powers / powers.sum(axis=1, keepdims=True)", r"NaN or infinite"),
     (
         "softmax",
@@ -25,7 +25,7 @@ MISTAKES: list[tuple[str, str, str]] = [
         "of_truth = probabilities[np.arange(len(labels)), labels]\nreturn np.mean(np.log(of_truth))",
         r"sign is wrong",
     ),
-    ("cross-entropy", "return -np.log(probabilities[:, labels[0]])", r"missing its sum or mean"),
+    ("cross-entropy", "return -np.log(probabilities[:, labels[0]])", r"a sum or mean is missing"),
     (
         "network with dropout",
         """with_dropout = dk.Sequential(
@@ -52,6 +52,6 @@ MISTAKES: list[tuple[str, str, str]] = [
         "predicted = probabilities.argmax(axis=1)\nreturn np.sum(predicted == labels)",
         r"1e\+04 times too large",
     ),
-    ("accuracy", "return probabilities.argmax(axis=1) == labels", r"missing its sum or mean"),
+    ("accuracy", "return probabilities.argmax(axis=1) == labels", r"a sum or mean is missing"),
     ("a batch of one", "batch = image", r"shape \(28, 28\) where \(1, 28, 28\) is expected"),
 ]

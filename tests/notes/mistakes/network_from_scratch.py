@@ -1,4 +1,4 @@
-"""Typical mistakes in the exercise "A network from scratch on MNIST"."""
+"""Typical wrong answers to the exercise "A network from scratch on MNIST"."""
 
 BACKWARD = """\
 D2 = (P - T) / len(X)
@@ -22,7 +22,7 @@ MISTAKES: list[tuple[str, str, str]] = [
         "of_truth = y[np.arange(len(labels)), labels]\nreturn np.mean(np.log(of_truth))",
         "the sign is wrong",
     ),
-    ("cross-entropy with labels", "return -np.log(y[np.arange(len(labels)), labels])", "missing its sum or mean"),
+    ("cross-entropy with labels", "return -np.log(y[np.arange(len(labels)), labels])", "a sum or mean is missing"),
     ("numerical derivative", "return (f(x + h) - f(x - h) / (2 * h))", r"3 of 3 numbers are wrong"),
     ("numerical derivative", "return (f(x + h) - f(x - h)) / h", "2 times too large"),
     ("numerical gradient", "return (f(x + h) - f(x - h)) / (2 * h)", r"shape \(\) where \(2,\) is expected"),
@@ -34,7 +34,7 @@ MISTAKES: list[tuple[str, str, str]] = [
         "    step[index] = h\n"
         "    gradient[place] = (f(x + step) - f(x - step)) / (2 * h)\n"
         "return gradient",
-        r"shape \(6,\) where \(2, 3\) is expected: the numbers are as many, reshape them",
+        r"shape \(6,\) where \(2, 3\) is expected: the number of elements is right, so reshape it",
     ),
     ("gradient-descent step", "x = x + lr * dk.numerical_gradient(f, x)", "first step: the sign is wrong"),
     ("gradient-descent step", "x = x - dk.numerical_gradient(f, x)", "first step: the scale is wrong: it is 10 times"),

@@ -1,10 +1,10 @@
-"""Typical wrong answers to `1_one_neuron`: (blank, what is written there, what the check must say)."""
+"""Typical wrong answers to `1_one_neuron`: (blank, wrong code, what the check has to say)."""
 
 MISTAKES: list[tuple[str, str, str]] = [
     ("predictions", "predictions = dk.ops.sigmoid(first_weights.T @ X.T)", "transposed"),
     ("predictions", "predictions = X @ first_weights", "4 of 4 numbers are wrong"),
     ("loss", "loss = np.sum((y - predictions) ** 2)", "2 times too large"),
-    ("loss", "loss = 0.5 * (y - predictions) ** 2", "one number is missing its sum"),
+    ("loss", "loss = 0.5 * (y - predictions) ** 2", "a sum or mean is missing"),
     (
         "delta rule",
         "update = X.T @ ((predictions - y) * dk.ops.sigmoid_grad_from_output(predictions))",
@@ -28,7 +28,7 @@ weights = weights + X.T @ (y - p)
     (
         "update without inputs",
         "update = (y - predictions) * dk.ops.sigmoid_grad_from_output(predictions)",
-        "one number is missing its sum",
+        "a sum or mean is missing",
     ),
     ("slope of tanh", "slope = p * (1 - p)", "numbers are wrong"),
     ("decisions", "decisions = net.predict(X)", "4 of 4 numbers are wrong"),

@@ -1,4 +1,4 @@
-"""Centred: each feature less its mean over the batch, times a number; a moving mean takes its place in predictions.
+"""Centred: each feature minus its mean over the batch, times a number; predictions use a moving mean instead.
 
 Maths:    training: y = s (x - m), m = mean over rows of x; else y = s (x - moving); dx = s (dy - mean over rows of dy)
 Shapes:   x, y (B, I), moving and s (I,)
@@ -6,7 +6,7 @@ Units:    settings: momentum.
 Traffic:  two passes over x, and over dy.
 Errors:   none.
 Accuracy: that of the sums.
-Source:   half of batch normalisation.
+Source:   half of batch normalization.
 """
 
 from dnnkit.kernels.stages import Example

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def forward(xs, parameters, settings, context, xp=np):
-    """(y, x less the mean)."""
+    """Return (y, x minus the mean)."""
     x, (moving, scale) = xs[0], parameters
     mean = moving
     if context.training:
@@ -14,6 +14,6 @@ def forward(xs, parameters, settings, context, xp=np):
 
 
 def backward(dy, saved, parameters, settings, needs_dx, xp=np):
-    """As the mean follows x, so does its gradient."""
+    """Return the gradients; the mean depends on x, so dx is centred too."""
     dx = parameters[1] * (dy - xp.mean(dy, axis=0)) if needs_dx[0] else None
     return [dx], [None, xp.sum(dy * saved, axis=0)]

@@ -1,4 +1,4 @@
-"""Works that are small, and results that are made up."""
+"""Small works, and artificial results."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +11,15 @@ from dnnkit.bench.peers.works import BEST, FLOOR, Target, Work, product_flops
 
 ROOT = Path(__file__).parents[4]
 PLAIN = [peer for peer in find_peers().values() if not peer.variant or (peer.family == "dnnkit" and not peer.needs_gpu)]
-"""Compilers of variants take longer than a test should."""
+"""Compiling variants takes longer than a test should."""
 SMALL = Work("1", "small", widths=(784, 16, 10), samples=300, counted=3)
 WORK = replace(SMALL, targets=(Target("torch", 2.0), Target(BEST, 2.0), Target(FLOOR, 3.0), Target("jax", 1.0)))
 FLOPS = 1e9
-"""A second, of the best product of these made-up results."""
+"""A second, as the lower bound of these artificial results."""
 
 
 def made_up() -> dict[str, Any]:
-    """dnnkit needs 2 floors, torch-compile 3, torch 8; torch learned something else."""
+    """dnnkit needs 2 times the lower bound, torch-compile 3, torch 8; torch learned something else."""
     unit = product_flops(WORK) / FLOPS
     gemm, copied = Work("gemm", "product", "gemm", size=10), Work("copy", "copy", "copy", size=1000)
     neuron = Work("6", "neuron", "neuron")

@@ -1,4 +1,4 @@
-"""A child that stays: what it is asked and answers, and what becomes of one that breaks."""
+"""A child process: its requests and answers, and what happens to one that breaks."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_a_slow_peer_trains_fewer_epochs(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_child_that_breaks_says_why() -> None:
     child = Child(NUMPY, 60)
     child.begin()
-    with pytest.raises(ChildFailed, match="AssertionError: a work comes first"):
+    with pytest.raises(ChildFailed, match="AssertionError: expected a question with a work first"):
         child.ask("train")
 
 

@@ -24,14 +24,14 @@ def test_peers_are_found_by_their_files() -> None:
         choose_peers("numpy,pytorch")
 
 
-def test_general_peers_and_what_to_install_are_read_from_their_files() -> None:
+def test_general_peers_and_their_packages_are_read_from_files() -> None:
     peers = find_peers()
     general = {name for name, peer in peers.items() if peer.is_general and not peer.needs_gpu}
     assert general == {"dnnkit", "jax", "torch", "torch-compile", "numpy"}
     assert {"dnnkit-cupy", "jax-gpu", "torch-cuda"} <= {name for name, peer in peers.items() if peer.needs_gpu}
-    assert not any(peer.needs_gpu for peer in choose_peers(None))  # which are measured where they are named
+    assert not any(peer.needs_gpu for peer in choose_peers(None))  # which are measured only by name
     assert [peers[name].distribution for name in ("scikit-learn", "torch-compile")] == ["scikit-learn", "torch"]
-    assert not_installed(peers["jax"], {"missing": "jax"}) == "jax is not installed; to have it: pip install jax"
+    assert not_installed(peers["jax"], {"missing": "jax"}) == "jax is not installed; to install it: pip install jax"
     with pytest.raises(SystemExit, match="unknown peers keras: choose from dnnkit, "):
         choose_peers("keras", general=True)
 
@@ -42,7 +42,7 @@ def test_no_file_hides_a_library() -> None:
 
 def test_of_every_peer_it_is_known_what_to_install() -> None:
     cures = {name: not_installed(peer, {"missing": "it"}) for name, peer in find_peers().items()}
-    assert cures["keras"] == "it is not installed; to have it: pip install keras"
+    assert cures["keras"] == "it is not installed; to install it: pip install keras"
     assert all("pip install " in cure for cure in cures.values())
 
 

@@ -1,4 +1,4 @@
-"""A peer in another interpreter: NumPy and the peer's library are there, dnnkit is not."""
+"""A peer in another interpreter, which has NumPy and the peer's library but not dnnkit."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def about(variant):
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter of its own that has NumPy, borrowed from this one, and nothing else."""
+    """An interpreter with NumPy, borrowed from this one, and nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -77,7 +77,7 @@ def test_one_run_with_peers_in_two_interpreters(other: str, tmp_path: Path) -> N
     assert parent.main([*options, "--python", f"numpy={other}", "--python", f"scikit-learn={other}"]) == 0
     results = json.loads(out.read_text())
     assert list(results["peers"]) == ["numpy", "numpy-again"]
-    assert results["left_out"] == {"scikit-learn": "sklearn is not installed; to have it: pip install scikit-learn"}
+    assert results["left_out"] == {"scikit-learn": "sklearn is not installed; to install it: pip install scikit-learn"}
     assert [record["peer"] for record in results["records"] if record["work"] == "6"] == ["numpy", "numpy-again"]
 
 

@@ -1,4 +1,4 @@
-"""Medians, ratios, targets, and who did other work: the report of results."""
+"""Medians, ratios, targets, and peers that did other work: the report of results."""
 
 import copy
 import json
@@ -39,7 +39,7 @@ def test_targets_are_judged_by_the_fastest_they_speak_of() -> None:
 def test_who_did_other_work_is_named() -> None:
     results = Results(made_up())
     assert results.disagreements(WORK) == {"torch": "accuracy 0.95, dnnkit's is 0.97"}
-    assert list(results.disagreements(results.works[-1])) == ["torch"]  # a neuron's loss must agree closely
+    assert list(results.disagreements(results.works[-1])) == ["torch"]  # a neuron's loss has to agree closely
     lost = made_up()
     for record in lost["records"]:
         if record["peer"] == "torch-compile":

@@ -1,4 +1,4 @@
-"""The parent, its children, and what becomes of those that break."""
+"""The parent, its children, and what happens to those that break."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from tests.dnnkit.bench.peers.made_up import ROOT
 
 
 def test_parent_and_children(tmp_path: Path) -> None:
-    """A whole run, as people type it."""
+    """A whole run, as users type it."""
     out = tmp_path / "results.json"
     options = {"rounds": 1, "samples": 200, "epochs": 1, "product": 64, "data": "random", "works": 1}
     options |= {"peers": "numpy,dnnkit", "out": out}
@@ -36,7 +36,7 @@ def test_parent_and_children(tmp_path: Path) -> None:
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, failing: set[tuple[str, str]]) -> list[tuple[str, ...]]:
-    """A parent whose children are made up; those of (peer, work) in `failing` fail. Returns who was called."""
+    """A parent whose children are fakes; those of (peer, work) in `failing` fail. Return the calls."""
     calls: list[tuple[str, ...]] = []
 
     def child(self: Any, peer: Any, *arguments: str) -> tuple[dict[str, Any], str | None]:
@@ -70,13 +70,13 @@ def test_one_that_fails_does_not_stop_the_rest(
     assert results["left_out"] == {"jax": "it broke"}
     assert [(f["round"], f["peer"], f["work"]) for f in results["failures"]] == [(n, "torch", "2") for n in range(3)]
     assert ("jax", "1") not in calls
-    assert not any(work == "6" for _, work in calls)  # these can train no neuron
+    assert not any(work == "6" for _, work in calls)  # these cannot train a neuron
     assert ("torch-compile", "gemm") not in calls  # a variant of the same library
     peers = [peer for peer, work in calls if work == "1"]
     assert peers == ["dnnkit", "torch", "torch-compile", "torch", "torch-compile", "dnnkit", *peers[6:]]
     assert peers[6:] == ["torch-compile", "dnnkit", "torch"]
     assert "it broke" in out.with_suffix(".md").read_text()
-    assert "jax is left out: it broke" in capsys.readouterr().err
+    assert "jax was skipped: it broke" in capsys.readouterr().err
 
 
 def test_bytes_are_not_standardized(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_what_cannot_be_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFi
         (["--out", str(tmp_path / "nowhere" / "results.json")], "its folder does not exist"),
         (["--works", "1,x"], "unknown works x"),
         (["--peers", "x"], "unknown peers x"),
-        (["report"], "needs the results"),
+        (["report"], "needs a results file"),
     ):
         with pytest.raises(SystemExit, match=message):
             parent.main(arguments)

@@ -1,4 +1,5 @@
-"""The samples of a network that may be any: from the work alone, without zeros, targets as its loss wants them."""
+"""The samples of an arbitrary network: a function of the work alone, without zeros, targets as its loss expects
+them."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,5 +30,5 @@ def test_targets_are_what_the_loss_wants_and_can_be_learned() -> None:
     _, binary = drawn(replace(WORK, loss="binary_crossentropy"))
     assert (values.shape, values.dtype) == ((2_000, 7), np.float32)
     assert set(np.unique(binary)) == {0, 1}
-    assert np.corrcoef(x[:, 0], values[:, 5])[0, 1] > 0.6  # the outputs take turns at the features
+    assert np.corrcoef(x[:, 0], values[:, 5])[0, 1] > 0.6  # the outputs follow the features in turn
     np.testing.assert_array_equal(binary, values > 0)

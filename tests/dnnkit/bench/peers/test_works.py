@@ -1,4 +1,4 @@
-"""What is measured, and the arithmetic that it cannot do without."""
+"""What is measured, and its minimal arithmetic."""
 
 import json
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_works_are_chosen_by_the_beginning_of_their_names() -> None:
         choose("1,9")
 
 
-def test_names_are_unique_and_targets_speak_of_peers_there_are() -> None:
+def test_names_are_unique_and_targets_name_existing_peers() -> None:
     works = [*WORKS, *growth_works()]
     assert len({work.name for work in works}) == len(works)
     known = {peer.family for peer in find_peers().values()} | {FLOOR, BEST}

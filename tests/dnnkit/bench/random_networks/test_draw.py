@@ -1,4 +1,4 @@
-"""Networks from a seed: always the same ones, each within what is promised."""
+"""Networks from a seed: always the same ones, each within the documented ranges."""
 
 import re
 
@@ -9,14 +9,14 @@ from dnnkit.bench.random_networks import draw
 from dnnkit.bench.random_networks.draw import Recipe, networks
 
 
-def test_the_same_seed_draws_the_same_networks_and_more_begin_with_them() -> None:
+def test_a_seed_draws_the_same_networks_and_more_extend_them() -> None:
     few, many = networks(3, 7, 0.15), networks(6, 7, 0.15)
     assert few == many[:3]
     assert len({work.name for work in many}) == 6
     assert not {work.name for work in few} & {work.name for work in networks(3, 8, 0.15)}
 
 
-def test_networks_are_within_what_is_promised_and_use_all_of_it() -> None:
+def test_networks_are_within_the_documented_ranges_and_fill_them() -> None:
     works = networks(400, 0, 0.15)
     for work in works:
         features, *hidden, outputs = work.widths
@@ -37,7 +37,7 @@ def test_networks_are_within_what_is_promised_and_use_all_of_it() -> None:
     assert max(batches) > 800
 
 
-def test_an_epoch_is_whole_batches_and_takes_about_as_long_as_asked() -> None:
+def test_an_epoch_is_whole_batches_and_takes_about_as_requested() -> None:
     for work in networks(50, 1, 0.15):
         assert work.samples == work.steps * work.batch_size
         assert draw.FEWEST_STEPS <= work.steps <= draw.MOST_STEPS

@@ -1,4 +1,4 @@
-"""Who is asked, in which order, and what becomes of peers that are missing, break or do other work."""
+"""The order of measurements, and peers that are missing, break or do other work."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ WORKS = networks(2, 0, 0.01)
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Children that are made up: jax is missing, torch breaks at the first network, numpy is wrong at the second."""
+    """Fake children: jax is missing, torch breaks on the first network, numpy is wrong on the second."""
     calls: list[tuple[str, str]] = []
 
     class MadeUp:
@@ -52,9 +52,9 @@ def test_a_whole_run(asked: list[tuple[str, str]]) -> None:
     first, second = ([row.case["peer"] for row in results.rows if row.case["network"] == work.name] for work in WORKS)
     assert (first, second) == (["dnnkit", "numpy"], ["dnnkit", "numpy", "torch"])
     assert results.warnings == [
-        "jax is left out: jax is not installed; to have it: pip install jax",
-        f"torch failed at {WORKS[0].name}: out of memory",
-        f"numpy differs at {WORKS[1].name}: loss 0.6, but dnnkit's is 0.5",
+        "jax was skipped: jax is not installed; to install it: pip install jax",
+        f"torch failed on {WORKS[0].name}: out of memory",
+        f"numpy differs on {WORKS[1].name}: loss 0.6, but dnnkit's is 0.5",
     ]
     assert [name for name, _, _ in results.identical] == [f"dnnkit, {work.name}" for work in WORKS]
     (limit,) = results.limits.values()  # both are of float64
@@ -64,11 +64,11 @@ def test_a_whole_run(asked: list[tuple[str, str]]) -> None:
     assert row.facts["floor"] == pytest.approx(1e3 * row.facts["operations"] / limit)
     trained = [peer for peer, do in asked if do == "train"]
     assert trained[:4] == ["dnnkit", "numpy", "torch", "dnnkit-again"]
-    assert trained[4:7] == ["dnnkit", "dnnkit-again", "numpy"]  # another begins, the other way round
+    assert trained[4:7] == ["dnnkit", "dnnkit-again", "numpy"]  # the next round starts, in reverse order
     assert {peer for peer, do in asked if do == "end"} >= {"dnnkit", "numpy", "torch", "dnnkit-again"}
 
 
-def test_dnnkit_is_always_measured_and_unknown_peers_are_refused() -> None:
+def test_dnnkit_is_always_measured_and_unknown_peers_are_rejected() -> None:
     assert [peer.name for peer in measure.choose(None)] == ["dnnkit", "jax", "torch"]
     assert [peer.name for peer in measure.choose("numpy,numpy")] == ["dnnkit", "numpy"]
     assert [peer.name for peer in measure.choose("dnnkit")] == ["dnnkit"]

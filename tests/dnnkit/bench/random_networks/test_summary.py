@@ -1,4 +1,4 @@
-"""Ratios, means, the floor, and who came to another loss."""
+"""Ratios, means, the lower bound, and peers that reached another loss."""
 
 from dataclasses import replace
 from math import nan
@@ -28,7 +28,7 @@ def test_all_together() -> None:
     assert jax.mean == pytest.approx((3 * 0.75) ** 0.5)
     assert (jax.least, jax.at) == (pytest.approx(0.75), LONG)
     assert (jax.slower, jax.surely, jax.count) == (1, 1, 2)
-    assert (torch.slower, torch.surely) == (1, 0)  # by a hundredth, less than identical code differed by
+    assert (torch.slower, torch.surely) == (1, 0)  # by a hundredth, less than the difference of identical code
     assert geometric_mean([0.5, 2.0, 8.0]) == pytest.approx(2.0)
 
 
@@ -36,7 +36,7 @@ def test_a_peer_that_came_to_another_loss_is_named() -> None:
     small, large = measured(made_up())
     assert list(small.disagreements()) == []
     (words,) = large.disagreements()  # 1e-7 is rounding in float64, 2e-5 is not
-    assert words == f"torch differs at {LONG}: loss 0.50001, but dnnkit's is 0.5"
+    assert words == f"torch differs on {LONG}: loss 0.50001, but dnnkit's is 0.5"
 
 
 def test_float32_may_differ_by_more_but_not_be_lost() -> None:

@@ -1,4 +1,4 @@
-"""The tables of random networks: narrow in a terminal, whole in a document, and a picture."""
+"""The tables of random networks: narrow in a terminal, complete in a document, and a plot."""
 
 import io
 from pathlib import Path

@@ -1,0 +1,100 @@
+"""Serve a saved network over HTTP: `DNNKIT_RUN=runs/digits uvicorn --app-dir examples serve:app`, or any ASGI server.
+
+    POST /predict  {"x": [row, ...]}  ->  {"predictions": [row, ...]}; for input that does not fit 400 {"error": ...}
+    GET  /health                      ->  {"status": "ok"}
+
+Requests that arrive while a prediction runs are answered together, by the next one: one call of `predict` costs little
+more for many rows than for one. A single request waits for nobody.
+"""
+
+import asyncio
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+import dnnkit as dk
+
+
+class Server:
+    """An ASGI application that answers with what `net.predict` gives.
+
+    Arguments:
+        net: a built network.
+        most: requests answered by one prediction at most.
+    """
+
+    def __init__(self, net: dk.Sequential | dk.Model, most: int = 256) -> None:
+        self.net, self.most = net, most
+        self.waiting: list[tuple[Any, asyncio.Future[Any]]] = []
+        self.worker: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection, as ASGI has it."""
+        if scope["type"] == "lifespan":
+            await receive()  # startup: the network is loaded
+            await send({"type": "lifespan.startup.complete"})
+            await receive()  # shutdown: requests that wait are answered first
+            if self.worker is not None:
+                await self.worker
+            await send({"type": "lifespan.shutdown.complete"})
+        elif scope["type"] == "http":
+            status, answer = await self.respond(scope, receive)
+            body, kind = json.dumps(answer).encode(), (b"content-type", b"application/json")
+            await send({"type": "http.response.start", "status": status, "headers": [kind]})
+            await send({"type": "http.response.body", "body": body})
+
+    async def respond(self, scope: Any, receive: Any) -> tuple[int, dict[str, Any]]:
+        """Return the status and the answer to one request."""
+        if (scope["method"], scope["path"]) == ("GET", "/health"):
+            return 200, {"status": "ok"}
+        if (scope["method"], scope["path"]) != ("POST", "/predict"):
+            return 404, {"error": f"{scope['method']} {scope['path']}: expected POST /predict or GET /health"}
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        try:
+            x = np.asarray(json.loads(body)["x"], self.net.dtype)  # numbers alone: predict also reads files by name
+            return 200, {"predictions": (await self.predict(x)).tolist()}
+        except dk.DnnkitError as error:
+            return 400, {"error": str(error)}
+        except (ValueError, TypeError, KeyError) as error:
+            return 400, {"error": f'expected {{"x": [row, ...]}} with rows of numbers: {type(error).__name__}: {error}'}
+
+    async def predict(self, x: Any) -> Any:
+        """Return the predictions for some rows, computed together with those of other requests."""
+        if x.shape[1:] != self.net.input_shape or len(x) == 0:
+            expected = ", ".join(map(str, ("rows", *self.net.input_shape)))
+            raise dk.errors.ShapeError(f"x has shape {x.shape}: expected ({expected}), with one row at least")
+        answer = asyncio.get_running_loop().create_future()
+        self.waiting.append((x, answer))
+        if self.worker is None or self.worker.done():
+            self.worker = asyncio.create_task(self.work())
+        return await answer
+
+    async def work(self) -> None:
+        """Answer what waits, batch after batch."""
+        while self.waiting:
+            batch, self.waiting = self.waiting[: self.most], self.waiting[self.most :]
+            batch = [(x, answer) for x, answer in batch if not answer.done()]  # the others were cancelled
+            results = await asyncio.to_thread(self.predict_all, [x for x, _ in batch])
+            for (_, answer), result in zip(batch, results, strict=True):
+                if not answer.done():
+                    (answer.set_exception if isinstance(result, Exception) else answer.set_result)(result)
+
+    def predict_all(self, arrays: list[Any]) -> list[Any]:
+        """Return the predictions for each of several arrays of rows, or its error: from one call, unless that fails."""
+        try:
+            ends = np.cumsum([len(x) for x in arrays])[:-1]
+            return np.split(self.net.predict(np.concatenate(arrays)), ends) if arrays else []
+        except Exception as error:
+            return [error] if len(arrays) == 1 else [self.predict_all([x])[0] for x in arrays]
+
+
+def __getattr__(name: str) -> Any:
+    """Return `app`, the application for the run folder in DNNKIT_RUN, loaded when a server first asks for it."""
+    if name != "app":
+        raise AttributeError(name)
+    return Server(dk.load(os.environ.get("DNNKIT_RUN", "runs/digits")))

@@ -1,0 +1,230 @@
+"""Hook of MkDocs (`hooks` in mkdocs.yml): what the documentation links to becomes part of the site.
+
+On GitHub the documents in docs/ link to results, examples and code elsewhere in the repository. The site has no such
+files around it, so each linked file is added below `repository/`, and the link is changed to it: Markdown and
+notebooks become pages, code becomes a page with highlighted lines, folders become lists of files, other files are
+copied. MkDocs then checks these links like all others.
+"""
+
+import base64
+import json
+import logging
+import posixpath
+import re
+from html import unescape
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LOG = logging.getLogger("mkdocs.hooks.docs_site")
+ELSEWHERE = "repository"
+LANGUAGES = {
+    ".py": "python",
+    ".pyi": "python",
+    ".cu": "cuda",
+    ".h": "cpp",
+    ".cpp": "cpp",
+    ".yml": "yaml",
+    ".yaml": "yaml",
+    ".toml": "toml",
+    ".txt": "text",
+}
+"""Files that become a page of code, and how Pygments calls their language."""
+CODE = (
+    r"^(?P<indent> *)(?P<fence>`{3,})[^\n]*\n.*?^(?P=indent)(?P=fence) *$"
+    r"|(?P<tick>`+)(?:(?!\n\n).)+?(?<!`)(?P=tick)(?!`)"
+)
+"""A fenced block or a span of code, in which nothing is a link or a heading."""
+LINK = re.compile(CODE + r"|\]\((?P<target>[^)\s]+)(?P<title>\s+\"[^\"]*\")?\)", re.MULTILINE | re.DOTALL)
+FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
+HEADING = re.compile(CODE + r"|^#{1,6} +(?P<heading>.*?) *$", re.MULTILINE | re.DOTALL)
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+OUTSIDE = re.compile(
+    r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>|@import[^;]*//"
+)
+
+
+def place(path):
+    """Return where a file or folder of the repository is among the site's sources."""
+    if (ROOT / path).is_dir():
+        readme = posixpath.join(path, "README.md")
+        path = readme if (ROOT / readme).exists() else posixpath.join(path, "index.md")
+    if path in ("README.md", "docs/index.md"):
+        return "index.md"
+    if path.startswith("docs/"):
+        return path[len("docs/") :]
+    path = re.sub(r"(^|/)\.", r"\1", path)  # MkDocs leaves out names that begin with a dot
+    is_page = Path(path).suffix in LANGUAGES or path.endswith(".ipynb")
+    return f"{ELSEWHERE}/{path}.md" if is_page else f"{ELSEWHERE}/{path}"
+
+
+def target_of(link, path):
+    """Return the path in the repository that a link in the document `path` leads to, and its anchor."""
+    file, hash, anchor = link.partition("#")
+    if not file or re.match(r"[a-z]+:|/", file):
+        return None, ""
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(path), file))
+    return (target, hash + anchor) if (ROOT / target).exists() else (None, "")
+
+
+def anchor(heading, separator="-"):
+    """Return the anchor of a heading, as GitHub makes it."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+    return re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", separator)
+
+
+def anchors(text):
+    """Return the anchors of a document."""
+    return {anchor(found["heading"]) for found in HEADING.finditer(text) if found["heading"]}
+
+
+def links(text, path):
+    """Yield the paths in the repository that a document links to, code left out."""
+    for found in LINK.finditer(text):
+        if found["target"] and (target := target_of(found["target"], path)[0]):
+            yield target
+
+
+def moved(text, path):
+    """Return a document with its links changed to where their targets are on the site."""
+    here = posixpath.dirname(place(path))
+
+    def change(found):
+        target, anchor = target_of(found["target"], path) if found["target"] else (None, "")
+        if target is None:
+            return found[0]
+        return f"]({posixpath.relpath(place(target), here)}{anchor}{found['title'] or ''})"
+
+    return LINK.sub(change, text)
+
+
+def fenced(text, language):
+    """Return text as a block of code."""
+    fence = "`" * max(3, 1 + max((len(ticks) for ticks in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def unsearched(text):
+    """Return a page with the mark that keeps it out of the search."""
+    return f"---\nsearch:\n  exclude: true\n---\n\n{text}"
+
+
+def code_page(path):
+    """Return the page that shows a file of code."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    folder, name = posixpath.split(path)
+    return unsearched(f"# {name}\n\n`{folder or '.'}/`\n\n{fenced(text, LANGUAGES[Path(path).suffix])}\n")
+
+
+def folder_page(path, known):
+    """Return a list of a folder's files, those that are on the site as links; before it the docstring of a package."""
+    parts, here = [f"# {path}/\n"], posixpath.dirname(place(path))
+    package = ROOT / path / "__init__.py"
+    if package.exists() and (said := re.match(r'"""(.*?)"""', package.read_text(encoding="utf-8"), re.DOTALL)):
+        parts.append(fenced(said[1].strip(), "text") + "\n")
+    for one in sorted((ROOT / path).iterdir(), key=lambda one: (one.is_file(), one.name)):
+        if one.name.startswith((".", "__pycache__")) or one.is_symlink():
+            continue
+        name, shown = f"{path}/{one.name}", f"`{one.name}{'' if one.is_file() else '/'}`"
+        parts.append(f"- [{shown}]({posixpath.relpath(place(name), here)})" if name in known else f"- {shown}")
+    return unsearched("\n".join(parts) + "\n")
+
+
+def notebook_page(path):
+    """Return a notebook as Markdown, and its pictures by name."""
+    cells = json.loads((ROOT / path).read_text(encoding="utf-8"))["cells"]
+    parts, pictures = [], {}
+    for cell in cells:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        parts.append(fenced(source, "python"))
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if "image/png" in data:
+                name = f"{Path(path).stem}-{len(pictures)}.png"
+                pictures[name] = base64.b64decode("".join(data["image/png"]))
+                parts.append(f"![output]({name})")
+            elif said := "".join(output.get("text", data.get("text/plain", ()))):
+                parts.append(fenced(ESCAPES.sub("", said), "text"))
+    return "\n\n".join(parts) + "\n", pictures
+
+
+def elsewhere():
+    """Return the paths outside docs/ that the documents link to, directly or through one another."""
+    waiting = ["README.md", *(one.relative_to(ROOT).as_posix() for one in (ROOT / "docs").rglob("*.md"))]
+    found = set(waiting)
+    while waiting:
+        path = waiting.pop()
+        text = (ROOT / path).read_text(encoding="utf-8") if path.endswith(".md") else ""
+        for target in links(text, path):
+            readme = f"{target}/README.md"
+            target = readme if (ROOT / readme).exists() else target
+            if target not in found and not target.startswith("docs/"):
+                found.add(target)
+                waiting.append(target)
+    return sorted(path for path in found if not path.startswith("docs/"))
+
+
+def made_of(path, known):
+    """Yield what the site has of a file or folder: where it is, and its text, its bytes or the file to copy."""
+    uri = place(path)
+    if (ROOT / path).is_dir():
+        yield uri, folder_page(path, known)
+    elif path.endswith(".md"):
+        yield uri, moved((ROOT / path).read_text(encoding="utf-8"), path)
+    elif path.endswith(".ipynb"):
+        text, pictures = notebook_page(path)
+        yield uri, text
+        for name, data in pictures.items():
+            yield posixpath.join(posixpath.dirname(uri), name), data
+    elif Path(path).suffix in LANGUAGES:
+        yield uri, code_page(path)
+    else:
+        yield uri, ROOT / path
+
+
+def on_config(config):
+    """Let anchors be those of GitHub, so that a link to one holds in both places."""
+    config.mdx_configs["toc"]["slugify"] = anchor
+    return config
+
+
+def on_files(files, config):
+    """Add to the site what the documents link to."""
+    from mkdocs.structure.files import File
+
+    known = elsewhere()
+    for path in known:
+        for uri, content in made_of(path, known):
+            given = {"abs_src_path": str(content)} if isinstance(content, Path) else {"content": content}
+            files.append(File.generated(config, uri, **given))
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Change links of docs/ that leave it; name languages as Pygments does."""
+    if page.file.generated_by is None:
+        markdown = moved(markdown, f"docs/{page.file.src_uri}")
+    return re.sub(r"^```python (?:with )?\w+$", "```python", markdown, flags=re.MULTILINE)
+
+
+def on_page_content(html, page, config, files):
+    """Turn formulas in TeX into MathML, which browsers show without a script or font."""
+    from latex2mathml.converter import convert
+
+    def formula(found):
+        text = unescape(found[2]).strip()
+        text, display = text[2:-2].strip(), "block" if text.startswith("\\[") else "inline"
+        return convert(text, display=display)
+
+    for problem in re.findall(r"<p>[^<]*\n(?:- |\* |\d+\. |\|)[^<]{0,60}", html):
+        LOG.warning("%s: a list or table that Python-Markdown takes for text: %r", page.file.src_uri, problem)
+    return FORMULA.sub(formula, html)
+
+
+def on_post_build(config):
+    """Warn of what a browser would fetch from elsewhere."""
+    for path in Path(config.site_dir).rglob("*.html"):
+        for found in OUTSIDE.findall(path.read_text(encoding="utf-8")):
+            LOG.warning("%s would be fetched from elsewhere: %s", path.relative_to(config.site_dir), found)
