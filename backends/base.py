@@ -31,7 +31,7 @@ class Backend(Operations):
     def __init__(self, device: str | None = None) -> None:
         """Create the backend; `device` is the part after the colon in `cupy:1`."""
         if device is not None:
-            raise ValueError(f"backend {self.name!r} has no devices to choose from, but {device!r} was asked for")
+            raise ValueError(f"backend {self.name!r} has no devices to choose from, but {device!r} was requested")
 
     @classmethod
     def unavailable_reason(cls) -> str | None:

@@ -58,10 +58,10 @@ def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
     if isinstance(asked, Backend) or choice(asked).name != "auto":
         return Chosen(processor)
     if program.loss is None or rows == NONE_TRAINED:
-        return Chosen(processor, f"{processor.name}: a network that only predicts stays where the data are")
+        return Chosen(processor, f"{processor.name}: a network that only predicts runs where the data are")
     mine = processor.seconds_per_step(program, rows)
     if mine is None:
-        return Chosen(processor, f"{processor.name}: how long its step takes here is not known, so no GPU is asked")
+        return Chosen(processor, f"{processor.name}: its time per step is unknown, so no GPU is considered")
     here = f"{processor.name}: {_microseconds(mine)} µs per step predicted here"
     layers = sum(isinstance(stage, Dense) for stage in program.stages)
     least = LEAST_STEP + LEAST_LAYER * layers
@@ -81,7 +81,7 @@ def choose(asked: str | Backend | None, program: Program, rows: int) -> Chosen:
             why = f"{here}; {name} failed when it was measured: {_line(error)}"
             continue
         if theirs is None:
-            why = f"{here}; how long it takes on {name} is not known"
+            why = f"{here}; the time per step of {name} is unknown"
         elif theirs >= WORTH * mine:
             why = f"{here}, {_microseconds(theirs)} on the GPU"
         else:
@@ -106,8 +106,8 @@ def _built(backend: Backend, program: Program) -> Executable:
     if executable.api_version < program.api_version:
         raise BackendUnavailable(
             f"the backend {backend.name!r} cannot run a network with branches, several outputs or layers newer than "
-            f"it, for its {type(executable).__name__} says api_version = {executable.api_version}: use dk.Sequential "
-            "of the layers that it knows, or another backend, such as numpy"
+            f"it, because its {type(executable).__name__} has api_version = {executable.api_version}: use "
+            "dk.Sequential with the layers that it supports, or another backend, such as numpy"
         )
     if not isinstance(program.rule, FullBatch):
         return executable

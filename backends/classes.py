@@ -35,13 +35,13 @@ def class_columns(program: Program) -> tuple[tuple[int, int], ...]:
             continue
         if given[0] is None:
             raise ConfigurationError(
-                f"a layer of the kind {stage.kind!r} takes class numbers of the data, but what comes to it was "
-                "computed: put it first, behind nothing but Input, Flatten or Reshape"
+                f"a layer of the kind {stage.kind!r} takes class numbers from the data, but its input is "
+                "computed: put it first, after nothing but Input, Flatten or Reshape"
             )
         for column, count in zip(given[0], classes(dict(stage.settings), len(given[0])), strict=True):
             if count > EXACT[program.dtype]:
                 raise ConfigurationError(
-                    f"{count:,} classes are too many for {program.dtype}, in which whole numbers are exact up to "
+                    f"{count:,} classes are too many for {program.dtype}, in which integers are exact up to "
                     f"{EXACT[program.dtype]:,}: use dtype='float64'"
                 )
             found[column] = min(count, found.get(column, count))
@@ -70,6 +70,6 @@ def require_classes(x: Array, columns: Sequence[tuple[int, int]]) -> None:
         if not bool(xp.all(is_class)):
             row = int(np.argmin(np.asarray([bool(one) for one in is_class])))
             raise DataError(
-                f"x has {float(numbers[row]):g} in row {row} of column {column}: expected a class number, a whole "
-                f"number from 0 to {count - 1}. np.unique(x, return_inverse=True) makes some of any values"
+                f"x has {float(numbers[row]):g} in row {row} of column {column}: expected a class number, an "
+                f"integer from 0 to {count - 1}. np.unique(x, return_inverse=True) turns any values into class numbers"
             )

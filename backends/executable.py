@@ -108,7 +108,7 @@ class Executable(ABC):
 
     @property
     def ended(self) -> str:
-        """Why training is finished, for optimizers that can tell; empty otherwise."""
+        """Why training is finished, for optimizers that determine it; empty otherwise."""
         return ""
 
     @property
@@ -147,7 +147,7 @@ class Executable(ABC):
 
     def go_on_from(self, sums: EpochSums) -> None:
         """Add these sums to the epoch that has just begun at a later step."""
-        raise NotImplementedError("an executable that gives sums goes on from them")
+        raise NotImplementedError("an executable that returns sums can resume from them")
 
     def turn_to(self, data: Any, order: HostArray, batch_size: int, sums: EpochSums | None, step: int = 0) -> None:
         """Continue the running epoch on other data; totals are added to these sums.
@@ -203,7 +203,7 @@ class Executable(ABC):
 
     def _without_parts(self) -> BackendUnavailable:
         return BackendUnavailable(
-            f"the backend {self.plan.backend!r} has no parts of batches, which ranks need to share one: its "
+            f"the backend {self.plan.backend!r} cannot split a batch among ranks: its "
             f"{type(self).__name__} has no differentiate_part. Leave out distributed=, or use another backend, such as "
             "numpy"
         )
@@ -249,8 +249,9 @@ class Executable(ABC):
 
     def _without_full_batches(self) -> BackendUnavailable:
         return BackendUnavailable(
-            f"the backend {self.plan.backend!r} has no full batches, which L-BFGS needs: its {type(self).__name__} has "
-            "no differentiate_all. Use another optimizer, such as dk.Adam(), or another backend, such as numpy"
+            f"the backend {self.plan.backend!r} does not support the full batches of L-BFGS: its "
+            f"{type(self).__name__} has no differentiate_all. Use another optimizer, such as dk.Adam(), or another "
+            "backend, such as numpy"
         )
 
     # -- batches of a user's loop --------------------------------------------------------------------------------------
@@ -296,7 +297,7 @@ class Executable(ABC):
 
     def targets(self, data: Any) -> tuple[HostArray, HostArray | None]:
         """Return labels (N,) or rows (N, K) of loaded data, and the row weights, on the host."""
-        raise NotImplementedError(f"{type(self).__name__} does not tell targets, which exact metrics are computed from")
+        raise NotImplementedError(f"{type(self).__name__} does not return targets, which exact metrics need")
 
     @abstractmethod
     def predict(self, data: Any, batch_size: int, parameters: Any = None) -> HostArray:
@@ -348,8 +349,8 @@ class Executable(ABC):
             BackendUnavailable: the backend cannot share numbers.
         """
         raise BackendUnavailable(
-            f"the backend {self.plan.backend!r} has no way to compute gradients from those of the outputs, for its "
-            f"{type(self).__name__} has no take_over: use another backend, such as numpy"
+            f"the backend {self.plan.backend!r} cannot compute gradients from gradients of the outputs: its "
+            f"{type(self).__name__} has no take_over. Use another backend, such as numpy"
         )
 
     def follow(self, other: "Executable", share: float) -> None:

@@ -4,7 +4,7 @@
     (x f + s) W + b = x (f W) + (b + s W)          the same before a dense stage
 
 A kind of stage can be folded if its reference has `affine`, which returns f and s outside training: for batch
-normalisation they follow from the moving mean and variance. An activation after the folded stage moves into the dense
+normalization they follow from the moving mean and variance. An activation after the folded stage moves into the dense
 stage.
 """
 

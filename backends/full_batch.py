@@ -180,7 +180,7 @@ class FullBatchExecutable(Around):
 
     def update(self, gradients: Mapping[str, Array], hyperparameters: Hyperparameters) -> None:  # noqa: D102
         raise ConfigurationError(
-            "L-BFGS takes no gradients from outside, for it evaluates the loss at parameters of its own: train by "
+            "L-BFGS takes no external gradients, because it evaluates the loss at trial parameters: train with "
             "net.fit(x, y) or net.train_step(x, y), or compile with another optimizer, such as dk.SGD()"
         )
 

@@ -110,21 +110,21 @@ class Iterations(ABC):
         """Describe why it ended."""
         s, dtype = self._s, self._executable.program.dtype
         if s.ended == lbfgs.NO_NUMBER:
-            return f"the loss is {s.value:g}, and the largest number of its gradient {s.largest:g}"
+            return f"the loss is {s.value:g}, and the largest element of its gradient {s.largest:g}"
         if s.ended == lbfgs.CONVERGED:
             return (
-                f"converged: the largest number of the gradient is {s.largest:.1e}, at most "
+                f"converged: the largest element of the gradient is {s.largest:.1e}, at most "
                 f"gradient_tolerance={s.gradient_tolerance:g}"
             )
         if s.ended == lbfgs.FLAT:
-            return f"the loss fell by {s.fell:.1e}, which is at most change_tolerance={s.change_tolerance:g} of it"
+            return f"the loss fell by {s.fell:.1e}, at most a fraction change_tolerance={s.change_tolerance:g} of it"
         if s.ended == lbfgs.SPENT:
-            return f"max_evaluations={s.max_evaluations:.0f} are made"
+            return f"max_evaluations={s.max_evaluations:.0f} is reached"
         if s.ended == lbfgs.STUCK:
-            cure = "; dtype='float64' goes further" if dtype == "float32" else ""
+            cure = "; dtype='float64' is more precise" if dtype == "float32" else ""
             return (
-                f"no lower loss was found down the gradient in {s.tried} evaluations: it is as low as {dtype} can tell"
-                f"{cure}"
+                f"no lower loss was found along the search direction in {s.tried} evaluations: it is the minimum up to "
+                f"rounding in {dtype}{cure}"
             )
         return ""
 
@@ -176,7 +176,7 @@ class ArrayIterations(Iterations):
         return np.array(noted, np.float64).reshape(len(noted), 1 + executable.program.measured)
 
     def _evaluate(self, data: Any) -> float | None:
-        """Evaluate loss and gradient where they are wanted; return None if given up."""
+        """Evaluate loss and gradient at the requested point; return None if given up."""
         goes_on: Callable[[], bool] = lambda: not self._is_given_up  # noqa: E731
         found = self._executable.differentiate_all(data, self._vectors.wanted, self._rows, goes_on)
         if found is None or not goes_on():

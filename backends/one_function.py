@@ -30,18 +30,17 @@ def require_one_function(program: Program) -> None:
     for stage in program.stages:
         if (name := drawing(stage)) is not None:
             raise ConfigurationError(
-                f"{name} makes the loss another one in each step, but L-BFGS compares losses at several parameters: "
-                f"{cure}"
+                f"{name} changes the loss from step to step, but L-BFGS compares losses at several parameters: {cure}"
             )
         if isinstance(stage, Op) and has_statistics(stage):
             raise ConfigurationError(
-                f"{stage.kind} learns statistics step by step, but L-BFGS has few steps and many evaluations: freeze "
-                f"the layer, use one without statistics, such as a LayerNormalization, or {cure}"
+                f"{stage.kind} updates its statistics in each step, but L-BFGS has few steps and many evaluations: "
+                f"freeze the layer, use one without statistics, such as a LayerNormalization, or {cure}"
             )
     if program.bounds:
         raise ConfigurationError(
-            "a layer has a constraint, but L-BFGS looks for the lowest loss of all: leave it out, use a penalty, such "
-            "as kernel_regularizer='l2', or train with another optimizer, such as dk.Adam()"
+            "a layer has a constraint, but L-BFGS minimizes the loss without constraints: leave it out, use a penalty, "
+            "such as kernel_regularizer='l2', or train with another optimizer, such as dk.Adam()"
         )
 
 

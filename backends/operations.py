@@ -261,7 +261,7 @@ class Operations:
     ) -> tuple[Sequence[Array | None], Sequence[Array | None]]:
         """Return (gradient in each value, None if not needed; gradient in each parameter); see `kernels/stages`.
 
-        `outs` are arrays for the gradients of parameters, None for one that is not wanted; by default all are. The
+        `outs` are arrays for the gradients of parameters, None for one that is not needed; by default all are. The
         caller may overwrite what is returned for dy, or a part of it.
         """
         dxs, parts = kind.backward(dy, saved, parameters, settings, needs_dx, self.xp)

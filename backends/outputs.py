@@ -118,7 +118,7 @@ def weights_of(weights: Array | None, number: int, xp: Namespace) -> Array | Non
 
 
 def balanced(weights: HostArray | None, program: "Program") -> HostArray | None:
-    """Normalise the row weights of each output to a mean of 1, if the loss is a mean over rows.
+    """Normalize the row weights of each output to a mean of 1, if the loss is a mean over rows.
 
     Sums over rows are then divided by the number of rows, for every output.
     """
@@ -142,13 +142,13 @@ def joint(outputs: tuple[Output, ...]) -> dict[str, Any]:
     """Return the fields of a program with several outputs. Raises `ConfigurationError` if they cannot be combined."""
     if [output.columns[0] for output in outputs] != [0, *(output.columns[1] for output in outputs[:-1])]:
         said = ", ".join(f"{output.name} {output.columns}" for output in outputs)
-        raise ConfigurationError(f"the outputs have the columns {said}: each begins where the one before it ends")
+        raise ConfigurationError(f"the outputs have the columns {said}: each must begin where the previous one ends")
     losses = [output for output in outputs if output.loss is not None]
     metrics: list[Metric] = []
     for number, output in enumerate(outputs):
         if output.loss is None:
             if output.metrics:
-                raise ConfigurationError(f"output {output.name!r} has metrics and no loss: targets come with a loss")
+                raise ConfigurationError(f"output {output.name!r} has metrics but no loss, so no targets")
             continue
         finish = _summed if output.loss.reduction == "sum" else None
         metrics.append(Metric(f"{output.name}_loss", OWN_LOSS, finish=finish, output=number))
@@ -163,12 +163,12 @@ def _joint_loss(losses: list[Output], outputs: tuple[Output, ...]) -> Loss | Non
     reductions = {loss.reduction for loss in found.values()}
     if len(reductions) > 1:
         said = ", ".join(f"that of {name} is the {loss.reduction} over rows" for name, loss in found.items())
-        raise ConfigurationError(f"losses that are added up are all means or all sums over rows, but {said}")
+        raise ConfigurationError(f"all losses must be means over rows, or all of them sums, but {said}")
     for name, loss in found.items():
         if loss.targets == "any":
             raise ConfigurationError(
-                f"output {name!r}: a loss of your own that takes targets of any shape stands alone; with several "
-                'outputs it takes rows of numbers, targets = "values"'
+                f"output {name!r}: a custom loss that takes targets of any shape must be the only one; with "
+                'several outputs it must take rows of numbers, targets = "values"'
             )
     return Loss(JointLoss(outputs), "values", reductions.pop())
 

@@ -113,7 +113,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Program:
-    """A complete network: what it computes, what it minimises, how it is updated.
+    """A complete network: what it computes, what it minimizes, how it is updated.
 
     Attributes:
         input_shape: shape of a sample.

@@ -121,7 +121,7 @@ def get_backend_or_default(address: str, origin: str) -> Backend:
         return resolve(address, origin)
     except BackendUnavailable as error:
         backend = get_backend()
-        say_once(f"{origin}, of backend {address!r}, goes on on {backend.name!r}: {error}")
+        say_once(f"{origin}, of backend {address!r}, continues on {backend.name!r}: {error}")
         return backend
 
 
@@ -170,8 +170,8 @@ def _load(name: str) -> type[Backend]:
     if loaded.api_version not in range(1, Backend.api_version + 1) or loaded.name != name:
         of = f" of {BACKENDS.origin(name)}" if BACKENDS.origin(name) else ""
         raise BackendUnavailable(
-            f"backend {name!r}{of} says name = {loaded.name!r}, api_version = {loaded.api_version}; this dnnkit wants "
-            f"{name!r} and 1 to {Backend.api_version}: update the one or the other"
+            f"backend {name!r}{of} has name = {loaded.name!r}, api_version = {loaded.api_version}; this dnnkit expects "
+            f"{name!r} and 1 to {Backend.api_version}: update one of them"
         )
     return loaded
 

@@ -24,7 +24,7 @@ class Parameter:
 
     def __post_init__(self) -> None:
         if self.statistic and self.trainable:
-            raise ConfigurationError(f"{self.name} is a statistic, which its stage changes: it cannot be trainable")
+            raise ConfigurationError(f"{self.name} is a statistic, which its stage updates: it cannot be trainable")
 
     @property
     def size(self) -> int:

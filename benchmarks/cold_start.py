@@ -1,12 +1,13 @@
-"""How long a process takes that has compiled nothing yet: from its start to the end of its first epoch.
+"""Time of a process that has compiled nothing yet, from its start to the end of its first epoch.
 
     python -m benchmarks.cold_start [--rounds 1] [--package FOLDER] [--json FILE]
 
-Works, each in a process of its own, on digits: the first training, with an empty cache, in float32 and in float64;
-another kind of network later (GELU, tanh, dropout, RMSprop); the first prediction of many rows where nobody trained;
-a second process that trains again. If JAX is installed, a process of it trains the first network, too. Before them: the
-processor time of imports and of `dnnkit --help`, least and median of interleaved processes, beside NumPy's import.
-`--package` is the folder of another copy of dnnkit, to compare with. Only two runs of the same moment can be compared.
+The workloads use digits, each in its own process: the first training with an empty cache, in float32 and in float64;
+then another kind of network (GELU, tanh, dropout, RMSprop); the first prediction of many rows without a training; a
+second process that trains again. If JAX is installed, a JAX process trains the first network too. Before them, the
+processor time of imports and of `dnnkit --help` is measured: minimum and median over interleaved processes, compared
+with NumPy's import. `--package` is the folder of another copy of dnnkit to compare with. Only runs that are
+interleaved can be compared.
 """
 
 import argparse
@@ -49,7 +50,7 @@ PROGRAMS = {
     "dnnkit --help": [sys.executable, "-m", "dnnkit", "--help"],
 }
 STARTS = 15
-"""Processes of each program, of which the least and the median are told."""
+"""Processes per program; minimum and median are reported."""
 
 JAX = """
 import jax, jax.numpy as jnp
@@ -101,7 +102,7 @@ def main() -> None:
 
 
 def measure(package: Path) -> dict[str, float]:
-    """Work -> seconds, each in a new process."""
+    """Return the seconds of each workload, each in a new process."""
     seconds = {}
     with tempfile.TemporaryDirectory() as cache:
         for dtype in ("float32", "float64"):
@@ -116,7 +117,7 @@ def measure(package: Path) -> dict[str, float]:
 
 
 def start_costs(package: Path) -> dict[str, list[float]]:
-    """Program -> seconds of processor time of each of its processes."""
+    """Return the processor seconds of each process, by program."""
     rounds = [
         {program: processor_time(command, package) for program, command in PROGRAMS.items()} for _ in range(STARTS + 1)
     ]
@@ -124,7 +125,7 @@ def start_costs(package: Path) -> dict[str, list[float]]:
 
 
 def processor_time(command: list[str], package: Path) -> float:
-    """Seconds of processor time that a process takes."""
+    """Return the seconds of processor time of a process."""
 
     def total() -> float:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -138,7 +139,7 @@ def processor_time(command: list[str], package: Path) -> float:
 
 
 def run(source: str, package: Path, cache: str, *arguments: str) -> float:
-    """Seconds of a Python process, without what it does after its last line."""
+    """Return the seconds of a Python process, up to its last line."""
     from time import perf_counter
 
     settings: dict[str, Any] = {"PYTHONPATH": str(package), "XDG_CACHE_HOME": cache, "DNNKIT_CACHE_DIR": ""}

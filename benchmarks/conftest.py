@@ -1,4 +1,4 @@
-"""What every benchmark of a backend says about itself, beside what pytest-benchmark says about the machine."""
+"""Information about the backend in every benchmark, in addition to pytest-benchmark's information about the machine."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dnnkit.errors import BackendUnavailable
 
 
 def pytest_configure() -> None:
-    """A backend that was chosen and cannot work is said at once, not by every benchmark."""
+    """Report a selected backend that does not work once, not in every benchmark."""
     try:
         get_backend()
     except BackendUnavailable as error:
@@ -23,7 +23,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 @pytest.fixture(autouse=True)
 def _about(request: pytest.FixtureRequest) -> None:
-    """Version, device, threads and BLAS, in `extra_info`: a saved run can be read without its machine."""
+    """Store version, device, threads and BLAS in `extra_info`, so that saved runs describe their machine."""
     call = getattr(request.node, "callspec", None)
     if "benchmark" not in request.fixturenames:
         return

@@ -1,10 +1,11 @@
-"""Estimators beside scikit-learn's MLP: `python -m benchmarks.estimators [--rounds N] [--seeds N] [--json FILE]`.
+"""Estimators compared with scikit-learn's MLP: `python -m benchmarks.estimators [--rounds N] [--seeds N] [--json
+FILE]`.
 
-`DNNClassifier` and `DNNRegressor` with the preset "mlp" beside `MLPClassifier` and `MLPRegressor`, on scikit-learn's
-data sets, scaled to mean 0 and variance 1: the same architecture, batch and number of epochs (scikit-learn's defaults,
-200 epochs, none of which is left out). Seconds of the clock to fit, the median over rounds in which both take turns,
-after one that is not told. Scores on a quarter of the rows that was held out, over other seeds; the difference is
-tested by Wilcoxon's signed ranks. The first fit of a process is measured in processes of their own.
+`DNNClassifier` and `DNNRegressor` with the preset "mlp" are compared with `MLPClassifier` and `MLPRegressor` on
+scikit-learn's data sets, standardized, with the same architecture, batch size and number of epochs (scikit-learn's
+defaults; all 200 epochs are run). Fit times are wall-clock medians over rounds in which both take turns, after a
+warm-up. Scores are on a held-out quarter of the rows, over different seeds; their difference is tested with
+Wilcoxon's signed-rank test. The first fit of a process is measured in separate processes.
 """
 
 import argparse
@@ -42,19 +43,19 @@ print(imported - start, time.perf_counter() - imported)
 
 @dataclass(frozen=True)
 class Problem:
-    """A table."""
+    """A data set."""
 
     x: NDArray[Any]
     y: NDArray[Any]
     is_classes: bool
 
     def ours(self, seed: int) -> Any:
-        """dnnkit's estimator."""
+        """Return dnnkit's estimator."""
         kind = dk.DNNClassifier if self.is_classes else dk.DNNRegressor
         return kind(preset="mlp", random_state=seed, **GIVEN)
 
     def theirs(self, seed: int) -> Any:
-        """scikit-learn's."""
+        """Return scikit-learn's estimator."""
         from sklearn.neural_network import MLPClassifier, MLPRegressor
 
         return (MLPClassifier if self.is_classes else MLPRegressor)(random_state=seed, **GIVEN)
@@ -62,7 +63,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Medians of both."""
+    """Medians of both estimators."""
 
     ours: float
     theirs: float
@@ -70,11 +71,11 @@ class Outcome:
     our_scores: list[float]
     their_scores: list[float]
     p: float
-    """Of Wilcoxon's test that scores do not differ; 1 where none does."""
+    """p-value of Wilcoxon's test; 1 if no score differs."""
 
 
 def problems() -> dict[str, Problem]:
-    """By name."""
+    """Return the problems by name."""
     from sklearn import datasets
     from sklearn.preprocessing import scale
 
@@ -90,14 +91,14 @@ def problems() -> dict[str, Problem]:
 
 
 def seconds(fit: Callable[[], Any]) -> float:
-    """Of the clock."""
+    """Return wall-clock seconds."""
     start = time.perf_counter()
     fit()
     return time.perf_counter() - start
 
 
 def measured(problem: Problem, rounds: int, seeds: int) -> Outcome:
-    """Times and scores of both."""
+    """Return times and scores of both."""
     from scipy.stats import wilcoxon
     from sklearn.model_selection import train_test_split
 
@@ -124,7 +125,7 @@ def measured(problem: Problem, rounds: int, seeds: int) -> Outcome:
 
 
 def first_fits(times: int) -> dict[str, list[list[float]]]:
-    """Seconds to import and to fit iris, in processes of their own."""
+    """Return the seconds to import and to fit iris, in separate processes."""
     ways = {
         "dnnkit": ("import dnnkit as dk; dk.DNNClassifier", "dk.DNNClassifier", ', preset="mlp"'),
         "scikit-learn": ("from sklearn.neural_network import MLPClassifier", "MLPClassifier", ""),

@@ -1,11 +1,11 @@
-"""What it costs to have networks trained elsewhere: `fit_many` in this process, in joblib's workers, in Dask's.
+"""Cost of training networks elsewhere: `fit_many` in this process, in joblib's workers, and in Dask's.
 
     python -m benchmarks.executors [--networks 16] [--epochs 40] [--workers 2] [--rounds 3]
 
-64-128-10 with ReLU and softmax, Adam, batches of 32, on the digits, one thread each. "first" begins with nothing, so it
-starts workers, who import dnnkit; then the medians of the rounds. "in step" has a callback after each epoch, so each
-network goes there and back for each epoch: ms more than without, of one network and epoch. "bytes" are those of one
-network on its way.
+The networks are 64-128-10 with ReLU and softmax, Adam, batches of 32, on the digits, with one thread each. "first"
+includes starting workers, which import dnnkit; the other times are medians of the rounds. "in step" adds a callback
+after each epoch, so that each network is transferred both ways in each epoch: additional ms per network and epoch.
+"bytes" is the size of a transferred network.
 """
 
 import argparse
@@ -49,14 +49,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Nothing:
-    """A callback that only looks."""
+    """A callback that does nothing."""
 
     def on_epoch_end(self, epoch: int, many: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def opened(name: str, workers: int, stack: ExitStack) -> Any:
-    """What `fit_many` is given."""
+    """Return the `executor` argument for `fit_many`."""
     if name == "here":
         return None
     if name != "dask":
@@ -71,7 +71,7 @@ def opened(name: str, workers: int, stack: ExitStack) -> Any:
 
 
 def networks(count: int) -> list[Any]:
-    """Built, so that the time is that of training."""
+    """Return built networks, so that only training is timed."""
     import dnnkit as dk
 
     made = []
@@ -85,7 +85,7 @@ def networks(count: int) -> list[Any]:
 
 
 def trained(options: argparse.Namespace, executor: Any, *callbacks: Any) -> float:
-    """Seconds of one call."""
+    """Return the seconds of one call."""
     import dnnkit as dk
 
     (x, y), _ = dk.datasets.digits.load_data()

@@ -1,11 +1,11 @@
-"""Exported networks beside each other: how large they are, how long a row takes, how far they are from `predict`.
+"""Exported networks: size, time per row, and difference from `predict`.
 
     python -m benchmarks.exports                  # needs gcc, and the packages onnx, onnxruntime and emlearn
     python -m benchmarks.exports --out benchmarks/results/exports.json
 
-The same networks, with the same weights, as C headers of dnnkit and of emlearn, as ONNX models in onnxruntime (one
-thread), as scripts in NumPy, and as they are. emlearn is given scikit-learn's MLP with the weights of the network.
-Sizes are those of what a program gets: machine code and constants at -Os, the file of a model.
+The same networks with the same weights are compared as C headers of dnnkit and of emlearn, as ONNX models in
+onnxruntime (one thread), as NumPy scripts, and in dnnkit. emlearn receives scikit-learn's MLP with the network's
+weights. Sizes are those that a program needs: machine code and constants at -Os, or the file of a model.
 """
 
 import argparse
@@ -35,7 +35,7 @@ ROWS, TRIES = 256, 15
 
 
 def network(inputs: int, hidden: tuple[int, ...], outputs: int) -> dk.Sequential:
-    """relu, then softmax."""
+    """Return a network with ReLU, then softmax."""
     layers = [dk.Dense(units, activation="relu") for units in hidden]
     net = dk.Sequential([*layers, dk.Dense(outputs, activation="softmax")], seed=0, backend="numba", num_threads=1)
     net.compile("adam", "sparse_categorical_crossentropy")
@@ -46,7 +46,7 @@ def network(inputs: int, hidden: tuple[int, ...], outputs: int) -> dk.Sequential
 
 
 def scikit_learn(net: dk.Sequential, hidden: tuple[int, ...], x: Any) -> Any:
-    """MLPClassifier with the network's weights."""
+    """Return an MLPClassifier with the network's weights."""
     from sklearn.neural_network import MLPClassifier
 
     outputs = net.layers[-1].units
@@ -60,7 +60,7 @@ def scikit_learn(net: dk.Sequential, hidden: tuple[int, ...], x: Any) -> Any:
 
 
 def best(call: Callable[[], Any], rows: int) -> float:
-    """Nanoseconds of processor time per row, the least of several tries, each long enough to be measured."""
+    """Return nanoseconds of processor time per row, the minimum of several sufficiently long measurements."""
     call()
     count = 1
     while True:
@@ -80,7 +80,7 @@ def best(call: Callable[[], Any], rows: int) -> float:
 
 
 def compiled(folder: Path, code: str, options: list[str]) -> tuple[Any, dict[str, int]]:
-    """The library of a program in C, and its sizes at -Os."""
+    """Compile a C program; return the library, and its sizes at -Os."""
     (folder / "one.c").write_text(code)
     gcc = ["gcc", "-std=c99", *options, str(folder / "one.c")]
     subprocess.run([*gcc, "-O3", "-march=native", "-shared", "-fPIC", "-o", str(folder / "one.so"), "-lm"], check=True)
@@ -119,7 +119,7 @@ def emlearn(net: dk.Sequential, hidden: tuple[int, ...], x: Any) -> dict[str, An
 
     if net.layers[-1].units <= 2:
         return {}  # scikit-learn's network of two classes has one output
-    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):  # it writes to the folder it is in
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):  # it writes to the working directory
         folder, model = Path(place), library_of_c.convert(scikit_learn(net, hidden, x), method="inline")
         (folder / "their.h").write_text(model.save(name="their"))
         outputs = net.layers[-1].units

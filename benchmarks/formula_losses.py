@@ -1,9 +1,9 @@
-"""Losses from their formulas beside the kernels that are written by hand: the same loss, the same data, by turns.
+"""Losses from formulas compared with hand-written kernels, on the same data, in turn.
 
     python -m benchmarks.formula_losses
 
 Each line is a loss with its gradient, from memory to memory, in ns per output: the kernel, the formula, and their
-quotient. Each is the fastest of many rounds, so short that other work on the machine leaves some alone.
+ratio. Times are the fastest of many short rounds, so that other load affects only some of them.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ FORMULAS = {
     ),
     "categorical_crossentropy": ("-t * log(max(y, 1e-7))", "sum"),
 }
-"""The hand-written kernels whose outputs have a loss each, and their formulas."""
+"""Hand-written kernels with a loss per output, and their formulas."""
 SHAPES = [(4096, 1), (4096, 10), (512, 100)]
 ROUNDS, SECONDS = 400, 0.0005
 
@@ -47,7 +47,7 @@ def seconds(function: Callable[[], object], times: int) -> float:
 
 
 def compared() -> Iterator[tuple[str, str, tuple[int, int], float, float, float]]:
-    """(backend, loss, shape, ns of the kernel, ns of the formula, quotient)."""
+    """Yield (backend, loss, shape, ns of the kernel, ns of the formula, ratio)."""
     for backend in ("numba", "numpy"):
         for name, (formula, over) in FORMULAS.items():
             key = FormulaLoss("formula", formula, (), over).key  # type: ignore[arg-type]

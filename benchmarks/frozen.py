@@ -1,12 +1,12 @@
-"""What frozen layers cost in a step: nothing but their way forward.
+"""Cost of frozen layers in a training step: only their forward pass.
 
     python -m benchmarks.frozen [--rounds 9] [--backend numba] [--partition units/1] [--json FILE]
 
-784-128-10 and 784-512-512-10 with ReLU and softmax, float32, Adam, 6,000 random rows, none of them zero. Each network
-is trained as a whole, with its lowest layers frozen, and with its last frozen; beside it what no step can be below: its
-way forward alone (an evaluation in batches of the same size), and the last layer alone, trained on the features that
-the frozen ones give. All take turns in one process; of each the fastest round, for other work only slows it down, in µs
-of processor time per step: of all workers together, where there are several.
+The networks are 784-128-10 and 784-512-512-10 with ReLU and softmax, float32, Adam, on 6,000 random rows without
+zeros. Each is trained as a whole, with its lowest layers frozen, and with its last layer frozen; for comparison with
+lower bounds, its forward pass alone (an evaluation with the same batch size), and its last layer alone, trained on
+the features that the frozen ones produce. All take turns in one process. The fastest round counts, because other load
+only slows rounds down; times are µs of processor time per step, summed over workers.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from benchmarks.trajectories.environment import environment
 
 ROWS, EPOCHS = 6000, 2
 WORKS = (((784, 128, 10), 32), ((784, 512, 512, 10), 128))
-"""Widths, and rows of a batch."""
+"""Widths, and rows per batch."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--backend", default="numba")
-    parser.add_argument("--partition", default="", help="such as units/1 or rows/2; else the one that is chosen")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument("--partition", default="", help="such as units/1 or rows/2; default: chosen by the cost model")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     options = parser.parse_args(arguments)
     if options.partition:
         os.environ["DNNKIT_PARTITION"] = options.partition
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measured(widths: tuple[int, ...], batch: int, backend: str, rounds: int) -> dict[str, float]:
-    """The time of each kind of step, in µs."""
+    """Return the time of each kind of step, in µs."""
     times: dict[str, list[float]] = {}
     kinds = steps(widths, batch, backend)
     for number in range(rounds + 1):
@@ -63,7 +63,7 @@ def measured(widths: tuple[int, ...], batch: int, backend: str, rounds: int) -> 
 
 
 def steps(widths: tuple[int, ...], batch: int, backend: str) -> dict[str, tuple[int, Callable[[], Any]]]:
-    """Of each kind: how many steps it makes, and what makes them."""
+    """Return, by kind, the number of steps and the function that runs them."""
     import dnnkit as dk
 
     rng = np.random.default_rng(0)
@@ -94,7 +94,7 @@ def steps(widths: tuple[int, ...], batch: int, backend: str) -> dict[str, tuple[
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
-    """The results for people."""
+    """Format the results."""
     columns = list(next(iter(results.values())))
     lines = [" | ".join(["µs per step", *columns]), " | ".join(["---"] * (1 + len(columns)))]
     lines += [" | ".join([name, *(f"{each[column]:,.1f}" for column in columns)]) for name, each in results.items()]

@@ -1,7 +1,7 @@
-"""Training on a GPU, beside the processor and other libraries: `python -m benchmarks.gpu_peers --out FILE`.
+"""Training on a GPU compared with the CPU and other libraries: `python -m benchmarks.gpu_peers --out FILE`.
 
-A process for each peer, which stays; each network is trained by all of them in turn, in rounds. The JSON is written
-after each network. What breaks is left out, with its last words.
+Each peer has a persistent process; each network is trained by all of them in turn, in rounds. The JSON is written
+after each network. Peers that fail are skipped, with their last output.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from dnnkit.bench.peers.works import Work, product_flops
 
 PEERS = "dnnkit-cupy,dnnkit,jax-gpu,torch-cuda"
 SLOW = {"torch-cuda": 2}
-"""Of a peer whose steps take a millisecond, whatever the network: the first ones are enough."""
+"""Number of networks for peers whose steps take a millisecond for any network."""
 
 
 def _work(widths: tuple[int, ...], batch: int, steps: int) -> Work:
@@ -36,19 +36,21 @@ WORKS = (
     _work((784, 2048, 2048, 10), 512, 100),
     _work((4096, 4096, 4096, 4096, 10), 1024, 8),
 )
-"""ReLU, Adam, float32; whole batches only, so that JAX compiles one shape."""
+"""ReLU, Adam, float32; full batches only, so that JAX compiles a single shape."""
 
 
 def main() -> int:
-    """Exit status 1 if dnnkit's GPU was not measured."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_peers", description="Times a GPU beside others.")
-    parser.add_argument("--out", type=Path, required=True, help="the JSON to write")
-    parser.add_argument("--peers", default=PEERS, help=f"names, separated by commas ({PEERS})")
+    """Return exit status 1 if dnnkit's GPU was not measured."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu_peers", description="Time training on a GPU, and compare."
+    )
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--peers", default=PEERS, help=f"comma-separated names (default {PEERS})")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--works", type=int, default=len(WORKS), help="the first ones of the networks")
-    parser.add_argument("--limit", type=float, default=60, help="seconds that one answer may take")
+    parser.add_argument("--works", type=int, default=len(WORKS), help="number of networks")
+    parser.add_argument("--limit", type=float, default=60, help="timeout per answer in seconds")
     options = parser.parse_args()
-    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # JAX would take most of the memory for itself
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # JAX would reserve most of the memory
     run = Run(options)
     for place, work in enumerate(WORKS[: options.works]):
         run.measure(work, [name for name in run.children if place < SLOW.get(name, len(WORKS))], options.rounds)
@@ -57,7 +59,7 @@ def main() -> int:
 
 
 class Run:
-    """The children, and what they have measured so far."""
+    """The children and their measurements."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._out = options.out
@@ -83,7 +85,7 @@ class Run:
             return None
 
     def measure(self, work: Work, names: list[str], rounds: int) -> None:
-        """One network: all compile it at the same time, then each trains it in each round."""
+        """Measure one network: all peers compile it at the same time, then each trains it in each round."""
         print(work.name, flush=True)
         begin = perf_counter()
 
@@ -115,7 +117,7 @@ class Run:
         self._out.write_text(json.dumps(self.found, indent=1) + "\n")
 
     def end(self) -> None:
-        """Of all processes."""
+        """End all processes."""
         for child in self._begun.values():
             child.end()
 

@@ -1,9 +1,9 @@
-"""What the step of a graph costs beside that of a chain: µs of processor time, one worker, in the compiled epoch.
+"""Cost of a graph's step compared with a chain's: µs of processor time, one worker, in the compiled epoch.
 
     python -m benchmarks.graphs [--rounds 40]
 
-Float32, Adam, batches of 32, the fastest of the rounds, in which all take turns: what else the machine does lengthens a
-round, and shortens none.
+Float32, Adam, batches of 32. The fastest of the rounds, in which all take turns, counts, because other load only
+slows rounds down.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def model(inputs: Any, outputs: Any) -> dk.Model:
 
 
 def networks() -> dict[str, tuple[Any, tuple[int, ...]]]:
-    """By name, with the features of each input."""
+    """Return the networks by name, with the features of each input."""
     pixels, features, numbers = dk.Input((784,)), dk.Input((64,)), dk.Input((20,))
     halves = dk.Input((392,)), dk.Input((392,))
     h = relu(features)

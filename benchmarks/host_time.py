@@ -1,10 +1,10 @@
-"""What a training step on a GPU costs its host: microseconds per step, with what launches replaced by nothing.
+"""Host time of a training step on a GPU: microseconds per step, with launches replaced by no-ops.
 
     python -m benchmarks.host_time [--steps 1875] [--rounds 5]
 
-So it is Python's part: dnnkit's, not CUDA's. It needs no GPU: where there is none, the tests' stand-in for CuPy has the
-arrays, and a step is computed once, on the CPU, to be recorded. "launch by launch" is how a step is done that is not
-recorded; views and shapes of arrays are then the stand-in's, which are slower than CuPy's.
+This is dnnkit's Python overhead without CUDA's. No GPU is needed: without one, the tests' stand-in for CuPy provides
+the arrays, and a step is computed once on the CPU to be recorded. "launch by launch" is a step that is not recorded;
+it includes views and shapes of arrays, which are slower in the stand-in than in CuPy.
 """
 
 import argparse
@@ -30,7 +30,7 @@ NETWORKS: dict[str, tuple[int, ...]] = {
     "20-64-64-64-10": (20, 64, 64, 64, 10),
     "a graph": (),
 }
-"""By their widths; the graph has every layer that is a kind of stage."""
+"""Widths; the graph has every kind of stage."""
 
 BATCH, ROWS = 32, 64
 
@@ -52,7 +52,7 @@ NOTHING = Nothing()
 
 @contextmanager
 def cupy_or_its_stand_in() -> Iterator[str]:
-    """Within, there is a CuPy; its name."""
+    """Provide CuPy or its stand-in, and yield its name."""
     if CupyBackend.unavailable_reason() is None:
         yield "CuPy"
         return
@@ -63,7 +63,7 @@ def cupy_or_its_stand_in() -> Iterator[str]:
 
 
 def classifier(widths: tuple[int, ...]) -> dk.Sequential:
-    """ReLU, softmax, Adam, accuracy."""
+    """Return a classifier with ReLU, softmax, Adam and accuracy."""
     hidden = [dk.Dense(width, activation="relu") for width in widths[1:-1]]
     net = dk.Sequential([*hidden, dk.Dense(widths[-1], activation="softmax")], seed=0, backend="cupy")
     net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -72,7 +72,7 @@ def classifier(widths: tuple[int, ...]) -> dk.Sequential:
 
 
 def ready(widths: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """(network, x, y)."""
+    """Return (network, x, y)."""
     if not widths:
         net = graphs.network("cupy", "float32")
         net.build(graphs.COLUMNS)
@@ -83,7 +83,7 @@ def ready(widths: tuple[int, ...]) -> tuple[Any, Any, Any]:
 
 
 def measure(widths: tuple[int, ...], steps: int, rounds: int) -> dict[str, float]:
-    """Microseconds per step, by how it is done."""
+    """Return the microseconds per step of each mode."""
     net, x, y = ready(widths)
     data, found = net.executable.load(x, y, None), {}
     for name, captures in (("recorded", False), ("graphs", True)):
@@ -95,9 +95,9 @@ def measure(widths: tuple[int, ...], steps: int, rounds: int) -> dict[str, float
 
 
 def seconds_per_step(net: Any, data: Any, steps: int, rounds: int) -> float:
-    """Of an epoch's steps but the first two, in the fastest of several rounds."""
+    """Return the seconds per step without the first two steps of an epoch, in the fastest of several rounds."""
     executable: Any = net.executable
-    executable._release(buffers=True)  # what was recorded otherwise
+    executable._release(buffers=True)  # recorded in another mode
     best = float("inf")
     for _ in range(rounds):
         executable.begin_epoch(data, np.arange(steps * BATCH) % ROWS, BATCH)
@@ -115,7 +115,7 @@ def seconds_per_step(net: Any, data: Any, steps: int, rounds: int) -> float:
 
 @contextmanager
 def launching_nothing() -> Iterator[None]:
-    """Within, kernels and cuBLAS are found, their arguments are made, and nothing is launched."""
+    """Look up kernels and cuBLAS and prepare their arguments, but launch nothing."""
     compiled = launch._kernel
     silent = cache(lambda *given: replace(compiled(*given), function=NOTHING))
     with patch.object(launch, "_kernel", silent), patch.object(products, "library", lambda cupy: NOTHING):
@@ -127,11 +127,11 @@ def launching_nothing() -> Iterator[None]:
 def main(arguments: list[str] | None = None) -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.host_time", description=__doc__.partition("\n")[0])
-    parser.add_argument("--steps", type=int, default=1875, help="of an epoch, of 32 rows each")
+    parser.add_argument("--steps", type=int, default=1875, help="steps per epoch, of 32 rows each")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
     with cupy_or_its_stand_in() as library:
-        print(f"µs of host time per step of 32 rows, launches replaced by nothing; arrays of {library}")
+        print(f"µs of host time per step of 32 rows, launches replaced by no-ops; arrays of {library}")
         for name, widths in NETWORKS.items():
             found = measure(widths, options.steps, options.rounds)
             print(f"{name:16}", *(f"{way} {microseconds:.1f}" for way, microseconds in found.items()), sep="  ")

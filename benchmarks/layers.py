@@ -1,11 +1,12 @@
-"""Each kind of layer: gradients, trajectories and a training step, beside PyTorch and JAX in the interpreter named.
+"""Each kind of layer: gradients, trajectories and a training step, compared with PyTorch and JAX of another
+interpreter.
 
     python -m benchmarks.layers [--peer PYTHON] [--rounds 5] [--only 'NAME;NAME'] [--json FILE]
 
-Of each network and backend: the largest error of its gradients against central differences in float64, relative to the
-largest gradient; the largest relative difference of 20 losses from those of the NumPy backend in float64; and µs per
-training step, float32, Adam, batches of 256, one thread, the median of the rounds, in which all take turns. PyTorch is
-compiled and its Adam fused; JAX is one jitted scan over the steps.
+For each network and backend: the largest error of its gradients against central differences in float64, relative to
+the largest gradient; the largest relative difference of 20 losses from the NumPy backend's in float64; and µs per
+training step (float32, Adam, batches of 256, one thread), the median of the rounds, in which all take turns. PyTorch
+is compiled with a fused Adam; JAX is one jitted scan over the steps.
 """
 
 import argparse
@@ -26,10 +27,10 @@ PEERS = {"PyTorch eager": "layers_torch.py", "PyTorch compiled": "layers_torch.p
 
 
 def networks(dtype: str, backend: str) -> dict[str, tuple[Any, str]]:
-    """By name: the network, and which of the data it reads."""
+    """Return, by name, the network and the data that it reads."""
     import dnnkit as dk
 
-    activation = "relu" if dtype == "float32" else "tanh"  # differences across a kink are no derivative
+    activation = "relu" if dtype == "float32" else "tanh"  # finite differences fail at kinks
 
     def end(h: Any) -> Any:
         return dk.Dense(1)(dk.Dense(UNITS, activation)(h))
@@ -74,7 +75,7 @@ def data() -> dict[str, Any]:
 
 
 def exactness(given: dict[str, Any], only: list[str] | None = None) -> dict[str, dict[str, dict[str, float]]]:
-    """Errors of gradients and differences of losses, by network and backend."""
+    """Return errors of gradients and differences of losses, by network and backend."""
     import dnnkit as dk
 
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -93,7 +94,7 @@ def exactness(given: dict[str, Any], only: list[str] | None = None) -> dict[str,
 
 
 def timed(net: Any, x: Any, y: Any) -> float:
-    """Seconds per step."""
+    """Return the seconds per step."""
     executable = net.executable
     executable.begin_epoch(executable.load(x.astype("float32"), y, None), np.arange(len(x)), BATCH)
     hyperparameters = net.optimizer.hyperparameters(executable.state.step, STEPS)
@@ -113,7 +114,7 @@ def peers(python: str) -> dict[str, "subprocess.Popen[str]"]:
 
 
 def asked(peer: "subprocess.Popen[str]", name: str) -> float | None:
-    """Seconds per step of the peer's network of that name; None if it has none."""
+    """Return the seconds per step of the peer's network with that name, or None."""
     assert peer.stdin is not None
     assert peer.stdout is not None
     peer.stdin.write(f"{name}\n")
@@ -133,9 +134,9 @@ def table(found: dict[str, dict[str, Any]], who: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--peer", help="a Python with PyTorch and JAX", default="")
+    parser.add_argument("--peer", help="a Python interpreter with PyTorch and JAX", default="")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help="names of networks, with semicolons between", default="")
+    parser.add_argument("--only", help="names of networks, separated by semicolons", default="")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     given = data()
@@ -154,7 +155,7 @@ def main() -> None:
                 taken[backend] = timed(net, given[which], given["y"])
             for who, peer in others.items():
                 taken[who] = asked(peer, name)
-            if round_number:  # the first is for warming up
+            if round_number:  # the first is a warm-up
                 for who, one in taken.items():
                     if one is not None:
                         seconds[name].setdefault(who, []).append(one)

@@ -1,4 +1,4 @@
-"""JAX's half of `benchmarks.layers`: reads a network's name from each line, writes its seconds per step."""
+"""JAX's side of `benchmarks.layers`: reads a network's name per line, and writes its seconds per step."""
 
 import json
 import os

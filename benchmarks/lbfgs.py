@@ -1,10 +1,11 @@
-"""L-BFGS beside others: `python -m benchmarks.lbfgs [--rounds N] [--torch PYTHON] [--json FILE]`.
+"""L-BFGS compared with other implementations: `python -m benchmarks.lbfgs [--rounds N] [--torch PYTHON] [--json
+FILE]`.
 
-Each problem from the same start, in float64, with a memory of 10, c₁ = 1e-4, c₂ = 0.9 and one thread, until no number
-of the gradient is larger than 1e-6 or 300 iterations are made: by dnnkit on two backends; by SciPy's L-BFGS-B, which
-asks a dnnkit network for loss and gradient; and by torch.optim.LBFGS, with `--torch` an interpreter that has PyTorch.
-Iterations, evaluations, final loss, and seconds of the processor (other work on the machine does not count), the least
-of several rounds after one that compiles, by turns.
+Each problem has the same start, in float64, a memory of 10, c₁ = 1e-4, c₂ = 0.9 and one thread, and ends when no
+element of the gradient is larger than 1e-6, or after 300 iterations. It is solved by dnnkit on two backends; by
+SciPy's L-BFGS-B, which gets loss and gradient from a dnnkit network; and by torch.optim.LBFGS, if `--torch` is an
+interpreter with PyTorch. Reported are iterations, evaluations, final loss, and processor seconds (unaffected by other
+load), the minimum of several rounds in turn, after one that compiles.
 """
 
 import argparse
@@ -38,7 +39,7 @@ class Problem:
     is_classes: bool
 
     def network(self, backend: str) -> dk.Sequential:
-        """Built and compiled, always from the same start."""
+        """Return the network, built and compiled, always with the same start."""
         hidden = [dk.Dense(units, activation="tanh") for units in self.units[:-1]]
         last = dk.Dense(self.units[-1], activation="softmax" if self.is_classes else None)
         net = dk.Sequential([*hidden, last], seed=0, backend=backend, dtype="float64", num_threads=1)
@@ -50,7 +51,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run came to."""
+    """Result of one run."""
 
     iterations: int
     evaluations: int
@@ -60,7 +61,7 @@ class Outcome:
 
 
 def problems() -> dict[str, Problem]:
-    """By name: sizes, then what is fitted."""
+    """Return the problems by name: sizes, then what is fitted."""
     from sklearn.datasets import load_diabetes, load_digits
 
     images, digits = load_digits(return_X_y=True)
@@ -83,7 +84,7 @@ def problems() -> dict[str, Problem]:
 
 
 def by_dnnkit(problem: Problem, backend: str) -> Outcome:
-    """`fit` with L-BFGS."""
+    """Run `fit` with L-BFGS."""
     net = problem.network(backend)
     start = time.process_time()
     history = net.fit(problem.x, problem.y, epochs=ITERATIONS, verbose=0)
@@ -93,7 +94,7 @@ def by_dnnkit(problem: Problem, backend: str) -> Outcome:
 
 
 def by_scipy(problem: Problem, backend: str) -> Outcome:
-    """`scipy.optimize.minimize`, with a network's `get_gradients`."""
+    """Run `scipy.optimize.minimize` with a network's `get_gradients`."""
     from scipy.optimize import minimize
 
     net = problem.network(backend)
@@ -114,7 +115,7 @@ def by_scipy(problem: Problem, backend: str) -> Outcome:
 
 
 def by_torch(problem: Problem, python: str, rounds: int) -> list[Outcome]:
-    """`torch.optim.LBFGS`, in a process of its own; one outcome a round, after one that is not told."""
+    """Run `torch.optim.LBFGS` in a separate process; return one outcome per round, after a warm-up."""
     net = problem.network("numpy")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "problem.npz"
@@ -127,7 +128,7 @@ def by_torch(problem: Problem, python: str, rounds: int) -> list[Outcome]:
 
 
 def measured(rounds: int, python: str | None) -> dict[str, dict[str, Outcome]]:
-    """By problem and by who solved it."""
+    """Return outcomes by problem and implementation."""
     ways: dict[str, Callable[[Problem], Outcome]] = {
         "dnnkit, numba": lambda problem: by_dnnkit(problem, "numba"),
         "dnnkit, numpy": lambda problem: by_dnnkit(problem, "numpy"),
@@ -149,14 +150,14 @@ def measured(rounds: int, python: str | None) -> dict[str, dict[str, Outcome]]:
 
 
 class Looks(dk.Callback):
-    """Sees each iteration."""
+    """Callback that observes each iteration."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         pass
 
 
 def cost_of_python(calls: int = 3000) -> dict[str, float]:
-    """Microseconds of a network so small that hardly anything is computed."""
+    """Return the microseconds of a network so small that its computation is negligible."""
     x = np.linspace(-3, 3, 16)[:, None]
     problem = Problem(x, np.sin(2 * x), (3, 1), False)
     executable = problem.network("numba").executable
@@ -177,7 +178,7 @@ def cost_of_python(calls: int = 3000) -> dict[str, float]:
         return (time.process_time() - start) * 1e6, int(history["evaluations"][-1])
 
     def between(few: int, many: int, *callbacks: dk.Callback) -> tuple[float, float, float]:
-        """The time of an iteration, evaluations in it, and the time of all that is no iteration."""
+        """Return the time per iteration, its evaluations, and the time outside iterations."""
         short, long = (min(fitted(epochs, *callbacks) for _ in range(7)) for epochs in (few, many))
         each = (long[0] - short[0]) / (many - few)
         return each, (long[1] - short[1]) / (many - few), short[0] - few * each
@@ -194,7 +195,7 @@ def cost_of_python(calls: int = 3000) -> dict[str, float]:
 
 
 def print_problem(name: str, outcomes: dict[str, Outcome]) -> None:
-    """One table."""
+    """Print one table."""
     print(
         f"\n{name}\n{'':28}{'iterations':>11}{'evaluations':>12}{'seconds':>9}{'µs/evaluation':>14}{'final loss':>12}"
     )
@@ -207,7 +208,7 @@ def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lbfgs", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--torch", help="a Python that has PyTorch")
+    parser.add_argument("--torch", help="a Python interpreter with PyTorch")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found, python = measured(options.rounds, options.torch), cost_of_python()

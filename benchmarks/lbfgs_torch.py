@@ -1,4 +1,4 @@
-"""PyTorch's half of `benchmarks/lbfgs.py`: a script for an interpreter that has torch, and needs no dnnkit.
+"""PyTorch's side of `benchmarks/lbfgs.py`: a script for an interpreter with torch, without dnnkit.
 
 `python lbfgs_torch.py PROBLEM.npz ITERATIONS TOLERANCE PAIRS ROUNDS` prints a list of outcomes as JSON.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def run(file: Any, iterations: int, tolerance: float, pairs: int) -> dict[str, Any]:
-    """One training from the start that the file has."""
+    """Run one training from the start stored in the file."""
     import torch
 
     x, y = torch.from_numpy(file["x"]), torch.from_numpy(file["y"])
@@ -53,7 +53,7 @@ def run(file: Any, iterations: int, tolerance: float, pairs: int) -> dict[str, A
 
 
 def main() -> None:
-    """As the command says."""
+    """Run the command."""
     import torch
 
     torch.set_num_threads(1)

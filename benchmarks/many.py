@@ -1,9 +1,9 @@
 """Networks trained together: `python -m benchmarks.many [--networks 64] [--peers PYTHON] [--json FILE]`.
 
-64 networks of 64-128-10 (ReLU, Adam, batch 32) on the digits, each with weights and an order of its own: by `fit_many`;
-one of them by `fit` with one thread; with `--peers` an interpreter that has them, by `jax.vmap` in a jitted scan and by
-`torch.func`. Seconds of a network and epoch, the least of several rounds by turns: by the clock, and of all processors
-together, in which other work on the machine counts little.
+64 networks 64-128-10 (ReLU, Adam, batch 32) are trained on the digits, each with its own weights and order: by
+`fit_many`; one of them by `fit` with one thread; and, if `--peers` is an interpreter that has them, by `jax.vmap` in
+a jitted scan and by `torch.func`. Times are seconds per network and epoch, the minimum of several rounds in turn:
+wall-clock, and processor time of all processors, which is little affected by other load.
 """
 
 import argparse
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Shape:
-    """Of the work."""
+    """Size of the workload."""
 
     networks: int = 64
     hidden: int = 128
@@ -38,7 +38,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Microseconds of a network and epoch: by the clock, of all processors, and of those the ones of Python alone."""
+    """Microseconds per network and epoch: wall-clock, of all processors, and the part of these spent in Python."""
 
     clock: float
     processor: float
@@ -46,13 +46,13 @@ class Outcome:
 
 
 def data() -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """The digits, from 0 to 1."""
+    """Return the digits, scaled to 0 to 1."""
     (x, y), _ = dk.datasets.digits.load_data()
     return (x.reshape(len(x), -1) / 16).astype(np.float32), y.astype(np.int64)
 
 
 def network(seed: int, shape: Shape, num_threads: int | None = None) -> dk.Sequential:
-    """One of them, built."""
+    """Return one of the networks, built."""
     net = dk.Sequential(
         [dk.Dense(shape.hidden, activation="relu"), dk.Dense(10, activation="softmax")],
         seed=seed, backend="numba", num_threads=num_threads,
@@ -63,7 +63,7 @@ def network(seed: int, shape: Shape, num_threads: int | None = None) -> dk.Seque
 
 
 def timed(run: Callable[[], object], count: int) -> Outcome:
-    """What one call took, for each of so many networks and epochs."""
+    """Return the time of one call, divided by the number of networks and epochs."""
     starts = time.perf_counter(), time.process_time(), time.thread_time()
     run()
     ends = time.perf_counter(), time.process_time(), time.thread_time()
@@ -71,13 +71,13 @@ def timed(run: Callable[[], object], count: int) -> Outcome:
 
 
 def least(found: list[Outcome]) -> Outcome:
-    """The least of each."""
+    """Return the minimum of each quantity."""
     columns = zip(*((one.clock, one.processor, one.serial) for one in found), strict=True)
     return Outcome(*map(min, columns))
 
 
 def own(shape: Shape, rounds: int) -> dict[str, Outcome]:
-    """`fit` of one, and `fit_many` of all, by turns."""
+    """Measure `fit` of one network and `fit_many` of all, in turn."""
     x, y = data()
     alone, nets = network(0, shape, 1), [network(seed, shape) for seed in range(shape.networks)]
     options: dict[str, Any] = {"batch_size": shape.batch, "verbose": 0}
@@ -98,7 +98,7 @@ def own(shape: Shape, rounds: int) -> dict[str, Outcome]:
 
 
 def of_peers(python: str, shape: Shape, rounds: int) -> dict[str, Outcome]:
-    """What JAX and PyTorch take; those that are missing are left out, and said."""
+    """Return the times of JAX and PyTorch; missing ones are skipped with a message."""
     x, y = data()
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -117,14 +117,14 @@ def of_peers(python: str, shape: Shape, rounds: int) -> dict[str, Outcome]:
 
 
 def _without_paths() -> dict[str, str]:
-    """Variables for another interpreter."""
+    """Return the environment for another interpreter."""
     from dnnkit.bench.peers.interpreters import environment
 
     return environment("")
 
 
 def floor(shape: Shape) -> dict[str, float]:
-    """Microseconds of a network and epoch that arithmetic alone takes here, and that all parameters from memory do."""
+    """Return lower bounds in microseconds per network and epoch: arithmetic, and reading all parameters from memory."""
     x, _ = data()
     steps = -(-len(x) // shape.batch)
     numbers = 64 * shape.hidden + shape.hidden * 10
@@ -139,7 +139,7 @@ def floor(shape: Shape) -> dict[str, float]:
     big = np.ones(1 << 24, np.float32)
     copied = min(timed(big.copy, 1).processor for _ in range(5))
     bytes_each = 2 * 4 * (1 << 24) / copied
-    products = 2 * shape.batch * (2 * 64 * shape.hidden + 3 * shape.hidden * 10)  # the first layer's dx is not wanted
+    products = 2 * shape.batch * (2 * 64 * shape.hidden + 3 * shape.hidden * 10)  # the first layer needs no dx
     return {
         "arithmetic of one network": steps * products / flops,
         "parameters and slots of all from memory in each step": steps * 6 * 4 * numbers / bytes_each,
@@ -152,8 +152,8 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", help="an interpreter that has JAX and PyTorch")
-    parser.add_argument("--json", type=Path, help="where to write what was measured")
+    parser.add_argument("--peers", help="an interpreter with JAX and PyTorch")
+    parser.add_argument("--json", type=Path, help="write the results to this file")
     asked = parser.parse_args()
     shape = Shape(networks=asked.networks, epochs=asked.epochs)
     found = own(shape, asked.rounds)

@@ -1,8 +1,8 @@
-"""The other half of `benchmarks/many.py`: a script for an interpreter that has JAX or PyTorch, and needs no dnnkit.
+"""The peers' side of `benchmarks/many.py`: a script for an interpreter with JAX or PyTorch, without dnnkit.
 
-`python many_peers.py jax|torch DATA.npz NETWORKS HIDDEN BATCH EPOCHS ROUNDS` trains so many networks at a time, each
-with its own weights and order, and prints a JSON object per round: seconds per network and epoch, by the clock and of
-the processor, and the mean loss of the last epoch. A round that compiles comes first and is not told.
+`python many_peers.py jax|torch DATA.npz NETWORKS HIDDEN BATCH EPOCHS ROUNDS` trains the networks together, each with
+its own weights and order, and prints a JSON object per round: seconds per network and epoch, by wall-clock and
+processor time, and the mean loss of the last epoch. A first round compiles and is not reported.
 """
 
 import json
@@ -18,7 +18,7 @@ RATE, BETAS, EPSILON = 1e-3, (0.9, 0.999), 1e-8
 
 
 def first_weights(seed: int, features: int, hidden: int, classes: int) -> list[Any]:
-    """Glorot-uniform kernels and biases of zero."""
+    """Return Glorot-uniform kernels and zero biases."""
     rng, made = np.random.default_rng(seed), []
     for inputs, outputs in ((features, hidden), (hidden, classes)):
         limit = math.sqrt(6 / (inputs + outputs))
@@ -27,20 +27,20 @@ def first_weights(seed: int, features: int, hidden: int, classes: int) -> list[A
 
 
 def stacked(networks: int, features: int, hidden: int, classes: int) -> list[Any]:
-    """Of all networks, side by side."""
+    """Return the weights of all networks, stacked."""
     each = [first_weights(seed, features, hidden, classes) for seed in range(networks)]
     return [np.stack(arrays) for arrays in zip(*each, strict=True)]
 
 
 def orders(networks: int, samples: int, batch: int, epoch: int) -> Any:
-    """(steps, networks, batch); what is left over after the last whole batch is not trained on."""
+    """Return (steps, networks, batch) of row numbers; an incomplete last batch is dropped."""
     steps = samples // batch
     drawn = [np.random.default_rng([epoch, net]).permutation(samples)[: steps * batch] for net in range(networks)]
     return np.stack(drawn).reshape(networks, steps, batch).transpose(1, 0, 2)
 
 
 def with_jax(x: Any, y: Any, networks: int, hidden: int, batch: int) -> Callable[[int], float]:
-    """An epoch: one jitted scan over its steps, and in it the step of a network, mapped over all of them."""
+    """Return a function that trains an epoch: a jitted scan over its steps, with a network's step mapped over all."""
     import jax
     import jax.numpy as jnp
 
@@ -84,7 +84,7 @@ def with_jax(x: Any, y: Any, networks: int, hidden: int, batch: int) -> Callable
 
 
 def with_torch(x: Any, y: Any, networks: int, hidden: int, batch: int) -> Callable[[int], float]:
-    """An epoch: gradients of all networks by `torch.func`, and one fused Adam for all."""
+    """Return a function that trains an epoch: gradients of all networks by `torch.func`, one fused Adam for all."""
     import torch
     from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 

@@ -1,18 +1,18 @@
-"""How a training step grows with ranks: `python -m benchmarks.mpi [--ranks 1,2,4] [--json FILE] [--plot FILE]`.
+"""Growth of a training step with the number of ranks: `python -m benchmarks.mpi [--ranks 1,2,4] [--json FILE] [--plot
+FILE]`.
 
-Networks 784-width-10 (ReLU, Adam, float32) of three widths, in batches of 1,024 rows that all ranks share. Of each
-number of ranks, `mpiexec` is started once; every rank measures whole steps of `fit`, and apart from it what a step is
-made of: the gradient of its rows and the update (seconds of the processor: other work on the machine does not count),
-and the sum over ranks; of each the least of several rounds, on the slowest rank. A model is made of what one rank
-measured:
+The networks are 784-width-10 (ReLU, Adam, float32) of three widths, with batches of 1,024 rows that all ranks share.
+`mpiexec` is started once per number of ranks. Every rank measures whole steps of `fit` and, separately, their parts:
+the gradient of its rows and the update (processor seconds, which are unaffected by other load), and the sum over
+ranks; each is the minimum of several rounds, on the slowest rank. A model is fitted to one rank's measurements:
 
     T(p) = a + b · rows / p + u + S(p)         a, b: of the gradient; u: update
     S(p) = log2 p · (α + n (β + γ))            short gradients: recursive doubling
          = 2 log2 p · α + (p - 1) / p · n (2 β + γ)   long ones: halved in each round, then gathered
 
-with n bytes of gradient, α the seconds of a message, β and γ those of a byte sent and added. α and β are measured
-between two ranks here (shared memory), and assumed for two networks. Where ranks outnumber processors, computing takes
-as many times as long: that is what 4 ranks on 2 processors measure.
+with n bytes of gradient, α seconds per message, β and γ seconds per byte sent and added. α and β are measured here
+between two ranks (shared memory), and assumed for two kinds of networks. If there are more ranks than processors,
+computation takes proportionally longer: this is what 4 ranks on 2 processors measure.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def least(
     rounds: int = ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Seconds, the least of several rounds, which ranks begin together."""
+    """Return the seconds of `work`, the minimum of several rounds that ranks begin together."""
     found = math.inf
     for _ in range(rounds):
         together()
@@ -71,7 +71,7 @@ def least(
 
 
 def measure_rank() -> dict[str, Any]:
-    """What this rank measures."""
+    """Return the measurements of this rank."""
     from dnnkit.distributed.mpi import Mpi
 
     ranks = Mpi()
@@ -107,7 +107,7 @@ def measure_rank() -> dict[str, Any]:
 
 
 def link(ranks: Any, together: Callable[[], Any]) -> dict[str, float]:
-    """Seconds of a message between two ranks, and of a byte."""
+    """Return the seconds per message between two ranks, and per byte."""
     seconds = {}
     for length in (1, 1 << 20):
         given, taken = np.zeros(length, np.float32), np.zeros(length, np.float32)
@@ -116,7 +116,7 @@ def link(ranks: Any, together: Callable[[], Any]) -> dict[str, float]:
 
 
 def slowest(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of each width, what the slowest rank took."""
+    """Return the times of the slowest rank, for each width."""
     result = {}
     for width in map(str, WIDTHS):
         parts = [each[width] for each in found]
@@ -127,7 +127,7 @@ def slowest(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def run(ranks: int, mpiexec: str) -> list[dict[str, Any]]:
-    """What so many ranks measure."""
+    """Return the measurements of `ranks` ranks."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "benchmarks.mpi", "--rank", file.name]
         subprocess.run(command, check=True, env=os.environ)
@@ -135,7 +135,7 @@ def run(ranks: int, mpiexec: str) -> list[dict[str, Any]]:
 
 
 def adding(ranks: int, size: int, alpha: float, beta: float, gamma: float) -> float:
-    """S(p)."""
+    """Return S(p)."""
     rounds = math.log2(ranks)
     if size < HALVED:
         return rounds * (alpha + size * (beta + gamma))
@@ -143,7 +143,7 @@ def adding(ranks: int, size: int, alpha: float, beta: float, gamma: float) -> fl
 
 
 def model(one: dict[str, Any], alpha: float, beta: float, gamma: float) -> dict[str, Any]:
-    """The step of 1 ... 256 ranks of a width; its parts; where it is shortest, and where half of a rank is idle."""
+    """Model the step of 1 ... 256 ranks with its parts, where it is shortest, and where ranks are half idle."""
     rows = np.array([float(count) for count in one["gradient"]])
     b, a = np.polyfit(rows, np.array(list(one["gradient"].values())), 1, w=1 / np.array(list(one["gradient"].values())))
     a, counts = max(a, 0.0), [1 << power for power in range(LARGEST.bit_length())]
@@ -158,7 +158,7 @@ def model(one: dict[str, Any], alpha: float, beta: float, gamma: float) -> dict[
 
 
 def plot(result: dict[str, Any], path: str) -> None:
-    """Step time over ranks: points measured, lines of the model."""
+    """Plot step time over ranks: measured points, modelled lines."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.5, 3.6), layout="constrained")
@@ -213,7 +213,7 @@ def main() -> None:
 
 
 def report(result: dict[str, Any]) -> None:
-    """The tables of docs/mpi.md."""
+    """Print the tables of docs/mpi.md."""
     here = result["model"]["this machine's memory"]
     print(f"message {1e6 * result['alpha']:.1f} µs, {1e-9 / result['beta']:.1f} GB/s\n")
     print("| network | ranks | ms per step | model | gradient of its rows | sum | update |")

@@ -1,6 +1,6 @@
 """Softmax cross-entropy in each version: `python -m benchmarks.one_kernel`; the figures of docs/one-kernel.md.
 
-Nanoseconds per number of the logits, the least of some rounds in turn: a version is measured, not what else runs.
+Nanoseconds per logit, the minimum of some rounds in turn, which excludes other load.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from dnnkit.kernels.losses.softmax_cross_entropy.reference import loss_and_gradi
 
 SHAPES = ((32, 10), (65_536, 10), (4_096, 1_000))
 ROUNDS, LEAST = 15, 0.02
-"""Rounds, and seconds that one of them takes at least."""
+"""Number of rounds, and minimum seconds of each."""
 
 LOSS = Loss("softmax_cross_entropy", "labels", "mean")
 
 
 def textbook(logits: Any, labels: Any, out: Any) -> float:
-    """Softmax, one-hot rows, logarithm, gradient: a pass of NumPy's for each step."""
+    """Softmax, one-hot rows, logarithm, gradient: one NumPy pass per step."""
     exponentials = np.exp(logits)
     p = exponentials / exponentials.sum(axis=1, keepdims=True)
     t = np.eye(logits.shape[1], dtype=logits.dtype)[labels]
@@ -39,13 +39,13 @@ def reference(logits: Any, labels: Any, out: Any) -> float:
 
 
 def backend(name: str) -> Callable[[Any, Any, Any], float]:
-    """What a backend calls."""
+    """Return the function that a backend calls."""
     chosen: Any = get_backend(name)
     return lambda logits, labels, out: float(chosen.loss(LOSS, logits, labels, None, 1.0, out=out)[0])
 
 
 def floor(logits: Any, labels: Any, out: Any) -> float:
-    """What must be read and written, and nothing else."""
+    """Only read and write what is necessary."""
     np.copyto(out, logits)
     return float(labels[-1])
 
@@ -60,7 +60,7 @@ VERSIONS = {
 
 
 def seconds(call: Callable[[], Any]) -> float:
-    """Per call, of as many calls as make `LEAST` seconds."""
+    """Return the seconds per call, over as many calls as take `LEAST` seconds."""
     count, took = 1, 0.0
     while True:
         begin = perf_counter()
@@ -73,7 +73,7 @@ def seconds(call: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    """Print a table in Markdown."""
+    """Print a Markdown table."""
     rng = np.random.default_rng(0)
     print("| version |", " | ".join(f"{rows:,} × {columns:,}" for rows, columns in SHAPES), "|")
     print("| --- |" + " --- |" * len(SHAPES))

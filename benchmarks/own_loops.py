@@ -1,8 +1,7 @@
-"""What a user's own loop costs: `python -m benchmarks.own_loops [--rounds N] [--json FILE]`.
+"""Cost of custom training loops: `python -m benchmarks.own_loops [--rounds N] [--json FILE]`.
 
-784-128-10, ReLU, Adam, batch 32, float32, 6,000 random samples without zeros: microseconds per step of each way to
-train, in turn, in several rounds; medians. PyTorch's eager loop runs beside them in the same process, if it is
-installed.
+784-128-10, ReLU, Adam, batch 32, float32, 6,000 random samples without zeros: microseconds per step of each way of
+training, in turn, medians of several rounds. PyTorch's eager loop runs in the same process, if it is installed.
 """
 
 import argparse
@@ -25,20 +24,20 @@ Loop = Callable[[], None]
 
 
 class Nothing(dk.Callback):
-    """A callback that looks at every batch, and does nothing."""
+    """A callback that observes every batch and does nothing."""
 
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         pass
 
 
 def data() -> tuple[Any, Any]:
-    """Samples and labels."""
+    """Return samples and labels."""
     rng = np.random.default_rng(0)
     return rng.normal(size=(SAMPLES, FEATURES)).astype(np.float32), rng.integers(0, 10, SAMPLES)
 
 
 def network(together: int = 1) -> dk.Sequential:
-    """Built and compiled, so many batches to an update."""
+    """Return a built and compiled network, with `together` batches per update."""
     net = dk.Sequential([dk.Dense(128, activation="relu"), dk.Dense(10, activation="softmax")], seed=0)
     net.compile(dk.Adam(1e-3), "sparse_categorical_crossentropy", gradient_accumulation_steps=together)
     net.build(FEATURES)
@@ -46,13 +45,13 @@ def network(together: int = 1) -> dk.Sequential:
 
 
 def batches(x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
-    """Batch after batch, in order."""
+    """Yield batches in order."""
     for start in range(0, STEPS * BATCH, BATCH):
         yield x[start : start + BATCH], y[start : start + BATCH]
 
 
 def loops(x: Any, y: Any) -> dict[str, Loop]:
-    """The ways to train, each for an epoch, by name."""
+    """Return the ways of training an epoch, by name."""
     fitted, watched, stepped, asked, applied, assigned, opened, backward = (network() for _ in range(8))
     summed, target = network(together=4), network()
     given = np.random.default_rng(1).normal(size=(BATCH, 10)).astype(np.float32) / BATCH
@@ -105,7 +104,7 @@ def loops(x: Any, y: Any) -> dict[str, Loop]:
 
 
 def parts() -> dict[str, Loop]:
-    """Single calls, each as often as an epoch has steps."""
+    """Return single calls, each repeated as often as an epoch has steps."""
     net, deep = network(), dk.Sequential([dk.Dense(256, activation="relu") for _ in range(LAYERS)] + [dk.Dense(10)])
     deep.compile("adam", "mean_squared_error")
     deep.build(FEATURES)
@@ -132,7 +131,7 @@ def parts() -> dict[str, Loop]:
 
 
 def of_torch(x: Any, y: Any) -> dict[str, Loop]:
-    """PyTorch's eager loops; none if it is not installed."""
+    """Return PyTorch's eager loops; none if it is not installed."""
     try:
         import torch
     except ImportError:
@@ -161,7 +160,7 @@ def of_torch(x: Any, y: Any) -> dict[str, Loop]:
 
 
 def measured(rounds: int) -> dict[str, list[float]]:
-    """Microseconds per step of each loop in each round."""
+    """Return the microseconds per step of each loop in each round."""
     x, y = data()
     all_loops = loops(x, y) | parts() | of_torch(x, y)
     found: dict[str, list[float]] = {name: [] for name in all_loops}

@@ -1,10 +1,10 @@
-"""What parts of the user's own cost on the Numba backend: a step of `fit` and predictions, beside the built-in ones.
+"""Cost of custom parts on the Numba backend, compared with built-in ones: a step of `fit`, and predictions.
 
     python -m benchmarks.own_parts [--rounds 15] [--partition units/1] [--json FILE]
 
 784-128-10 with ReLU and softmax, float32, Adam, batches of 32, 6,000 random rows. All networks take turns in one
-process; medians of the rounds, in µs. "In it" is the time within the user's functions, by a clock in them; "around it"
-what is left of the step, as a multiple of the built-in's of the same round.
+process; times are medians of the rounds, in µs. "In it" is the time within the custom functions, measured by a clock
+in them; "around it" is the rest of the step, relative to the built-in's in the same round.
 """
 
 import argparse
@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.own_parts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--partition", default="", help="such as units/1 or rows/2; else the one that is chosen")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument("--partition", default="", help="such as units/1 or rows/2; default: chosen by the cost model")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     options = parser.parse_args(arguments)
     if options.partition:
         os.environ["DNNKIT_PARTITION"] = options.partition
@@ -51,26 +51,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Clock:
-    """Seconds within the user's functions."""
+    """Seconds within custom functions."""
 
     def __init__(self) -> None:
         self.spent = 0.0
 
     @contextmanager
     def running(self) -> Any:
-        """While they run."""
+        """Measure the time of a block."""
         start = perf_counter()
         yield
         self.spent += perf_counter() - start
 
 
 def networks(clock: Clock) -> dict[str, Any]:
-    """The networks by name, with parts that compute what the built-in ones do."""
+    """Return the networks by name, with custom parts that compute the same as the built-in ones."""
     import dnnkit as dk
 
     @dataclass(frozen=True)
     class Squares(dk.losses.Loss):
-        """As mean_squared_error."""
+        """Equivalent to mean_squared_error."""
 
         def loss_and_gradient(self, predictions, targets, weights, scale, xp):  # type: ignore[no-untyped-def]
             with clock.running():
@@ -109,7 +109,7 @@ def networks(clock: Clock) -> dict[str, Any]:
 
 
 def measured(rounds: int) -> Times:
-    """Of each network and column, a figure of each round."""
+    """Return a value per round, for each network and column."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(ROWS, 784)).astype(np.float32), rng.uniform(size=(ROWS, 10)).astype(np.float32)
     many = rng.normal(size=(10_000, 784)).astype(np.float32)
@@ -139,7 +139,7 @@ def measured(rounds: int) -> Times:
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
-    """The results for people."""
+    """Format the results."""
     columns = list(results["built in"])
     lines = [" | ".join(["", *columns]), " | ".join(["---"] * (1 + len(columns)))]
     lines += [" | ".join([name, *(f"{each[column]:,.2f}" for column in columns)]) for name, each in results.items()]

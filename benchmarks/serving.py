@@ -1,7 +1,7 @@
-"""Measure examples/serve.py under uvicorn, with and without batches: `python -m benchmarks.serving`.
+"""Measure examples/serve.py under uvicorn, with and without batching: `python -m benchmarks.serving`.
 
-Clients are connections of one other process, each of which sends its next row when it has the answer to the last.
-Rounds of both ways take turns. The figures are those of docs/serving.md.
+Clients are connections of one other process; each sends its next row after receiving the answer to the last. Rounds
+of both modes take turns. The figures are those of docs/serving.md.
 """
 
 import argparse
@@ -25,7 +25,7 @@ WAYS = {"one by one": 1, "batches": 256}
 
 
 def server_class() -> Any:
-    """`Server` of the example."""
+    """Return the example's `Server`."""
     spec = importlib.util.spec_from_file_location("serve", Path(__file__).parents[1] / "examples" / "serve.py")
     assert spec is not None
     assert spec.loader is not None
@@ -35,7 +35,7 @@ def server_class() -> Any:
 
 
 async def client(port: int, request: bytes, end: float, times: list[float]) -> None:
-    """Send a request again and again over one connection."""
+    """Send a request repeatedly over one connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while perf_counter() < end:
         start = perf_counter()
@@ -51,7 +51,7 @@ async def client(port: int, request: bytes, end: float, times: list[float]) -> N
 
 
 def clients(port: int, features: int, count: int, seconds: float, result: Any) -> None:
-    """In a process of its own: requests per second, and the median and the 99th percentile of their milliseconds."""
+    """Run clients in a process: requests per second, and the median and 99th percentile of their milliseconds."""
     row = np.random.default_rng(0).random((1, features)).round(4).tolist()
     body = json.dumps({"x": row}).encode()
     request = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
@@ -68,7 +68,7 @@ def clients(port: int, features: int, count: int, seconds: float, result: Any) -
 
 
 def measured(app: Any, features: int, count: int, seconds: float) -> tuple[float, float, float]:
-    """Serve the application, and let clients ask it."""
+    """Serve the application, and run clients."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -87,7 +87,7 @@ def measured(app: Any, features: int, count: int, seconds: float) -> tuple[float
 
 
 def main(seconds: float, rounds: int, path: Path | None) -> None:
-    """Measure and print, for each network and number of clients, both ways."""
+    """Measure and print both modes, for each network and number of clients."""
     server, rows = server_class(), []
     for name, (features, *hidden, classes) in NETWORKS.items():
         layers = [dk.Dense(units, activation="relu") for units in hidden]

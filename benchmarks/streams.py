@@ -1,16 +1,16 @@
-"""Training on data that are not in memory: speed beside memory, what memory grows by, and how well rows are mixed.
+"""Training on data that are not in memory: speed relative to memory, memory growth, and quality of the mixing.
 
     python -m benchmarks.streams [--gigabytes 1] [--epochs 3] [--rounds 3] [--folder DIR] [--json FILE]
 
-A .npy file of float32 rows of 784 numbers, and labels, is written to the folder, and 784-128-10 and 784-512-512-10 are
+A .npy file of float32 rows of 784 numbers, and labels, is written to the folder. 784-128-10 and 784-512-512-10 are
 trained on it with Adam in batches of 32 and 128: in memory, from the file, from shards, by a generator that slices a
-memory map, and, where pyarrow is there, from Parquet. Each has a process of its own, in turn. Seconds per epoch are
-those of the History, the fastest epoch after the first; memory is the growth of RssAnon of /proc/self/status from
-before the fit to its maximum, looked at every 5 ms: pages of the page cache and of memory maps are not in it. The files
-are in the page cache unless the machine has less memory than that: what the disk gives then is part of the time.
+memory map, and, if pyarrow is installed, from Parquet. Each has its own process, in turn. Seconds per epoch are those
+of the History, the fastest epoch after the first. Memory is the growth of RssAnon in /proc/self/status from before
+the fit to its maximum, polled every 5 ms; it excludes the page cache and memory maps. The files are in the page cache
+unless the machine has too little memory, in which case disk reads are included in the time.
 
-Mixing: labels of a sorted file of ten classes, in batches of 32: the variance of a class's count in a batch, divided by
-that of rows drawn from all. 1 is a perfect shuffle, 32 is none.
+Mixing: for the labels of a sorted file of ten classes, in batches of 32, the variance of a class's count per batch,
+divided by that of rows drawn from all. 1 is a perfect shuffle, 32 is none.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from dnnkit.streams.order import EpochOrder
 
 FEATURES, CLASSES, SHARDS = 784, 10, 8
 WORKS = {"784-128-10": ((128,), 32), "784-512-512-10": ((512, 512), 128)}
-"""Hidden units, and rows of a batch."""
+"""Hidden units, and rows per batch."""
 WAYS = ("memory", "npy", "shards", "generator", "parquet")
 
 
@@ -47,8 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--backend", default="numba")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--works", default=",".join(WORKS))
-    parser.add_argument("--folder", type=Path, help="for the files; else a temporary one")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument("--folder", type=Path, help="folder for the files; default: a temporary one")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     parser.add_argument("--one", nargs=2, metavar=("WAY", "WORK"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one:
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write(folder: Path, size: int, has_parquet: bool) -> int:
-    """Write the files that are not there yet; the rows of each."""
+    """Write missing files; return the number of rows of each."""
     rows = size // (4 * FEATURES)
     folder.mkdir(parents=True, exist_ok=True)
     rng, step = np.random.default_rng(0), 1 << 14
@@ -101,7 +101,7 @@ def write(folder: Path, size: int, has_parquet: bool) -> int:
 
 
 def in_turn(work: str, folder: Path, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Of each way the fastest epoch of all rounds, in seconds, and the largest growth, in MB."""
+    """Return for each way the fastest epoch of all rounds in seconds, and the largest growth in MB."""
     found: dict[str, dict[str, float]] = {}
     for _ in range(options.rounds):
         for way in options.ways.split(","):
@@ -125,7 +125,7 @@ def network(work: str, backend: str) -> Any:
 
 
 def measured(way: str, work: str, folder: Path, epochs: int, backend: str) -> dict[str, float]:
-    """Seconds of the fastest epoch after the first, and the growth of anonymous memory, in MB."""
+    """Return the seconds of the fastest epoch after the first, and the growth of anonymous memory in MB."""
     batch, net = WORKS[work][1], network(work, backend)
     small = np.random.default_rng(0).normal(size=(4 * batch, FEATURES)).astype(np.float32)
     net.fit(small, np.zeros(len(small), np.int64), batch_size=batch, epochs=1, verbose=0)  # what is compiled once
@@ -151,14 +151,14 @@ def measured(way: str, work: str, folder: Path, epochs: int, backend: str) -> di
 
 
 def slices(x: NDArray[Any], y: NDArray[Any], batch: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Batches without end."""
+    """Yield batches endlessly."""
     while True:
         for first in range(0, len(x) - batch + 1, batch):
             yield x[first : first + batch], y[first : first + batch]
 
 
 def watched(work: Callable[[], Any]) -> tuple[Any, int]:
-    """What it returns, and by how many bytes anonymous memory grew at most meanwhile."""
+    """Return the result of `work`, and the maximum growth of anonymous memory in bytes."""
     start, most, ended = anonymous(), 0, threading.Event()
 
     def watch() -> None:
@@ -175,15 +175,15 @@ def watched(work: Callable[[], Any]) -> tuple[Any, int]:
 
 
 def anonymous() -> int:
-    """Bytes of resident memory that no file stands behind."""
+    """Return the bytes of anonymous resident memory."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) << 10
-    raise OSError("this system does not tell anonymous memory")
+    raise OSError("this system does not report anonymous memory")
 
 
 def mixed(block: int, batch: int = 32, buffer: int = 64 << 20, row: int = 4 * FEATURES, chunks: int = 16) -> float:
-    """The variance of a class's count in batches of a sorted file, over that of a perfect shuffle."""
+    """Return the variance of a class's count in batches of a sorted file, relative to a perfect shuffle."""
     size = buffer // row // batch * batch
     rows = chunks * size
     labels = np.arange(rows) * CLASSES // rows

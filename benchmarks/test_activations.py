@@ -1,4 +1,4 @@
-"""A training step of the digits' network with each activation, by backend; compiled before it is timed."""
+"""A training step of the digits network with each activation, by backend; compiled before it is timed."""
 
 from typing import Any
 

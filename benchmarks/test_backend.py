@@ -1,8 +1,8 @@
-"""One backend, the one that `DNNKIT_BACKEND` names: sigmoid, softmax cross-entropy, weight updates and whole steps.
+"""The backend that `DNNKIT_BACKEND` names: sigmoid, softmax cross-entropy, weight updates and whole steps.
 
-Each is run as the backend does it, fused, and unfused: by the kernel's formula, one array operation after another with
-the backend's own array library. Both results are compared before anything is timed. No name of a test has the backend
-in it, so the saved runs of two backends are compared row by row; docs/benchmarking.md shows the commands.
+Each is run fused, as the backend does it, and unfused: by the kernel's formula, one array operation after another in
+the backend's array library. Results are compared before anything is timed. Names of tests do not include the backend,
+so that saved runs of two backends can be compared row by row; docs/benchmarking.md shows the commands.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ TOLERANCE = 2e-5
 
 
 class Unfused:
-    """What stands before a backend's class and takes its kernels away: every operation is its formula."""
+    """Mixin that removes a backend's kernels: every operation is computed by its formula."""
 
     activation = Operations.activation
     activation_backward = Operations.activation_backward
@@ -49,7 +49,7 @@ def fused() -> Backend:
 
 @pytest.fixture(params=["fused", "unfused"])
 def chosen(request: pytest.FixtureRequest, fused: Backend) -> Backend:
-    """The backend in force, with its kernels and without."""
+    """Return the current backend, with and without its kernels."""
     if request.param == "fused":
         return fused
     kind = type(f"Unfused{type(fused).__name__}", (Unfused, type(fused)), {})
@@ -88,7 +88,7 @@ def test_sigmoid(benchmark: Any, chosen: Backend, size: str) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_softmax_cross_entropy(benchmark: Any, chosen: Backend, size: str) -> None:
-    """The loss, summed, and its gradient, which is what is compared."""
+    """Compare and time the summed loss and its gradient."""
     rows = SIZES[size] // CLASSES
     scores, labels = numbers(rows * CLASSES, 1).reshape(rows, CLASSES), np.arange(rows) % CLASSES
     given, targets = chosen.asarray(scores), chosen.asarray(labels)
@@ -105,7 +105,7 @@ def test_softmax_cross_entropy(benchmark: Any, chosen: Backend, size: str) -> No
 
 @pytest.mark.parametrize("size", SIZES)
 def test_weight_update(benchmark: Any, chosen: Backend, size: str) -> None:
-    """Adam's; the learning rate is 0 while it is timed, so that parameters stay what they are."""
+    """Time Adam's update, with a learning rate of 0 so that parameters do not change."""
     parameter, gradient = numbers(SIZES[size], 2), numbers(SIZES[size], 3)
     rule, constants = RULES["adam"], (0.9, 0.999, 1e-7)
     slots = [np.zeros_like(parameter) for _ in rule.slots]
@@ -128,7 +128,7 @@ def test_weight_update(benchmark: Any, chosen: Backend, size: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, recipe in NETWORKS.items() if len(recipe.widths) == 3])
 def test_steps(benchmark: Any, chosen: Backend, fused: Backend, name: str) -> None:
-    """Whole training steps; fused as `fit` runs them, whatever that is on the backend."""
+    """Time whole training steps; fused as `fit` runs them on the backend."""
     recipe = NETWORKS[name]
     trained, other = (make(recipe, backend, STEPS) for backend in (chosen, fused))
     run, run_other = (each.epoch(recipe.batch_size, STEPS) for each in (trained, other))

@@ -1,7 +1,7 @@
-"""What `fit` adds to the executable's own epoch, and what a callback adds to that: three ways to run the same epoch.
+"""Overhead of `fit` over the executable's epoch, and of a callback over that: three ways of running the same epoch.
 
-A group's rows are interleaved by hand (`rounds=1` each time would be noise): every round times all three, and the
-medians are compared in `extra_info`. Start-up is a process of its own.
+The rows of a group are interleaved manually (`rounds=1` for each would be noisy): every round times all three, and
+the medians are compared in `extra_info`. Start-up is measured in a separate process.
 """
 
 import statistics
@@ -34,7 +34,7 @@ print(perf_counter() - start)
 
 
 class Listener(dk.Callback):
-    """Hears of every epoch."""
+    """A callback for every epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Any) -> None:
         self.heard = logs["loss"]

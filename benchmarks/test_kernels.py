@@ -1,6 +1,6 @@
-"""Every kernel by backend, dtype and size: one call, its work finished within the timed stretch.
+"""Every kernel by backend, dtype and size: one call, including completion of its work.
 
-The calls are those of `dnnkit bench kernels`, which sets them beside the machine's limits.
+The calls are those of `dnnkit bench kernels`, which compares them with the machine's limits.
 """
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ PLACES = [pytest.param("small"), pytest.param("large", marks=pytest.mark.slow)]
 
 @lru_cache(maxsize=1)
 def calls(backend: str, dtype: str, size: str) -> dict[str, Work]:
-    """The data of one combination at a time: those of all would fill the memory."""
+    """Return the calls of one combination at a time, because the data of all would fill the memory."""
     return {work.kernel: work for work in works(Data(SIZES[size], dtype, get_backend(backend)))}
 
 

@@ -1,4 +1,4 @@
-"""Training steps, network by backend: seconds for a stretch of steps of one executable call.
+"""Training steps by network and backend: seconds for several steps in one call of the executable.
 
 Run `make bench`, or `pytest benchmarks -m ''` with the options of pytest-benchmark.
 """

@@ -31,6 +31,10 @@ class Ahead(Generic[Result]):
         except RuntimeError:  # no more threads can be started: run in this one, without handling Ctrl-C meanwhile
             run()
 
+    def wait(self) -> None:
+        """Wait until the work has ended, with a result or an error."""
+        self._ended.wait()
+
     def result(self, look: Callable[[], object] = lambda: None, every: float = 0.1) -> Result:
         """Wait for the result and return it, or raise the work's exception; call `look` every `every` seconds."""
         while not self._ended.wait(

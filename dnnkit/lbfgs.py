@@ -49,6 +49,7 @@ class LBFGS(Optimizer):
         max_line_search: maximum evaluations per line search; default 25.
         initial_step: upper bound for the length of the very first step tried; default 1.
         decrease, curvature: c₁ < c₂ of the Wolfe conditions; default 1e-4 and 0.9.
+        global_clipnorm, clipnorm, clipvalue, use_ema, groups, no_decay: must keep their defaults; the error says why.
 
     Raises:
         ConfigurationError: a value is out of range, or `decrease` is not below `curvature`.

@@ -61,6 +61,7 @@ class BinaryFocalCrossentropy(OfValues):
         gamma: focusing exponent, at least 0; default 2. 0 gives the cross-entropy.
         from_logits: whether the network outputs logits; default False.
         label_smoothing: s in [0, 1) replaces targets by (1 - s) t + s / 2; default 0.
+        output_weights: weight of each output in the mean; default equal weights.
 
     Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     """

@@ -75,6 +75,7 @@ class RMSprop(Optimizer):
         rho: decay rate of the average, in [0, 1); default 0.9.
         epsilon: number added to the root; default 1e-8.
         global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups: as for every `Optimizer`.
+        no_decay: must be empty, because there is no weight decay; use `AdamW`.
     """
 
     learning_rate: float | Schedule = 1e-3
@@ -100,6 +101,7 @@ class Adam(Optimizer):
         epsilon: number added to the bias-corrected root; default 1e-8.
         amsgrad: use the largest average of the square so far (Reddi et al., ICLR 2018); default False.
         global_clipnorm, clipnorm, clipvalue, use_ema, ema_momentum, predict_with, groups: as for every `Optimizer`.
+        no_decay: must be empty, because there is no weight decay; use `AdamW`.
 
     Source: D. Kingma, J. Ba, ICLR 2015.
     """

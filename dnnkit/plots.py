@@ -318,7 +318,12 @@ def _show_bars(axes: Any, probabilities: Any, label: int) -> None:
 
 
 def save_figure(figure: "Figure", path: str | Path) -> None:
-    """Write a figure in the format of the file's extension."""
+    """Write a figure to an image file.
+
+    Arguments:
+        figure: a matplotlib `Figure`.
+        path: the file; its extension selects the format.
+    """
     from dnnkit.figures import write
 
     write(figure, path)

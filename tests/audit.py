@@ -22,7 +22,7 @@ EXPLAINED: dict[str, str] = {}
 
 
 def needed(name: str, seen: set[str]) -> Iterator[str]:
-    """Return the distributions that a package requires, with versions, as `name==version`."""
+    """Yield the distributions that a package requires, with versions, as `name==version`."""
     for text in distribution(name).requires or ():
         requirement = Requirement(text)
         key = re.sub(r"[-_.]+", "-", requirement.name).lower()
@@ -58,7 +58,7 @@ def ask(packages: list[str], seconds: float = 300) -> list[dict] | str:
 
 
 def findings(answer: list[dict]) -> Iterator[str]:
-    """Return the known findings that are not explained, as text."""
+    """Yield the known findings that are not explained, as text."""
     for package in answer:
         for weakness in package.get("vulns", ()):
             if weakness["id"] not in EXPLAINED:

@@ -120,7 +120,7 @@ def _link_bytecode(folder: Path) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_told_of_compiling() -> Iterator[None]:
-    """Compile kernels before any test captures output; the tests of the compilation message set their own delay."""
+    """Suppress the message about compiling, which would be in tests' output; its own tests set another delay."""
     if NumbaBackend.unavailable_reason() is not None:
         yield
         return

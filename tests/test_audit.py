@@ -16,14 +16,14 @@ FINDING = {"name": "tool", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_ve
         ("no network", {}, 0, "not audited: no network"),
     ],
 )
-def test_what_fails(monkeypatch, capsys, answer, explained, status, told) -> None:
+def test_failures_of_the_audit(monkeypatch, capsys, answer, explained, status, told) -> None:
     monkeypatch.setattr(audit, "ask", lambda packages: answer)
     monkeypatch.setattr(audit, "EXPLAINED", explained)
     assert audit.main() == status
     assert told in capsys.readouterr().out
 
 
-def test_all_that_dnnkit_needs_is_asked_about() -> None:
+def test_all_requirements_of_dnnkit_are_audited() -> None:
     names = {package.partition("==")[0] for package in audit.needed("dnnkit", {"dnnkit"})}
     assert {"numpy", "llvmlite", "filelock", "pygments"} <= names
     assert "pytest" not in names

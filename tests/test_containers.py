@@ -49,7 +49,7 @@ def dockerfile() -> list[tuple[str, str]]:
 
 
 class Image:
-    """Return a folder with a Python that has dnnkit's requirements; absolute paths of the Dockerfile are inside it."""
+    """A folder with a Python that has dnnkit's requirements; absolute paths of the Dockerfile are inside it."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.user, self.command = root, "", list[str]()
@@ -118,7 +118,7 @@ class Image:
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """Return a folder that every user can read, unlike pytest's."""
+    """A folder that every user can read, unlike pytest's."""
     folder = Path(tempfile.mkdtemp(prefix="dnnkit-image-"))
     folder.chmod(0o755)
     yield folder

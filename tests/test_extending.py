@@ -88,7 +88,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Return the result of each part on each backend."""
+    """The result of each part on each backend."""
     root = copy_checkout(tmp_path_factory.mktemp("extended"))
     (root / "tests").symlink_to(Path(__file__).parent)
     plant(PARTS, root)

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
-def test_a_commit_is_checked_by_what_lint_checks():
+def test_pre_commit_runs_the_checks_of_make_lint():
     hooks = re.findall(r"entry: (\S+(?: [a-z]+)?)", (ROOT / ".pre-commit-config.yaml").read_text())
     lint = re.findall(r"\$\(BIN\)/(.*)", (ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0])
     assert hooks == [re.sub(r" (\.|--check \.)$", "", line) for line in lint]

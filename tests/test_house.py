@@ -64,7 +64,7 @@ def test_dnnkit_itself_imports_no_array_library_but_numpy() -> None:
         assert not {name.split(".")[0] for name in imported(file)} & ARRAY_LIBRARIES, file
 
 
-def test_what_measures_a_peer_needs_nothing_of_dnnkit() -> None:
+def test_peer_programs_need_nothing_of_dnnkit() -> None:
     """The child's interpreter may have only NumPy and the peer's library, so its imports stay in the folder."""
     to_do, seen = {RELATIVE / "__main__.py", RELATIVE / "run_one.py", *RELATIVE.glob("*_peer.py")}, set()
     while to_do:
@@ -91,7 +91,7 @@ def test_private_parts_of_numba_are_used_in_one_folder() -> None:
         assert file.parent.name == "_numba" or "_library" not in file.read_text(), file
 
 
-def test_what_all_packages_may_import_are_leaves() -> None:
+def test_modules_that_all_packages_may_import_are_leaves() -> None:
     assert imported(ROOT / "dnnkit" / "errors.py") == set()
     for leaf in ("deferred.py", "files.py", "installed.py", "registry.py"):
         for name in imported(ROOT / "dnnkit" / leaf):

@@ -28,7 +28,7 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path, known: Mapping[str, Path]) -> Iterator[tuple[str, int]]:
-    """Return the modules that a file imports, anywhere in it, and where; without the parent packages that Python
+    """Yield the modules that a file imports, anywhere in it, and where; without the parent packages that Python
     imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -37,7 +37,7 @@ def test_a_hanging_process_reports_its_output_and_stacks() -> None:
         assert part in str(failure.value)
 
 
-def test_one_that_is_read_while_it_hangs_is_no_wait_for_ever() -> None:
+def test_reading_from_a_hanging_process_ends() -> None:
     with pytest.raises(AssertionError, match="hung for 1 s"), started(python(WAITS), patience=1) as process:
         process.line("never")
 
@@ -61,6 +61,6 @@ def test_a_failing_test_leaves_no_process_pipe_or_thread() -> None:
     assert not any(isinstance(thread, threading.Timer) for thread in threading.enumerate())
 
 
-def test_what_a_process_reads_and_says() -> None:
+def test_input_and_output_of_a_process() -> None:
     done = run(python("import sys; print(input()); print('no', file=sys.stderr); sys.exit(4)"), given="yes\n")
     assert (done.returncode, done.stdout, done.stderr) == (4, "yes\n", "no\n")

@@ -1,1 +1,1 @@
-"""Programs for work on dnnkit; none of them is installed."""
+"""Development tools; they are not installed."""

@@ -35,6 +35,7 @@ CODE = (
 )
 """A fenced block or a span of code, in which nothing is a link or a heading."""
 LINK = re.compile(CODE + r"|\]\((?P<target>[^)\s]+)(?P<title>\s+\"[^\"]*\")?\)", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r'<p>(<img [^>]*\bsrc="([^"]+)"[^>]*>)</p>')
 FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
 HEADING = re.compile(CODE + r"|^#{1,6} +(?P<heading>.*?) *$", re.MULTILINE | re.DOTALL)
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -210,7 +211,7 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_page_content(html, page, config, files):
-    """Turn formulas in TeX into MathML, which browsers show without a script or font."""
+    """Turn formulas in TeX into MathML, which browsers show without a script; let a touch enlarge a picture."""
     from latex2mathml.converter import convert
 
     def formula(found):
@@ -220,7 +221,7 @@ def on_page_content(html, page, config, files):
 
     for problem in re.findall(r"<p>[^<]*\n(?:- |\* |\d+\. |\|)[^<]{0,60}", html):
         LOG.warning("%s: a list or table that Python-Markdown takes for text: %r", page.file.src_uri, problem)
-    return FORMULA.sub(formula, html)
+    return PICTURE.sub(r'<p><a href="\2">\1</a></p>', FORMULA.sub(formula, html))
 
 
 def on_post_build(config):

@@ -1,8 +1,9 @@
-"""What `make` asks for: a virtual environment with dnnkit and its extras in it, made or mended where it must be.
+"""Virtual environment for `make`: create or repair it, and install dnnkit with an extra.
 
     python3 tools/environment.py .venv plot
 
-Where it is there and up to date, nothing is said. Any Python 3 may run this; one that is too old looks for another.
+Prints nothing if the environment is up to date. Any Python 3 can run this; if it is too old for dnnkit, it looks for
+another.
 """
 
 import glob
@@ -17,13 +18,13 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCES = [os.path.join(ROOT, name) for name in ("pyproject.toml", "setup.py")]
-"""What is installed changes with them."""
+"""The environment is outdated if these files have changed."""
 INSTALLING = "installing"
-"""A file in the environment while packages are unpacked: where it is left, some are there in part."""
+"""Marker file while packages are unpacked: if it remains, the installation is incomplete."""
 CONTAINS = {"plot": ("plot", "test")}
-"""Extra -> those that bring it."""
+"""Extras, and the extras that include them."""
 TICK, LINE = 0.2, 10.0
-"""Seconds between two signs of life, on a terminal and elsewhere."""
+"""Seconds between progress updates, on a terminal and elsewhere."""
 MEANINGS = (
     (r"Collecting ([\w.-]+)", "looking up {0}"),
     (r"Downloading ([^-]+)-(\d[^-]*)-\S+ (\(.*\))", "downloading {0} {1} {2}"),
@@ -31,15 +32,15 @@ MEANINGS = (
     (r"Installing collected packages: (.*)", "unpacking {count} packages"),
     (r"(?:Preparing|Building|Installing build)\b", "building dnnkit"),
 )
-"""How pip's lines begin, and what they mean."""
+"""Prefixes of pip's output, and their descriptions."""
 
 
 class Failed(Exception):
-    """In one line or a few, what went wrong and what to do."""
+    """An error that describes what went wrong and what to do."""
 
 
 def main(folder, extra):
-    """Have the environment in `folder`, with that extra of dnnkit."""
+    """Ensure that `folder` is an environment with that extra of dnnkit."""
     oldest = oldest_python()
     state = state_of(folder, oldest)
     if state == "good" and any(is_fresh(folder, other) for other in CONTAINS.get(extra, (extra,))):
@@ -49,44 +50,44 @@ def main(folder, extra):
         if state != "missing":
             if not is_an_environment(folder):
                 raise Failed(
-                    f"{folder} is no virtual environment ({state}): move it away, or name another: make VENV=..."
+                    f"{folder} is not a virtual environment ({state}): move it away, or use another: make VENV=..."
                 )
-            print(f"{folder} {state}: it is made anew", flush=True)
+            print(f"{folder} {state}: recreating it", flush=True)
         made = subprocess.run([python, "-m", "venv", "--clear", folder])
         if made.returncode:
-            raise Failed(f"cannot make a virtual environment in {folder}, see above")
+            raise Failed(f"cannot create a virtual environment in {folder}, see above")
     install(folder, extra)
 
 
 def oldest_python():
-    """The version that dnnkit asks for."""
+    """Return the minimum Python version of dnnkit."""
     with open(SOURCES[0], encoding="utf-8") as file:
         found = re.search(r'^requires-python = ">=(\d+)\.(\d+)"', file.read(), re.MULTILINE)
     return int(found.group(1)), int(found.group(2))
 
 
 def newest_python(oldest):
-    """This one, if it is new enough, or another on the path."""
+    """Return this Python if it is new enough, or the newest one on the path."""
     if sys.version_info[:2] >= oldest:
         return sys.executable
     for minor in range(oldest[1] + 9, oldest[1] - 1, -1):
         found = shutil.which(f"python{oldest[0]}.{minor}")
         if found and version_of(found) is not None:
-            print(f"{sys.executable} is Python {dotted(sys.version_info)}: {found} is taken", flush=True)
+            print(f"{sys.executable} is Python {dotted(sys.version_info)}: using {found}", flush=True)
             return found
     raise Failed(
         f"dnnkit needs Python {dotted(oldest)} or later, and {sys.executable} is {dotted(sys.version_info)}: install a "
-        "newer one and name it, make PYTHON=/path/to/python3"
+        "newer one, and use it with make PYTHON=/path/to/python3"
     )
 
 
 def dotted(version):
-    """3.12 of a version."""
+    """Format a version as 3.12."""
     return f"{version[0]}.{version[1]}"
 
 
 def version_of(python, modules="sys"):
-    """(3, 12) of a Python that works and has these modules; None of any other."""
+    """Return (3, 12) for a working Python that has these modules; otherwise None."""
     code = f"import {modules}; print(sys.version_info[0], sys.version_info[1])"
     try:
         asked = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -97,41 +98,41 @@ def version_of(python, modules="sys"):
 
 
 def state_of(folder, oldest):
-    """In words what is wrong with an environment; "good" or "missing"."""
+    """Describe what is wrong with an environment, or return "good" or "missing"."""
     if not os.path.lexists(folder):
         return "missing"
     version = version_of(os.path.join(folder, "bin", "python"), "sys, pip")
     if version is None:
-        return "has no Python with pip that works"
+        return "has no working Python with pip"
     if version < oldest:
-        return f"has Python {dotted(version)}, and dnnkit needs {dotted(oldest)}"
+        return f"has Python {dotted(version)}, but dnnkit needs {dotted(oldest)}"
     if os.path.exists(os.path.join(folder, INSTALLING)):
-        return "was left in the middle of an installation"
+        return "has an incomplete installation"
     for path in glob.glob(os.path.join(folder, "installed-*")):
         with open(path, encoding="utf-8") as file:
             if not file.read().endswith(json.dumps(os.path.abspath(folder))):
-                return "was moved here from elsewhere"
+                return "was moved from another folder"
     return "good"
 
 
 def is_an_environment(folder):
-    """Whether it is one, in whole or in part: what is not may hold somebody's work."""
+    """Return whether it is a complete or partial environment; any other folder may hold a user's files."""
     if not os.path.isdir(folder):
         return False
     return os.path.exists(os.path.join(folder, "pyvenv.cfg")) or not any(files for _, _, files in os.walk(folder))
 
 
 def is_fresh(folder, extra):
-    """Whether the extra was installed after the last change of what is to be installed."""
+    """Return whether the extra was installed after the last change of the package's requirements."""
     stamp = os.path.join(folder, "installed-" + extra)
     return os.path.exists(stamp) and all(os.path.getmtime(stamp) >= os.path.getmtime(path) for path in SOURCES)
 
 
 def install(folder, extra):
-    """Let pip install dnnkit with an extra, and show that it is alive."""
+    """Install dnnkit with an extra, showing progress."""
     python, mark = os.path.join(folder, "bin", "python"), os.path.join(folder, INSTALLING)
     command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    # Modules are compiled when they are first imported, which few of them are.
+    # Modules are compiled on first import, which most of them never see.
     command += ["--no-compile", "--editable", f"{ROOT}[{extra}]"]
     start, lines = time.time(), []
     with Signs(f"installing dnnkit[{extra}] in {folder}") as signs:
@@ -157,7 +158,7 @@ def install(folder, extra):
 
 
 def meaning_of(line):
-    """What pip does now, from a line of its own; None of other lines."""
+    """Describe pip's activity from a line of its output; None for other lines."""
     for pattern, words in MEANINGS:
         found = re.match(pattern, line.strip())
         if found:
@@ -166,7 +167,7 @@ def meaning_of(line):
 
 
 class Signs:
-    """Signs of life: on a terminal a line that changes, with the seconds; elsewhere a line now and then."""
+    """Progress display: on a terminal an updating line with seconds, elsewhere a line now and then."""
 
     def __init__(self, title):
         self._text, self._start, self._over = title, time.time(), threading.Event()
@@ -185,7 +186,7 @@ class Signs:
             print("\r\033[K", end="", flush=True)
 
     def say(self, text):
-        """What is being done now, if it is known."""
+        """Set the description of the current activity, unless it is None."""
         self._text = text or self._text
 
     def _run(self):

@@ -113,7 +113,7 @@ class CupyBackend(CupyOperations, Backend):
         from dnnkit.backends.cupy_backend.executable import CupyExecutable
 
         if (reason := self.unsupported_reason(program)) is not None:
-            say_once(f"backend cupy computes part of this network by formula, not by kernels of its own: {reason}")
+            say_once(f"backend cupy computes part of this network with array functions, not fused kernels: {reason}")
         return CupyExecutable(self, program, self.plan(program, "CUDA kernels, stage by stage"))
 
     def on_device(self) -> AbstractContextManager[Any]:

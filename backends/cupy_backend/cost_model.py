@@ -89,7 +89,7 @@ def seconds_per_step(program: Program, rows: int, gpu: Gpu) -> float:
         if isinstance(stage, Dense):
             inputs, width = stage.kernel.shape
             layers += 1
-            products = 1 + is_trained(stage) + has_slope[values[0]]  # forward; kernel gradient; dx if wanted
+            products = 1 + is_trained(stage) + has_slope[values[0]]  # forward; kernel gradient; dx if needed
             flops += products * 2.0 * rows * inputs * width
             moved += products * (rows * inputs + inputs * width)
         elif not isinstance(stage, Rescale):
@@ -107,7 +107,7 @@ def kept(backend: "CupyBackend") -> Gpu:
     """Return the measurements of this GPU, from this process or an earlier one; measure if there are none."""
     if (found := _read(backend)) is not None:
         return found
-    remark(f"measures {backend.device}, once on this machine, to tell when it is faster than the processor")
+    remark(f"measures {backend.device}, once on this machine, to predict when it is faster than the CPU")
     gpu = measure(backend)
     with suppress(OSError):  # then the next process measures again
         keep(backend, gpu)

@@ -40,7 +40,7 @@ DRIVER_ERRORS = {
     100: "the NVIDIA driver sees no GPU",
     803: "the NVIDIA driver and its kernel module are of different versions: restart the machine",
     804: "the GPU does not support this driver's forward compatibility package",
-    999: "the NVIDIA driver failed to start, for a reason that it does not know",
+    999: "the NVIDIA driver failed to start, for an unknown reason",
 }
 """Results of cuInit as text."""
 
@@ -96,7 +96,7 @@ def diagnose(state: CudaState) -> Diagnosis | None:
     if not state.devices:
         return Diagnosis(f"the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES is {state.visible!r})")
     if state.import_error:
-        several = f"; {' and '.join(state.packages)} are installed beside each other" if len(state.packages) > 1 else ""
+        several = f"; {' and '.join(state.packages)} are installed together" if len(state.packages) > 1 else ""
         uninstall = f"pip uninstall -y {' '.join(state.packages)} && " if state.packages else ""
         return Diagnosis(f"CuPy cannot be imported: {state.import_error}{several}", uninstall + install)
     assert state.cupy is not None
@@ -106,7 +106,7 @@ def diagnose(state: CudaState) -> Diagnosis | None:
     if built > can:
         there = f"the driver runs CUDA {dotted(state.driver)} at most, but CuPy {state.cupy} here is for CUDA {built}"
         if can < 12:
-            return Diagnosis(f"{there}: update the driver, CUDA 12 is the oldest that CuPy {OLDEST_CUPY} knows")
+            return Diagnosis(f"{there}: update the driver; CuPy {OLDEST_CUPY} needs CUDA 12 or later")
         old = " ".join(state.packages) or f"cupy-cuda{built}x"
         return Diagnosis(there, f"pip uninstall -y {old} && {install}   (or update the driver)")
     if state.missing:
@@ -130,7 +130,7 @@ def _of_the_compiler(state: CudaState) -> Diagnosis | None:
     if max(gpus) > min(known):
         return Diagnosis(reason, f"pip install --upgrade --upgrade-strategy eager 'cupy-cuda{built}x[ctk]'")
     older = f"pip uninstall -y cupy-cuda{built}x && pip install 'dnnkit[gpu12]'"
-    return Diagnosis(f"{reason}: that GPU is too old for it", older if built > 12 else "")
+    return Diagnosis(f"{reason}: the GPU is too old for it", older if built > 12 else "")
 
 
 def _fits(gpu: int, known: tuple[int, ...]) -> bool:

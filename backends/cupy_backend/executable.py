@@ -101,9 +101,9 @@ class CupyExecutable(TimedExecutable):
                 free, total = backend.memory()
                 wanted = getattr(error, "_size", None)
                 raise DeviceMemoryError(
-                    f"{backend.device} has too little memory: {in_words(wanted) if wanted else 'more'} wanted at once, "
-                    f"{in_words(free)} of {in_words(total)} free. Smaller batches and smaller layers need less; data "
-                    "given as NumPy arrays is sent in chunks where it does not fit"
+                    f"{backend.device} has too little memory: {in_words(wanted) if wanted else 'more'} needed at once, "
+                    f"{in_words(free)} of {in_words(total)} free. Use smaller batches or layers; data given as NumPy "
+                    "arrays is sent in chunks if it does not fit"
                 ) from error
             except Exception as error:
                 if (found := in_our_words(error, f"GPU {backend.number}")) is None:

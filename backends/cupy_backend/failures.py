@@ -6,15 +6,15 @@ NO_MEMORY = {("CUDARuntimeError", 2), ("CUDADriverError", 2), ("CUBLASError", 3)
 """CuPy's exception classes and status codes for lack of memory on the GPU or the host."""
 
 NO_START = {
-    ("CUBLASError", 1): "cuBLAS cannot start, mostly for want of memory, of which it takes some 32 MiB",
-    ("CUBLASError", 8): "cuBLAS does not know this GPU",
-    ("NVRTCError", None): "CUDA's compiler cannot work",
-    ("CompileException", None): "CUDA's compiler refuses a kernel",
+    ("CUBLASError", 1): "cuBLAS cannot start, usually for lack of memory: it needs about 32 MiB",
+    ("CUBLASError", 8): "cuBLAS does not support this GPU",
+    ("NVRTCError", None): "the CUDA compiler does not work",
+    ("CompileException", None): "the CUDA compiler rejects a kernel",
 }
 MISFIT = "a compiled kernel does not fit this GPU or its driver"
 """200, 209, 218 and 222: an image that is damaged, for another GPU, or in a language newer than the driver."""
-BUSY = "another process has the GPU for itself, or it is in a mode in which nobody may compute"
-LOST = "a kernel has failed, and with it all that this process has on the GPU: it needs a new process"
+BUSY = "another process has exclusive use of the GPU, or its compute mode prohibits computing"
+LOST = "a kernel failed, and all GPU memory of this process is lost with it: restart the process"
 """Illegal addresses, launch timeouts, assertions and hardware failures; CUDA reports them again for every later call.
 """
 
@@ -24,11 +24,11 @@ STATUS = {
     **dict.fromkeys((214, 700, 702, 710, 714, 715, 716, 717, 718, 719), LOST),
 }
 CURE = {
-    MISFIT: "`dnnkit doctor` tells which CUDA each speaks",
-    BUSY: "`nvidia-smi` names the processes; CUDA_VISIBLE_DEVICES chooses another GPU",
-    LOST: "if it happens again, please report it with what `python -m benchmarks.gpu_check` of a checkout says",
+    MISFIT: "`dnnkit doctor` shows the CUDA versions of both",
+    BUSY: "`nvidia-smi` lists the processes; CUDA_VISIBLE_DEVICES selects another GPU",
+    LOST: "if it happens again, please report it with the output of `python -m benchmarks.gpu_check` in a checkout",
 }
-DOCTOR = "`dnnkit doctor` tells what does not go together"
+DOCTOR = "`dnnkit doctor` shows which versions do not match"
 
 
 def in_our_words(error: Exception, device: str) -> DnnkitError | None:
@@ -40,8 +40,8 @@ def in_our_words(error: Exception, device: str) -> DnnkitError | None:
         said = f"({str(error).strip().partition(chr(10))[0]})"
         if key in NO_MEMORY:
             return DeviceMemoryError(
-                f"{device}, or the host for it, has too little memory {said}. Smaller batches and other processes "
-                "that end make room"
+                f"{device}, or the host for it, has too little memory {said}. Use smaller batches, or end other "
+                "processes"
             )
         if (reason := NO_START.get(key) or NO_START.get((kind.__name__, None))) is not None:
             return BackendUnavailable(f"{device}: {reason} {said}. {DOCTOR}")

@@ -282,7 +282,7 @@ class CupyOperations(StepOperations):
     def penalty(self, w: Array, l1: Array, l2: Array) -> Array:
         """See `kernels/penalty`; the sum stays on the GPU."""
         with self.on_device():
-            refuse("a penalty that is not a step's")
+            refuse("a penalty not computed by a step operation")
             if not has_kernel("penalty", w):
                 return super().penalty(w, l1, l2)
             total = self.xp.empty((), np.float64)
@@ -325,7 +325,7 @@ class CupyOperations(StepOperations):
     ) -> tuple[Array, Array]:
         """See `kernels/losses/<loss>`; the sum stays on the GPU."""
         with self.on_device():
-            refuse("a loss that is not a step's")
+            refuse("a loss not computed by a step operation")
             if not isinstance(loss.kernel, str) or not has_kernel(loss.kernel, scores):
                 return super().loss(loss, scores, targets, weights, scale)
             targets, weights = _like_scores(scores, targets, weights)
@@ -338,7 +338,7 @@ class CupyOperations(StepOperations):
     def metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None) -> Array:
         """See `kernels/metrics`; the sum, or the sums, stay on the GPU."""
         with self.on_device():
-            refuse("a metric that is not a step's")
+            refuse("a metric not computed by a step operation")
             if not isinstance(metric.kernel, str) or not has_kernel(metric.kernel, scores):
                 return super().metric(metric, scores, targets, weights)
             targets, weights = _like_scores(scores, targets, weights)
@@ -391,7 +391,7 @@ class CupyOperations(StepOperations):
         with self.on_device():
             launcher = getattr(kernel_of("optimizer_step"), rule.name or "", None)
             if launcher is None:  # a custom rule may keep the gradient, whose memory the next step overwrites
-                refuse("a rule of one's own")
+                refuse("a custom rule")
                 return super().update(rule, step, parameter, gradient.copy(), slots, *numbers)
             of_step = numbers[0] if self.owns(numbers[0]) else None
             rate = 0.0 if of_step is not None else numbers[0]

@@ -68,7 +68,7 @@ class StepOperations(Operations):
 
         Both are added to the first of totals; the gradient goes to out. See `kernels/_cuda/losses.py`.
         """
-        assert isinstance(loss.kernel, str), "a loss of one's own has no such step"
+        assert isinstance(loss.kernel, str), "a custom loss has no such step"
         named = None
         if metric is not None:
             assert isinstance(metric.kernel, str), "as `is_in_loss` asks"
@@ -88,7 +88,7 @@ class StepOperations(Operations):
         total: Array,
     ) -> None:
         """Write the loss of one of several outputs in such a step to total (1,), and the gradient to out."""
-        assert isinstance(loss.kernel, str), "a loss of one's own has no such step"
+        assert isinstance(loss.kernel, str), "a custom loss has no such step"
         with self.on_device():
             kernel, scratch = registry.loss(loss.kernel), self._scratch(PARTIALS, np.float64)
             losses.loss_and_gradient(kernel, scores, targets, weights, 1.0, out, total, scratch, numbers)
@@ -110,7 +110,7 @@ class StepOperations(Operations):
 
     def add_metric(self, metric: Metric, scores: Array, targets: Array, weights: Array | None, totals: Array) -> None:
         """Add a step's sums of a metric to totals (S,), in a separate launch."""
-        assert isinstance(metric.kernel, str), "a metric of one's own has no such step"
+        assert isinstance(metric.kernel, str), "a custom metric has no such step"
         given = metric.kernel, scores, targets, weights, metric.threshold, totals
         with self.on_device():
             if registry.metric(metric.kernel).count is None:

@@ -80,8 +80,8 @@ def _pinned(cupy: Any, size: int) -> Any:
         return cupy.cuda.alloc_pinned_memory(size)
     except (cupy.cuda.runtime.CUDARuntimeError, MemoryError) as error:
         raise DeviceMemoryError(
-            f"the host gives no {in_words(size)} of pinned memory, through which data larger than the GPU's memory go "
-            f"({error}). Smaller batches need less, and other programs that end make room; `ulimit -l` may bound it"
+            f"the host has no {in_words(size)} of pinned memory left, through which data larger than the GPU's memory "
+            f"is sent ({error}). Use smaller batches, or end other programs; `ulimit -l` may be too low"
         ) from error
 
 

@@ -252,7 +252,7 @@ class TimedExecutable(StagewiseExecutable):
         hyperparameters: Hyperparameters,
         mark: Callable[[str], None] = lambda part: None,
     ) -> None:
-        """Run the next step of the epoch launch by launch, with the numbers that the GPU was told."""
+        """Run the next step of the epoch launch by launch, with the numbers already on the GPU."""
         self._differentiate(epoch, source, rows, mark)
         rate: Any = epoch.timeline.numbers
         self._apply_update(rate, hyperparameters)

@@ -51,7 +51,7 @@ def unsuitable_version(found: str) -> str | None:
     if oldest <= number < after:
         return None
     which = "older" if number < oldest else "newer"
-    return f"Numba {found} is {which} than what kernels are made for: pip install 'numba>={OLDEST},<{AFTER}'"
+    return f"Numba {found} is {which} than the kernels support: pip install 'numba>={OLDEST},<{AFTER}'"
 
 
 @cache
@@ -98,7 +98,7 @@ class NumbaBackend(NumpyBackend):
                 "this machine",
                 "good",
                 f"{processors()} processors for this process, {machine().cores} cores, {REGISTER_BYTES}-byte vectors: "
-                "from these, the network and num_threads follows how work is divided among threads",
+                "these, the network and num_threads determine how work is divided among threads",
             ),
         ]
         return super().diagnose() + findings

@@ -43,7 +43,7 @@ class ScheduleKey(NamedTuple):
 
     purpose: Purpose
     first: int
-    """First stage whose gradient is wanted; -1 to include the network's input."""
+    """First stage whose gradient is needed; -1 to include the network's input."""
     clips: Clips = ""
     """Which norms of the gradient are bounded: none, that of the whole, or that of each parameter."""
     inputs: Inputs = "gathered"
@@ -249,7 +249,7 @@ def _forward(stage: Stage, role: Role, key: ScheduleKey, place: int = -1) -> str
             return "dropout" if key.trains else "copy"
         case Custom():
             return "own_forward"
-    raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")
+    raise AssertionError(f"{stage} should have been rejected by NumbaBackend.supports")
 
 
 def _backward(

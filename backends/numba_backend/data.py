@@ -14,6 +14,7 @@ from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.state import HostArray
 from dnnkit.deferred import dataclass
+from dnnkit.errors import DataError
 from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.nonzero_columns import WORD, words
 
@@ -71,6 +72,20 @@ def is_worth_marking(data: Data, outputs: int) -> bool:
         return False
     some = x[:: max(1, len(data) // SAMPLE)]
     return bool(np.count_nonzero(some) <= MOSTLY * some.size)
+
+
+def require_finite_samples(data: Data, num_threads: int | None) -> None:
+    """Raise `DataError` if a number of the samples is not finite; several threads look through many."""
+    x, rows = data.x, len(data)
+    threads = 1 if x.nbytes < WORTH_THREADS or x.dtype.kind != "f" else usable(num_threads)
+    if threads > 1:
+        try:
+            in_threads(lambda n: require_finite("x", x[share(rows, threads, n)], x.dtype.name), threads, lambda: None)
+        except DataError:
+            pass  # which of all rows is the first is said below
+        else:
+            return
+    require_finite("x", x, str(x.dtype))
 
 
 def marked(data: Data, num_threads: int | None) -> Data:

@@ -12,7 +12,7 @@ def kept_kernels() -> list[Finding]:
         files = list(folder.glob(f"*{SUFFIX}"))
         size = in_words(sum(file.stat().st_size for file in files))
         is_own = folder == places()[-1]
-        use = "" if is_own else "; can only be read, what is missing is compiled and kept elsewhere"
+        use = "" if is_own else "; read-only, so missing kernels are compiled and stored elsewhere"
         if files:
             found.append(Finding("compiled kernels", "good", f"{len(files)} in {folder}, {size}{use}"))
         elif is_own:
@@ -26,7 +26,7 @@ def kept_kernels() -> list[Finding]:
             Finding(
                 "older compiled kernels",
                 "note",
-                f"{len(others)} folders of other versions beside it",
+                f"{len(others)} folders of other versions next to it",
                 f"to free the space: rm -r {' '.join(map(str, others[:3]))}{' ...' if len(others) > 3 else ''}",
             )
         )
@@ -40,11 +40,9 @@ def _archive() -> Finding:
     from dnnkit.kernels._target import processor
 
     if not archive.is_for_here():
-        why = (
-            f"none for {processor.LEVEL}, this system and its LLVM: Numba compiles them, some 5 s for a first training"
-        )
+        why = f"none for {processor.LEVEL}, this system and its LLVM: Numba compiles them, about 5 s once"
         return Finding("archive of kernels", "note", why)
     if not is_archived():
-        why = "of other sources, or a setting of Numba's changes them: Numba compiles them"
+        why = "built from other sources, or with other settings of Numba: Numba compiles them"
         return Finding("archive of kernels", "note", why, "python -m dnnkit.kernels._numba.write_archive")
-    return Finding("archive of kernels", "good", f"of these sources, for {processor.LEVEL}")
+    return Finding("archive of kernels", "good", f"built from these sources, for {processor.LEVEL}")

@@ -10,7 +10,13 @@ from dnnkit.backends.aligned import Lending, empty, zeros
 from dnnkit.backends.classes import require_classes
 from dnnkit.backends.executable import AfterBatch, Executable
 from dnnkit.backends.numba_backend import cost_model
-from dnnkit.backends.numba_backend.data import BatchSource, batch_source, is_worth_marking, marked
+from dnnkit.backends.numba_backend.data import (
+    BatchSource,
+    batch_source,
+    is_worth_marking,
+    marked,
+    require_finite_samples,
+)
 from dnnkit.backends.numba_backend.few_rows import FewRows
 from dnnkit.backends.numba_backend.fusing import stages_to_run
 from dnnkit.backends.numba_backend.partition import SINGLE, Partition
@@ -136,11 +142,13 @@ class CompiledReader(FlatExecutable):
         return super().loading, self._multiplied is None
 
     def _examined(self, data: Data) -> Data:
-        first = self._multiplied
+        first, threads = self._multiplied, self.program.num_threads
         if first is not None and is_worth_marking(data, first.kernel.shape[1]):
             require_classes(data.x, self._class_columns)
-            return marked(data, self.program.num_threads)
-        return super()._examined(data)
+            return marked(data, threads)
+        require_finite_samples(data, threads)
+        require_classes(data.x, self._class_columns)
+        return data
 
     def _new_team(self, partition: Partition, rows: int, *, trains: bool) -> WorkerTeam:
         return WorkerTeam(self.program, self.wiring, partition, rows, self._kernels, trains=trains)

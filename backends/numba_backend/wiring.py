@@ -55,9 +55,9 @@ class Wiring:
         return self.readers[0] == [(0, 0)]
 
     def wanted(self, first: int) -> list[bool]:
-        """Return, for each value, whether its gradient is wanted; `first` is -1 if that of the input is.
+        """Return, for each value, whether its gradient is needed; `first` is -1 if that of the input is.
 
-        In a chain, `first` is the first stage whose gradients are wanted.
+        In a chain, `first` is the first stage whose gradients are needed.
         """
         if self.is_chain:
             return [value > first for value in range(len(self.stages) + 1)]

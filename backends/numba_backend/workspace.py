@@ -199,4 +199,4 @@ def _fields(stage: Stage) -> dict[str, Any]:
             return {"layer": layer, "saves_input": 0}
         case Custom():
             return {"saves_input": 0}
-    raise AssertionError(f"{stage} should have been refused by NumbaBackend.supports")
+    raise AssertionError(f"{stage} should have been rejected by NumbaBackend.supports")

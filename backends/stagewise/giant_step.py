@@ -7,7 +7,7 @@ GIANT = 1 << 33
 """Rows times parameters of a step that takes half a second at 100 GFLOPS."""
 
 LOOK = 0.05
-"""Seconds between two checks whether the step is still wanted."""
+"""Seconds between two checks whether the step was abandoned."""
 
 
 def is_giant(parameters: int, rows: int) -> bool:
@@ -70,7 +70,7 @@ class GiantStep:
             return self._is_left
 
     def may_change(self) -> bool:
-        """Return whether the step is still wanted; if so, it can no longer be abandoned."""
+        """Return whether the step was not abandoned; from then on it cannot be."""
         with self._lock:
             self._changes = not self._is_left
             return self._changes

@@ -1,4 +1,4 @@
-"""How fast each fused kernel moves its bytes, as a share of how fast a copy moves as many."""
+"""Bandwidth of each fused kernel, as a share of the bandwidth of a copy of the same size."""
 
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -18,22 +18,22 @@ from tests.kernels.stages.sizes import OF_SIZE
 ROUNDS = 9
 QUICK = 2
 CALLS = 10
-"""In a round: while one call is computed, the next are on their way."""
+"""Calls per round; later launches overlap with earlier kernels."""
 
 ACTIVATIONS = ("relu", "sigmoid", "gelu", "mish", "softmax")
 COLUMNS = 1024
 KINDS = {"batch_normalization": 2, "layer_normalization": 2, "scale": 2, "concatenate": 1}
-"""Of stages, those whose traffic is plain: how often backward reads or writes as many numbers as came in."""
+"""Kinds of stages with simple traffic, and how many times backward reads or writes the number of inputs."""
 
 WITHOUT_GRADIENT = ("average",)
-"""Rules of updates that read none."""
+"""Update rules that read no gradient."""
 
 Work = tuple[str, int, Callable[[], Any]]
 """A kernel's name, the bytes that it moves, and a call of it."""
 
 
 def seconds(backend: Any, run: Callable[[], Any], rounds: int) -> list[float]:
-    """What the GPU's clock says a call takes, in each of some rounds; the first calls compile and are not counted."""
+    """Return the seconds per call by the GPU's clock, for each round; the first calls compile and are not counted."""
     cuda = backend.xp.cuda
     run()
     run()
@@ -50,7 +50,7 @@ def seconds(backend: Any, run: Callable[[], Any], rounds: int) -> list[float]:
 
 
 def measure(backend: Any, size: int, rounds: int = ROUNDS) -> Iterator[dict[str, Any]]:
-    """A copy first, then every kernel, on arrays of `size` bytes, in both dtypes."""
+    """Yield records of a copy, then of every kernel, on arrays of `size` bytes, in both dtypes."""
     with backend.on_device():
         for dtype in ("float32", "float64"):
             copied = _record("copy", dtype, 2 * size, seconds(backend, _copy(backend, size, dtype), rounds))
@@ -80,7 +80,7 @@ def _works(backend: Any, size: int, dtype: str) -> Iterator[Work]:
 
 
 def _filled(backend: Any, shape: tuple[int, ...], dtype: str) -> Any:
-    """Numbers between 0 and 1: some of everything, and probabilities where a loss wants them."""
+    """Return numbers between 0 and 1, which are valid for all kernels, including losses of probabilities."""
     numbers = np.random.default_rng(0).uniform(0.05, 0.95, 4099).astype(dtype)
     flat = backend.xp.take(backend.asarray(numbers), backend.xp.arange(int(np.prod(shape))) % 4099)
     return flat.reshape(shape)
@@ -103,7 +103,7 @@ def _elementwise(backend: Any, size: int, dtype: str) -> Iterator[Work]:
         z = backend.buffer(shape, dtype) if saves_input else None
         forward = _call(dense.forward, column, w, b, activation, z, y)
         backward = _call(dense.backward, x, column, w, y, activation, False, x, None, w, db)
-        with patch.object(dense, "multiply", lambda a, b, out: None):  # what stands around the products alone
+        with patch.object(dense, "multiply", lambda a, b, out: None):  # measure only what surrounds the products
             yield f"dense {name} bias and activation", (2 + saves_input) * count * item, forward
             yield f"dense {name} dz and db", 3 * count * item, backward
     del x, y
@@ -156,7 +156,7 @@ def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Call
 
 
 def _kinds(backend: Any, size: int, dtype: str) -> Iterator[Work]:
-    """Of kinds of stages, the bytes that must be read and written, however often a kernel does so."""
+    """Yield kinds of stages with the bytes that have to be read and written, however often a kernel does so."""
     item = np.dtype(dtype).itemsize
     rows = max(1, size // item // COLUMNS)
     for name, passes in KINDS.items():

@@ -1,7 +1,7 @@
 """Every operation of the CuPy backend against the float64 reference, and whole trainings against NumPy's.
 
-No check is passed by a GPU that computes nothing, as memory that is used again may hold the result of the check before:
-all memory for results is spoilt beforehand, and a training must have changed the network.
+A GPU that computes nothing must not pass, although reused memory may hold the result of an earlier check: all memory
+for results is poisoned beforehand, and a training has to change the network.
 """
 
 import math
@@ -28,16 +28,16 @@ from tests.kernels.stages.sizes import OF_SIZE
 
 SHAPES = ((7, 3), (65, 127), (1, 1), (257, 1025), (3001, 17))
 QUICK = 2
-"""Of the shapes, and half as many of the networks."""
+"""Number of shapes in quick mode; half this number of networks."""
 
 POISON = 0xFF
-"""A byte; of such, each number of floating point is NaN, a whole one is -1 or the largest, and a bool is none."""
+"""Fill byte: as a float it is NaN, as an integer -1 or the maximum, and it is not a valid bool."""
 BOUND = {"float64": 1e-12, "float32": 3e-5}
-"""What numbers of size one may be off; a product of matrices sums a thousand of them."""
+"""Maximum error for numbers of size one; a matrix product sums a thousand of them."""
 
 
 class Plain(Backend):
-    """`base.py` on NumPy: what everything is compared with."""
+    """`base.py` on NumPy, the reference for all comparisons."""
 
     name = "plain"
 
@@ -51,9 +51,9 @@ class Plain(Backend):
 
 @contextmanager
 def poisoned(backend: Backend) -> Iterator[None]:
-    """Within, all memory that the backend asks for is full of what is no result.
+    """Fill all memory that the backend allocates with the poison byte.
 
-    It is copied there from the host, not computed: a GPU that computes nothing may still copy.
+    The bytes are copied from the host instead of computed: a GPU that computes nothing may still copy.
     """
     empty = backend.xp.empty
 
@@ -68,9 +68,9 @@ def poisoned(backend: Backend) -> Iterator[None]:
 
 
 def compare(name: str, dtype: str, actual: Any, expected: Any, bound: float | None = None) -> dict[str, Any]:
-    """A record of one comparison: the largest error, relative to the largest number where that is above one.
+    """Return a record of a comparison: the largest error, relative to the largest number if that is above one.
 
-    None is an error that is no number: something is NaN, infinite, or of another shape.
+    The error is None if it is not finite: a value is NaN or infinite, or the shapes differ.
     """
     actual, expected = _numbers(actual), _numbers(expected)
     scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
@@ -81,18 +81,18 @@ def compare(name: str, dtype: str, actual: Any, expected: Any, bound: float | No
 
 
 def _numbers(array: Any) -> Any:
-    """In float64; a byte that is no bool is a number that no bool is, too."""
+    """Convert to float64; bytes of bools are converted as numbers, so that invalid ones are detected."""
     array = np.asarray(array)
     return np.asarray(array.view(np.uint8) if array.dtype == np.bool_ else array, np.float64)
 
 
 def _finite(error: float) -> float | None:
-    """JSON knows no other numbers."""
+    """Return None for numbers that JSON cannot represent."""
     return error if math.isfinite(error) else None
 
 
 def operations(backend: Backend, family: str, quick: bool = False) -> Iterator[dict[str, Any]]:
-    """Each operation of a family on arrays of several shapes, in both dtypes."""
+    """Check each operation of a family on arrays of several shapes, in both dtypes."""
     rng = np.random.default_rng(20261122)
     with poisoned(backend):
         for dtype in BOUND:
@@ -130,7 +130,7 @@ def _layer(backend: Backend, activation: Any, dtype: str, arrays: Any, label: st
     expected, saved = dense_reference.forward(*wide[:3], activation)
     y, kept = backend.dense(a, w, b, activation)
     yield compare(f"dense {activation.name}, {label}", dtype, backend.to_numpy(y), expected)
-    if activation.name in ("relu", "leaky_relu", "step", "hard_sigmoid", "selu"):  # the same side of every kink
+    if activation.name in ("relu", "leaky_relu", "step", "hard_sigmoid", "selu"):  # take the same side of every kink
         saved = backend.to_numpy(kept).astype(np.float64)
     gradients = dense_reference.backward(wide[3], wide[0], wide[1], saved, activation, True)
     actual = backend.dense_backward(dy, a, w, kept, activation, True)
@@ -207,12 +207,12 @@ def _updates(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> 
         parts = zip(("parameter", *rule.slots), (p, *slots), (parameter, *new), expected, strict=True)
         for part, given, value, wanted in parts:
             if np.array_equal(given, wanted):
-                continue  # it stays as it is, also where nothing is computed
+                continue  # unchanged, so it would pass without computing
             yield compare(f"{name} {part}, {label}", dtype, backend.to_numpy(value), wanted)
 
 
 def _kinds(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:
-    """Kinds of stages; what is dy itself, passed on, tells nothing."""
+    """Check kinds of stages; gradients that equal dy are skipped, because they would pass without computing."""
     rows, features = shape
     for name, of_size in OF_SIZE.items():
         one, example = kind_of_stage(name), of_size(features)
@@ -238,7 +238,7 @@ def _kinds(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> It
 
 
 def _held(backend: Backend, rng: Any, dtype: str, shape: Any, label: str) -> Iterator[dict[str, Any]]:
-    """Penalties and bounds of parameters."""
+    """Check penalties and constraints of parameters."""
     plain, w = Plain(), rng.normal(size=shape).astype(dtype)
     l1, l2, dw = rng.uniform(0.1, 1, (3, w.size)).astype(dtype)
     wide = [array.astype(np.float64).reshape(-1) for array in (w, l1, l2, dw)]
@@ -266,7 +266,7 @@ FAMILIES = {
 
 
 def trajectories(backend: Backend, samples: int, epochs: int = 3, quick: bool = False) -> Iterator[dict[str, Any]]:
-    """The losses of some epochs against those of NumPy, and the same bits in a second run."""
+    """Compare losses of some epochs with NumPy's, and check that a second run has the same bits."""
     x, labels = data(samples)
     networks: list[tuple[str, Any, Any, Any]] = [
         (name, case.network, x.shape[1:], (x, case.targets(labels)))

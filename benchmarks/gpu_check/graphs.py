@@ -1,4 +1,4 @@
-"""A graph with every layer that is a kind of stage, penalties, a bound and two outputs."""
+"""A graph with every kind of stage, penalties, a constraint and two outputs."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ import dnnkit as dk
 
 CLASSES, NUMBERS = 5, 6
 COLUMNS = NUMBERS + 2
-"""Of all inputs, side by side."""
+"""Number of columns of all inputs, side by side."""
 
 
 def network(backend: Any, dtype: Any, units: int = 12) -> dk.Model:
-    """Numbers and columns of classes in, a class and two numbers out; compiled."""
+    """Return the compiled network: inputs are numbers and classes, outputs a class and two numbers."""
     numbers, classes = dk.Input((NUMBERS,), name="numbers"), dk.Input((2,), name="classes")
     looked_up = dk.Flatten()(dk.Embedding(CLASSES, 3)(classes))
     hot = dk.OneHot([CLASSES, CLASSES])(classes)
@@ -35,14 +35,14 @@ def network(backend: Any, dtype: Any, units: int = 12) -> dk.Model:
 
 
 def samples(rows: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Inputs and targets by name."""
+    """Return inputs and targets by name."""
     rng = np.random.default_rng(3)
     x = {"numbers": rng.normal(size=(rows, NUMBERS)), "classes": rng.integers(0, CLASSES, (rows, 2))}
     return x, {"kind": rng.integers(0, 3, rows), "size": rng.normal(size=(rows, 2))}
 
 
 def matrices(rows: int) -> tuple[Any, Any]:
-    """Inputs and targets side by side, as an executable takes them; small whole numbers, as bytes."""
+    """Return inputs and targets side by side, as executables take them; small integers, as bytes."""
     rng, (_, targets) = np.random.default_rng(4), samples(rows)
     y = np.concatenate([part.reshape(rows, -1) for part in targets.values()], axis=1)
     return rng.integers(0, CLASSES, (rows, COLUMNS), dtype=np.uint8), y.astype(np.float32)

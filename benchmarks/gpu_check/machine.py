@@ -1,4 +1,4 @@
-"""What the numbers are of: the GPU, the driver, CUDA, and the versions of what computed the reference."""
+"""Description of the machine: the GPU, the driver, CUDA, and the versions that computed the reference."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +11,7 @@ PACKAGES = ("numpy", "numba", "scipy")
 
 
 def gpu(backend: Any) -> dict[str, Any]:
-    """All of it."""
+    """Return the whole description."""
     cupy = backend.xp
     runtime = cupy.cuda.runtime
     properties = runtime.getDeviceProperties(backend.number)
@@ -27,19 +27,19 @@ def gpu(backend: Any) -> dict[str, Any]:
         "driver": driver(),
         "cupy": cupy.__version__,
         "cuda_of_cupy": cupy.cuda.driver.get_build_version(),
-        "cuda_found": runtime.runtimeGetVersion(),  # of the libcudart that was found, so it may be another
+        "cuda_found": runtime.runtimeGetVersion(),  # version of the libcudart that was found, which may differ
         "packages": packages(),
     }
 
 
 def driver() -> str | None:
-    """The driver's own version, as its kernel module tells it."""
+    """Return the driver version that its kernel module reports, or None."""
     path = Path("/proc/driver/nvidia/version")
     return path.read_text().splitlines()[0].strip() if path.exists() else None
 
 
 def packages() -> dict[str, str | None]:
-    """Versions of what computed the reference; None for what is not here."""
+    """Return the versions of the packages that computed the reference; None for missing ones."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""The parts by name: what each finds, as it finds it."""
+"""The parts of the check by name; each records results as it proceeds."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
@@ -11,19 +11,19 @@ from dnnkit.backends.base import Backend
 
 Found = dict[str, Any]
 Part = Callable[[Backend, Namespace, Found], Iterator[str]]
-"""Fills a dictionary; tells what it has just added, and may be gone after that."""
+"""Fills a dictionary and yields a description of each addition; the process may crash at any time."""
 
 CLOSEST = 10
-"""Checks that came closest to their bounds, which are kept."""
+"""Number of passed checks kept in the record, those closest to their bounds."""
 
 
 def run_part(backend: Backend, name: str, options: Namespace, record: Record) -> int:
-    """Run it here; 1 if something is wrong."""
+    """Run a part in this process; return 1 if something is wrong."""
     found: Found = {"status": "begun"}
     record.write(name, found)
     begin = perf_counter()
     for last in PARTS[name](backend, options, found):
-        record.write(name, {**found, "last": last})  # the next may end the process
+        record.write(name, {**found, "last": last})  # the next step may crash the process
     is_wrong = bool(found.get("wrong"))
     found |= {"status": "wrong" if is_wrong else "done", "seconds": round(perf_counter() - begin, 1)}
     record.write(name, found)
@@ -37,7 +37,7 @@ def _machine(backend: Backend, options: Namespace, found: Found) -> Iterator[str
 
 
 def _checked(checks: Iterable[dict[str, Any]], found: Found) -> Iterator[str]:
-    """Records of comparisons: their count, those that are wrong, and those that were close to it."""
+    """Record comparisons: their number, the failed ones, and those closest to failing."""
     found |= {"checks": 0, "wrong": [], "closest_to_their_bound": []}
     for check in checks:
         found["checks"] += 1
@@ -105,4 +105,4 @@ PARTS: dict[str, Part] = {
     "bandwidth": _bandwidth,
     "training": _training,
 }
-"""In the order in which they run: what is right comes before how fast it is."""
+"""Parts in the order of execution: correctness before speed."""

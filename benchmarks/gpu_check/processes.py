@@ -1,4 +1,4 @@
-"""Each part in a process of its own: an illegal address or a hang ends that one, and the others go on."""
+"""Each part in its own process, so that an illegal address or a hang affects only that part."""
 
 import contextlib
 import signal
@@ -11,14 +11,14 @@ from time import perf_counter
 from benchmarks.gpu_check.record import Record
 
 LAST_WORDS = 40
-"""Lines of stderr that are kept of a part that crashed: Python's traceback and what CUDA says."""
+"""Lines of stderr that are kept for a crashed part: Python's traceback and CUDA's messages."""
 
 GRACE = 10
-"""Seconds that a process has to say where it hangs, and then to end."""
+"""Seconds for a process to report where it hangs, and then to exit."""
 
 
 def run_apart(command: Sequence[str], parts: Iterable[str], limit: float, record: Record) -> int:
-    """Run all parts, one after the other; 1 if anything is wrong, or one of them did not come to its end."""
+    """Run all parts, one after the other; return 1 if anything is wrong or a part did not finish."""
     status = 0
     for name in parts:
         print(f"{name} …", flush=True)
@@ -35,7 +35,7 @@ def run_apart(command: Sequence[str], parts: Iterable[str], limit: float, record
 
 
 def _run(command: Sequence[str], limit: float) -> tuple[int, list[str], bool]:
-    """(exit status, what it said on stderr, whether it had to be ended)."""
+    """Return (exit status, stderr lines, whether the process had to be killed)."""
     hung = False
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         process = subprocess.Popen(command, stderr=stderr)
@@ -44,7 +44,7 @@ def _run(command: Sequence[str], limit: float) -> tuple[int, list[str], bool]:
         except subprocess.TimeoutExpired:
             hung, code = True, _ended(process)
         finally:
-            process.kill()  # nothing is left on the GPU, also where this was interrupted
+            process.kill()  # leave nothing on the GPU, also on interruption
         stderr.seek(0)
         said = stderr.read()
     sys.stderr.write(said)
@@ -52,7 +52,7 @@ def _run(command: Sequence[str], limit: float) -> tuple[int, list[str], bool]:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
-    """End it, such that it says where it was; what waits for a GPU may not end at all, and is left."""
+    """End a process so that it reports where it was; one that waits for a GPU may not end at all, and is left."""
     for how in (getattr(signal, "SIGABRT", signal.SIGTERM), getattr(signal, "SIGKILL", signal.SIGTERM)):
         process.send_signal(how)
         with contextlib.suppress(subprocess.TimeoutExpired):

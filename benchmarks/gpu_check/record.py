@@ -1,4 +1,4 @@
-"""The JSON: what is known so far, on disk at any time, whatever becomes of the process that writes it."""
+"""The JSON record, which is complete on disk at any time, even if the process that writes it crashes."""
 
 import json
 import os
@@ -7,18 +7,18 @@ from typing import Any
 
 
 class Record:
-    """One file, read and replaced as a whole: several processes write to it, one after the other."""
+    """One file, replaced as a whole; several processes write to it, one after the other."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> dict[str, Any]:
-        """What was found so far, by part."""
+        """Return the results so far, by part."""
         found: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
         return found
 
     def write(self, part: str, found: dict[str, Any]) -> None:
-        """What that part has found; the others' stays."""
+        """Store the results of a part; those of the others are kept."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({**self.read(), part: found}, indent=1, allow_nan=False)
         unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}")
@@ -26,5 +26,5 @@ class Record:
         unfinished.replace(self.path)
 
     def clear(self) -> None:
-        """Forget what another run has found."""
+        """Delete the results of another run."""
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Training steps launch by launch, recorded, and as CUDA graphs: whether bits are equal, and how long they take."""
+"""Training steps launch by launch, recorded, and as CUDA graphs: equality of bits, and times."""
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -18,14 +18,14 @@ from dnnkit.backends.cupy_backend.executable import CupyExecutable
 from dnnkit.errors import DataError
 
 BATCH, QUICK, QUICK_GRAPH = 32, 7, 4
-"""Rows of a step; steps of an epoch that is quick, and of the graph's, which has ten times as many launches."""
+"""Batch size; steps per epoch in quick mode, and for the graph, which has ten times as many launches."""
 
 WAYS = {"launch by launch": (False, False), "recorded": (True, False), "graphs": (True, True)}
-"""Whether steps are recorded, and whether graphs are made of them."""
+"""Whether steps are recorded, and whether graphs are captured."""
 
 
 def networks(backend: Backend, quick: bool) -> Iterator[tuple[str, Any, int, Callable[[int], tuple[Any, Any]]]]:
-    """(name, network, inputs, rows of data): small, wide, with all that differs from step to step, and a graph."""
+    """Yield (name, network, inputs, data function): small, wide, with all that varies by step, and a graph."""
     sizes = {"784-128-10": (784, 128), "784-1024-10": (784, 1024)} if not quick else {"20-16-10": (20, 16)}
     for name, (inputs, units) in sizes.items():
         layers = [dk.Rescaling(1 / 255), dk.Dense(units, activation="relu"), dk.Dense(10, activation="softmax")]
@@ -43,13 +43,13 @@ def networks(backend: Backend, quick: bool) -> Iterator[tuple[str, Any, int, Cal
 
 
 def _images(inputs: int, rows: int) -> tuple[Any, Any]:
-    """Bytes, and labels of ten classes."""
+    """Return byte images and labels of ten classes."""
     rng = np.random.default_rng(1)
     return rng.integers(0, 256, (rows, inputs), dtype=np.uint8), rng.integers(0, 10, rows)
 
 
 def measure(backend: Backend, samples: int, quick: bool) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """(times, check) of each network, done in each way."""
+    """Yield (times, check) of each network in each mode."""
     for name, net, inputs, data in networks(backend, quick):
         steps = max(samples // BATCH, 4 * (recorded_step.WORTH + recorded_step.STEPS))
         if quick:
@@ -64,7 +64,7 @@ def measure(backend: Backend, samples: int, quick: bool) -> Iterator[tuple[dict[
                 net.executable.restore(numbers)
                 try:
                     found, bits = _run(backend, net, data, steps)
-                except DataError as error:  # of a GPU that does not see what it was given
+                except DataError as error:  # if the GPU does not see its inputs
                     found, bits = {"step": str(error)}, b""
             before = b"".join(value.tobytes() for value in numbers.parameters.values())
             first = bits if first is None else first

@@ -18,7 +18,7 @@ EVERY = ("0.01 s", "4 steps", "50 steps", "1 epoch")
 
 
 def jobs(backends: list[str]) -> list[Job]:
-    """Both dtypes, one and two threads, every way to say how often, in turn."""
+    """Return jobs with both dtypes, one and two threads, and all checkpoint intervals, in turn."""
     return [
         Job(backend, threads, "float32" if number % 2 else "float64", every, 1 + number % 3)
         for backend in backends
@@ -33,11 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--backend", action="append", help="numpy and numba, if none is given")
-    parser.add_argument("--kills", type=int, default=320, help="in all")
-    parser.add_argument("--signals", type=int, default=0, help="of each of SIGINT and SIGTERM, to `dnnkit train mnist`")
+    parser.add_argument("--backend", action="append", help="default: numpy and numba")
+    parser.add_argument("--kills", type=int, default=320, help="total number of kills")
+    parser.add_argument(
+        "--signals", type=int, default=0, help="number each of SIGINT and SIGTERM to `dnnkit train mnist`"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     options = parser.parse_args(arguments)
     chosen, outcomes = jobs(options.backend or ["numpy", "numba"]), []
     for number, job in enumerate(chosen if options.kills else []):
@@ -53,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     ended = [end(number, options.signals, options.seed) for number in (SIGINT, SIGTERM) if options.signals]
     for found in ended:
         print(
-            f"{found.number:7} {found.sent} sent, {found.ended_before} too late, {found.saved} runs to go on with, "
-            f"{len(found.wrong)} wrong; the slowest said so after {found.slowest_to_say:.2f} s, and had ended after "
+            f"{found.number:7} {found.sent} sent, {found.ended_before} too late, {found.saved} runs to resume, "
+            f"{len(found.wrong)} wrong; the slowest reported it after {found.slowest_to_say:.2f} s, and ended after "
             f"{found.slowest:.2f} s",
             *found.wrong,
             sep="\n  ",

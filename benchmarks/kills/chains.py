@@ -16,18 +16,18 @@ from benchmarks.kills.job import Job
 
 @dataclass
 class Outcome:
-    """What came of the chains of a job."""
+    """Result of the chains of a job."""
 
     job: Job
     kills: int = 0
     chains: int = 0
     wrong: list[str] = field(default_factory=list)
-    """What went wrong, in words."""
+    """Descriptions of what went wrong."""
     seconds: float = 0.0
 
 
 def kill(job: Job, kills: int, seed: int) -> Outcome:
-    """Chain after chain, until so many processes were killed."""
+    """Run chains until `kills` processes were killed."""
     outcome, source, start = Outcome(job), random.Random(seed), time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
         undisturbed = Path(place) / "undisturbed"
@@ -57,7 +57,7 @@ def kill(job: Job, kills: int, seed: int) -> Outcome:
 
 
 def _child(work, seconds: float | None) -> str | None:
-    """What work returns in a process of its own, or its traceback; None if that was killed after so many seconds."""
+    """Return the result of `work` in a child process, or its traceback; None if it was killed after `seconds`."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

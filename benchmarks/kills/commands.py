@@ -1,4 +1,4 @@
-"""`dnnkit train`, ended by a signal at a random moment of its life, and resumed."""
+"""`dnnkit train`, ended by a signal at a random moment, and resumed."""
 
 import random
 import signal
@@ -16,23 +16,23 @@ OPTIONS = ("mnist", "--epochs", str(EPOCHS), "--out", "run", "--checkpoint-every
 
 @dataclass
 class Signals:
-    """What came of commands that were ended."""
+    """Results of commands that were ended."""
 
     number: str
     sent: int = 0
     ended_before: int = 0
-    """Commands that had ended when the signal would have been sent."""
+    """Commands that had finished before the signal."""
     saved: int = 0
-    """Of those that were ended, how many had a run to go on with."""
+    """Ended commands that left a run to resume."""
     slowest: float = 0.0
-    """Seconds from the signal until the last command had ended."""
+    """Seconds from the signal until the slowest command had ended."""
     slowest_to_say: float = 0.0
-    """Seconds from the signal until the last command had said that it was interrupted."""
+    """Seconds from the signal until the slowest command had reported the interruption."""
     wrong: list[str] = field(default_factory=list)
 
 
 def end(number: signal.Signals, count: int, seed: int) -> Signals:
-    """End commands twice, 20 ms apart, as a terminal or a held key does; then let those that were saved go on."""
+    """End commands with two signals 20 ms apart, as terminals or held keys send them; then resume the saved ones."""
     outcome, source = Signals(number.name), random.Random(seed)
     with tempfile.TemporaryDirectory() as place:
         start = time.perf_counter()

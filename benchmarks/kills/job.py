@@ -1,4 +1,4 @@
-"""One training with everything that a checkpoint has to keep, and all its numbers as one text."""
+"""A training with everything that a checkpoint has to save, and all its numbers as text."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ EPOCHS = 3
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained, and how often it is saved."""
+    """What is trained, and the checkpoint interval."""
 
     backend: str
     num_threads: int
@@ -21,7 +21,7 @@ class Job:
     keep: int
 
     def run(self, folder: Path, *, saves: bool = True) -> str:
-        """Train to the end, from where the folder's checkpoint stands; the numbers as JSON."""
+        """Train to the end, from the folder's checkpoint; return the numbers as JSON."""
         (x, y), (x_test, y_test) = dk.datasets.digits.load_data()
         net = dk.Sequential(
             [

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 LIMITS = (1, 2, 3, 4, 8)
 PARTITIONS = tuple(f"{by}/{workers}" for by in ("units", "rows") for workers in LIMITS[1:])
 BUSY = 3
-"""Processes that never wait, beside the one that trains."""
+"""Number of processes that create load."""
 
 Results = list[tuple[str, str]]
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     options = parser.parse_args(arguments)
     settings = [(limit, "") for limit in LIMITS] + [(int(name.partition("/")[2]), name) for name in PARTITIONS]
     one, outcomes = None, []
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train(limit: int, partition: str) -> Results:
-    """Partition and hash of each network, from a fresh process."""
+    """Return the partition and hash of each network, from a fresh process."""
     variables = {**os.environ, "DNNKIT_PARTITION": partition}
     command = [sys.executable, "-m", "benchmarks.same_bits.networks", str(limit)]
     result = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True, check=True)
@@ -67,13 +67,13 @@ def train(limit: int, partition: str) -> Results:
 
 
 def equal(first: Results, second: Results) -> int:
-    """How many networks ended with the same bits."""
+    """Return the number of networks with equal bits."""
     return sum(mine[1] == other[1] for mine, other in zip(first, second, strict=True))
 
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """Other work beside what is done meanwhile."""
+    """Create load on the machine within a block."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY)]
     try:
         yield

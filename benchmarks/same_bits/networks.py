@@ -1,4 +1,4 @@
-"""Sixty random networks, and the hash of what each becomes: what one process trains."""
+"""Sixty random networks, trained in one process, and hashes of the results."""
 
 import hashlib
 import json
@@ -22,14 +22,14 @@ OPTIMIZERS = (
 
 
 def main() -> None:
-    """Print, as JSON, the partition and the hash of each network, trained with as many threads as the argument says."""
+    """Print as JSON the partition and the hash of each network, trained with the given number of threads."""
     threads = int(sys.argv[1])
-    cost_model.usable = lambda asked: asked or processors()  # as if there were so many processors
+    cost_model.usable = lambda asked: asked or processors()  # simulate that many processors
     print(json.dumps([trained(number, threads) for number in range(COUNT)]))
 
 
 def trained(number: int, threads: int) -> tuple[str, str]:
-    """The partition that a network was trained with, and a hash of all that training made."""
+    """Return the partition that a network was trained with, and a hash of all results."""
     chance = random.Random(number)
     features, batch_size = chance.choice([1, 4, 20, 64, 300, 784]), chance.choice([1, 16, 32, 100, 128, 512])
     hidden = [int(2 ** chance.uniform(2, 9)) for _ in range(chance.randint(1, 4))]

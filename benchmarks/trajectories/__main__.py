@@ -14,7 +14,7 @@ from benchmarks.trajectories.training import DTYPES, SETTINGS, Setting, digest, 
 
 FORMAT = 1
 DIGITS = 6
-"""Hexadecimal digits that are kept of the hash of each part."""
+"""Hexadecimal digits that are stored of the hash of each part."""
 
 EQUAL, DIFFERENT, NOTHING_COMPARED = 0, 1, 2
 
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("file", type=Path, metavar="FILE.json")
         command.add_argument("--only", default="*", metavar="PATTERN", help="only trajectories whose name contains it")
         command.add_argument(
-            "--backend", choices=sorted({s.backend for s in SETTINGS}), help="only those of this backend"
+            "--backend", choices=sorted({s.backend for s in SETTINGS}), help="only trajectories of this backend"
         )
     options = parser.parse_args(arguments)
     chosen = {name: job for name, job in trajectories() if matches(name, options)}
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def record(options: argparse.Namespace, chosen: "dict[str, Job]") -> int:
-    """Write what is computed now."""
+    """Record the current results."""
     found = hashes(chosen)
     if failed := [line for name, line in found.items() if line.startswith(FAILED)]:
         return fail(f"nothing is recorded, for {len(failed)} of {len(found)} trajectories {failed[0]}")
@@ -59,7 +59,7 @@ def record(options: argparse.Namespace, chosen: "dict[str, Job]") -> int:
 
 
 def compare(options: argparse.Namespace, chosen: "dict[str, Job]") -> int:
-    """Compare what is computed now with what was recorded."""
+    """Compare the current results with the recorded ones."""
     try:
         kept = json.loads(options.file.read_text())
         if kept["format"] != FORMAT or kept["parts"] != PARTS:
@@ -87,7 +87,7 @@ def compare(options: argparse.Namespace, chosen: "dict[str, Job]") -> int:
 
 
 def difference(name: str, before: str | None, now: str | None) -> str | None:
-    """What is to be said of a trajectory; None if it is as it was."""
+    """Describe the difference of a trajectory; None if it is unchanged."""
     if before is None:
         return f"{name}: not in the record"
     if now is None:
@@ -110,7 +110,7 @@ FAILED = "training failed: "
 
 
 def trajectories() -> Iterable[tuple[str, Job]]:
-    """Every trajectory by its name: network, dtype, backend, threads, and how these divide the work."""
+    """Yield every trajectory with its name: network, dtype, backend, threads, and partition."""
     for network in networks():
         for dtype in DTYPES:
             for setting in SETTINGS:
@@ -118,13 +118,13 @@ def trajectories() -> Iterable[tuple[str, Job]]:
 
 
 def matches(name: str, options: argparse.Namespace) -> bool:
-    """Whether the user asks for the trajectory."""
+    """Return whether the options select the trajectory."""
     backend = name.rpartition(" | ")[2].split()[1]
     return options.backend in (None, backend) and fnmatchcase(name, f"*{options.only}*")
 
 
 def hashes(chosen: "dict[str, Job]") -> dict[str, str]:
-    """For each trajectory the SHA-256 of everything, then the first digits of each part's."""
+    """Return for each trajectory the SHA-256 of everything, then the first digits of each part's."""
     found = {}
     for number, (name, job) in enumerate(chosen.items(), 1):
         show(f"{number}/{len(chosen)} {name}")
@@ -134,17 +134,17 @@ def hashes(chosen: "dict[str, Job]") -> dict[str, str]:
 
 
 def line(job: Job) -> str:
-    """A trajectory's hashes, or why there are none."""
+    """Return a trajectory's hashes, or the error."""
     try:
         parts = train(*job)
-    except Exception as error:  # whatever went wrong is a difference, and the others are still of interest
+    except Exception as error:  # an error is a difference; continue with the others
         return f"{FAILED}{type(error).__name__}: {error}"
     assert list(parts) == PARTS
     return " ".join([digest(flat(parts)), *(digest(parts[part])[:DIGITS] for part in PARTS)])
 
 
 def show(progress: str) -> None:
-    """On a terminal, in place of what was shown before."""
+    """Show progress on a terminal, replacing the previous line."""
     if sys.stderr.isatty():
         print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""What decides about the last bits of a result: processor, versions, settings. No names of machines, no paths."""
+"""Everything that affects the last bits of a result: processor, versions, settings. No machine names, no paths."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ SETTINGS = (
 
 
 def environment() -> dict[str, Any]:
-    """What has to be the same for the same bits."""
+    """Return what has to be the same for equal bits."""
     name, features = _processor()
     return {
         "processor": name,
@@ -38,12 +38,12 @@ def environment() -> dict[str, Any]:
 
 
 def code() -> dict[str, str | None]:
-    """Whose trajectories they are: dnnkit's version, and the commit where there is one; `+` for changes since."""
+    """Return dnnkit's version, and the commit if there is one; `+` for uncommitted changes."""
     return {"dnnkit": dk.__version__, "commit": _commit()}
 
 
 def differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    """What differs between two environments, in words."""
+    """Describe the differences between two environments."""
     return [
         f"{name} is {here.get(name)!r}, but was {there.get(name)!r}"
         for name in sorted({*there, *here})
@@ -52,7 +52,7 @@ def differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
 
 
 def _processor() -> tuple[str, str]:
-    """Its name and what it can do, as LLVM knows it; where LLVM is not, its name alone."""
+    """Return the processor's name and features as LLVM reports them; without LLVM, only the name."""
     try:
         from llvmlite import binding
     except ImportError:
@@ -69,7 +69,7 @@ def _version(package: str) -> str | None:
 
 
 def _blas() -> list[str]:
-    """Library, version and the processor whose kernels it took; not those that other packages brought."""
+    """Return library, version and kernel selection of each BLAS, except those that other packages bring."""
     import numpy
     from threadpoolctl import threadpool_info
 

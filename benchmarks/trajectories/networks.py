@@ -1,8 +1,8 @@
-"""Forty networks that between them use all that a network can be made of.
+"""Forty networks that together use everything that a network can consist of.
 
-Every layer, activation, loss, optimizer, schedule, initializer and metric, from each kind of data, with the ways to
-weigh, shuffle, count and validate; and a layer, a loss, a metric, a schedule, a callback and a formula of the user's.
-`tests/trajectories` checks that nothing is left out.
+They cover every layer, activation, loss, optimizer, schedule, initializer and metric, each kind of data, and the ways
+to weight, shuffle, count and validate; also a custom layer, loss, metric, schedule, callback and formula.
+`tests/trajectories` checks that nothing is missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +26,10 @@ from dnnkit.schedules import CosineDecay, ExponentialDecay, PiecewiseConstantDec
 
 @dataclass(frozen=True)
 class Network:
-    """A network, the data it learns and how: `fit` holds arguments of `Sequential.fit`.
+    """A network, its data and its training: `fit` has arguments of `Sequential.fit`.
 
-    `weighted` weighs the samples, `validated` takes rows that were held out as validation data; `callbacks` makes them
-    anew for each training.
+    `weighted` uses sample weights, `validated` uses held-out rows as validation data; `callbacks` creates them for
+    each training.
     """
 
     name: str
@@ -87,7 +87,7 @@ class InverseDecay(Schedule):
 
 
 class Halving(dk.Callback):
-    """Halves the learning rate after every seventh batch of an epoch: training then goes step by step."""
+    """Halve the learning rate after every seventh batch of an epoch, which forces training step by step."""
 
     def on_batch_end(self, batch, logs):
         if batch % 7 == 6:
@@ -106,7 +106,7 @@ def certainty(y_true, y_pred):
 
 
 def networks() -> tuple[Network, ...]:
-    """All of them; here the formulas get their names."""
+    """Return all networks; registers the formulas."""
     bend = dk.activation("trajectory_bend", "x / (1 + exp(-beta * x)) + 0.1 * sin(x)", beta=1.5)
     dk.activation("trajectory_ramp", "where(x > 0, log1p(x), 0.2 * x)")
     return (
@@ -157,7 +157,7 @@ def networks() -> tuple[Network, ...]:
 
 
 def _classes() -> tuple[Network, ...]:
-    """One class of several: softmax, logits, and probabilities made otherwise."""
+    """Networks for classes: softmax, logits, and other probabilities."""
     return (
         Network(
             "pixels, relu",
@@ -299,7 +299,7 @@ def _classes() -> tuple[Network, ...]:
 
 
 def _yes_and_no() -> tuple[Network, ...]:
-    """Binary targets, one or several."""
+    """Networks for binary targets, one or several."""
     return (
         Network(
             "one sigmoid",
@@ -363,7 +363,7 @@ def _yes_and_no() -> tuple[Network, ...]:
 
 
 def _values() -> tuple[Network, ...]:
-    """Regression: mean and sum of squares, from heads of all kinds."""
+    """Networks for regression: mean and sum of squares, with heads of all kinds."""
     return (
         Network(
             "regression, enough work for threads, whole batch",
@@ -454,7 +454,7 @@ def _values() -> tuple[Network, ...]:
 
 
 def _counted() -> tuple[Network, ...]:
-    """Ways to count, to order and to watch."""
+    """Ways to count, order and monitor."""
     return (
         Network(
             "one neuron, one batch again and again",

@@ -1,4 +1,4 @@
-"""Data to train on: a function of their description alone."""
+"""Training data that depend only on their description."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -6,11 +6,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 HELD_OUT = 0.25
-"""Rows to validate with, as a share of those to train on."""
+"""Number of validation rows, relative to training rows."""
 
 
 class Rows(NamedTuple):
-    """Samples, targets, and a weight for each, or None."""
+    """Samples, targets, and sample weights or None."""
 
     x: np.ndarray
     y: np.ndarray
@@ -21,9 +21,9 @@ class Rows(NamedTuple):
 class Samples:
     """`count` samples of a shape, with targets that depend on them.
 
-    Kinds: "pixels" are uint8 from 0 to 16, most of them 0 and every seventh always; "numbers" are float64, "single"
-    float32, "whole" int64; "sparse" is float64 with zeros where pixels have them; "columns" is float64 that lies in
-    memory column by column and may not be written; "table" has the eight corners of a cube, as float64, in turn.
+    Kinds: "pixels" are uint8 from 0 to 16, mostly 0 and in every seventh column always; "numbers" are float64,
+    "single" float32, "whole" int64; "sparse" is float64 with zeros like pixels; "columns" is read-only float64 in
+    Fortran order; "table" has the eight corners of a cube, as float64, in turn.
     """
 
     kind: Literal["pixels", "numbers", "single", "whole", "sparse", "columns", "table"]
@@ -33,7 +33,7 @@ class Samples:
     outputs: int
 
     def draw(self, seed: int) -> tuple[Rows, Rows]:
-        """Rows to train on and rows to validate with."""
+        """Return rows for training and rows for validation."""
         rng = np.random.default_rng(seed)
         total = self.count + max(1, int(self.count * HELD_OUT))
         x = self._inputs(rng, total)
@@ -65,7 +65,7 @@ class Samples:
         return used.reshape(shape)
 
     def _targets(self, rng: np.random.Generator, flat: np.ndarray) -> np.ndarray:
-        """By random directions in the inputs; without a product of matrices, whose bits a BLAS decides."""
+        """Return targets by random directions in the inputs, without matrix products, whose bits depend on the BLAS."""
         directions = rng.uniform(-1, 1, (flat.shape[1], self.outputs))
         scores: Any = sum(column[:, None] * direction for column, direction in zip(flat.T, directions, strict=True))
         scores = scores - scores.mean(axis=0)

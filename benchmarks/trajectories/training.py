@@ -1,4 +1,4 @@
-"""One trajectory: a network is trained and asked, and every number that comes out is hashed."""
+"""One trajectory: train and query a network, and hash every result."""
 
 import copy
 import hashlib
@@ -18,19 +18,19 @@ from dnnkit.errors import TrainingWarning
 
 DTYPES = ("float32", "float64")
 PARTITION_VARIABLES = ("DNNKIT_DIVISION", "DNNKIT_PARTITION")
-"""What says how work is divided: its name before and after it was renamed. Both are set."""
+"""Variables for the partition, before and after a renaming; both are set."""
 
 SEED = 20261128
 FEW = 5
-"""Rows to predict at once, which some backends do in another way than many."""
+"""Number of rows of a small prediction, for which some backends have a separate path."""
 
 BATCH = 24
-"""Rows of a batch where training goes on."""
+"""Batch size of the continued training."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a network is trained: backend, threads, and how these divide the work, None for the backend's choice."""
+    """Where a network is trained: backend, threads, and partition (None for the backend's choice)."""
 
     backend: str
     threads: int
@@ -50,21 +50,21 @@ SETTINGS = (
 
 
 def train(network: Network, dtype: Any, setting: Setting) -> dict[str, dict[str, np.ndarray]]:
-    """What a user can read of the network, by part and by name: before, after and while it is trained."""
+    """Return everything readable of the network, by part and name: before, during and after training."""
     place = {"backend": setting.backend, "num_threads": setting.threads}
     net = dk.Sequential(network.layers, seed=SEED, dtype=dtype, **place)
     rows, held_out = network.samples.draw(SEED)
     if not network.weighted:
         rows, held_out = rows._replace(weights=None), held_out._replace(weights=None)
     with _partition(setting.partition), warnings.catch_warnings():
-        warnings.simplefilter("ignore", TrainingWarning)  # whether it makes sense is not asked here
+        warnings.simplefilter("ignore", TrainingWarning)  # plausibility is irrelevant here
         net.compile(copy.deepcopy(network.optimizer), network.loss, network.metrics)
         net.build(network.samples.shape)
         return {"initial": dict(net.parameters), **_trained(net, network, rows, held_out), **_continued(net, rows)}
 
 
 def _trained(net: dk.Sequential, network: Network, rows: Rows, held_out: Rows) -> dict[str, dict[str, np.ndarray]]:
-    """Trains, and asks for everything that can be asked."""
+    """Train, and query everything."""
     history = net.fit(
         rows.x,
         rows.y,
@@ -94,7 +94,7 @@ def _trained(net: dk.Sequential, network: Network, rows: Rows, held_out: Rows) -
 
 
 def _continued(net: dk.Sequential, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
-    """Goes on: a step of its own, then another epoch."""
+    """Continue: a manual step, then another epoch."""
     some = _some(rows)
     loss = net.train_step(some.x, some.y, some.weights)
     history = net.fit(rows.x, rows.y, batch_size=BATCH, sample_weight=rows.weights, verbose=0)

@@ -1,1 +1,1 @@
-"""Many networks trained together, and what is made of them."""
+"""Training many networks together, and evaluating the results."""

@@ -1,4 +1,4 @@
-"""What hears of all networks between two epochs."""
+"""Callbacks of `fit_many`, called between epochs for all networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,18 +10,20 @@ from dnnkit.settings import several, shown
 
 
 class ManyCallback:
-    """Base of callbacks of `fit_many`; anything with these methods is one."""
+    """Base class of callbacks of `fit_many`; any object with these methods is accepted."""
 
     def on_epoch_end(self, epoch: int, many: ManyHistory) -> None:
-        """After all networks that run have ended an epoch, counted from 0; `many.stop(number)` ends one.
+        """Called after all running networks have finished an epoch; `many.stop(number)` ends one of them.
 
-        After a call that went on from a checkpoint, some networks may have come further: `epoch` is that of the last
-        of them.
+        Arguments:
+            epoch: number of the epoch, from 0. After resuming from a checkpoint some networks may be further; `epoch`
+                is then that of the last one.
+            many: the `ManyHistory` so far.
         """
 
 
 def check_callbacks(given: Any) -> list[Any]:
-    """The callbacks, if each can be told of an epoch."""
+    """Return the callbacks, after checking that they have the right method."""
     given = [given] if hasattr(given, "on_epoch_end") else several("callbacks", given or (), "a list of callbacks")
     for each in given:
         if isinstance(each, type | Callback) or not takes(getattr(each, "on_epoch_end", None), 2):
@@ -35,6 +37,6 @@ def check_callbacks(given: Any) -> list[Any]:
 
 
 def tell(callbacks: Sequence[Any], epoch: int, many: ManyHistory) -> None:
-    """Tell each of an epoch that all networks have ended."""
+    """Call the callbacks after an epoch that all networks have finished."""
     for each in callbacks:
         each.on_epoch_end(epoch, many)

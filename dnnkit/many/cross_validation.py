@@ -1,4 +1,4 @@
-"""`dk.cross_validate`: a network for each fold, trained together, and what they predict of rows they have not seen."""
+"""`dk.cross_validate`: one network per fold, trained together, and their out-of-fold predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -12,6 +12,7 @@ from dnnkit.many.fitting import fit_many
 from dnnkit.many.folds import Division, Stratified, count_rows, division_of, labels_of, share_of, taken
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.intervals import Interval, interval_of_mean
+from dnnkit.network.streamed import as_arrays
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.registry import did_you_mean
 from dnnkit.seeds import check_seed
@@ -32,32 +33,32 @@ def cross_validate(
     sample_weight: Any = None,
     **options: Any,
 ) -> "CrossValidation":
-    """Train a network for each fold, all together, and let each predict the rows that it has not learned from.
+    """Cross-validate: train one network per fold, all together, and predict the held-out rows of each.
 
         found = dk.cross_validate(make, x, y, folds=5, epochs=20)
-        found.interval("accuracy")    # mean and 95 % interval
-        found.predictions             # of every row, by the network that did not see it
+        found.interval("accuracy")    # mean and 95 % confidence interval
+        found.predictions             # out-of-fold prediction of every row
 
     Arguments:
-        make: a function of a seed that gives a compiled network, `seed`, `seed` + 1, ... for one fold after the other;
-            or one without arguments; or a compiled network that is not trained yet, of which each fold trains a copy.
+        make: a function that returns a compiled network for a seed (`seed`, `seed` + 1, ... for successive folds) or
+            without arguments; or a compiled, untrained network, which is copied for each fold.
         x: samples (N, ...), as for `fit`.
-        y: their targets.
-        folds: how many, from 2 to N; or pairs of row numbers (to learn from, to hold out), as a splitter of
-            scikit-learn gives.
-        repeats: how often all rows are divided into folds, each time otherwise.
-        stratified: "auto" for folds with equal shares of each class where y are classes; True, False; or an array (N,)
-            of what folds shall have equal shares of, such as a column of x.
-        seed: decides the folds, and is given to `make`.
-        sample_weight: (N,), how much each sample counts, in training and in scores.
-        options: of `dk.fit_many`: `epochs`, `batch_size`, `early_stopping`, `num_workers`, `checkpoint`, ....
+        y: targets, as for `fit`.
+        folds: number of folds, 2 to N (default 5); or pairs of row indices (train, held out), such as a scikit-learn
+            splitter yields.
+        repeats: number of times that all rows are divided into folds, each time differently. Default 1.
+        stratified: "auto" (default): stratify by class if y are classes; True; False; or an array (N,) to stratify
+            by, such as a column of x.
+        seed: seed of the folds, also passed to `make`. Default 0.
+        sample_weight: weights of the samples (N,), used in training and scores.
+        options: options of `dk.fit_many`: `epochs`, `batch_size`, `early_stopping`, `num_workers`, `checkpoint`, ....
 
     Returns:
-        Predictions, scores with intervals, networks and rows.
+        A `CrossValidation`: predictions, scores with intervals, networks and rows.
 
     Raises:
-        ConfigurationError: an argument cannot work, or a network was trained before.
-        DataError: fewer rows than folds, or what `fit` refuses.
+        ConfigurationError: an argument is invalid, or a network was trained before.
+        DataError: there are fewer rows than folds, or `fit` refuses the data.
 
     Source: M. Stone, Cross-validatory choice and assessment of statistical predictions, 1974.
     """
@@ -65,6 +66,7 @@ def cross_validate(
         if name in options:
             raise ConfigurationError(f"{name} beside cross_validate: the folds say what is held out; leave it out")
     seed = check_seed(seed)
+    x, y, sample_weight = as_arrays(x, y, sample_weight)
     division = division_of(folds, count_rows(x), labels_of(y, stratified), repeats, seed)
     networks = [made(make, seed + number) for number in range(len(division))]
     many = fit_many(networks, x, y, sample_weight=sample_weight, rows=division, **options)
@@ -72,7 +74,7 @@ def cross_validate(
 
 
 def made(make: Make, seed: int) -> WholeNetwork:
-    """A compiled network that has not learned anything."""
+    """Return a compiled, untrained network."""
     if isinstance(make, WholeNetwork):
         net = make.copy()
     elif callable(make):
@@ -90,14 +92,14 @@ def made(make: Make, seed: int) -> WholeNetwork:
 
 
 class CrossValidation:
-    """What came of a cross-validation; `print` it for the scores with their intervals.
+    """Results of a cross-validation; `print` it for the scores with their intervals.
 
     Attributes:
-        predictions: (N, ...), of each row the mean of what networks predict that did not learn from it; NaN where there
-            is none. Of several outputs a list or a dictionary of such, as `predict` gives them.
-        scores: by name, loss and metrics on the rows that each network held out, (networks,).
-        networks: one for each fold, repeat by repeat.
-        rows: of each network, the rows that it learned from and those that it held out.
+        predictions: (N, ...), the mean out-of-fold prediction of each row; NaN for rows that were never held out. For
+            several outputs, a list or dictionary as `predict` returns.
+        scores: loss and metrics on the held-out rows by name, (networks,).
+        networks: one network per fold, repeat by repeat.
+        rows: training rows and held-out rows of each network.
         many: the `ManyHistory` of the training.
     """
 
@@ -109,7 +111,7 @@ class CrossValidation:
 
     @classmethod
     def of(cls, many: ManyHistory, division: Division, x: Any, y: Any, sample_weight: Any = None) -> "CrossValidation":
-        """Let each network predict and be scored on the rows that it held out."""
+        """Predict and score the held-out rows of each network."""
         measured: list[dict[str, float]] = []
         for net, (_, held_out) in zip(many.networks, division, strict=True):
             weights = taken(sample_weight, held_out)
@@ -118,14 +120,14 @@ class CrossValidation:
         return cls(out_of_fold(many.networks, division, x), scores, division, many)
 
     def interval(self, metric: str = "loss", level: float = 0.95) -> Interval:
-        """The mean score of the networks, with an interval that allows for the rows that they share.
+        """Return the mean score with a confidence interval that accounts for shared training rows.
 
         Arguments:
             metric: "loss", or the name of a metric.
-            level: the probability of the interval.
+            level: confidence level, default 0.95.
 
         Raises:
-            ConfigurationError: nothing of that name was measured.
+            ConfigurationError: there is no score with that name.
         """
         if metric not in self.scores:
             near = did_you_mean(metric, self.scores)
@@ -133,7 +135,7 @@ class CrossValidation:
         return interval_of_mean(self.scores[metric].tolist(), share_of(self.rows), level)
 
     def predict(self, x: Any) -> Any:
-        """The mean of what the networks predict for new samples: they as an ensemble."""
+        """Return the mean prediction of the networks, as an ensemble, for new samples."""
         return mean_prediction(self.networks, x)
 
     def __repr__(self) -> str:
@@ -143,12 +145,12 @@ class CrossValidation:
 
 
 def mean_prediction(networks: Sequence[WholeNetwork], x: Any) -> Any:
-    """The mean of what networks predict, as one of them gives it."""
+    """Return the mean prediction of networks, in the form of a single network's."""
     return each_output(lambda *said: sum(said[1:], said[0]) / len(said), *(net.predict(x) for net in networks))
 
 
 def each_output(function: Callable[..., Any], *predictions: Any) -> Any:
-    """The function of what several networks predict, for each output of theirs by itself."""
+    """Apply a function to the predictions of several networks, for each output separately."""
     first = predictions[0]
     if isinstance(first, Mapping):
         return {name: function(*(said[name] for said in predictions)) for name in first}
@@ -158,7 +160,7 @@ def each_output(function: Callable[..., Any], *predictions: Any) -> Any:
 
 
 def out_of_fold(networks: Sequence[WholeNetwork], division: Division, x: Any) -> Any:
-    """Of each row of x the mean of what networks predict that did not learn from it; NaN where there is none."""
+    """Return the mean out-of-fold prediction of each row of x; NaN for rows that were never held out."""
     rows = count_rows(x)
 
     def mean(*parts: NDArray[Any]) -> NDArray[Any]:

@@ -1,7 +1,7 @@
-"""Networks trained elsewhere: what a worker is sent, what it does with it, and what comes back.
+"""Training networks in other processes: what is sent to a worker, how it trains, and what it returns.
 
-A worker goes on with a fit as from a checkpoint, trains a stretch of whole epochs, and gives back what a checkpoint
-would hold. So what is lost with a worker is a stretch, and each network is always whole here.
+A worker resumes a fit as from a checkpoint, trains for a stretch of whole epochs, and returns what a checkpoint would
+contain. If a worker is lost, only a stretch is lost, and networks in this process are always consistent.
 """
 
 import pickle
@@ -34,22 +34,22 @@ from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.run import Standing
 
 STRETCH = 2.0
-"""Seconds that a worker trains before it gives back what it has: at most so much, and an epoch, is lost with it."""
+"""Seconds that a worker trains before it returns; at most this time plus one epoch is lost with a worker."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all workers know, from the beginning."""
+    """Information that all workers receive at the start."""
 
     asked: Sequence[Asked]
-    """Of each network."""
+    """For each network."""
     watching: EarlyStopping | None
     version: str = __version__
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A network, how far its fit has come, and how far it shall come in this stretch."""
+    """A network, the progress of its fit, and the limits of this stretch."""
 
     network: bytes
     """Pickled."""
@@ -63,7 +63,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class CameBack:
-    """The same after it, and what was measured."""
+    """The network's progress after a stretch, and what was measured."""
 
     numbers: Mapping[str, bytes]
     """As in a save."""
@@ -72,12 +72,12 @@ class CameBack:
     callbacks: Sequence[Mapping[str, Any]]
     was_stopped: bool
     totals: Sequence[Totals]
-    """Of each epoch."""
+    """For each epoch."""
     plan: Plan
 
 
 def train_stretch(shared: Shared, number: int, sent: Sent) -> CameBack:
-    """Go on with a network, in a worker, as `fit_many` does here."""
+    """Train a network in a worker, as `fit_many` does in this process."""
     job: Job = shared.values
     if job.version != __version__:
         raise ConfigurationError(
@@ -114,12 +114,12 @@ def train_stretch(shared: Shared, number: int, sent: Sent) -> CameBack:
 
 
 class Elsewhere:
-    """Has the networks of a `fit_many` trained by an executor's workers.
+    """Trains the networks of a `fit_many` with an executor's workers.
 
     Arguments:
-        executor: to be opened when there is something to do.
-        job: for its workers.
-        in_step: whether somebody looks at all networks after each epoch, which they have to reach together then.
+        executor: the executor, opened when it is first needed.
+        job: information for its workers.
+        in_step: whether callbacks look at all networks after each epoch, so that they have to finish it together.
     """
 
     def __init__(self, executor: Executor, job: Job, *, in_step: bool) -> None:
@@ -129,11 +129,11 @@ class Elsewhere:
         self._completed: Iterator[tuple[int, CameBack]] = iter(())
 
     def train(self, running: Sequence[Any], interrupts: Interrupts) -> list[Any]:
-        """Those that have come back: one, or all that are in step.
+        """Train, and return the networks that came back: one, or all of an epoch if they are in step.
 
         Arguments:
-            running: all that train; each has a number, net and fit.
-            interrupts: raised while nothing comes back.
+            running: all networks in training; each has a number, net and fit.
+            interrupts: raised while waiting.
         """
         if not self._is_open:
             with interrupts.at_once():
@@ -180,7 +180,7 @@ class Elsewhere:
 
 
 def _take(one: Any, came: CameBack) -> None:
-    """Bring the network and its fit here to where they have come there."""
+    """Update a network and its fit to the state that the worker reached."""
     net, fit = one.net, one.fit
     restore_numbers(net, came.numbers, "what a worker sent")
     net.executable.plan = came.plan
@@ -195,12 +195,12 @@ def _take(one: Any, came: CameBack) -> None:
 
 
 def kept(error: WorkersLost, all_of_them: Sequence[Any], folder: str | Path | None) -> WorkersLost:
-    """Save how far all have come, in the folder of their checkpoints or, without one, in a new one; the error, with it.
+    """Save the progress of all networks to their checkpoints, or to a new folder; return the error, which names it.
 
     Arguments:
-        error: why nothing more comes back.
-        all_of_them: each has a net and a fit.
-        folder: of the checkpoints that the fits have; None if they have none.
+        error: why no more results arrive.
+        all_of_them: all networks; each has a net and a fit.
+        folder: folder of the fits' checkpoints; None if they have none.
     """
     if folder is None:
         folder = mkdtemp(prefix="dnnkit-many-")

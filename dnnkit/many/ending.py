@@ -1,4 +1,4 @@
-"""Why a network's training ended; kept with its checkpoint."""
+"""Reason why a network's training ended; saved with its checkpoint."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -12,12 +12,12 @@ STATE = record({"why": text(words="text, of at most 200 letters", most=200)})
 
 
 class Ending(Callback):
-    """Hears nothing, so that nobody looks between two epochs; knows why it ended."""
+    """Callback that records why training ended; it has no hooks, so it does not split stretches of epochs."""
 
     why = ""
 
     def after_epoch(self, fit: Fit) -> None:
-        """End where the loss is not a number any more, or whatever watches the network ended it."""
+        """Stop if the loss is not finite, and record the reason if another callback stopped training."""
         history, totals = fit.standing.history, fit.totals
         if not isfinite(totals.mean_loss):
             where = f"epoch {history.epoch[-1] + 1}"
@@ -27,7 +27,7 @@ class Ending(Callback):
             self.why = history.ended or "early stopping"
 
     def at_end(self, fit: Fit) -> None:
-        """Whatever was said before, else that it ran to the last epoch."""
+        """Keep the recorded reason, or record that training reached the last epoch."""
         self.why = self.why or "epochs"
 
     def state(self) -> dict[str, Any]:  # noqa: D102

@@ -1,7 +1,7 @@
-"""`fit_many`: many networks, each as its own `fit` with one thread trains it.
+"""`fit_many`: many networks, each trained as its own `fit` with one thread would train it.
 
-A round is an epoch of every network that has come least far. Each network's fit is the one of `dnnkit.training`, with
-its own order, history, early stopping and checkpoint; what is common is the data, the clock and who hears signals.
+A round is an epoch of each network that is furthest behind. Each network has its own fit of `dnnkit.training`, with
+its order, history, early stopping and checkpoint; data, clock and signal handling are shared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ from dnnkit.many.orders import SharedOrders
 from dnnkit.many.table import make_table
 from dnnkit.many.together import Together
 from dnnkit.network import checks
+from dnnkit.network.streamed import as_arrays
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import FLAG, shown
 from dnnkit.training import loop
@@ -61,48 +62,51 @@ def fit_many(
     executor: Any = None,
     verbose: Verbosity = "auto",
 ) -> ManyHistory:
-    """Train many networks on the same data; each becomes, bit for bit, what its own `fit` with one thread makes of it.
+    """Train many networks on the same data, each bitwise identical to its own `fit` with one thread.
 
-    Networks may differ in seed, learning rate, dropout, activation, shape, loss and optimizer; they run on one backend.
-    Data are loaded once. One whose loss is NaN ends after that epoch, the others go on.
+    Networks may differ in seed, learning rate, dropout, activation, shape, loss and optimizer; they run on the same
+    backend. Data are loaded once. A network whose loss is NaN ends after that epoch; the others continue.
 
-    Ctrl-C is raised after whole steps, and every network keeps what it has learned until then.
+    Ctrl-C is raised after whole steps, and every network keeps what it has learned so far.
 
     Arguments:
-        networks: compiled networks, each once, that have no layers in common.
+        networks: compiled networks, each listed once, without shared layers.
         x: samples (N, ...).
-        y: their targets, as for `fit`.
-        sample_weight: (N,), how much each sample counts.
-        validation_data: (x, y) or (x, y, sample_weight), on which all are validated after each epoch.
-        validation_split: in its place, that share from the end of the samples.
-        rows: in place of both, for each network a pair of arrays: the rows of x that it trains on, and those that it is
-            validated on, or None. So are folds made: the data stay where they are.
-        batch_size: rows of a batch; None for 32.
-        epochs: of each network, in all.
-        shuffle: as for `fit`, of each network by itself; "shared": all have the orders of `order_seed`, which a network
-            of that seed would have.
-        order_seed: which orders these are.
-        early_stopping: a patience in epochs, a `dk.EarlyStopping` or its arguments in a dictionary: each network is
-            watched by itself, and ends by itself.
-        num_workers: how many networks are trained at the same time; None for as many as there are processors.
-        checkpoint: a folder in which all networks are saved, every so often, at their end and on Ctrl-C and SIGTERM.
-        checkpoint_every: how often, as for `fit`.
-        resume: go on from that folder, where it holds something; else it must hold nothing.
-        callbacks: what hears of all networks after each epoch, by `on_epoch_end(epoch, many)`; `many.stop(number)` ends
-            one.
-        executor: who trains: None for this process, the name of one ("joblib", "loky", "dask"), a `joblib.Parallel`, a
-            `distributed.Client`. Each network is sent to a worker, and comes back every two seconds; the data are sent
-            once.
-        verbose: 0 nothing, 1 a live table of all networks, 2 a line on how all stand every two seconds; "auto" is 1 on
-            a terminal or in a notebook, else 2.
+        y: targets, as for `fit`.
+        sample_weight: weights of the samples (N,); None for equal weights.
+        validation_data: (x, y) or (x, y, sample_weight), on which all networks are validated after each epoch.
+        validation_split: share of the samples, from their end, to use for validation instead. Default 0.
+        rows: instead of both, a pair of arrays per network: the rows of x that it trains on, and those that it is
+            validated on, or None. Folds are defined this way without copying the data.
+        batch_size: rows per batch; None for 32.
+        epochs: total epochs of each network. Default 1.
+        shuffle: as for `fit`, for each network separately (default True); "shared": all networks use the same orders,
+            given by `order_seed`.
+        order_seed: seed of the shared orders; they are those of a network with this seed. Default 0.
+        early_stopping: a patience in epochs, a `dk.EarlyStopping`, or its arguments in a dictionary; each network is
+            monitored and stopped separately. None for no early stopping.
+        num_workers: number of networks trained at the same time; None for the number of processors.
+        checkpoint: folder in which all networks are saved periodically, at their end, and on Ctrl-C and SIGTERM.
+        checkpoint_every: interval between saves, as for `fit`, default "30 s"; not in steps.
+        resume: whether to continue from the checkpoints in that folder, if there are any. If False (default), the
+            folder may not contain checkpoints.
+        callbacks: objects whose `on_epoch_end(epoch, many)` is called after each epoch of all networks;
+            `many.stop(number)` stops one.
+        executor: where to train: None for this process; the name of an executor ("joblib", "loky", "dask"); a
+            `joblib.Parallel`; or a `distributed.Client`. Each network is sent to a worker and returned every two
+            seconds; the data are sent once.
+        verbose: 0 for silence, 1 for a live table of all networks, 2 for a line every two seconds; "auto" (default)
+            is 1 on a terminal or in a notebook, else 2.
 
     Returns:
-        The histories of all, and why each ended.
+        A `ManyHistory`: the histories of all networks, and why each ended.
 
     Raises:
-        ConfigurationError, DataError, ShapeError, NotReady, BackendUnavailable: as for `fit`; it says of which network.
-        WorkersLost: the workers of an executor, or its scheduler, are gone for good; it names a folder to go on from.
-        CheckpointError: the folder is of other networks or data, or holds something and `resume` is not asked for.
+        ConfigurationError, DataError, ShapeError, NotReady, BackendUnavailable: as for `fit`; the error names the
+            network.
+        WorkersLost: an executor's workers, or its scheduler, are permanently lost; the error names a folder to resume
+            from.
+        CheckpointError: the folder belongs to other networks or data, or has checkpoints and `resume` is False.
     """
     nets = given.check_networks(networks)
     watching, heard = given.check_early_stopping(early_stopping), check_callbacks(callbacks)
@@ -116,6 +120,7 @@ def fit_many(
             "rows say what each network is validated on, and so does validation_data or validation_split: give one"
         )
     epochs = checks.check_count("epochs", epochs)
+    x, y, sample_weight = as_arrays(x, y, sample_weight)
     orders = None
     if isinstance(shuffle, str) and shuffle == "shared":
         shuffle, orders = True, SharedOrders(order_seed)
@@ -167,7 +172,7 @@ class _One:
     ending: Ending
     fit: loop.Fit
     is_beside_others: bool
-    """Whether its backend trains it at the same time as others."""
+    """Whether its backend trains it together with others."""
 
 
 class _Many:
@@ -191,7 +196,7 @@ class _Many:
         self.history = ManyHistory(nets, [], [""] * len(nets), 0.0, [None] * len(nets), self._stop)
 
     def train(self, asked: list[Asked], folders: list[Checkpoints] | None, folder: Any) -> ManyHistory:
-        """Train all of them; see `fit_many`."""
+        """Train all networks; see `fit_many`."""
         self._start = perf_counter()
         self._prepare(asked, folders)
         interrupts, table = self._interrupts, make_table(self._verbose, self.history, asked[0].epochs or 1)
@@ -216,7 +221,7 @@ class _Many:
         return self.history
 
     def _prepare(self, asked: list[Asked], folders: list[Checkpoints] | None) -> None:
-        """All that may fail, before anything is trained."""
+        """Do everything that may fail, before any training."""
         load, runs = SharedData(), []
         for number, net in enumerate(self._nets):
             own = None if folders is None else folders[number]
@@ -246,7 +251,7 @@ class _Many:
                 self._end(one)
 
     def _round(self) -> None:
-        """An epoch of those that have come least far; or several, if nobody looks between two."""
+        """Train an epoch of the networks that are furthest behind, or several epochs if no callback needs each."""
         epoch = min(one.fit.standing.epoch for one in self._running)
         if self._elsewhere is not None:
             group = self._elsewhere.train(self._running, self._interrupts)
@@ -263,7 +268,7 @@ class _Many:
                 one.fit.save_if_due(one.fit.standing.epoch)
 
     def _train(self, group: list[_One], epoch: int) -> None:
-        """An epoch of each, or several, here."""
+        """Train an epoch of each network, or several epochs, in this process."""
         beside = [one.fit for one in group if one.is_beside_others]
         if beside:
             assert self._together is not None
@@ -276,19 +281,19 @@ class _Many:
                 one.ending.after_epoch(one.fit)
 
     def _end(self, one: _One) -> None:
-        """One has trained all that it will."""
+        """End the training of a network."""
         one.ending.at_end(one.fit)
         one.fit.end(_logs(one.fit.standing.history), is_shown=False)
         self._running.remove(one)
         self._note_end(one)
 
     def _note_end(self, one: _One) -> None:
-        """Why it ended, and which of its epochs' weights it has."""
+        """Record why it ended, and the epoch whose weights it has."""
         self.history.stopped[one.number] = one.ending.why or "epochs"
         self.history.best_epochs[one.number] = given.kept_epoch(one.fit.callbacks.callbacks, one.fit.standing.history)
 
     def _stop(self, number: int, why: str) -> None:
-        """What a callback asks for."""
+        """Stop a network, as requested by a callback."""
         one = self._all[number]
         one.net.stop_training, one.ending.why = True, one.ending.why or why
 
@@ -297,7 +302,7 @@ class _Many:
             one.net.executable.give_up()
 
     def _leave(self, error: BaseException, folder: Any) -> None:
-        """Keep what there is, unless an error may have left half a step."""
+        """Keep the current state, unless an error may have interrupted a step."""
         for one in self._running:
             one.fit.leave(error)
             if self._interrupts.received:
@@ -307,5 +312,5 @@ class _Many:
 
 
 def _logs(history: History) -> dict[str, float]:
-    """What was measured in the last epoch."""
+    """Return the values of the last epoch."""
     return {name: values[-1] for name, values in history.history.items() if values}

@@ -1,4 +1,4 @@
-"""The folder of networks that are trained together: a checkpoint of each, by its number."""
+"""Checkpoint folders of networks that are trained together: one checkpoint per network."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from dnnkit.training.checkpoints import Checkpoints, Every
 
 
 def checkpoints_in(folder: str | Path | None, count: int, every: str, *, resume: bool) -> list[Checkpoints] | None:
-    """The checkpoints of each of so many networks, in `folder/000`, `folder/001`, ...; None without a folder.
+    """Return the checkpoints of `count` networks, in `folder/000`, `folder/001`, ...; None without a folder.
 
     Raises:
-        CheckpointError: there are some already and nobody wants to go on from them, or they are of more networks.
+        CheckpointError: there are checkpoints and `resume` is False, or they are of more networks.
     """
     if folder is None:
         return None

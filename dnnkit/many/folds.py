@@ -1,4 +1,4 @@
-"""Which rows each of several networks holds out: folds with equal shares of classes, divided anew in each repeat."""
+"""Held-out rows for several networks: stratified folds, divided anew in each repeat."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
@@ -12,24 +12,24 @@ from dnnkit.settings import shown
 
 Rows: TypeAlias = NDArray[np.intp]
 Division: TypeAlias = list[tuple[Rows, Rows]]
-"""For each network the rows that it learns from and those that it holds out, as row numbers."""
+"""For each network the indices of its training rows and its held-out rows."""
 Stratified: TypeAlias = Literal["auto"] | bool | Any
 
 
 def folds_of(rows: int, folds: int, *, labels: NDArray[Any] | None = None, repeats: int = 1, seed: int = 0) -> Division:
     """Divide rows into folds, each of which is held out once per repeat; every repeat divides them anew.
 
-    Folds differ by a row at most, and so do the shares of each class in them.
+    The sizes of folds, and of each class within them, differ by one row at most.
 
     Arguments:
         rows: N.
-        folds: how many parts, from 2 to N.
-        labels: (N,), equal for rows of one class, to have the same share of each in all folds; None for any rows.
-        repeats: how many divisions.
-        seed: decides them, from 0 to 2³² - 1.
+        folds: number of folds, 2 to N.
+        labels: (N,), equal for rows of one class, to stratify by; None for no stratification.
+        repeats: number of divisions.
+        seed: seed of the divisions, 0 to 2³² - 1.
 
     Raises:
-        ConfigurationError: an argument is out of its range.
+        ConfigurationError: an argument is out of range.
         DataError: there are fewer rows than folds.
     """
     folds, repeats = check_count("folds", folds, 2), check_count("repeats", repeats)
@@ -47,15 +47,15 @@ def folds_of(rows: int, folds: int, *, labels: NDArray[Any] | None = None, repea
 
 
 def labels_of(y: Any, stratified: Stratified = "auto") -> NDArray[np.intp] | None:
-    """The number of each row's class, by which folds are stratified; None for folds of any rows.
+    """Return the class index of each row to stratify folds by; None for no stratification.
 
     Arguments:
         y: the targets.
-        stratified: "auto" where y are classes: whole numbers or booleans, one per row, or one-hot rows. True to
-            insist, False for never, or an array (N,) to go by in place of y.
+        stratified: "auto": stratify if y are classes: integers or booleans, one per row, or one-hot rows. True: raise
+            if they are not; False: never; an array (N,): stratify by it instead of y.
 
     Raises:
-        DataError: True was asked for, and y are no classes, or the array has no value for each row.
+        DataError: `stratified` is True and y are not classes, or the array does not have one value per row.
     """
     if stratified is False or stratified is None:
         return None
@@ -78,7 +78,7 @@ def labels_of(y: Any, stratified: Stratified = "auto") -> NDArray[np.intp] | Non
 
 
 def classes_of(y: NDArray[Any]) -> NDArray[np.intp] | None:
-    """The number of each row's class; None where y are not classes."""
+    """Return the class index of each row; None if y are not classes."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2 and y.dtype.kind in "biuf" and len(y) and bool(((y == 0) | (y == 1)).all()):
@@ -91,11 +91,11 @@ def classes_of(y: NDArray[Any]) -> NDArray[np.intp] | None:
 def division_of(
     given: int | Sequence[tuple[Any, Any]], rows: int, labels: NDArray[Any] | None, repeats: int, seed: int
 ) -> Division:
-    """Folds by their number, or as pairs of row numbers, such as a splitter of scikit-learn gives.
+    """Return folds, given their number or pairs of row indices, such as a scikit-learn splitter yields.
 
     Raises:
-        ConfigurationError: what is given is neither, or `repeats` beside pairs.
-        DataError: a pair has no rows, rows that are not there, or rows both to learn from and to hold out.
+        ConfigurationError: `given` is neither, or `repeats` is combined with pairs.
+        DataError: a pair has no rows, indices out of range, or rows both for training and held out.
     """
     if isinstance(given, int | np.integer) or not hasattr(given, "__iter__"):
         return folds_of(rows, given, labels=labels, repeats=repeats, seed=seed)  # type: ignore[arg-type]
@@ -129,12 +129,12 @@ def _row_numbers(given: Any, rows: int, what: str) -> Rows:
 
 
 def share_of(division: Division) -> float:
-    """Rows that are held out ÷ rows that are trained on, on average."""
+    """Return the mean ratio of held-out rows to training rows."""
     return float(np.mean([len(held_out) / len(train) for train, held_out in division]))
 
 
 def taken(data: Any, rows: Rows) -> Any:
-    """Rows of an array, or of each of several in a list or a dictionary; None of None."""
+    """Return rows of an array, or of each array in a list or a dictionary; None for None."""
     if data is None:
         return None
     if isinstance(data, Mapping):
@@ -145,7 +145,7 @@ def taken(data: Any, rows: Rows) -> Any:
 
 
 def count_rows(data: Any) -> int:
-    """Of an array, or of the first of several in a list or a dictionary."""
+    """Return the number of rows of an array, or of the first array in a list or a dictionary."""
     if isinstance(data, Mapping) and data:
         return count_rows(next(iter(data.values())))
     if isinstance(data, list | tuple) and data and hasattr(data[0], "shape"):

@@ -1,4 +1,4 @@
-"""What `fit_many` is given, looked at: networks, rows of each, early stopping; errors say which network."""
+"""Checks of `fit_many`'s arguments: networks, their rows, early stopping; errors name the network."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +15,12 @@ from dnnkit.settings import plain, several, shown
 from dnnkit.training.history import History
 
 Rows: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64] | None]
-"""Which are trained on, and which validated on."""
+"""Indices of training rows and of validation rows."""
 
 
 @contextmanager
 def of_network(number: int, net: Any) -> Iterator[None]:
-    """Within, an error says of which network it is."""
+    """Add the name of a network to errors."""
     try:
         yield
     except DnnkitError as error:
@@ -28,13 +28,13 @@ def of_network(number: int, net: Any) -> Iterator[None]:
 
 
 def called(number: int, net: Any) -> str:
-    """A network as messages call it."""
+    """Return the name of a network in messages."""
     name = getattr(net, "name", None)
     return f"networks[{number}]" if not name else f"networks[{number}] ({name!r})"
 
 
 def check_networks(given: Any) -> list[WholeNetwork]:
-    """The networks, if they are some, each once, that have no layers in common."""
+    """Return the networks, after checking that each is listed once and that they share no layers."""
     if isinstance(given, WholeNetwork):
         raise ConfigurationError("networks is a single network: expected a list of them; one is trained by net.fit")
     networks = list(several("networks", given, "a list of networks"))
@@ -64,7 +64,7 @@ def check_networks(given: Any) -> list[WholeNetwork]:
 
 
 def check_backends(networks: Sequence[WholeNetwork]) -> None:
-    """Raise `BackendUnavailable` unless all that are built run on one backend."""
+    """Raise `BackendUnavailable` unless all built networks run on the same backend."""
     first = networks[0].backend.address
     for number, net in enumerate(networks):
         if net.backend.address != first:
@@ -75,7 +75,7 @@ def check_backends(networks: Sequence[WholeNetwork]) -> None:
 
 
 def check_rows(given: Any, networks: Sequence[WholeNetwork], samples: int) -> list[Rows | None]:
-    """The rows of each network, if there are such; None where it has all."""
+    """Return the rows of each network; None for all rows."""
     if given is None:
         return [None] * len(networks)
     each = several("rows", given, "a pair (rows to train on, rows to validate on) for each network")
@@ -103,7 +103,7 @@ def _pair(number: int, net: WholeNetwork, pair: Any, samples: int) -> Rows | Non
 
 
 def _numbers(name: str, number: int, net: WholeNetwork, given: Any, samples: int) -> NDArray[np.int64]:
-    """Numbers of rows, counted from 0; of booleans, one for each sample, those that are true."""
+    """Return row indices, given as such or as a boolean per sample."""
     found = np.asarray(given)
     whose = f"{name}, of {called(number, net)},"
     if found.dtype == np.bool_ and found.shape == (samples,):
@@ -120,7 +120,7 @@ def _numbers(name: str, number: int, net: WholeNetwork, given: Any, samples: int
 
 
 def check_early_stopping(given: Any) -> EarlyStopping | None:
-    """What watches each network, of which each gets a copy; its arguments, or its patience alone, do."""
+    """Return an EarlyStopping to copy for each network, from an object, its arguments, or a patience."""
     given = plain(given)
     if given is None or given is False:
         return None
@@ -140,7 +140,7 @@ def check_early_stopping(given: Any) -> EarlyStopping | None:
 
 
 def own_copy(watching: EarlyStopping | None) -> list[EarlyStopping]:
-    """One that watches a network of its own."""
+    """Return a copy of the callback for one network."""
     if watching is None:
         return []
     made = copy.copy(watching)
@@ -149,7 +149,7 @@ def own_copy(watching: EarlyStopping | None) -> list[EarlyStopping]:
 
 
 def count_samples(x: Any, net: WholeNetwork) -> int:
-    """How many there are."""
+    """Return the number of samples."""
     try:
         first = x
         if len(net.graph.inputs) > 1 and isinstance(x, Mapping | list | tuple) and x:
@@ -160,7 +160,7 @@ def count_samples(x: Any, net: WholeNetwork) -> int:
 
 
 def kept_epoch(callbacks: Sequence[Any], history: History) -> int | None:
-    """The place in the history of the epoch whose weights early stopping put back; None where it put none back."""
+    """Return the index in the history of the epoch whose weights early stopping restored, or None."""
     for each in callbacks:
         if isinstance(each, EarlyStopping) and each.restore_best_weights and each.best_epoch in history.epoch:
             return history.epoch.index(each.best_epoch)

@@ -1,4 +1,4 @@
-"""All combinations of the values of settings."""
+"""Combinations of the values of settings."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -8,11 +8,11 @@ from typing import Any
 from dnnkit.errors import ConfigurationError
 
 MOST = 10_000
-"""Combinations; more is rather a mistake than an intention."""
+"""Maximum number of combinations; more are probably a mistake."""
 
 
 def combinations(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Every combination of a value of each setting, the last setting varying fastest.
+    """Return every combination of a value of each setting, the last setting varying fastest.
 
     Raises:
         ConfigurationError: there are more than 10,000.

@@ -1,4 +1,4 @@
-"""Successive halving: all begin, and after ever more epochs only the best go on."""
+"""Successive halving: train all networks for a few epochs, and ever fewer of the best for ever more."""
 
 from math import isnan
 
@@ -12,22 +12,23 @@ from dnnkit.network.checks import check_count
 
 
 class SuccessiveHalving(ManyCallback):
-    """Stop all but the best 1/factor after min_epochs, all but the best 1/factor of those after factor × min_epochs ...
+    """Successive halving: keep the best 1/factor after min_epochs, the best 1/factor of those after factor ×
+    min_epochs, ...
 
         dk.fit_many(networks, x, y, epochs=27, validation_split=0.2, callbacks=[dk.SuccessiveHalving(factor=3)])
 
-    trains 27 networks for one epoch, 9 of them for three, 3 for nine and one for 27: 81 epochs in place of 729. It goes
-    by the mean of networks of one name (`dk.Sequential(..., name="wide")`), so that all folds or seeds of a
-    configuration go on or none. Of equal ones, that which comes first goes on; one without a value, whose loss was NaN,
-    is the worst.
+    trains 27 networks for one epoch, 9 of them for three, 3 for nine and one for 27: 81 epochs instead of 729.
+    Networks with the same name (`dk.Sequential(..., name="wide")`) are compared by their mean, so all folds or seeds
+    of a configuration are kept or stopped together. Ties keep the first; networks without a value, whose loss was
+    NaN, are the worst.
 
     Arguments:
-        factor: one of so many goes on, at least one; 2 or more.
-        min_epochs: epochs before the first choice.
-        metric: what decides, as logs call it.
+        factor: one in `factor` configurations is kept, at least one; 2 or more, default 3.
+        min_epochs: epochs before the first selection, default 1.
+        metric: name in the logs of the value to compare, default "val_loss".
 
     Raises:
-        ConfigurationError: an argument cannot work; in `fit_many`, nothing of that name is measured.
+        ConfigurationError: an argument is invalid; in `fit_many`, if the metric is not measured.
 
     Source: K. Jamieson, A. Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, 2016.
     """
@@ -58,12 +59,12 @@ class SuccessiveHalving(ManyCallback):
                     many.stop(number, HALVING)
 
     def _value(self, many: ManyHistory, number: int, done: int) -> float:
-        """After so many epochs, whatever has become of the network since: a sweep that goes on chooses as it did."""
+        """Return the value after `done` epochs, so that a resumed sweep selects as the original did."""
         series = many.histories[number].history.get(self.metric, [])
         return float(series[done - 1]) if len(series) >= done else value_of(many, number, self.metric)
 
     def chooses_after(self, epochs: int) -> bool:
-        """Whether some are stopped after so many epochs."""
+        """Return whether a selection takes place after this many epochs."""
         rung = self.min_epochs
         while rung < epochs:
             rung *= self.factor
@@ -71,5 +72,5 @@ class SuccessiveHalving(ManyCallback):
 
 
 def _left_before(many: ManyHistory, number: int, done: int) -> bool:
-    """Whether a network was stopped by an earlier choice than that after so many epochs."""
+    """Return whether a network was stopped by an earlier selection than the one after `done` epochs."""
     return many.stopped[number] == HALVING and len(many.histories[number].epoch) < done

@@ -1,4 +1,4 @@
-"""ManyHistory: what became of networks that were trained together."""
+"""ManyHistory: the results of networks that were trained together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
@@ -13,16 +13,16 @@ from dnnkit.training.history import History
 
 @dataclass(repr=False)
 class ManyHistory:
-    """What `fit_many` measured: network `n` is `networks[n]`, its History `histories[n]`.
+    """Results of `fit_many`: network `n` is `networks[n]`, its History `histories[n]`.
 
     Attributes:
-        networks: the networks, as they were given, trained.
-        histories: of each, as its own `fit` would have returned it.
-        stopped: why each ended: "epochs" where it ran to the last, "early stopping", "loss is NaN in step 3 of epoch
-            2", "interrupted", or what a callback said; empty as long as it runs.
-        seconds: of the whole call.
-        best_epochs: of each, the place in its History of the epoch whose weights were put back at its end; None where
-            it has those of its last.
+        networks: the given networks, trained.
+        histories: the History of each, as its own `fit` would have returned it.
+        stopped: why each ended: "epochs" if it reached the last one, "early stopping", "loss is NaN in step 3 of
+            epoch 2", "interrupted", or the reason given by a callback; empty while it is running.
+        seconds: time of the whole call.
+        best_epochs: for each, the index in its History of the epoch whose weights were restored at the end; None if
+            it has those of its last epoch.
     """
 
     networks: list[Any]
@@ -37,18 +37,18 @@ class ManyHistory:
 
     @property
     def running(self) -> list[int]:
-        """The numbers of the networks that have not ended."""
+        """Indices of the networks that have not ended."""
         return [number for number, why in enumerate(self.stopped) if not why]
 
     def stop(self, number: int, why: str = "stopped by a callback") -> None:
-        """End the training of a network after the epoch that it has just ended; for callbacks.
+        """End the training of a network after the current epoch; for callbacks.
 
         Arguments:
-            number: of the network, counted from 0; one that has ended stays as it is.
-            why: what `stopped` says of it.
+            number: index of the network; nothing changes if it has ended already.
+            why: the reason, recorded in `stopped`.
 
         Raises:
-            ConfigurationError: there is no such network, or nothing is running.
+            ConfigurationError: there is no such network, or training is not running.
         """
         number = plain(number)
         if not isinstance(number, int) or not 0 <= number < len(self.networks):
@@ -71,29 +71,30 @@ class ManyHistory:
         return f"<ManyHistory of {len(self)} networks in {self.seconds:.2f} s: {told}>"
 
     def ranking(self, metric: str = "val_loss", *, share: float = 0.0) -> Ranking:
-        """Which networks are best, those of one name (`dk.Sequential(..., name="wide")`) together.
+        """Rank the networks; those with the same name (`dk.Sequential(..., name="wide")`) share a place.
 
-        A network counts with the weights that it has: where early stopping put the best ones back, with their epoch.
+        A network's value belongs to the weights that it has: if early stopping restored the best ones, to their
+        epoch.
 
         Arguments:
-            metric: as the histories call it.
-            share: rows that are held out ÷ rows that are trained on, where networks of one name hold out others each,
-                as folds do (1/4 for 5 folds): intervals are wider then, for what they learn from is mostly the same.
+            metric: name in the histories, default "val_loss".
+            share: ratio of held-out rows to training rows, if networks with the same name hold out different rows, as
+                folds do (1/4 for 5 folds). Intervals are then wider, because training rows overlap.
 
         Returns:
-            Places, the best first, each with its mean, the 95 % interval of the mean, and seconds.
+            A `Ranking`: places, best first, each with its mean, the 95 % interval of the mean, and seconds.
 
         Raises:
-            ConfigurationError: nothing of that name was measured.
+            ConfigurationError: the metric was not measured.
         """
         return ranking_of(self, metric, share=share)
 
     def values(self, metric: str, epoch: int = -1) -> list[float]:
-        """A number of each network in its last epoch, or in another; NaN where it has none.
+        """Return a value of each network in its last epoch, or in another one; NaN if it has none.
 
         Arguments:
-            metric: the name in the histories, such as "val_loss".
-            epoch: the place in the History, counted from 0, or from the end below 0.
+            metric: name in the histories, such as "val_loss".
+            epoch: index in the History; negative indices count from the end.
         """
         return [_value(history.history.get(metric, ()), epoch) for history in self.histories]
 

@@ -1,4 +1,4 @@
-"""Confidence intervals of means of a few numbers: scores of folds, of seeds, of random splits."""
+"""Confidence intervals of the mean of a few numbers: scores of folds, seeds, or random splits."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,13 +11,12 @@ from dnnkit.deferred import dataclass
 
 LEVEL = 0.95
 NEARLY_NORMAL = 1000
-"""Degrees of freedom from which on Student's t is taken to be normal: 1.9600 in place of 1.9623."""
+"""Degrees of freedom above which Student's t is approximated by the normal distribution: 1.9600 instead of 1.9623."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the interval that holds the true one with the level's probability; NaN ends where one number says
-    nothing of its spread."""
+    """A mean with its confidence interval; the ends are NaN for a single number, whose spread is unknown."""
 
     mean: float
     low: float
@@ -25,7 +24,7 @@ class Interval:
 
     @property
     def reach(self) -> float:
-        """Half the width: mean ± reach."""
+        """Half the width of the interval: mean ± reach."""
         return (self.high - self.low) / 2
 
     def __contains__(self, value: float) -> bool:
@@ -33,18 +32,18 @@ class Interval:
 
 
 def interval_of_mean(values: Sequence[float], share: float = 0.0, level: float = LEVEL) -> Interval:
-    """The mean of values with Student's interval, wider where they come of networks that learned from shared rows.
+    """Return the mean of values with Student's interval, corrected for networks with shared training rows.
 
-    Folds share most of their training rows, so their scores vary together and less than those of new data would. The
-    variance of the mean is s² (1/n + share), not s²/n.
+    Folds share most of their training rows, so their scores are correlated and vary less than scores on new data
+    would. The variance of the mean is s² (1/n + share) instead of s²/n.
 
     Arguments:
         values: at least one.
-        share: rows that were held out ÷ rows that were trained on, 1/4 for 5 folds; 0 where every value is of the same
-            training rows, and only the seed differs.
-        level: the probability.
+        share: ratio of held-out rows to training rows, 1/4 for 5 folds; 0 if all values have the same training rows
+            and differ only in the seed.
+        level: confidence level.
 
-    Source: C. Nadeau, Y. Bengio, Inference for the generalization error, 2003; of repeated folds, R. Bouckaert,
+    Source: C. Nadeau, Y. Bengio, Inference for the generalization error, 2003; for repeated folds, R. Bouckaert,
     E. Frank, 2004.
     """
     numbers = np.asarray(values, np.float64)
@@ -59,9 +58,9 @@ def interval_of_mean(values: Sequence[float], share: float = 0.0, level: float =
 
 @cache
 def student(freedom: int, level: float = LEVEL) -> float:
-    """The t that |T| of so many degrees of freedom exceeds with probability 1 - level.
+    """Return the t that |T| with `freedom` degrees of freedom exceeds with probability 1 - level.
 
-    Source: M. Abramowitz, I. Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4: exact for whole numbers.
+    Source: M. Abramowitz, I. Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4: exact for integers.
     """
     if freedom > NEARLY_NORMAL:
         return NormalDist().inv_cdf((1 + level) / 2)
@@ -74,7 +73,7 @@ def student(freedom: int, level: float = LEVEL) -> float:
 
 
 def _within(angle: float, freedom: int) -> float:
-    """The probability that |T| is at most √freedom · tan(angle)."""
+    """Return the probability that |T| is at most √freedom · tan(angle)."""
     is_odd = freedom % 2
     term = total = 0.0 if freedom == 1 else cos(angle) if is_odd else 1.0
     for number in range(2 if is_odd else 1, freedom - 2, 2):

@@ -1,4 +1,4 @@
-"""Data that are loaded once for all networks that read the same."""
+"""Data that are loaded once for all networks that use them."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -9,13 +9,13 @@ from dnnkit.backends.executable import Executable
 
 
 class SharedData:
-    """What was loaded so far; a `Load` of `Asked`."""
+    """Cache of loaded data; a `Load` function for `Asked`."""
 
     def __init__(self) -> None:
         self._loaded: dict[Hashable, list[tuple[tuple[Any, ...], Any]]] = {}
 
     def __call__(self, executable: Executable, x: Any, y: Any, weights: Any) -> Any:
-        """Data for the executable, such as another one has loaded, if it has loaded the same."""
+        """Return data loaded for the executable, reusing what another one has loaded from equal arrays."""
         loading = executable.loading
         if loading is None:
             return executable.load(x, y, weights)
@@ -29,7 +29,7 @@ class SharedData:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether two arrays are one, or on the host and equal."""
+    """Return whether two arrays are identical, or on the host and equal."""
     if one is other:
         return True
     if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):

@@ -1,4 +1,4 @@
-"""One order of the samples for many networks."""
+"""A common order of the samples for many networks."""
 
 from collections import OrderedDict
 
@@ -7,14 +7,14 @@ from dnnkit.seeds import check_seed
 from dnnkit.training.epoch_order import epoch_order
 
 MOST_ROWS = 1 << 21
-"""Of orders that are kept for the next network: 16 MiB."""
+"""Maximum number of rows of cached orders: 16 MiB."""
 
 
 class SharedOrders:
-    """The order of each epoch that all networks have, drawn once.
+    """Orders of epochs that all networks share, each drawn once.
 
     Arguments:
-        seed: which orders; a network of this seed would have them by itself.
+        seed: seed of the orders, which are those of a network with this seed.
     """
 
     def __init__(self, seed: int) -> None:
@@ -22,7 +22,7 @@ class SharedOrders:
         self._drawn: OrderedDict[tuple[int, int], HostArray] = OrderedDict()
 
     def order(self, samples: int, epoch: int) -> HostArray:
-        """The samples, in the order of an epoch."""
+        """Return the order of the samples in an epoch."""
         key = samples, epoch
         order = self._drawn.get(key)  # other threads may draw and forget meanwhile
         if order is None:

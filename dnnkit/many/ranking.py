@@ -1,4 +1,4 @@
-"""Which of many networks are best, how sure that is, and what each took."""
+"""Ranking of networks, with confidence intervals and training costs."""
 
 from collections.abc import Iterator, Sequence
 from math import inf, isfinite, isnan, nan
@@ -17,11 +17,11 @@ from dnnkit.settings import shown
 from dnnkit.training.history import History
 
 HALVING = "halving"
-"""Why a network ended that others were better than, as `ManyHistory.stopped` says it."""
+"""Reason in `ManyHistory.stopped` for networks that successive halving stopped."""
 
 
 class Trained(Protocol):
-    """What is read of a `ManyHistory`, which imports this."""
+    """The attributes of `ManyHistory` used here; that class imports this module."""
 
     networks: list[Any]
     histories: list[History]
@@ -30,26 +30,26 @@ class Trained(Protocol):
 
 
 LARGE = 1e4
-"""What is not written with decimals."""
+"""Values from which numbers are written in scientific notation."""
 SHOWN = 20
-"""Places that a `repr` shows."""
+"""Maximum number of places in a `repr`."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """One of a ranking: networks that are alike but for seed and rows, taken together.
+    """A place in a ranking: networks that differ only in seed and rows, taken together.
 
     Attributes:
-        rank: from 1.
-        name: what the networks are called.
-        networks: their numbers.
-        values: of each, what they are ranked by.
-        mean, low, high: of the values, with the 95 % interval of the mean; its ends are NaN of a single network.
-        is_close: whether chance may be all that separates it from the first: the interval of the differences, network
-            by network, contains 0. Always True of the first; False where a single network says nothing of chance.
-        seconds: of training, the mean of the networks.
-        epochs: of training, the most of any.
-        ended: why those ended that did before their last epoch, each reason once.
+        rank: rank, from 1.
+        name: name of the networks.
+        networks: their indices.
+        values: the value of each that they are ranked by.
+        mean, low, high: mean of the values with its 95 % interval, whose ends are NaN for a single network.
+        is_close: whether the difference to the first is not significant: the interval of the differences, network by
+            network, contains 0. Always True for the first; False for single networks, whose spread is unknown.
+        seconds: mean training time of the networks.
+        epochs: maximum number of epochs.
+        ended: distinct reasons of networks that ended before their last epoch.
     """
 
     rank: int
@@ -65,17 +65,17 @@ class Place:
     ended: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; null stands for NaN."""
+        """Return JSON values; null for NaN."""
         numbers = {name: number_to_json(getattr(self, name)) for name in ("mean", "low", "high", "seconds")}
         return {**vars(self), **numbers, "values": [number_to_json(value) for value in self.values]}
 
 
 class Ranking(Sequence[Place]):
-    """Places, the best first: `ranking[0].name`; `print` it for a table.
+    """Places, best first: `ranking[0].name`; `print` it for a table.
 
     Attributes:
-        metric: what it is by.
-        higher_is_better: whether more of it is better.
+        metric: the metric that networks are ranked by.
+        higher_is_better: whether higher values are better.
     """
 
     def __init__(self, metric: str, higher_is_better: bool, places: Sequence[Place]) -> None:
@@ -110,7 +110,7 @@ class Ranking(Sequence[Place]):
         return "\n".join([*lines, ">"])
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return JSON values."""
         return {
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
@@ -119,24 +119,24 @@ class Ranking(Sequence[Place]):
 
 
 def figures(mean: float, low: float, high: float) -> str:
-    """A mean and its interval: 0.9722 ± 0.0123; the mean alone where there is no interval."""
+    """Format a mean and its interval: 0.9722 ± 0.0123; the mean alone if there is no interval."""
     return figure(mean) if isnan(low) else f"{figure(mean)} ± {figure((high - low) / 2)}"
 
 
 def figure(value: float) -> str:
-    """Four decimals, or four digits of what is large."""
+    """Format with four decimals, or with four digits if it is large."""
     return f"{value:.4f}" if not abs(value) >= LARGE else f"{value:.3e}"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of one network's training when a ranking is made.
+    """The result of one network that is needed for a ranking.
 
     Attributes:
-        value: what it is ranked by, of the weights that it has; NaN where there is none.
-        seconds: of training.
-        epochs: of training.
-        ended: why it ended before its last epoch; "" where it did not.
+        value: the value of its weights that it is ranked by; NaN if there is none.
+        seconds: training time.
+        epochs: number of epochs.
+        ended: why it ended before its last epoch; "" if it did not.
     """
 
     value: float
@@ -153,17 +153,17 @@ def rank(
     *,
     share: float = 0.0,
 ) -> Ranking:
-    """Rank networks, those of one name together.
+    """Rank networks; those with the same name share a place.
 
-    First those that were trained to their end, by the mean of their values; then what selection stopped, by the epochs
-    it had and by its mean; last what has no value, such as a loss that was NaN.
+    First come networks that were trained to their end, by mean value; then those stopped by selection, by epochs and
+    mean value; last those without a value, such as after a NaN loss.
 
     Arguments:
-        runs: one for each network.
-        names: of each network; networks of the same name take one place.
-        metric: what the values are.
-        higher_is_better: whether more of it is better.
-        share: rows that were held out ÷ rows that were trained on, as `interval_of_mean` has it.
+        runs: one per network.
+        names: name of each network.
+        metric: name of the values.
+        higher_is_better: whether higher values are better.
+        share: ratio of held-out rows to training rows; see `interval_of_mean`.
     """
     members = grouped(names)
     sign = -1.0 if higher_is_better else 1.0
@@ -201,14 +201,14 @@ def rank(
 
 
 def is_close(values: Sequence[float], best: Sequence[float], share: float) -> bool:
-    """Whether chance may be all that separates values from the best, of the same folds or seeds in the same order."""
+    """Return whether values do not differ significantly from the best, with the same folds or seeds in order."""
     if len(values) != len(best) or len(values) < 2 or not all(map(isfinite, (*values, *best))):
         return False
     return 0.0 in interval_of_mean(np.subtract(values, best).tolist(), share)
 
 
 def grouped(names: Sequence[str]) -> dict[str, list[int]]:
-    """The numbers of the networks of each name, in the order in which names come first."""
+    """Return the indices of the networks with each name, in order of first occurrence."""
     members: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         members.setdefault(name, []).append(number)
@@ -216,25 +216,24 @@ def grouped(names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def goes_up(net: Any, metric: str) -> bool:
-    """Whether more of it is better: of a metric of one of several outputs, by the metric's own name."""
+    """Return whether higher values of a metric are better; an output's metric is recognized by its own name."""
     measured = named_metrics(net.graph.output_names, net.goals).get(metric.removeprefix("val_"))
     return is_better_higher(metric if measured is None else name_of(measured), net.metrics)
 
 
-# -- of networks that were trained together ---------------------------------------------------------------------------
+# -- for networks that were trained together --------------------------------------------------------------------------
 
 
 def ranking_of(many: Trained, metric: str = "val_loss", *, share: float = 0.0) -> Ranking:
-    """Rank networks by their last values, those of one name together; the best is first.
+    """Rank networks by their values, best first; those with the same name share a place.
 
     Arguments:
-        many: what `fit_many` gave.
-        metric: as the histories call it.
-        share: rows that were held out ÷ rows that were trained on, where networks share the latter; see
-            `interval_of_mean`.
+        many: result of `fit_many`.
+        metric: name in the histories.
+        share: ratio of held-out rows to training rows, if networks share the latter; see `interval_of_mean`.
 
     Raises:
-        ConfigurationError: no network has measured that.
+        ConfigurationError: no network has measured the metric.
     """
     require_measured(many, metric)
     runs = [
@@ -250,7 +249,7 @@ def ranking_of(many: Trained, metric: str = "val_loss", *, share: float = 0.0) -
 
 
 def require_measured(many: Trained, metric: str) -> None:
-    """Raise `ConfigurationError` where no network has a number of that name."""
+    """Raise `ConfigurationError` if no network has values with that name."""
     measured = list(dict.fromkeys(name for history in many.histories for name in history.history))
     if metric not in measured:
         near = did_you_mean(metric, measured)
@@ -261,18 +260,18 @@ def require_measured(many: Trained, metric: str) -> None:
 
 
 def value_of(many: Trained, number: int, metric: str) -> float:
-    """What a network with the weights that it has was measured to be; NaN where it was not, or its loss was none."""
+    """Return the value of the weights that a network has; NaN if it was not measured."""
     history, epoch = many.histories[number].history, kept_epoch(many, number)
     series = history.get(metric, [])
     return float(series[epoch]) if 0 <= epoch < len(series) else nan
 
 
 def kept_epoch(many: Trained, number: int) -> int:
-    """The place in a network's history of the epoch whose weights it has: the last, or the best that was put back."""
+    """Return the index in a network's history of the epoch whose weights it has: the last, or the restored one."""
     best = many.best_epochs[number]
     return len(many.histories[number].epoch) - 1 if best is None else best
 
 
 def names_of(networks: Sequence[Any]) -> list[str]:
-    """What networks are called: by their names, or by their numbers."""
+    """Return the names of networks, or names made from their indices."""
     return [net.name or f"networks[{number}]" for number, net in enumerate(networks)]

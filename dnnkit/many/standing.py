@@ -1,4 +1,4 @@
-"""How all networks stand, as text: of 64 the best so far, and how the others are."""
+"""Progress of all networks as text: the best so far, and a summary of the others."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from dnnkit.many.ranking import HALVING, figure, goes_up, grouped, names_of
 from dnnkit.many.text_table import lines_of
 
 MOST_METRICS = 3
-"""Of what is measured, so many columns."""
+"""Maximum number of columns of metrics."""
 
 
 class Standing:
-    """What is to be said of networks while they are trained; it looks at them anew each time.
+    """Progress of networks in training; computed anew on each call.
 
     Arguments:
         many: the networks and their histories.
-        epochs: that each network is to be trained.
+        epochs: number of epochs of each network.
     """
 
     def __init__(self, many: ManyHistory, epochs: int) -> None:
@@ -33,11 +33,11 @@ class Standing:
         return " - ".join((*self._totals(), *self._best()))
 
     def picture(self, width: int, lines: int) -> list[str]:
-        """A table, the best first.
+        """Return the lines of a table, best first.
 
         Arguments:
-            width: letters in a line.
-            lines: networks that are shown, those of one name together; of the others it is counted how they are.
+            width: maximum characters per line.
+            lines: maximum number of rows, one per network name; the others are counted by state.
         """
         metric, names = self._metric, self._measured()
         held_out = [name for name in names if name.startswith("val_")]
@@ -60,7 +60,7 @@ class Standing:
 
     @property
     def _metric(self) -> str:
-        """What is best by."""
+        """The metric that determines the best."""
         return "val_loss" if "val_loss" in self._measured() else "loss"
 
     def _measured(self) -> list[str]:
@@ -70,7 +70,7 @@ class Standing:
         return [len(self._many.histories[number].epoch) for number in numbers]
 
     def _totals(self) -> list[str]:
-        """How far all of them are."""
+        """Return the overall progress."""
         many, seconds = self._many, perf_counter() - self._begin
         done = sum(self._done(range(len(many))))
         left = sum(
@@ -84,7 +84,7 @@ class Standing:
         return [*parts, f"ETA {seconds / trained * left:.0f} s"] if trained and left else parts
 
     def _best(self) -> list[str]:
-        """The best of those that selection has left."""
+        """Return the best of those that selection has not stopped."""
         metric = self._metric
         sign = -1.0 if goes_up(self._many.networks[0], metric) else 1.0
         found = [
@@ -96,7 +96,7 @@ class Standing:
         return [f"best {metric} {figure(value)}: {name}" for _, value, name in sorted(found)[:1]]
 
     def _mean(self, numbers: Sequence[int], metric: str) -> float:
-        """Of networks that have been measured, the mean of what they had last."""
+        """Return the mean of the last values of networks that have any."""
         series = [self._many.histories[number].history.get(metric) or [nan] for number in numbers]
         last = [
             values[-1] for values, number in zip(series, numbers, strict=True) if self._many.histories[number].epoch
@@ -104,7 +104,7 @@ class Standing:
         return float(np.mean(last)) if last else nan
 
     def _state(self, numbers: Sequence[int]) -> str:
-        """How networks of one name are; empty while some are trained."""
+        """Describe the state of networks with one name; empty while some are in training."""
         stopped = [self._many.stopped[number] for number in numbers]
         if not any(stopped) and not any(self._done(numbers)):
             return "waiting"

@@ -1,4 +1,4 @@
-"""Where it is shown how all networks stand: a table in place on a terminal or in a notebook, lines elsewhere."""
+"""Progress display: a live table on a terminal or in a notebook, lines elsewhere."""
 
 import sys
 from importlib.util import find_spec
@@ -13,15 +13,15 @@ from dnnkit.training.notebook import Cell, in_notebook
 from dnnkit.training.progress import Verbosity, check_verbosity
 
 LINES = 12
-"""Networks that a table shows at most; fewer on a low terminal."""
+"""Maximum number of networks in a table; fewer on a low terminal."""
 NOTEBOOK = 100
-"""Letters in a line of a notebook's output."""
+"""Characters per line in a notebook."""
 REFRESH, PAUSE = 0.1, 2.0
-"""Seconds between two pictures of a live table, and between two lines elsewhere."""
+"""Seconds between updates of a live table, and between lines elsewhere."""
 
 
 def make_table(verbose: Verbosity, many: ManyHistory, epochs: int) -> "Table":
-    """0: silent; 1: a live table; 2: a line now and then; "auto": 1 on a terminal or in a notebook, else 2."""
+    """Return a display: 0 silent, 1 live table, 2 lines; "auto": 1 on a terminal or in a notebook, else 2."""
     verbose = check_verbosity(verbose)
     if (sys.stdout is None or getattr(sys.stdout, "closed", False)) and not in_notebook():
         verbose = 0
@@ -32,14 +32,14 @@ def make_table(verbose: Verbosity, many: ManyHistory, epochs: int) -> "Table":
 
 
 class Table:
-    """Silent; the base of the others.
+    """A silent display; base of the others.
 
     Arguments:
-        standing: what is shown.
+        standing: the progress to show.
     """
 
     pause = 0.0
-    """Seconds between two updates that are shown."""
+    """Minimum seconds between updates."""
 
     def __init__(self, standing: Standing) -> None:
         self.standing = standing
@@ -47,13 +47,13 @@ class Table:
         self._shows = True
 
     def update(self) -> None:
-        """Some epochs were trained: show them, if it is time."""
+        """Show the progress if the last update is old enough."""
         if perf_counter() >= self._next:
             self._next = perf_counter() + self.pause
             self._try(self._show)
 
     def close(self) -> None:
-        """Training is over, also by an exception: one line stays."""
+        """Show the final line when training ends, also after an exception."""
         self._try(self._leave)
 
     def _show(self) -> None:
@@ -63,7 +63,7 @@ class Table:
         pass
 
     def _try(self, show: Any) -> None:
-        """Where nothing can be written any more (a full disk, a pipe that nobody reads), training goes on."""
+        """Show, and stop showing for good if output fails (a full disk, a closed pipe); training continues."""
         if not self._shows:
             return
         try:
@@ -85,7 +85,7 @@ class LineTable(Table):
 
 
 class LiveTable(Table):
-    """A table in place on a terminal; a line stays."""
+    """A live table on a terminal; a line remains at the end."""
 
     pause = REFRESH
 
@@ -115,7 +115,7 @@ class LiveTable(Table):
 
 
 class NotebookTable(Table):
-    """The table as one output of a notebook's cell, which stays."""
+    """A table as one output of a notebook cell, which remains."""
 
     pause = 5 * REFRESH
 

@@ -1,22 +1,22 @@
-"""Tables as lines of text that fit a width."""
+"""Text tables that fit a width."""
 
 from collections.abc import Collection, Sequence
 
 GAP = "  "
 SHORTEST = 8
-"""Letters that stay of a column that is cut."""
+"""Minimum width in characters of a truncated column."""
 
 
 def lines_of(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int, text: Collection[int]) -> list[str]:
-    """A line of heads, and one for each row.
+    """Return a header line and a line per row.
 
-    Where they are too wide, the widest column of text is cut, and ends in "…".
+    If they are too wide, the widest text columns are truncated with "…".
 
     Arguments:
-        heads: of the columns.
+        heads: column heads.
         rows: cells.
-        width: letters in a line, at most.
-        text: which columns are text, which begins at the left; numbers end at the right.
+        width: maximum characters per line.
+        text: indices of text columns, which are left-aligned; the others are right-aligned.
     """
     table = [list(heads), *map(list, rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
@@ -36,5 +36,5 @@ def lines_of(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int, te
 
 
 def cut(text: str, size: int) -> str:
-    """At most so many letters, the last of which says that there were more."""
+    """Truncate text to `size` characters, ending in "…" if it was longer."""
     return text if len(text) <= size else f"{text[: size - 1]}…"

@@ -12,22 +12,22 @@ from dnnkit.training.loop import Fit
 from dnnkit.training.stretches import Pace
 
 STRETCH = 0.2
-"""Seconds of epochs in one call at which nobody looks between two; then progress is told, and a checkpoint due."""
+"""Target seconds per call if no callback needs each epoch; then progress is shown, and checkpoints may be due."""
 
 MOST_ROWS = 1 << 21
-"""Of all orders that are drawn for a call of several epochs: 16 MiB."""
+"""Maximum number of rows of the orders drawn for a call of several epochs: 16 MiB."""
 
 
 class Together:
-    """Trains fits by what a backend has for many networks."""
+    """Trains fits with a backend's support for many networks."""
 
     def __init__(self, many: Many, interrupts: Interrupts) -> None:
         self._many, self._interrupts, self._pace = many, interrupts, Pace(STRETCH)
         self._stalled = set[Fit]()
-        """Those that made no step when they last might, because another thread asks their networks all the time."""
+        """Fits that made no step in the last call, because another thread was using their networks."""
 
     def takes(self, fit: Fit) -> bool:
-        """Whether its network can be trained beside others; all that takes long before the first step is done then."""
+        """Return whether a network can be trained with others, after doing all slow preparation."""
         net, run = fit.net, fit.run
         if not self._many.takes(net.executable, run.data, run.batch_size):
             return False
@@ -35,7 +35,7 @@ class Together:
         return True
 
     def epochs(self, fits: Sequence[Fit], epoch: int) -> int:
-        """How many epochs, from this one on, nobody looks at between two, and are worth one call; at least one."""
+        """Return the number of epochs, at least one, that can be run in one call without callbacks in between."""
         most = self._pace.length
         for fit in fits:
             if fit.callbacks.wants_epochs or (fit.run.validation is not None and not self._measures(fit)):
@@ -46,7 +46,7 @@ class Together:
         return max(1, int(min(most, MOST_ROWS // max(1, sum(fit.run.rows for fit in fits)))))
 
     def run(self, fits: Sequence[Fit], epoch: int, count: int) -> None:
-        """Train so many epochs of each, or fewer where somebody stops them, and note and tell what was measured."""
+        """Train up to `count` epochs of each, unless stopped earlier, and report what was measured."""
         works = dict[Fit, Work]()
         start = perf_counter()
         with ExitStack() as turns:
@@ -75,7 +75,7 @@ class Together:
         return self._many.evaluates(fit.net.executable)
 
     def _work(self, fit: Fit, count: int) -> Work:
-        """So many epochs from where the fit stands, or what is known of them before any."""
+        """Return the work of `count` epochs from the current position; for 0, a description of it for preparation."""
         net, run, state = fit.net, fit.run, fit.net.executable.state
         steps = run.steps * count - state.position if count else 1
         held_out = run.validation if self._measures(fit) else None
@@ -93,7 +93,7 @@ class Together:
 
 
 def _take(fit: Fit, work: Work) -> list[Passed]:
-    """Note how far the network has come; the epochs that were trained, and measured, to their ends."""
+    """Record how far the network has come; return the epochs that are complete, including validation."""
     executable, steps = fit.net.executable, fit.run.steps
     state, passed = executable.state, work.passed
     whole = [one for one in passed if one.last == steps and (work.held_out is None or one.held_out is not None)]
@@ -105,7 +105,7 @@ def _take(fit: Fit, work: Work) -> list[Passed]:
 
 
 def _tell(fit: Fit, epoch: int, passed: list[Passed], *, is_rest: bool) -> None:
-    """Note and tell of epochs that have ended, the first of that number; `is_rest`: another has begun since."""
+    """Report completed epochs, the first of which is `epoch`; `is_rest`: a further one has begun."""
     executable = fit.net.executable
     metrics, totals, state = executable.program.metrics, passed[-1].totals, executable.state
     found = [one.totals.means(metrics) for one in passed]

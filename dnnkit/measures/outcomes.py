@@ -58,7 +58,7 @@ class _OfOutcomes(Metric):
 
 @METRICS.named("precision")
 class Precision(_OfOutcomes):
-    """Precision: fraction of predicted positives that are right.
+    """Precision: fraction of predicted positives that are correct.
 
     Arguments:
         threshold: outputs above it predict "yes"; default 0.5.
@@ -73,14 +73,24 @@ class Precision(_OfOutcomes):
 
 @METRICS.named("recall")
 class Recall(_OfOutcomes):
-    """Recall: fraction of actual positives that are predicted; arguments as for `Precision`."""
+    """Recall: fraction of actual positives that are predicted.
+
+    Arguments:
+        threshold, average: as for `Precision`.
+        name: name in logs, default "recall".
+    """
 
     share = "recall"
 
 
 @METRICS.named("f1_score", "f1")
 class F1Score(_OfOutcomes):
-    """F1 score: harmonic mean of precision and recall; arguments as for `Precision`."""
+    """F1 score: harmonic mean of precision and recall.
+
+    Arguments:
+        threshold, average: as for `Precision`.
+        name: name in logs, default "f1_score".
+    """
 
     share = "f1"
 

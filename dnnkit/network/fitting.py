@@ -81,8 +81,8 @@ class Fittable(Askable):
         Arguments:
             x: samples (N, ...). With several inputs, a dictionary by input name or a list. Also accepted: the path of a
                 .npy, .parquet or .arrow file, a glob pattern, a folder or list of shards, `dk.streams.open(...)`, or an
-                iterator, generator or re-iterable object that yields batches (x, y) or (x, y, sample_weight)
-                (docs/streams.md).
+                iterator, generator or re-iterable object that yields batches (x, y) or (x, y, sample_weight); or a
+                sparse matrix, whose rows become dense a chunk at a time (docs/streams.md).
             y: targets, one row per sample. For data on disk, another path or the name of a column.
             batch_size: samples per step, default 32. At most N, unless `steps_per_epoch` repeats samples or they are
                 drawn with replacement.
@@ -115,11 +115,13 @@ class Fittable(Askable):
                 which makes the same call with the same network and data. Every batch is divided among them; the
                 trajectory equals that of a single process up to rounding. Callbacks, progress and checkpoints run in
                 the first process; all get the History and the parameters (docs/mpi.md).
+            others: Keras's arguments that are not supported; an error that says what to use instead.
 
         Returns:
             The `History` of these epochs.
 
         Raises:
+            UnknownArgument: an argument is not supported.
             NotReady: the network is not compiled.
             ShapeError, DataError: data does not fit the network.
             ConfigurationError: an argument is out of range, or arguments contradict each other.
@@ -260,6 +262,8 @@ class Fittable(Askable):
         if ranks is not None:
             raise streamed.not_shared()
         streamed.refuse_what_needs_all(self, given, asked.batch_size, asked.validation_split)
+        if asked.validation_split:
+            given, asked.validation_data = streamed.held_out_of(given, asked.validation_split)
         rows = asked.batch_size or 32
         sample = streamed.Sample.of(given, rows)
         x, y, weights = self._check_sample(sample, asked.class_weight, rows)
@@ -307,7 +311,7 @@ class Fittable(Askable):
     def _held_out(self, asked: Asked) -> tuple[tuple[Any, ...] | None, Any]:
         """Return the validation data: checked arrays, or a stream."""
         given = asked.validation_data
-        x, y, *weight = (given, None) if streamed.is_streamed(given) else given or ()
+        x, y, *weight = (given, None) if streamed.is_streamed(given) else given
         if not streamed.is_streamed(x):
             return self._check(x, y, weight[0] if weight else None, asked.class_weight), None
         stream = streamed.open_streamed(x, y, weight[0] if weight else None)

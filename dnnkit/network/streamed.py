@@ -31,10 +31,10 @@ SAMPLED = 1024
 
 
 def is_streamed(x: Any) -> bool:
-    """Whether x is a path, a stream, or an iterable of batches."""
+    """Whether x is a path, a stream, a sparse matrix, or an iterable of batches."""
     if isinstance(x, np.ndarray):
         return False
-    if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False):
+    if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False) or hasattr(type(x), "tocsr"):
         return True
     if isinstance(x, list | tuple):
         return bool(x) and isinstance(x[0], str | PathLike) and all(isinstance(each, str | PathLike) for each in x)
@@ -110,6 +110,27 @@ def in_memory(given: "Stream | Batches") -> tuple[Any, Any, Any] | None:
     return given.read_all() if isinstance(given, Stream) and given.fits() else None
 
 
+def as_arrays(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Return samples, targets and weights as arrays, for several networks that train together.
+
+    Raises:
+        ConfigurationError: the data exceeds the buffer of a stream, or comes from an iterator.
+    """
+    if not is_streamed(x):
+        return x, y, sample_weight
+    if (arrays := in_memory(open_streamed(x, y, sample_weight))) is None:
+        raise not_shared()
+    return arrays
+
+
+def held_out_of(given: "Stream | Batches", share: float) -> "tuple[Stream, Stream]":
+    """Return the rows to train on and the held-out fraction at the end."""
+    from dnnkit.streams.stream import Stream
+
+    assert isinstance(given, Stream)  # see refuse_what_needs_all
+    return given.split(share)
+
+
 def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: Any, validation_split: float) -> None:
     """Raise `ConfigurationError` if an option needs all rows in memory at once."""
     from dnnkit.streams.batches import Batches
@@ -119,10 +140,10 @@ def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: A
             f"{type(net.optimizer).__name__} uses all samples in each step, and these are not in memory: use another "
             "optimizer, such as dk.Adam()"
         )
-    if validation_split:
+    if isinstance(given, Batches) and validation_split:
         raise ConfigurationError(
-            f"validation_split is {validation_split}, which holds out the end of data in memory, and these are not: "
-            "give validation_data, such as separate files"
+            f"validation_split is {validation_split}, which holds out the last rows, and those of an iterator are "
+            "unknown in advance: give validation_data"
         )
     if isinstance(given, Batches) and batch_size is not None:
         raise ConfigurationError(

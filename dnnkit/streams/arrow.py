@@ -1,4 +1,4 @@
-"""Rows of Parquet and Arrow files, by pyarrow: columns of numbers side by side, or one column of vectors."""
+"""Rows of Parquet and Arrow files, read by pyarrow: numeric columns side by side, or a single column of vectors."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from dnnkit.registry import did_you_mean
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.rows import Rows
 
-DECODED = 2 << 20
-"""Bytes that are decoded at a time."""
+DECODED = 4 << 20
+"""Approximate number of bytes decoded at a time."""
 
 CURSORS = 8
-"""Pieces of a file that are read by turns, each from its beginning to its end."""
+"""Maximum number of pieces of a file that are read in alternation, each from its start to its end."""
 
 
 def _pyarrow(path: Path) -> Any:
@@ -32,16 +32,16 @@ def _pyarrow(path: Path) -> Any:
 
 @dataclass
 class _Cursor:
-    """How far a piece has been read."""
+    """Read position within a piece."""
 
     batches: Iterator[Any]
     next_row: int = 0
     left: Any = ()
-    """Of the last batch, the rows that were not asked for yet."""
+    """Rows of the last batch that have not been returned yet."""
 
 
 class TableRows(Rows):
-    """Chosen columns of a file whose pieces are decoded from their beginning."""
+    """Selected columns of a file whose pieces are decoded from their start."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self.name, self._path, self._arrow = str(path), path, _pyarrow(path)
@@ -62,14 +62,14 @@ class TableRows(Rows):
 
     @abstractmethod
     def _open(self) -> tuple[Any, list[int]]:
-        """Open the file; its schema and how many rows each piece has."""
+        """Open the file; return its schema and the number of rows of each piece."""
 
     @abstractmethod
     def _batches(self, piece: int, rows: int) -> Iterator[Any]:
-        """The record batches of a piece, from its beginning, of at most about so many rows."""
+        """Yield the record batches of a piece from its start, of at most about `rows` rows."""
 
     def _form(self, types: list[Any]) -> tuple[tuple[int, ...], np.dtype]:
-        """The shape and the dtype of a row."""
+        """Return the shape and the dtype of a row."""
         lists = self._arrow.types.is_fixed_size_list
         if len(types) == 1 and lists(types[0]):
             return (int(types[0].list_size),), self._dtype(self.columns[0], types[0].value_type)
@@ -133,7 +133,7 @@ class TableRows(Rows):
             self._arrow.default_memory_pool().release_unused()
 
     def _decoded(self, batch: Any) -> HostArray:
-        """The rows of a record batch, in memory: columns are turned into rows once, and not block by block."""
+        """Return the rows of a record batch in memory, so that columns are converted to rows once, not per block."""
         out = np.empty((batch.num_rows, *self.shape), self.dtype)
         if len(self.columns) == 1 and self._arrow.types.is_fixed_size_list(batch.schema.field(0).type):
             values = batch.column(0).flatten()
@@ -160,7 +160,7 @@ class TableRows(Rows):
 
 
 def _numbers(column: Any) -> HostArray:
-    """The numbers of an Arrow array, NaN where there is none."""
+    """Return the numbers of an Arrow array, with NaN for missing values."""
     if column.null_count:
         column = column.cast("float64")
     found: HostArray = column.to_numpy(zero_copy_only=False)
@@ -168,7 +168,7 @@ def _numbers(column: Any) -> HostArray:
 
 
 def _chosen(path: Path, names: list[str], columns: Columns) -> tuple[str, ...]:
-    """The names of the columns to read."""
+    """Return the names of the columns to read."""
     for name in (*columns.only, *columns.without):
         if name not in names:
             raise DataError(f"{path} has no column {name!r}: {did_you_mean(name, names)}it has {', '.join(names[:20])}")
@@ -192,7 +192,7 @@ class ParquetRows(TableRows):
 
 
 class ArrowRows(TableRows):
-    """Rows of an Arrow file (IPC, also called Feather); its pieces are the record batches."""
+    """Rows of an Arrow IPC (Feather) file; its pieces are the record batches."""
 
     def _open(self) -> tuple[Any, list[int]]:
         self._file = self._arrow.ipc.open_file(self._arrow.memory_map(str(self._path)))

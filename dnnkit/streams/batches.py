@@ -1,4 +1,4 @@
-"""Batches that an iterator or a generator makes: a thread asks for them while others are trained on."""
+"""Batches from an iterator or a generator, produced by a thread during training."""
 
 import queue
 import threading
@@ -17,21 +17,21 @@ from dnnkit.settings import shown
 from dnnkit.training.parts import Part
 
 AHEAD = 16 << 20
-"""Bytes of batches that are made ahead."""
+"""Bytes of batches that are produced ahead."""
 
 MOST_AHEAD = 1024
-"""And how many at most."""
+"""Maximum number of batches that are produced ahead."""
 
 Check = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 
 
 class Batches:
-    """What is iterated over, and its first batch, which was looked at."""
+    """An iterable of batches, and its first batch, which has been inspected."""
 
     def __init__(self, given: Iterable[Any]) -> None:
         self.given = given
         self.is_once = hasattr(given, "__next__")
-        """Whether it cannot begin again."""
+        """Whether it cannot be iterated again."""
         iterator = iter(given)
         try:
             self.first = next(iterator)
@@ -40,7 +40,7 @@ class Batches:
         self._rest: Iterator[Any] | None = chain([self.first], iterator) if self.is_once else None
 
     def steps(self, given: int | None) -> int:
-        """Batches of an epoch."""
+        """Return the number of batches per epoch."""
         if given is not None:
             return given
         try:
@@ -55,14 +55,14 @@ class Batches:
         return found
 
     def begin(self) -> Iterator[Any]:
-        """The batches from the beginning, or of what cannot begin again, those that are left."""
+        """Return the batches from the start, or the remaining ones of an iterator that cannot restart."""
         if self._rest is not None:
             return self._rest
         return iter(self.given)
 
 
 def of_batch(batch: Any, number: int, *, has_targets: bool = True) -> tuple[Any, Any, Any]:
-    """Samples, targets and weights of a batch, None for what it has not; without targets, it may be the samples."""
+    """Split a batch into samples, targets and weights (or None); without targets it may be the samples alone."""
     if not has_targets:
         return batch[0] if isinstance(batch, tuple) else batch, None, None
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
@@ -74,7 +74,7 @@ def of_batch(batch: Any, number: int, *, has_targets: bool = True) -> tuple[Any,
 
 @dataclass(frozen=True)
 class _Batch:
-    """A batch that was looked at."""
+    """A checked batch."""
 
     number: int
     parts: tuple[Any, Any, Any]
@@ -89,12 +89,12 @@ class _Batch:
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """Batches of one kind can be loaded together."""
+        """Shapes and dtypes; batches with the same ones can be loaded together."""
         return tuple(None if part is None else (tuple(part.shape), str(part.dtype)) for part in self.parts)
 
 
 class _Source:
-    """A thread that makes batches, at most so many, and no more than a few ahead."""
+    """A thread that produces up to `most` batches, a limited number of them ahead."""
 
     def __init__(self, batches: Iterator[Any], most: int, first: int, make: Callable[[Any, int], _Batch]) -> None:
         self._batches, self._most, self._first, self._make = batches, most, first, make
@@ -123,11 +123,11 @@ class _Source:
             self._made.put(None)
 
     def stop(self) -> None:
-        """No more are wanted."""
+        """Stop producing batches."""
         self._stopped.set()
 
     def get(self) -> "_Batch | None":
-        """The next; None where there are no more."""
+        """Return the next batch, or None at the end."""
         while True:
             try:
                 found = self._made.get(timeout=0.1)  # so that Ctrl-C is heard
@@ -136,7 +136,7 @@ class _Source:
             return self._taken(found)
 
     def get_at_hand(self) -> "_Batch | None":
-        """The next if it is there, and a batch."""
+        """Return the next batch if it is ready, else None."""
         if self._made.empty() or not isinstance(self._made.queue[0], _Batch):
             return None
         return self._taken(self._made.get())
@@ -153,11 +153,12 @@ class BatchFeed:
     """The batches of an iterator, as parts of epochs.
 
     Arguments:
-        executable: which loads them.
-        batches: what makes them.
-        check: of each.
-        steps: of an epoch.
-        limit: batches that the fit takes at most, None for no limit.
+        executable: the executable that loads them.
+        batches: the iterator.
+        check: checks each batch.
+        steps: steps per epoch.
+        limit: maximum number of batches of the fit; None for no limit.
+        has_targets: whether batches have targets.
     """
 
     schedule = "of an iterator's batches"
@@ -185,7 +186,7 @@ class BatchFeed:
         self.row_bytes = 0.0
 
     def parts(self, seed: int, epoch: int, position: int, done: int) -> Iterator[Part]:
-        """See `Feed`. Where an epoch is gone on with by another process, the batches before are made and let go."""
+        """See `Feed`. When an epoch is resumed in a new process, the earlier batches are produced and discarded."""
         self.close()
         if position >= self._steps:  # nothing is left but to tell of the epoch
             only = self._make(self._batches.first, 0)
@@ -222,13 +223,13 @@ class BatchFeed:
                 batch = source.get()
 
     def close(self) -> None:
-        """Make no more batches."""
+        """Stop producing batches."""
         if self._source is not None:
             self._source.stop()
             self._source = None
 
     def loaded(self) -> Iterator[tuple[Any, int]]:
-        """The loaded data of one batch after the other, and its rows, until there are no more."""
+        """Yield the loaded data and the number of rows of each batch until the end."""
         source = self._source = _Source(self._batches.begin(), 1 << 62, 0, self._make)
         while (batch := source.get()) is not None:
             yield self._load([batch]), batch.rows

@@ -1,4 +1,4 @@
-"""Parts of an epoch from a stream: a thread fills one buffer while the steps of the other are computed."""
+"""Parts of an epoch from a stream: a thread fills one buffer while the network trains on the other."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.processors import processors
 from dnnkit.backends.state import HostArray
 from dnnkit.background import Ahead
 from dnnkit.deferred import dataclass
@@ -17,17 +18,23 @@ from dnnkit.kernels.array import namespace
 from dnnkit.network.protocol import Network
 from dnnkit.streams.locating import located
 from dnnkit.streams.order import EpochOrder
-from dnnkit.streams.rows import Rows
-from dnnkit.streams.stream import Stream, rows_in_buffer
+from dnnkit.streams.rows import Places, Rows
+from dnnkit.streams.stream import Stream, places_in, rows_in_buffer
 from dnnkit.training.parts import Part
 
+READERS = 4
+"""Maximum number of threads that read a chunk."""
+
+SHARE = 4 << 20
+"""Minimum number of bytes per thread."""
+
 Check = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
-"""Samples, targets and weights as the executable loads them, or an error that says what is wrong."""
+"""Returns samples, targets and weights as the executable loads them, or raises an error."""
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A chunk that was read, or is being read."""
+    """A chunk that is being read or has been read."""
 
     key: tuple[int, int, int]
     made: Ahead[Any]
@@ -39,11 +46,11 @@ class StreamFeed:
     Arguments:
         net: the network that is trained.
         stream: the data.
-        check: of each chunk.
-        batch_size: rows of a batch.
-        rows: of an epoch.
-        shuffle: whether blocks come in another order each epoch, and rows are mixed.
-        trains: False where a batch is only what is computed at a time, and may be smaller.
+        check: checks each chunk.
+        batch_size: rows per batch.
+        rows: rows per epoch.
+        shuffle: whether blocks are reordered each epoch and rows mixed within the buffer.
+        trains: False if a batch is only the amount computed at a time, which may be smaller.
     """
 
     def __init__(
@@ -102,26 +109,26 @@ class StreamFeed:
             yield Part(data, order, self._batch_size, chunk * steps, end, then)
 
     def loaded(self) -> Iterator[tuple[Any, int]]:
-        """The loaded chunks, one after the other, and the rows of each."""
+        """Yield the loaded chunks and the number of rows of each."""
         for chunk, part in enumerate(self.parts(0, 0, 0, 0)):
             if chunk + 1 < self._chunks:
                 part.begun()
             yield part.data, len(part.order)
 
     def close(self) -> None:
-        """End what was begun, and give the buffers back."""
+        """Finish reading and release the buffers."""
         self._finish()
         self._buffers.clear()
 
     def _finish(self) -> None:
-        """Wait for what is being read and not wanted any more."""
+        """Wait for a read that is no longer needed."""
         if self._ahead is not None:
             with suppress(Exception):
                 self._ahead.made.result()
             self._ahead = None
 
     def _begin(self, key: tuple[int, int, int]) -> None:
-        """Read a chunk in a thread, to the buffer that is not in use."""
+        """Start a thread that reads a chunk into the unused buffer."""
         if not self._buffers:
             kinds = list(zip(_parts(self._stream), self._dtypes, strict=True))
             for _ in range(2):
@@ -149,14 +156,9 @@ class StreamFeed:
         given = zip(_parts(self._stream), buffer, strict=True)
         of = [(rows, out[: last - first]) for rows, out in given if rows is not None and out is not None]
         for rows, _ in of:
-            for row, count in spans:
-                rows.expect(row, count)
+            rows.expect(spans)
         for rows, out in of:
-            place = 0
-            for row, count in spans:
-                with np.errstate(over="ignore"):  # what is infinite in the dtype in memory is an error below
-                    rows.read(row, out[place : place + count])
-                place += count
+            _fill(rows, places_in(out, spans))
         x, y, weights = (None if out is None else out[: last - first] for out in buffer)
         try:
             checked = self._check(x, y, weights)
@@ -168,12 +170,38 @@ class StreamFeed:
         self._executable.load(*self._check(x, y, weights))
 
 
+def _fill(rows: Rows, places: Places) -> None:
+    """Read all places, with several threads if rows can be read in any order.
+
+    Reading has to be short, because it takes a processor from the training workers, which wait for each other.
+    """
+    readers = 1 if rows.pieces is not None else min(READERS, processors(), -(-rows.row_bytes * _count(places) // SHARE))
+    shares = [places[number::readers] for number in range(readers)]
+    others = [Ahead(partial(_read_share, rows, share)) for share in shares[1:]]
+    try:
+        _read_share(rows, shares[0])
+    finally:
+        for other in others:  # they write to the buffer
+            other.wait()
+    for other in others:
+        other.result()
+
+
+def _read_share(rows: Rows, places: Places) -> None:
+    with np.errstate(over="ignore"):  # what is infinite in the dtype in memory is an error when it is loaded
+        rows.read_places(places)
+
+
+def _count(places: Places) -> int:
+    return sum(len(out) for _, out in places)
+
+
 def _parts(stream: Stream) -> tuple[Rows | None, Rows | None, Rows | None]:
     return stream.x, stream.y, stream.sample_weight
 
 
 def _dtype_in_memory(x: Rows, net: Network) -> np.dtype:
-    """Samples are converted while they are read, unless the backend takes them as they are."""
+    """Return the dtype of samples in memory: converted while reading, unless the backend accepts the stored dtype."""
     native = x.dtype.newbyteorder("=")
     is_kept = native.kind != "f" and net.backend.keeps_dtype(namespace(np.empty(0)), native)
     return native if is_kept else np.dtype(net.dtype)

@@ -1,4 +1,4 @@
-"""The formats of files that streams read, by the end of a file's name."""
+"""File formats of streams, by file suffix."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are read, by name; all where `only` is empty, and none of `without`."""
+    """Columns of a table to read, by name: `only` these (all if empty), except those in `without`."""
 
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
@@ -25,7 +25,7 @@ FORMATS: "Registry[Callable[[Path, Columns], Rows]]" = Registry(
     callable,
     plural="stream_formats",
 )
-"""Of which a class is called with a `Path` and `Columns`."""
+"""Classes that are called with a `Path` and `Columns`."""
 
 FORMATS.add("npy", Lazy("dnnkit.streams.npy:NpyRows"))
 FORMATS.add("parquet", Lazy("dnnkit.streams.arrow:ParquetRows"), "pq")
@@ -33,5 +33,5 @@ FORMATS.add("arrow", Lazy("dnnkit.streams.arrow:ArrowRows"), "feather", "ipc")
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether streams read a file of that name."""
+    """Return whether streams can read a file with that name."""
     return FORMATS.name_of(path.suffix.removeprefix(".")) is not None

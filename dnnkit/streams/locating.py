@@ -1,4 +1,4 @@
-"""In which file, and in which row of it, something is wrong with the data of a stream."""
+"""Locating the file and row of an error in the data of a stream."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,14 +17,14 @@ def located(
     parts: Sequence[HostArray | None],
     use: Callable[[Any, Any, Any], object],
 ) -> DataError | ShapeError:
-    """The same error, with the file and the row that it is about, if it is about one.
+    """Return the error with the file and row that causes it, if it is caused by a single row.
 
     Arguments:
-        error: what `use` raises for all rows.
-        stream: where they are from.
-        spans: (row of the stream, count), which are behind each other in the parts.
+        error: the error that `use` raised for all rows.
+        stream: the stream that the rows come from.
+        spans: (row of the stream, count), consecutive in the parts.
         parts: samples, targets and weights.
-        use: what is tried with fewer rows.
+        use: the function that raises, called with fewer rows.
     """
 
     def what_is_wrong(first: int, last: int) -> DataError | ShapeError | None:
@@ -48,7 +48,7 @@ def located(
 
 
 def _column(stream: Stream, x: HostArray | None, row: int) -> str:
-    """Which column of a table is not finite there, in words."""
+    """Describe the first non-finite column of a row, or return an empty string."""
     names = stream.x.columns
     if x is None or not names or x.dtype.kind != "f" or x.ndim != 2 or len(names) != x.shape[1]:
         return ""

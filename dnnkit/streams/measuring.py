@@ -1,4 +1,4 @@
-"""Evaluations and predictions of data that are loaded part by part."""
+"""Evaluation and prediction of data that are loaded part by part."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,11 +16,11 @@ from dnnkit.training.parts import InParts
 
 
 class LoadedInParts(InParts):
-    """Data of which a part at a time is loaded; what is measured of all is the sum of what is of each.
+    """Data that are loaded one part at a time; measured values are sums over the parts.
 
     Arguments:
-        parts: the loaded parts from the beginning, each with its rows.
-        rows: of all; 0 where nobody knows before the end.
+        parts: returns an iterator over the loaded parts and their numbers of rows.
+        rows: total number of rows; 0 if it is unknown before the end.
     """
 
     def __init__(self, parts: Callable[[], Iterator[tuple[Any, int]]], rows: int = 0) -> None:
@@ -28,13 +28,13 @@ class LoadedInParts(InParts):
 
     @classmethod
     def of(cls, feed: StreamFeed | BatchFeed, rows: int = 0) -> "LoadedInParts":
-        """Those of a feed."""
+        """Return the data of a feed."""
         return cls(feed.loaded, rows)
 
     def measure(
         self, executable: Executable, batch_size: int, parameters: Any, after_batch: AfterBatch | None = None
     ) -> dict[str, float]:
-        """See `Executable.measure`. Metrics that need all predictions at once keep these, and the targets."""
+        """See `Executable.measure`. Metrics that need all predictions at once keep them, with the targets."""
         program = executable.program
         exact = [metric for metric in program.metrics if metric.exact is not None]
         kept = list[tuple[HostArray, HostArray, HostArray | None]]()
@@ -72,7 +72,7 @@ class LoadedInParts(InParts):
 
 
 def _sum(before: Totals | None, own: Totals) -> Totals:
-    """The totals of both."""
+    """Add two totals."""
     if before is None:
         return own
     metrics = tuple(one + other for one, other in zip(before.metrics, own.metrics, strict=True))

@@ -1,6 +1,8 @@
-"""Rows of a `.npy` file, read by the block: what a memory map would fault in page by page."""
+"""Rows of a `.npy` file, read in blocks, which is faster than page faults of a memory map."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +10,11 @@ import numpy as np
 from dnnkit.backends.state import HostArray
 from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.streams.formats import Columns
-from dnnkit.streams.rows import Rows
+from dnnkit.streams.rows import Places, Rows
 
 
 class NpyRows(Rows):
-    """Rows of the one array in the file."""
+    """Rows of the array in a `.npy` file."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         if columns.only:
@@ -33,26 +35,46 @@ class NpyRows(Rows):
         self._path = path
         self._reads = array.flags.c_contiguous and hasattr(os, "preadv")
 
-    def expect(self, first: int, count: int) -> None:  # noqa: D102
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
         if self._reads and hasattr(os, "posix_fadvise"):
-            start = self._start + first * self.row_bytes
-            with open(self._path, "rb", buffering=0) as file:
-                os.posix_fadvise(file.fileno(), start, count * self.row_bytes, os.POSIX_FADV_WILLNEED)
+            with self._opened() as file:
+                for first, count in spans:
+                    start = self._start + first * self.row_bytes
+                    os.posix_fadvise(file, start, count * self.row_bytes, os.POSIX_FADV_WILLNEED)
 
     def read(self, first: int, out: HostArray) -> None:  # noqa: D102
-        with open(self._path, "rb", buffering=0) as file:  # of thousands of shards not all can be open at once
-            size = os.fstat(file.fileno()).st_size
-            if self._start + (first + len(out)) * self.row_bytes > size:
-                raise DataError(_ends_early(self.name, (size - self._start) // max(1, self.row_bytes), self.count))
-            if not self._reads or out.dtype != self.dtype or not out.flags.c_contiguous:
-                out[...] = self._array[first : first + len(out)]
-                return
-            place, done = memoryview(out.reshape(-1).view(np.uint8).data), 0
-            while done < len(place):
-                found = os.preadv(file.fileno(), [place[done:]], self._start + first * self.row_bytes + done)
-                if not found:
-                    raise DataError(_ends_early(self.name, first + done // max(1, self.row_bytes), self.count))
-                done += found
+        self.read_places([(first, out)])
+
+    def read_places(self, places: Places) -> None:  # noqa: D102
+        with self._opened() as file:
+            rows = (os.fstat(file).st_size - self._start) // max(1, self.row_bytes)
+            for first, out in places:
+                if first + len(out) > rows:
+                    raise DataError(_ends_early(self.name, rows, self.count))
+                if self._reads and out.dtype == self.dtype and out.flags.c_contiguous:
+                    self._read_bytes(file, first, out)
+                else:
+                    out[...] = self._array[first : first + len(out)]
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """The file's descriptor; it is closed between chunks, for of thousands of shards not all can be open."""
+        try:
+            file = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+            try:
+                yield file
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise DataError(f"{self.name} cannot be read any more: {error.strerror}. It was there at first") from error
+
+    def _read_bytes(self, file: int, first: int, out: HostArray) -> None:
+        start, place = self._start + first * self.row_bytes, memoryview(out.reshape(-1).view(np.uint8).data)
+        while len(place):
+            found = os.preadv(file, [place], start)
+            if not found:
+                raise DataError(_ends_early(self.name, (start - self._start) // max(1, self.row_bytes), self.count))
+            start, place = start + found, place[found:]
 
     def identity(self) -> str:  # noqa: D102
         ends = np.ascontiguousarray(self._array[:: max(1, self.count - 1)])
@@ -67,7 +89,7 @@ def _ends_early(name: str, rows: int, count: int) -> str:
 
 
 def _why(path: Path, error: Exception) -> str:
-    """What is wrong with the file, in words."""
+    """Describe what is wrong with the file."""
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)

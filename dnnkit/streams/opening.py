@@ -1,4 +1,4 @@
-"""Open files as rows: one file, several, a pattern, a folder of shards."""
+"""Opening files as rows: a single file, several, a pattern, or a folder of shards."""
 
 import glob
 from collections.abc import Sequence
@@ -12,17 +12,18 @@ from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.settings import shown
 from dnnkit.streams.formats import FORMATS, Columns, is_data_file
 from dnnkit.streams.rows import ArrayRows, JoinedRows, Rows
+from dnnkit.streams.sparse import SparseRows, is_sparse
 
 
 def is_path(given: Any) -> bool:
-    """Whether it is a path, or several in a list."""
+    """Return whether it is a path or a list of paths."""
     if isinstance(given, list | tuple):
         return bool(given) and all(isinstance(each, str | PathLike) for each in given)
     return isinstance(given, str | PathLike)
 
 
 def is_column(given: Any) -> bool:
-    """Whether it names columns, and is no path."""
+    """Return whether it is a column name or a list of them, and not a path."""
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, list | tuple) or not names or not all(isinstance(each, str) for each in names):
         return False
@@ -30,7 +31,7 @@ def is_column(given: Any) -> bool:
 
 
 def files_of(given: Any, what: str) -> list[Path]:
-    """The files that are meant, in the order of their names, or as they are listed."""
+    """Return the files in order of their names, or as listed."""
     if isinstance(given, list | tuple):
         return [file for each in given for file in files_of(each, what)]
     path = Path(fspath(given))
@@ -55,7 +56,9 @@ def files_of(given: Any, what: str) -> list[Path]:
 
 
 def open_rows(given: Any, what: str, columns: Columns | None = None) -> Rows:
-    """The rows of an array, a file, several files, or a folder of them."""
+    """Return the rows of an array, a sparse matrix, a file, several files, or a folder of files."""
+    if is_sparse(given):
+        return SparseRows(given, what)
     if not is_path(given):
         return ArrayRows(np.asanyarray(given), what)
     shards = [_open_file(path, what, columns or Columns()) for path in files_of(given, what)]
@@ -77,7 +80,7 @@ def _endings() -> str:
 
 
 def as_names(what: str, given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Names of columns; () for None."""
+    """Return names of columns; () for None."""
     if given is None:
         return ()
     names = (given,) if isinstance(given, str) else tuple(given)

@@ -1,9 +1,9 @@
-"""The order of an epoch over rows that are not in memory: blocks in a random order, then rows within a buffer.
+"""Order of an epoch over rows on disk: blocks in random order, then rows mixed within a buffer.
 
-Blocks of neighbouring rows are read together, for disks read neighbours fast. An epoch takes the blocks in an order
-drawn anew, fills the buffer with as many as fit, and mixes the rows in it: all that is a function of the network's
-seed, the epoch and the place, so that any part of an epoch can be read again by itself. How well it mixes:
-docs/streams.md.
+Blocks of adjacent rows are read together, because sequential reads are fast. Each epoch takes the blocks in a new
+random order, fills the buffer with as many as fit, and mixes their rows. The order is a function of the network's
+seed, the epoch and the position, so any part of an epoch can be reproduced on its own. docs/streams.md measures the
+quality of the mixing.
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from dnnkit.seeds import stream
 
 BY_TURNS = 8
-"""Pieces that can only be read from their beginning, of which blocks are taken by turns, at most."""
+"""Maximum number of pieces whose blocks are read in alternation, if pieces can only be read from their start."""
 
 
 class EpochOrder:
-    """Which rows an epoch shows, in which order.
+    """The rows of an epoch, in order.
 
     Arguments:
-        count: of all rows.
-        pieces: rows of each piece that is read from its beginning; None where there are none.
-        block_rows: rows of a block.
-        rows: that the epoch shows; if more than there are, all come again.
-        shuffle: False for one row after the other, each epoch going on where as many of that length end.
-        seed: of the network.
-        epoch: its number.
-        turns: pieces of which blocks are taken by turns.
+        count: total number of rows.
+        pieces: rows of each piece that can only be read from its start; None for random access.
+        block_rows: rows per block.
+        rows: rows per epoch; if there are more than `count`, rows repeat.
+        shuffle: False for sequential order, in which each epoch continues where the previous one ended.
+        seed: seed of the network.
+        epoch: number of the epoch.
+        turns: number of pieces whose blocks are read in alternation.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class EpochOrder:
         self._pass: tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def spans(self, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """(row, count) of neighbouring rows, which together are places first ... last - 1 of the epoch, unmixed."""
+        """Yield (row, count) of adjacent rows; together they are positions first ... last - 1 before mixing."""
         first, last = first + self._start, last + self._start
         while first < last:
             number, place = divmod(first, self._count)
@@ -60,7 +60,7 @@ class EpochOrder:
             first += here
 
     def mixed(self, chunk: int, count: int) -> NDArray[np.int64]:
-        """In which order the so many rows of a chunk come."""
+        """Return the order of the `count` rows of a chunk."""
         if not self._shuffle:
             return np.arange(count)
         return stream(self._seed, "buffer", self._epoch, chunk).permutation(count)
@@ -78,7 +78,7 @@ class EpochOrder:
             first, block = first + here, block + 1
 
     def _blocks(self, generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """First row and rows of each block, in the order of the pass."""
+        """Return the first row and the number of rows of each block, in the order of the pass."""
         size = self._block_rows
         if self._pieces is None:
             starts = generator.permutation(np.arange(0, self._count, size))

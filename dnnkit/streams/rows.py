@@ -1,9 +1,10 @@
-"""Rows that are read when they are asked for: those of an array, of a file, of many files one after the other."""
+"""Rows that are read on demand, from an array, a file, or several files one after the other."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,52 +12,62 @@ from numpy.typing import NDArray
 from dnnkit.backends.state import HostArray
 from dnnkit.errors import DataError
 
+Places: TypeAlias = Sequence[tuple[int, HostArray]]
+"""Runs of rows: the first row, and the array to fill."""
+
 
 class Rows(ABC):
-    """A table (N, ...) of numbers that is not in memory, or need not be."""
+    """A table (N, ...) of numbers that need not be in memory."""
 
     name: str
-    """What it is called in errors, such as its path."""
+    """Name in errors, such as the path."""
     count: int
-    """N."""
+    """Number of rows, N."""
     shape: tuple[int, ...]
-    """Of a row."""
+    """Shape of a row."""
     dtype: np.dtype
     columns: tuple[str, ...] = ()
-    """Their names, if they have names."""
+    """Names of the columns, if they have any."""
     pieces: NDArray[np.int64] | None = None
-    """How many rows each piece has that is read from its beginning; None where any rows are read as fast as others."""
+    """Number of rows of each piece that can only be read from its start; None for random access."""
 
     @abstractmethod
     def read(self, first: int, out: HostArray) -> None:
         """Fill `out` with the rows from `first` on, converted to its dtype.
 
+        Unless there are pieces, several threads may read at the same time.
+
         Raises:
-            DataError: the file is damaged, or shorter than it was.
+            DataError: the file is damaged, or shorter than before.
         """
 
-    def expect(self, first: int, count: int) -> None:  # noqa: B027 - a hint
-        """So many rows from `first` on will be read soon."""
+    def read_places(self, places: "Places") -> None:
+        """Read runs of rows, as `read` does; the overhead is paid once for all of them."""
+        for first, out in places:
+            self.read(first, out)
+
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: B027 - a hint
+        """Announce rows (first, count) that will be read soon."""
 
     def release(self) -> None:  # noqa: B027 - most keep nothing
-        """Give back what was kept to read on where reading ended."""
+        """Release what was kept for continuing to read."""
 
     def place(self, row: int) -> tuple[str, int]:
-        """The file that has a row, and its number there."""
+        """Return the file of a row, and its index in that file."""
         return self.name, row
 
     def identity(self) -> str:
-        """What tells it from other data, cheaply."""
+        """Return a cheap fingerprint of the data."""
         return f"{self.count} rows {self.shape} {self.dtype}"
 
     @property
     def row_bytes(self) -> int:
-        """Of a row as it is stored, uncompressed."""
+        """Bytes per row as stored, uncompressed."""
         return prod(self.shape) * self.dtype.itemsize
 
 
 class ArrayRows(Rows):
-    """Those of an array, such as a memory map."""
+    """Rows of an array, such as a memory map."""
 
     def __init__(self, array: HostArray, name: str) -> None:
         if array.ndim == 0 or not len(array) or array.dtype.kind not in "biuf":
@@ -74,8 +85,44 @@ class ArrayRows(Rows):
         return f"{super().identity()} {ends.tobytes().hex()[:4096]}"
 
 
+class SlicedRows(Rows):
+    """A run of the rows of another table.
+
+    Arguments:
+        rows: the table.
+        first: index of the first row of the run.
+        count: number of rows.
+    """
+
+    def __init__(self, rows: Rows, first: int, count: int) -> None:
+        self._rows, self._first, self.count = rows, first, count
+        self.name, self.shape, self.dtype, self.columns = rows.name, rows.shape, rows.dtype, rows.columns
+        if rows.pieces is not None:
+            ends = np.clip(np.cumsum(rows.pieces) - first, 0, count)
+            own = np.diff(ends, prepend=0)
+            self.pieces = own[own > 0]
+
+    def read(self, first: int, out: HostArray) -> None:  # noqa: D102
+        self._rows.read(self._first + first, out)
+
+    def read_places(self, places: Places) -> None:  # noqa: D102
+        self._rows.read_places([(self._first + first, out) for first, out in places])
+
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
+        self._rows.expect([(self._first + first, count) for first, count in spans])
+
+    def release(self) -> None:  # noqa: D102
+        self._rows.release()
+
+    def place(self, row: int) -> tuple[str, int]:  # noqa: D102
+        return self._rows.place(self._first + row)
+
+    def identity(self) -> str:  # noqa: D102
+        return f"rows {self._first} and {self.count} more of {self._rows.identity()}"
+
+
 class JoinedRows(Rows):
-    """Those of several, one after the other."""
+    """Rows of several sources, one after the other."""
 
     def __init__(self, shards: Sequence[Rows], name: str) -> None:
         first = shards[0]
@@ -100,18 +147,32 @@ class JoinedRows(Rows):
         return self.shards[number], row - (self._ends[number - 1] if number else 0)
 
     def read(self, first: int, out: HostArray) -> None:  # noqa: D102
-        done = 0
-        while done < len(out):
-            shard, row = self._shard(first + done)
-            here = min(len(out) - done, shard.count - row)
-            shard.read(row, out[done : done + here])
-            done += here
+        self.read_places([(first, out)])
 
-    def expect(self, first: int, count: int) -> None:  # noqa: D102
+    def read_places(self, places: Places) -> None:  # noqa: D102
+        of_shards: dict[Rows, list[tuple[int, HostArray]]] = {}
+        for first, out in places:
+            done = 0
+            for shard, row, count in self._split(first, len(out)):
+                of_shards.setdefault(shard, []).append((row, out[done : done + count]))
+                done += count
+        for shard, own in of_shards.items():
+            shard.read_places(own)
+
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
+        of_shards: dict[Rows, list[tuple[int, int]]] = {}
+        for first, count in spans:
+            for shard, row, here in self._split(first, count):
+                of_shards.setdefault(shard, []).append((row, here))
+        for shard, own in of_shards.items():
+            shard.expect(own)
+
+    def _split(self, first: int, count: int) -> Iterator[tuple[Rows, int, int]]:
+        """Yield (shard, first row in it, number of rows) for each part of a run of rows."""
         while count > 0:
             shard, row = self._shard(first)
             here = min(count, shard.count - row)
-            shard.expect(row, here)
+            yield shard, row, here
             first, count = first + here, count - here
 
     def release(self) -> None:  # noqa: D102
@@ -127,7 +188,7 @@ class JoinedRows(Rows):
 
 
 def _columns_differ(one: Rows, other: Rows) -> str:
-    """What to say of shards with other columns."""
+    """Return the error message for shards with different columns."""
     missing = [name for name in one.columns if name not in other.columns]
     more = [name for name in other.columns if name not in one.columns]
     what = f"lacks the column {missing[0]!r}" if missing else "has its columns in another order"

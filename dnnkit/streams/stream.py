@@ -1,6 +1,7 @@
-"""A data set that need not be in memory: samples, targets and row weights, read when they are needed."""
+"""A data set that need not be in memory: samples, targets and row weights, read on demand."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -12,26 +13,26 @@ from dnnkit.settings import whole as whole_number
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.opening import as_names, is_column, is_path, open_rows
 from dnnkit.streams.order import BY_TURNS
-from dnnkit.streams.rows import Rows
+from dnnkit.streams.rows import Places, Rows, SlicedRows
 
 BUFFER = 48
-"""MiB of rows that are mixed; twice as many are in memory, for the next are read meanwhile."""
+"""Default size in MiB of the buffer in which rows are mixed; two buffers exist, because the next one is read ahead."""
 
 BLOCK = 1 << 17
-"""Bytes of neighbouring rows that are read together: a disk without moving parts is then nearly as fast as in a row."""
+"""Bytes of adjacent rows that are read together: on an SSD nearly as fast as sequential reading."""
 
 
 SPREAD, PIECES = 64, 8
-"""Places from which a sample is read, and pieces."""
+"""Number of positions from which a sample is read, and number of pieces."""
 
 
 class Stream:
-    """Samples, targets and row weights of a data set on disk; `dk.streams.open` makes one.
+    """Samples, targets and row weights of a data set on disk; returned by `dk.streams.open`.
 
     Attributes:
-        x, y, sample_weight: the rows; None for what there is not.
-        buffer: MiB of rows that are mixed, and read ahead.
-        block_rows: rows that are read together; None for as many as 128 KiB hold.
+        x, y, sample_weight: the rows; None if absent.
+        buffer: MiB of rows that are mixed and read ahead.
+        block_rows: rows that are read together; None for as many as fit in 128 KiB.
     """
 
     is_stream = True
@@ -56,50 +57,50 @@ class Stream:
 
     @property
     def parts(self) -> list[Rows]:
-        """What there is of samples, targets and weights."""
+        """The samples, and the targets and weights if present."""
         return [rows for rows in (self.x, self.y, self.sample_weight) if rows is not None]
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row as it is stored, uncompressed."""
+        """Bytes per row as stored, uncompressed."""
         return sum(rows.row_bytes for rows in self.parts)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all rows as they are stored, uncompressed."""
+        """Bytes of all rows as stored, uncompressed."""
         return len(self) * self.row_bytes
 
     @property
     def pieces(self) -> Any:
-        """Rows of each piece that is read from its beginning, None where there are none."""
+        """Rows of each piece that can only be read from its start; None for random access."""
         return next((rows.pieces for rows in self.parts if rows.pieces is not None), None)
 
     def rows_of_block(self) -> int:
-        """Rows that are read together."""
+        """Return the number of rows that are read together."""
         return self.block_rows or max(1, BLOCK // max(1, self.row_bytes))
 
     def turns(self) -> int:
-        """Pieces that are read by turns: as many as the buffer holds, for each of them is half decoded meanwhile."""
+        """Return the number of pieces read in alternation: those that fit in the buffer, since each is half decoded."""
         if self.pieces is None:
             return 1
         room = self.buffer * 2**20 / max(1, int(self.pieces.max()) * self.row_bytes)
         return max(1, min(BY_TURNS, int(room)))
 
     def place(self, row: int) -> str:
-        """Where a row is, in words."""
+        """Describe the position of a row."""
         name, number = self.x.place(row)
         return f"{name}, row {number}"
 
     def identity(self) -> str:
-        """What tells it from other data."""
+        """Return a cheap fingerprint of the data."""
         return "; ".join("absent" if each is None else each.identity() for each in (self.x, self.y, self.sample_weight))
 
     def fits(self) -> bool:
-        """Whether all rows fit into the buffer: then they are read once, and shuffled as arrays are."""
+        """Return whether all rows fit in the buffer; then they are read once and shuffled like arrays."""
         return self.nbytes <= self.buffer * 2**20
 
     def places_of_sample(self, count: int) -> list[tuple[int, int]]:
-        """(row, count) of at most so many rows, spread over all; of pieces, the first rows of some."""
+        """Return (row, count) of at most `count` rows spread over the data; for pieces, the first rows of some."""
         count = min(count, len(self))
         if count == len(self):
             return [(0, count)]
@@ -111,23 +112,45 @@ class Stream:
         return [(int(begins[piece]), min(-(-count // some), int(self.pieces[piece]))) for piece in chosen]
 
     def sample(self, count: int) -> tuple[HostArray, HostArray | None, HostArray | None]:
-        """The rows of a sample, targets and weights."""
+        """Return a sample of the rows: samples, targets and weights."""
         places = self.places_of_sample(count)
         found = [None if rows is None else self._read(rows, places) for rows in (self.x, self.y, self.sample_weight)]
         return found[0], found[1], found[2]  # type: ignore[return-value]
 
+    def split(self, share: float) -> tuple["Stream", "Stream"]:
+        """Split into the leading rows and the last `share` of the rows.
+
+        Raises:
+            DataError: one of them would be empty.
+        """
+        cut = int(len(self) * (1 - share))
+        if not 0 < cut < len(self):
+            raise DataError(f"validation_split={share} of {len(self)} samples leaves one side empty")
+
+        def part(first: int, count: int) -> "Stream":
+            of_each = (self.x, self.y, self.sample_weight)
+            x, y, weights = (None if rows is None else SlicedRows(rows, first, count) for rows in of_each)
+            assert x is not None
+            return Stream(x, y, weights, self.buffer, self.block_rows)
+
+        return part(0, cut), part(cut, len(self) - cut)
+
     def read_all(self) -> tuple[HostArray, HostArray | None, HostArray | None]:
-        """All rows."""
+        """Return all rows."""
         return self.sample(len(self))
 
     @staticmethod
     def _read(rows: Rows, places: Sequence[tuple[int, int]]) -> HostArray:
-        out, done = np.empty((sum(count for _, count in places), *rows.shape), rows.dtype.newbyteorder("=")), 0
-        for first, count in places:
-            rows.read(first, out[done : done + count])
-            done += count
+        out = np.empty((sum(count for _, count in places), *rows.shape), rows.dtype.newbyteorder("="))
+        rows.read_places(places_in(out, places))
         rows.release()
         return out
+
+
+def places_in(out: HostArray, spans: Sequence[tuple[int, int]]) -> list[tuple[int, HostArray]]:
+    """Return (first row, part of `out`) for each span (first, count), which fill `out` one after the other."""
+    ends = accumulate(count for _, count in spans)
+    return [(first, out[end - count : end]) for (first, count), end in zip(spans, ends, strict=True)]
 
 
 def open(
@@ -141,20 +164,24 @@ def open(
 ) -> Stream:
     """Open a data set that may be larger than memory, for `fit`, `evaluate` and `predict`.
 
-    `net.fit(path, y)` opens it by itself; this is for other buffers, chosen columns, and memory maps.
+    `net.fit(path, y)` opens files by default; use this for other buffer sizes, selected columns, and memory maps.
 
     Arguments:
-        x: the path of a .npy, .parquet or .arrow file; a pattern ("train/x-*.npy"), a folder, or a list of such files,
-            which are shards of one data set, in the order of their names; or an array, such as a memory map.
-        y: the same of the targets, or the names of the columns of x that are the targets.
-        sample_weight: the same of the row weights.
-        columns: names of the columns of a table that are the samples; by default all that are not targets or weights.
-        buffer: MiB of rows that are mixed with each other, 48 by default; twice as many are in memory.
-        block_rows: rows that are read together, by default as many as 128 KiB hold.
+        x: path of a .npy, .parquet or .arrow file; a pattern ("train/x-*.npy"), a folder, or a list of such files,
+            which are shards of one data set in the order of their names; an array, such as a memory map; or a sparse
+            matrix.
+        y: the targets, given likewise, or the names of the columns of x that are the targets.
+        sample_weight: the row weights, given likewise.
+        columns: names of the columns of a table that are the samples; default: all except targets and weights.
+        buffer: MiB of rows that are mixed with each other, default 48; twice as much is held in memory.
+        block_rows: rows that are read together; default: as many as fit in 128 KiB.
+
+    Returns:
+        The stream.
 
     Raises:
-        DataError: a file is missing or damaged, a column is missing or no number, or shards differ.
-        ConfigurationError: pyarrow is missing, which reads .parquet and .arrow.
+        DataError: a file is missing or damaged, a column is missing or not numeric, or shards differ.
+        ConfigurationError: pyarrow, which reads .parquet and .arrow, is not installed.
     """
     others = {"y": y, "sample_weight": sample_weight}
     named = {name: as_names(name, given) for name, given in others.items() if is_path(x) and is_column(given)}
@@ -177,7 +204,7 @@ def open(
 
 
 class _Column(Rows):
-    """One column as a vector (N,)."""
+    """A single column as a vector (N,)."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows, self.name, self.count, self.shape = rows, rows.name, rows.count, ()
@@ -186,8 +213,11 @@ class _Column(Rows):
     def read(self, first: int, out: HostArray) -> None:
         self._rows.read(first, out[:, None])
 
-    def expect(self, first: int, count: int) -> None:
-        self._rows.expect(first, count)
+    def read_places(self, places: Places) -> None:
+        self._rows.read_places([(first, out[:, None]) for first, out in places])
+
+    def expect(self, spans: Sequence[tuple[int, int]]) -> None:
+        self._rows.expect(spans)
 
     def release(self) -> None:
         self._rows.release()
@@ -200,7 +230,7 @@ class _Column(Rows):
 
 
 def as_stream(x: Any, y: Any, sample_weight: Any) -> Stream:
-    """The stream that is given, or that a path is opened as."""
+    """Return a given stream, or open paths as one."""
     if not isinstance(x, Stream):
         return open(x, y, sample_weight)
     if y is not None or sample_weight is not None:
@@ -211,7 +241,7 @@ def as_stream(x: Any, y: Any, sample_weight: Any) -> Stream:
 
 
 def rows_in_buffer(stream: Stream, row_bytes: int, batch_size: int) -> int:
-    """Rows of a chunk: whole batches, as many as the buffer holds of rows of so many bytes."""
+    """Return the rows per chunk: as many whole batches as fit in the buffer, with rows of `row_bytes` bytes."""
     room = int(stream.buffer * 2**20 / max(1, row_bytes))
     if room < batch_size:
         raise ConfigurationError(

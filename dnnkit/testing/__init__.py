@@ -1,6 +1,6 @@
-"""The conformance kit: what every backend must do, asked of one.
+"""The conformance kit: tests of what every backend has to do.
 
-`check_backend(name)`, or `python -m dnnkit.testing NAME`. It needs nothing beyond what dnnkit needs.
+Run it with `check_backend(name)` or `python -m dnnkit.testing NAME`. It needs only dnnkit's own dependencies.
 """
 
 from dnnkit.testing.backend_operations import of_backend

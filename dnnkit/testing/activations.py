@@ -12,7 +12,7 @@ from dnnkit.testing.implementations import Implementation
 from dnnkit.testing.questions import question
 
 FEW = 8
-"""Units in the last place, beyond twice the error of the reference in the same dtype."""
+"""Allowed units in the last place, in addition to twice the error of the reference in the same dtype."""
 
 
 def _values(implementation: Implementation, kernel: str) -> Iterator[Case]:
@@ -31,7 +31,7 @@ def _one(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 @question("activation", "activation", _values)
 def values(implementation: Implementation, case: Case) -> None:
-    """Forward and backward against the reference in float64, extremes and subnormal numbers among them."""
+    """Forward and backward match the reference in float64, including extreme and subnormal numbers."""
     activation = registry.activation(case.kernel)
     x, (dy,) = samples(case), normal(case, case.shape)
     y = implementation.activation(case.kernel, x, case.given)
@@ -49,11 +49,11 @@ def values(implementation: Implementation, case: Case) -> None:
 
 @question("activation", "activation", _both_dtypes)
 def nan_and_inf(implementation: Implementation, case: Case) -> None:
-    """NaN and infinities come through as in the reference, wherever they stand in a row."""
+    """NaN and infinities propagate as in the reference, at any position in a row."""
     activation = registry.activation(case.kernel)
     x = np.linspace(-3, 3, 195, dtype=case.dtype).reshape(case.shape)
     dy = np.linspace(1, 2, 195, dtype=case.dtype).reshape(case.shape)
-    for place in (0, 1, 40, 64):  # in a vector or pack, and in what is left after all of them
+    for place in (0, 1, 40, 64):  # within a vector or pack, and in the remainder
         for bad in (np.nan, np.inf, -np.inf):
             for row, array in ((1, x), (2, dy)):
                 changed = array.copy()
@@ -70,7 +70,7 @@ def nan_and_inf(implementation: Implementation, case: Case) -> None:
 
 @question("activation", "activation", _both_dtypes)
 def same_bits(implementation: Implementation, case: Case) -> None:
-    """Each run gives the same bits."""
+    """Repeated runs are bitwise identical."""
     x, (dy,) = samples(case), normal(case, case.shape)
     for given in implementation.variations:
         runs = [
@@ -85,7 +85,7 @@ def same_bits(implementation: Implementation, case: Case) -> None:
 
 @question("activation", "activation", _one)
 def gradient_against_differences(implementation: Implementation, case: Case) -> None:
-    """The gradient is that of the function, wherever it has one."""
+    """The gradient matches finite differences wherever the function is smooth."""
     x, dy = normal(case, case.shape, case.shape)
     saves = registry.activation(case.kernel).saves
     saved = implementation.activation(case.kernel, x) if saves == "output" else x
@@ -101,13 +101,14 @@ def _saved(name: str, x: HostArray) -> HostArray:
 
 
 def _unit(function: Callable[[HostArray], HostArray], x: HostArray, magnitude: HostArray) -> HostArray:
-    """A unit in the last place of the result, and what a unit in the last place of x changes.
+    """Return the error of one unit in the last place of the result, and of x.
 
-    At a jump or a kink one side changes nothing, and that side counts. Four units at once: the function rounds, too.
+    At a jump or a kink, the side that changes less counts. Four units are used at once, because the function rounds
+    too.
     """
     limits = np.finfo(x.dtype)
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], x.shape)  # a softmax ignores what all elements share
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], x.shape)  # softmax ignores common shifts
     middle, step = function(wide(x)), 4 * signs * wide(np.spacing(np.abs(x)))
     sides = [np.abs(function(wide(x) + side * step) - middle) / 4 for side in (1, -1)]
-    least = limits.tiny * np.maximum(1, np.abs(wide(x)))  # a factor of x may count as zero
+    least = limits.tiny * np.maximum(1, np.abs(wide(x)))  # a factor may be flushed to zero
     return np.asarray(limits.eps * np.abs(magnitude) + np.minimum(*sides) + least)

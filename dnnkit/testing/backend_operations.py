@@ -1,4 +1,4 @@
-"""The operations of any backend as an implementation that can be asked."""
+"""A backend's operations as an implementation for the questions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,14 +36,14 @@ class BackendImplementation(Implementation):
             yield GuardedCall(self.backend, given)
 
     def activation(self, name: str, x: HostArray, given: Given = PLAIN) -> HostArray:
-        """f(x)."""
+        """Return f(x)."""
         with self._call(given) as call:
             own = call.put("x", x)
             out = call.out(x.shape, x.dtype, own)
             return call.result(self.backend.activation(registry.activation(name), own, out=out))
 
     def activation_backward(self, name: str, dy: HostArray, saved: HostArray, given: Given = PLAIN) -> HostArray:
-        """The gradient in x, from what the activation saves."""
+        """Return the gradient in x, from what the activation saved."""
         with self._call(given) as call:
             own, kept = call.put("dy", dy), call.put("what was saved", saved)
             out = call.out(dy.shape, dy.dtype, own)
@@ -52,7 +52,7 @@ class BackendImplementation(Implementation):
     def dense(
         self, activation: str, x: HostArray, w: HostArray, b: HostArray | None, given: Given = PLAIN
     ) -> tuple[HostArray, HostArray]:
-        """(y, what the backward pass needs)."""
+        """Return (y, what the backward pass needs)."""
         function, shape = registry.activation(activation), (x.shape[0], w.shape[1])
         with self._call(given) as call:
             own = call.put("x", x), call.put("w", w), None if b is None else call.put("b", b)
@@ -70,20 +70,20 @@ class BackendImplementation(Implementation):
         needs_dx: bool = True,
         given: Given = PLAIN,
     ) -> tuple[HostArray | None, HostArray, HostArray]:
-        """(dx, dw, db); dy may be written over."""
+        """Return (dx, dw, db); dy may be overwritten."""
         with self._call(given) as call:
             own = call.put("dy", dy, written=True), call.put("x", x), call.put("w", w), call.put("saved", saved)
             dx = call.out(x.shape, x.dtype) if needs_dx else None
             outs = dx, call.out(w.shape, w.dtype), call.out(w.shape[1:], w.dtype)
             found = self.backend.dense_backward(*own, registry.activation(activation), needs_dx, out=outs)
             dw, db = call.result(found[1]), call.result(found[2])
-            assert needs_dx or found[0] is None, "a gradient in x that was not wanted"
+            assert needs_dx or found[0] is None, "an unrequested gradient in x"
             return call.result(found[0]) if needs_dx else None, dw, db
 
     def dense_backward_input(
         self, activation: str, dy: HostArray, w: HostArray, saved: HostArray, given: Given = PLAIN
     ) -> HostArray:
-        """dx alone; dy may be written over."""
+        """Return dx only; dy may be overwritten."""
         with self._call(given) as call:
             own = call.put("dy", dy, written=True), call.put("w", w), call.put("saved", saved)
             out = call.out((dy.shape[0], w.shape[0]), dy.dtype)
@@ -99,7 +99,7 @@ class BackendImplementation(Implementation):
         training: bool,
         needs_dx: bool = True,
     ) -> tuple[HostArray, list[HostArray], list[HostArray]]:
-        """(y, gradient in each x that has one, in each trained parameter)."""
+        """Return (y, gradient in each x that has one, in each trained parameter)."""
         backend, one = self.backend, kind(name)
         with self._call(PLAIN) as call:
             own, held = [call.put("x", x) for x in xs], [call.put("a parameter", p) for p in parameters]
@@ -119,7 +119,7 @@ class BackendImplementation(Implementation):
         scale: float = 1.0,
         given: Given = PLAIN,
     ) -> tuple[float, HostArray]:
-        """(weighted sum of the rows' losses, `scale` times its gradient)."""
+        """Return (weighted sum of the rows' losses, `scale` times its gradient)."""
         kernel = registry.loss(name)
         what = Loss(name, "labels" if targets.ndim == 1 else "values", kernel.reduction)
         with self._call(given) as call:
@@ -138,7 +138,7 @@ class BackendImplementation(Implementation):
         threshold: float = 0.5,
         given: Given = PLAIN,
     ) -> HostArray:
-        """The weighted sum over rows, or all sums."""
+        """Return the weighted sum over rows, or all sums."""
         sums = registry.metric(name).number_of_sums(scores.shape[1])
         with self._call(given) as call:
             own = call.put("scores", scores), call.put("targets", targets)
@@ -151,7 +151,7 @@ class BackendImplementation(Implementation):
     def own_metric(
         self, function: Function, scores: HostArray, targets: HostArray, weights: HostArray | None = None
     ) -> float:
-        """The weighted sum over rows of what a user's function gives."""
+        """Return the weighted sum over rows of a custom metric."""
         with self._call(PLAIN) as call:
             own = call.put("scores", scores), call.put("targets", targets)
             own_weights = None if weights is None else call.put("weights", weights)
@@ -169,7 +169,7 @@ class BackendImplementation(Implementation):
         numbers: Sequence[float],
         given: Given = PLAIN,
     ) -> tuple[HostArray, list[HostArray]]:
-        """(parameters, slots) after a step of the rule; they may be written over, and are one flat buffer each."""
+        """Return (parameters, slots) after a step; they may be overwritten, and are one flat buffer each."""
         if given.layout in ("strided", "fortran"):
             given = PLAIN
         with self._call(given) as call:
@@ -181,14 +181,14 @@ class BackendImplementation(Implementation):
     def gather(
         self, data: HostArray, rows: HostArray, scale: float, offset: float, dtype: str, given: Given = PLAIN
     ) -> HostArray:
-        """The rows of the data, converted and rescaled."""
+        """Return rows of the data, converted and rescaled."""
         with self._call(given) as call:
             own, places = call.put("data", data), call.put("rows", rows)
             out = call.out((len(rows), *data.shape[1:]), dtype)
             return call.result(self.backend.gather(own, places, scale, offset, self.backend.dtype(dtype), out=out))
 
     def affine(self, x: HostArray, scale: float, offset: float, given: Given = PLAIN) -> HostArray:
-        """x · scale + offset."""
+        """Return x · scale + offset."""
         with self._call(given) as call:
             own = call.put("x", x)
             out = call.out(x.shape, x.dtype, own)
@@ -197,34 +197,34 @@ class BackendImplementation(Implementation):
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, given: Given = PLAIN
     ) -> HostArray:
-        """Which elements are kept."""
+        """Return the mask of kept elements."""
         with self._call(given) as call:
             out = call.out(shape, "bool")
             return call.result(self.backend.dropout_mask(shape, rate, seed, layer, step, out=out))
 
     def dropout(self, x: HostArray, keep: HostArray, rate: float, given: Given = PLAIN) -> HostArray:
-        """The kept elements, scaled; else 0."""
+        """Return the kept elements, scaled; 0 for the others."""
         with self._call(given) as call:
             own, kept = call.put("x", x), call.put("the mask", keep)
             out = call.out(x.shape, x.dtype, own)
             return call.result(self.backend.dropout(own, kept, rate, out=out))
 
     def clip_norm(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
-        """x, scaled down to the norm `bound` if its own is larger."""
+        """Return x, scaled down to the norm `bound` if its norm is larger."""
         with self._call(given) as call:
             own = call.put("x", x)
             out = call.out(x.shape, x.dtype, own)
             return call.result(self.backend.clip_norm(own, bound, out=out))
 
     def interpolate(self, x: HostArray, y: HostArray, share: float, given: Given = PLAIN) -> HostArray:
-        """(1 - share) of x, and share of y."""
+        """Return (1 - share) · x + share · y."""
         with self._call(given) as call:
             own, other = call.put("x", x), call.put("y", y)
             out = call.out(x.shape, x.dtype, own)
             return call.result(self.backend.interpolate(own, other, share, out=out))
 
     def clip_value(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
-        """x, each element within the bound."""
+        """Return x with each element clipped to the bound."""
         with self._call(given) as call:
             own = call.put("x", x)
             out = call.out(x.shape, x.dtype, own)
@@ -232,11 +232,11 @@ class BackendImplementation(Implementation):
 
 
 def of_backend(backend: Backend, name: str = "", largest: int = 50_000) -> BackendImplementation:
-    """The operations of a backend, on host arrays.
+    """Return a backend's operations on host arrays.
 
     Arguments:
         backend: any backend that works here.
-        name: for messages; the backend's, if it is not given.
-        largest: elements up to which it is fast enough to be asked.
+        name: name for messages; default: the backend's.
+        largest: maximum number of elements for which it is fast enough.
     """
     return BackendImplementation(backend, name, largest)

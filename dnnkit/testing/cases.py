@@ -1,4 +1,4 @@
-"""What questions are asked about: kernels from the registries, in dtypes, shapes and layouts taken in pairs."""
+"""Cases: kernels from the registries with pairwise combinations of dtypes, shapes and layouts."""
 
 import itertools
 import zlib
@@ -16,15 +16,15 @@ from dnnkit.testing.implementations import PLAIN, Given
 DTYPES = ("float32", "float64")
 ELEMENTWISE = [(), (0,), (1,), (7,), (63,), (65,), (3, 0), (5, 7), (2, 3, 5), (64, 64), (257,), (1009,), (3, 1365)]
 ELEMENTWISE += [(5000, 4)]
-"""Shapes for what is done to each element; the last is larger than the block of any implementation."""
+"""Shapes for elementwise operations; the last is larger than the block of any implementation."""
 ROWS = [(0, 3), (1, 1), (7, 1), (1, 7), (5, 31), (3, 32), (2, 33), (3, 64), (2, 65), (2, 3, 5), (2, 1009), (700, 4)]
 ROWS += [(2000, 10)]
-"""Shapes for what depends on a whole row."""
+"""Shapes for operations on whole rows."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to ask about; what a question does not care about keeps its default."""
+    """One case of a question; irrelevant fields keep their defaults."""
 
     kernel: str
     dtype: str = "float64"
@@ -33,7 +33,7 @@ class Case:
     weighted: bool = False
     targets: Literal["values", "labels"] = "values"
     kind: Any = None
-    """What only this question knows: a source dtype, whether there is a bias, ..."""
+    """A factor specific to the question: a source dtype, whether there is a bias, ..."""
 
     def __str__(self) -> str:
         defaults = {field.name: field.default for field in fields(self)}
@@ -44,12 +44,12 @@ class Case:
 
     @property
     def rng(self) -> np.random.Generator:
-        """The case's own random numbers, the same in every run."""
+        """A random generator seeded by the case, so that every run has the same numbers."""
         return np.random.default_rng(zlib.crc32(str(self).encode()))
 
 
 def pairwise(**factors: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """Few combinations in which each value of each factor meets each value of each other factor.
+    """Yield few combinations that cover every pair of values of two factors (pairwise testing).
 
     Arguments:
         factors: the values of each factor, by its name.
@@ -84,7 +84,7 @@ def _pair(names: list[str], a: str, i: int, b: str, j: int) -> tuple[str, int, s
 
 
 def samples(case: Case, shape: tuple[int, ...] | None = None) -> HostArray:
-    """Numbers of every size, the special ones first."""
+    """Return numbers of all magnitudes, including special ones."""
     shape = case.shape if shape is None else shape
     tiny, smallest = np.finfo(case.dtype).tiny, np.finfo(case.dtype).smallest_subnormal
     special = [1e4, -1e4, 0, -0.0, smallest, -smallest, tiny / 3, -tiny / 3, tiny, -tiny, 3, -3, 88.8, -88.8, 710, -710]
@@ -94,20 +94,20 @@ def samples(case: Case, shape: tuple[int, ...] | None = None) -> HostArray:
 
 
 def normal(case: Case, *shapes: tuple[int, ...]) -> list[HostArray]:
-    """Normal numbers, an array for each shape."""
+    """Return normally distributed numbers, an array for each shape."""
     rng = case.rng
     return [rng.normal(size=shape).astype(case.dtype) for shape in shapes]
 
 
 def wide(x: HostArray) -> HostArray:
-    """In float64, labels as they are."""
+    """Convert floating-point arrays to float64; labels are unchanged."""
     return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 
 def loss_arrays(
     case: Case, far: bool = False, weights: bool | None = None
 ) -> tuple[HostArray, HostArray, HostArray | None]:
-    """Scores, targets and weights that the loss is made for; `far` are the largest scores, or impossible ones."""
+    """Return scores, targets and weights for a loss; `far` are extreme, or even invalid, scores."""
     kernel, rng = registry.loss(case.kernel), case.rng
     rows, outputs = case.shape
     scores: HostArray = rng.normal(size=case.shape)
@@ -123,7 +123,7 @@ def loss_arrays(
     if kernel.target_range == "signs":
         targets = rng.choice([rng.choice([-1, 0]), 1], case.shape)
     if kernel.outputs == "categorical" or kernel.target_range in ("not negative", "positive"):
-        targets = np.exp(targets)  # which sum to anything but 1: a kernel that takes that for granted is seen
+        targets = np.exp(targets)  # do not sum to 1, to detect kernels that assume it
     if kernel.target_range == "not negative":
         targets = np.where(rng.uniform(0, 1, case.shape) < 0.2, 0, targets)
     if case.targets == "labels":
@@ -139,10 +139,10 @@ _FAR["not negative"] = [0, 1e-8, 1e-7, 0.5, 88.8, 1e4]
 
 
 def target_kinds(name: str) -> tuple[Literal["values", "labels"], ...]:
-    """What targets a loss takes."""
+    """Return the kinds of targets that a loss accepts."""
     return ("values", "labels") if registry.loss(name).takes_labels else ("values",)
 
 
 def fitting(cases: Iterable[Case], largest: int) -> list[Case]:
-    """The cases that are not too large."""
+    """Return the cases that are not too large."""
     return [case for case in cases if int(np.prod(case.shape)) <= largest]

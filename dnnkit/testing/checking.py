@@ -1,4 +1,4 @@
-"""`check_backend`: everything that is asked of a backend, with short trainings, and a table of what it can do."""
+"""`check_backend`: all questions and some short trainings on a backend, with a table of what it supports."""
 
 import tempfile
 import warnings
@@ -30,19 +30,19 @@ from dnnkit.testing.backend_operations import of_backend
 from dnnkit.testing.conformance import QUESTIONS, asked
 
 KINDS = {"activation": "activation", "loss": "loss", "metric": "metric", "optimizer": "update"}
-"""Kind -> the operation that performs it."""
+"""Kinds and the operation that performs each."""
 TOLERANCE = {"float64": 1e-9, "float32": 1e-3}
 """Relative difference between the losses of two backends after some epochs."""
 
 
 @dataclass
 class Line:
-    """What was found about one kind.
+    """Results for one kind.
 
     Attributes:
         kind: as in `Question.kind`, or "training".
-        asked, passed: how many questions, each about one kernel.
-        fast: kernels that the backend's fast path takes.
+        asked, passed: number of questions, each about one kernel.
+        fast: kernels that the backend's fast path supports.
         by_formula: kernels that it computes by their formula, operation by operation.
     """
 
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass
 class Report:
-    """What a backend can do; `print` it for the table."""
+    """What a backend supports; `print` it for the table."""
 
     backend: str
     version: str
@@ -64,7 +64,7 @@ class Report:
     failures: list[str]
 
     def __str__(self) -> str:
-        """The table, then each failure."""
+        """Return the table, followed by the failures."""
         rows: list[tuple[str, ...]] = [("kind", "passed", "fast path", "by formula")]
         for line in self.lines:
             total = len(line.fast) + len(line.by_formula)
@@ -78,18 +78,18 @@ class Report:
 
 
 def check_backend(name: str | Backend, *, verbose: bool = True) -> Report:
-    """Ask a backend everything that dnnkit expects of one.
+    """Run the conformance kit on a backend.
 
     Arguments:
-        name: of a backend that is installed or built in, as in `DNNKIT_BACKEND`; or a backend itself.
+        name: name of an installed or built-in backend, as in `DNNKIT_BACKEND`; or a backend object.
         verbose: whether to print the table.
 
     Returns:
-        What passed, kind by kind, and what runs on the backend's fast path.
+        What passed, by kind, and what runs on the backend's fast path.
 
     Raises:
-        AssertionError: something is wrong; the message lists everything that is.
-        BackendUnavailable: there is no such backend, or it cannot work here.
+        AssertionError: something is wrong; the message lists all failures.
+        BackendUnavailable: there is no such backend, or it does not work here.
     """
     backend = get_backend(name)
     implementation = of_backend(backend)
@@ -106,7 +106,7 @@ def check_backend(name: str | Backend, *, verbose: bool = True) -> Report:
         try:
             ask()
             training.passed += 1
-        except Exception as error:  # whatever it is, the others are still asked
+        except Exception as error:  # continue with the others
             failures.append(f"training: {what}: {type(error).__name__}: {str(error).strip()}")
     report = Report(backend.name, backend.version, backend.device, list(lines.values()), failures)
     if verbose:
@@ -130,7 +130,7 @@ def _capabilities(backend: Backend, kind: str) -> Line:
 
 
 def _program(kind: str, name: str) -> Program:
-    """A small network with one kernel of that name."""
+    """Return a small program with one kernel of that name."""
     loss = registry.loss(name if kind == "loss" else "mean_squared_error")
     return Program(
         input_shape=(3,),
@@ -151,7 +151,7 @@ def _program(kind: str, name: str) -> Program:
 
 @dataclass(frozen=True)
 class _Training:
-    """A network that learns something small: some activations, a loss, an optimizer."""
+    """A small training task: some activations, a loss, an optimizer."""
 
     activations: tuple[str, ...]
     loss: str
@@ -161,7 +161,7 @@ class _Training:
         return f"{', '.join(self.activations)}; {self.loss}; {self.optimizer}"
 
     def network(self, backend: Backend | str, dtype: Any) -> dk.Sequential:
-        """Not trained yet."""
+        """Return the untrained network."""
         layers: list[dk.Layer] = [dk.Dense(8, activation=activation) for activation in self.activations]
         if not OPTIMIZERS.find(self.optimizer).full_batch:
             layers.append(dk.Dropout(0.2))
@@ -172,12 +172,12 @@ class _Training:
             dtype=dtype,
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TrainingWarning)  # an activation without a gradient is trained with, too
+            warnings.simplefilter("ignore", TrainingWarning)  # activations with zero gradient are included
             net.compile(optimizer=self.optimizer, loss=self.loss, metrics=["accuracy"])
         return net
 
     def data(self) -> tuple[HostArray, HostArray]:
-        """uint8 inputs, and targets that depend on them."""
+        """Return uint8 inputs, and targets that depend on them."""
         x = np.random.default_rng(2).integers(0, 17, (60, 5), dtype=np.uint8)
         labels = x[:, :3].argmax(axis=1)
         if self._targets == "labels":
@@ -202,11 +202,11 @@ class _Training:
         return "softmax" if kernel.outputs == "categorical" else "sigmoid"
 
     def losses(self, backend: Backend | str, dtype: str) -> HostArray:
-        """Those of a few epochs."""
+        """Return the losses of a few epochs."""
         return self.fit(self.network(backend, dtype), epochs=3)
 
     def fit(self, net: WholeNetwork, epochs: int = 1) -> HostArray:
-        """The losses of so many epochs."""
+        """Train, and return the losses of the epochs."""
         rows = None if net.optimizer.full_batch else 16
         return np.array(net.fit(*self.data(), epochs=epochs, batch_size=rows, verbose=0)["loss"])
 
@@ -229,15 +229,15 @@ def _trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _same_trajectory(backend: Backend, training: _Training, dtype: str, tolerance: float) -> None:
-    """The losses of each epoch are those of the NumPy backend."""
+    """The losses of each epoch match the NumPy backend's."""
     actual, expected = training.losses(backend, dtype), training.losses("numpy", dtype)
     error = float(np.abs(actual / expected - 1).max())
     assert error < tolerance, f"losses {actual}, with NumPy {expected}: relative difference {error:.3g}"
-    assert training.losses(backend, dtype).tobytes() == actual.tobytes(), "a second run gives other bits"
+    assert training.losses(backend, dtype).tobytes() == actual.tobytes(), "a second run is not bitwise identical"
 
 
 def _saved(backend: Backend, training: _Training) -> None:
-    """A network that was saved goes on as if it had not been."""
+    """A network that was saved and loaded continues identically."""
     x, _ = training.data()
     net = training.network(backend, "float32")
     training.fit(net)
@@ -246,20 +246,20 @@ def _saved(backend: Backend, training: _Training) -> None:
         net.save(Path(folder) / "net")
         again = dk.load(Path(folder) / "net", backend=backend)  # type: ignore[arg-type] # as Sequential takes it
     predictions = [each.predict(x).tobytes() for each in (net, again)]
-    assert predictions[0] == predictions[1], "what was loaded predicts something else"
+    assert predictions[0] == predictions[1], "the loaded network predicts different values"
     losses = [training.fit(each).tolist() for each in (net, again)]
-    assert losses[0] == losses[1], f"what was loaded goes on with the loss {losses[1]}, not {losses[0]}"
+    assert losses[0] == losses[1], f"the loaded network continues with the losses {losses[1]}, not {losses[0]}"
 
 
 def _gradients(backend: Backend, training: _Training) -> None:
-    """Backpropagation is the derivative of the loss."""
+    """Backpropagation matches the derivative of the loss."""
     x, y = training.data()
     found = dk.check_gradients(training.network(backend, "float64"), x[:7], y[:7], samples=10)
     assert found.passed, f"relative errors {found.errors}"
 
 
 def _heard(backend: Backend, training: _Training) -> None:
-    """What a callback hears of each batch adds up to the evaluation that nobody hears."""
+    """Losses that a callback receives batch by batch add up to the evaluation without callbacks."""
     x, y = training.data()
     net, heard = training.network(backend, "float32"), list[float]()
     listener = dk.LambdaCallback(on_test_batch_end=lambda _, logs: heard.append(logs["loss"]))

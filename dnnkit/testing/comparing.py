@@ -1,4 +1,4 @@
-"""How near is near enough: twice the error of the reference in the same dtype, and a few units in the last place."""
+"""Tolerances: twice the error of the reference in the same dtype, plus a few units in the last place."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,14 +9,14 @@ from dnnkit.backends.state import HostArray
 
 
 def flushed(x: HostArray) -> HostArray:
-    """x where subnormal numbers count as zero, as they do on many processors."""
+    """Return x with subnormal numbers replaced by zero, as many processors do."""
     if x.dtype.kind != "f":
         return x
     return np.where(np.abs(x) < np.finfo(x.dtype).tiny, np.copysign(x.dtype.type(0), x), x)
 
 
 def check_alike(what: str, actual: HostArray, shape: tuple[int, ...], dtype: Any) -> None:
-    """The shape and the dtype are what they must be."""
+    """Check shape and dtype."""
     assert actual.shape == shape, f"{what}: shape {actual.shape}, expected {shape}"
     assert actual.dtype == dtype, f"{what}: dtype {actual.dtype}, expected {np.dtype(dtype)}"
 
@@ -24,15 +24,15 @@ def check_alike(what: str, actual: HostArray, shape: tuple[int, ...], dtype: Any
 def check_error(
     what: str, actual: HostArray, exact: Sequence[HostArray], reference: HostArray, unit: Any, few: float
 ) -> None:
-    """The error is at most twice the reference's, and `few` units.
+    """Check that the error is at most twice the reference's plus `few` units.
 
     Arguments:
-        what: was asked, for the message.
+        what: description for the message.
         actual: the result.
-        exact: results in float64; of several, that which is nearer counts, element by element.
-        reference: the reference's result in the dtype of `actual`, whose shape and dtype it must have.
-        unit: of the last place, for each element.
-        few: of them are allowed.
+        exact: alternative results in float64; the nearest counts, element by element.
+        reference: the reference's result in the dtype of `actual`, with the same shape and dtype.
+        unit: a unit in the last place, for each element.
+        few: number of units allowed.
     """
     check_alike(what, actual, np.shape(reference), np.asarray(reference).dtype)
     finite = np.isfinite(reference)
@@ -51,7 +51,7 @@ def check_error(
 
 
 def check_same(what: str, actual: Any, expected: Any) -> None:
-    """Equal, NaN and all, also in shape."""
+    """Check exact equality, including NaN and shape."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     check_alike(what, actual, expected.shape, expected.dtype)
     equal = (actual == expected) | (np.isnan(actual) & np.isnan(expected) if actual.dtype.kind == "f" else False)
@@ -61,7 +61,7 @@ def check_same(what: str, actual: Any, expected: Any) -> None:
 
 
 def check_close(what: str, actual: Any, expected: Any, limit: Any) -> None:
-    """Within a limit, everywhere."""
+    """Check that all errors are within a limit."""
     errors = np.abs(np.asarray(actual, np.float64) - np.asarray(expected, np.float64))
     if not (errors <= limit).all():
         place = np.unravel_index(int(np.argmax(np.where(np.isnan(errors), np.inf, errors))), errors.shape)
@@ -73,7 +73,7 @@ def check_close(what: str, actual: Any, expected: Any, limit: Any) -> None:
 
 
 def check_not_finite_alike(what: str, actual: HostArray, reference: HostArray) -> None:
-    """NaN where the reference has NaN, and the infinities of the reference."""
+    """Check that NaN and infinities are where the reference has them."""
     check_alike(what, actual, reference.shape, reference.dtype)
     check_same(f"{what}: where NaN is", np.isnan(actual), np.isnan(reference))
     infinite = np.isinf(reference)
@@ -82,15 +82,15 @@ def check_not_finite_alike(what: str, actual: HostArray, reference: HostArray) -
 
 
 def check_bits(what: str, runs: Sequence[Sequence[Any]]) -> None:
-    """Every run has given the same bits."""
+    """Check that all runs are bitwise identical."""
     bits = [[np.asarray(array).tobytes() for array in run] for run in runs]
-    assert all(run == bits[0] for run in bits), f"{what}: two runs have given different bits"
+    assert all(run == bits[0] for run in bits), f"{what}: two runs gave different bits"
 
 
 def differences(function: Any, x: HostArray, h: float = 1e-4) -> tuple[HostArray, HostArray]:
-    """The gradient of a number-valued function by five-point differences, and where it can be relied on.
+    """Return the gradient of a scalar function by five-point differences, and a mask of reliable elements.
 
-    Where two widths disagree there is a kink, or a jump, within reach.
+    Elements are unreliable if two step widths disagree, which indicates a kink or a jump nearby.
     """
     gradients = []
     for width in (h, h / 2):

@@ -1,4 +1,4 @@
-"""The conformance suite: every question, asked of any implementation."""
+"""The conformance suite: all questions, for any implementation."""
 
 from dnnkit.testing import activations, data, dense, losses, metrics, optimizers, stages
 from dnnkit.testing.questions import QUESTIONS, Question, asked, kernels

@@ -1,4 +1,4 @@
-"""Questions about what is not a layer's own: gathering rows, rescaling, dropout, clipping, interpolation."""
+"""Questions about shared operations: gathering rows, rescaling, dropout, clipping, interpolation."""
 
 from collections.abc import Iterator
 
@@ -13,11 +13,11 @@ from dnnkit.testing.questions import question
 
 GATHERED = [(13, 7, 4), (1, 1, 1), (17, 784, 3), (5, 0, 3), (5, 63, 0), (3, 64, 65), (7, 65, 40), (3, 2048, 2)]
 GATHERED += [(9, 20_000, 2)]
-"""(N, F, B)"""
+"""Sizes (N, F, B)."""
 NUMBERS = [(1.0, 0.0), (1 / 255, -0.5), (0.0, 3.0)]
-"""(scale, offset)"""
+"""Pairs (scale, offset)."""
 RESCALINGS = [(1.0, 0.0), (1.0, -0.5), (0.25, 0.0), (-3.0, 2.0), (0.0, 1.0)]
-"""(scale, offset), with each of the passes that an implementation may leave out"""
+"""Pairs (scale, offset), including those for which an implementation may skip a pass."""
 RATES = [0.0, 2.0**-33, 2.0**-32, 0.1, 0.5, 0.9, 1 - 2.0**-32, 1 - 2.0**-33, float(np.nextafter(1, 0))]
 STEPS = [0, 7, 2**32 - 1, 2**33 + 5, 2**63 - 1]
 MASKS = [(0,), (1,), (3,), (65,), (7, 9), (3, 1025), (131, 257)]
@@ -69,7 +69,7 @@ def _both_dtypes(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 @question("data", "gather", _gather)
 def values(implementation: Implementation, case: Case) -> None:
-    """The right rows, converted and rescaled."""
+    """The right rows are gathered, converted and rescaled."""
     source, (samples, features, batch), (scale, offset) = case.kind
     rng = case.rng
     data = rng.integers(0, 100, (samples, features)).astype(source)
@@ -82,7 +82,7 @@ def values(implementation: Implementation, case: Case) -> None:
 
 @question("data", "gather", _sources)
 def rounded_once(implementation: Implementation, case: Case) -> None:
-    """Any number of any dtype is rounded once; NaN and infinities come through; rows may come in any order."""
+    """Conversion from any dtype rounds once; NaN and infinities propagate; rows may come in any order."""
     kind = np.dtype(case.kind)
     numbers = [0, 1]
     if kind.kind in "iu":
@@ -98,7 +98,7 @@ def rounded_once(implementation: Implementation, case: Case) -> None:
 
 @question("data", "affine", _rescalings)
 def rescaled(implementation: Implementation, case: Case) -> None:
-    """x · scale + offset, wherever the result goes."""
+    """The result is x · scale + offset, wherever it is written."""
     x, (scale, offset) = case.rng.normal(size=case.shape).astype(case.dtype), case.kind
     y = implementation.affine(x, scale, offset, case.given)
     check_alike("y", y, case.shape, case.dtype)
@@ -108,7 +108,7 @@ def rescaled(implementation: Implementation, case: Case) -> None:
 
 @question("data", "dropout_mask", _masks)
 def masks(implementation: Implementation, case: Case) -> None:
-    """Bit for bit the reference's, for any rate and step."""
+    """Masks are bitwise identical to the reference's, for any rate and step."""
     rate, step = case.kind
     size = int(np.prod(case.shape))
     for seed, layer in ((7, 2), (2**32 - 1, 5)):
@@ -118,7 +118,7 @@ def masks(implementation: Implementation, case: Case) -> None:
 
 @question("data", "dropout", _dropout)
 def dropped(implementation: Implementation, case: Case) -> None:
-    """What is kept is scaled, all else is 0, however large; NaN comes through where it is kept."""
+    """Kept elements are scaled, others are 0 however large; NaN propagates only where it is kept."""
     rng, rate = case.rng, case.kind
     x, keep = rng.normal(size=case.shape).astype(case.dtype), rng.integers(0, 2, case.shape).astype(bool)
     special = np.array([np.nan, np.inf, -np.inf, np.finfo(case.dtype).max], case.dtype)
@@ -140,7 +140,7 @@ def dropped(implementation: Implementation, case: Case) -> None:
 
 @question("data", "clip_norm", _vectors)
 def clipped(implementation: Implementation, case: Case) -> None:
-    """Scaled to the bound where the norm is larger, else as it is, bit for bit."""
+    """A vector is scaled to the bound if its norm is larger, and otherwise bitwise unchanged."""
     x = case.rng.normal(size=case.shape).astype(case.dtype)
     y, norm = implementation.clip_norm(x, case.kind, case.given), float(np.linalg.norm(wide(x)))
     check_alike("y", y, case.shape, case.dtype)
@@ -153,7 +153,7 @@ def clipped(implementation: Implementation, case: Case) -> None:
 
 @question("data", "clip_value", _vectors)
 def elements_clipped(implementation: Implementation, case: Case) -> None:
-    """Each element within the bound, and as it is, bit for bit, where it was; NaN comes through."""
+    """Elements are clipped to the bound, and bitwise unchanged within it; NaN propagates."""
     x = case.rng.normal(size=case.shape).astype(case.dtype)
     special = np.array([np.nan, np.inf, -np.inf, -0.0], case.dtype)
     x[: len(special)] = special[: len(x)]
@@ -165,7 +165,7 @@ def elements_clipped(implementation: Implementation, case: Case) -> None:
 
 @question("data", "clip_norm", _both_dtypes)
 def norms_of_zero_and_of_nan(implementation: Implementation, case: Case) -> None:
-    """A vector of zeros stays; a NaN makes all NaN; an infinity becomes NaN and all else 0."""
+    """A zero vector is unchanged; NaN makes all elements NaN; an infinity becomes NaN and all others 0."""
     zeros = np.zeros(case.shape, case.dtype)
     check_same("of zeros", implementation.clip_norm(zeros, 1.0), zeros)
     x = np.ones(case.shape, case.dtype)
@@ -174,19 +174,19 @@ def norms_of_zero_and_of_nan(implementation: Implementation, case: Case) -> None
     x[33] = np.inf
     y = implementation.clip_norm(x, 1.0)
     assert np.isnan(y[33]), f"an infinity becomes {y[33]}"
-    assert not np.delete(y, 33).any(), "beside an infinity not all is 0"
+    assert not np.delete(y, 33).any(), "elements other than the infinity are not 0"
 
 
 @question("data", "clip_norm", _both_dtypes)
 def same_bits(implementation: Implementation, case: Case) -> None:
-    """Each run gives the same bits."""
+    """Repeated runs are bitwise identical."""
     x = case.rng.normal(size=5003).astype(case.dtype)
     check_bits("clip_norm", [(implementation.clip_norm(x, 1.0),) for _ in range(2)])
 
 
 @question("data", "interpolate", _shares)
 def interpolated(implementation: Implementation, case: Case) -> None:
-    """Of all of one vector, of all of the other, and between; bit for bit where a share is all, and each run."""
+    """Interpolation is accurate, exact for shares of 0 and 1, and repeated runs are bitwise identical."""
     x, y = (case.rng.normal(size=case.shape).astype(case.dtype) for _ in range(2))
     z = implementation.interpolate(x, y, case.kind, case.given)
     check_alike("z", z, case.shape, case.dtype)

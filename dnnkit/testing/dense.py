@@ -1,4 +1,4 @@
-"""Questions about the dense layer. It is linear around its activation, so one activation of each sort is enough."""
+"""Questions about the dense layer. It is linear except for its activation, so one activation of each sort suffices."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from dnnkit.testing.questions import question
 
 SIZES = [(1, 1, 1), (3, 5, 7), (13, 1, 11), (1, 17, 3), (65, 31, 17), (33, 3, 128), (257, 2, 4), (3, 2, 300)]
 SIZES += [(0, 3, 2), (3, 0, 2), (300, 131, 65)]
-"""(B, I, O)"""
+"""Sizes (B, I, O)."""
 FEW = 16
 
 
@@ -37,7 +37,7 @@ def _in_a_layer(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 
 def _arrays(case: Case) -> tuple[HostArray, HostArray, HostArray | None, HostArray]:
-    """x, w, b and dy; `weighted` says whether there is a bias."""
+    """Return x, w, b and dy; `weighted` says whether there is a bias."""
     rows, inputs, outputs = case.kind
     x, w, b, dy = normal(case, (rows, inputs), (inputs, outputs), (outputs,), (rows, outputs))
     return x, w, b if case.weighted else None, dy
@@ -45,7 +45,7 @@ def _arrays(case: Case) -> tuple[HostArray, HostArray, HostArray | None, HostArr
 
 @question("dense", "dense", _values)
 def values(implementation: Implementation, case: Case) -> None:
-    """Forward and backward against the reference in float64, with a bias and without."""
+    """Forward and backward match the reference in float64, with and without a bias."""
     activation = registry.activation(case.kernel)
     x, w, b, dy = _arrays(case)
     rows, inputs, outputs = case.kind
@@ -55,12 +55,12 @@ def values(implementation: Implementation, case: Case) -> None:
     _check("what is saved", saved, exact[1], case.dtype, inputs)
     dx, dw, db = implementation.dense_backward(case.kernel, dy, x, w, saved, True, case.given)
     wanted = reference.backward(wide(dy), wide(x), wide(w), wide(saved), activation, True)
-    assert dx is not None, "there is no dx"
+    assert dx is not None, "dx is missing"
     _check("dx", dx, np.asarray(wanted[0]), case.dtype, outputs)
     _check("dw", dw, wanted[1], case.dtype, rows)
     _check("db", db, wanted[2], case.dtype, rows)
     without, *others = implementation.dense_backward(case.kernel, dy, x, w, saved, False, case.given)
-    assert without is None, "a gradient in x that was not wanted"
+    assert without is None, "an unrequested gradient in x"
     for name, actual, expected in (("dw", others[0], wanted[1]), ("db", others[1], wanted[2])):
         _check(f"{name} without dx", actual, expected, case.dtype, rows)
 
@@ -73,7 +73,7 @@ def in_a_layer(implementation: Implementation, case: Case) -> None:
 
 @question("dense", "dense_backward_input", _values)
 def input_alone(implementation: Implementation, case: Case) -> None:
-    """dx of a frozen layer against the reference in float64: the one that comes with the other gradients."""
+    """dx of a frozen layer matches the reference in float64."""
     activation = registry.activation(case.kernel)
     x, w, b, dy = _arrays(case)
     saved = reference.forward(x, w, b, activation)[1]
@@ -84,7 +84,7 @@ def input_alone(implementation: Implementation, case: Case) -> None:
 
 @question("dense", "dense", _one)
 def nan_and_inf(implementation: Implementation, case: Case) -> None:
-    """They reach what depends on them, and nothing else."""
+    """NaN and infinities reach exactly what depends on them."""
     activation = registry.activation(case.kernel)
     for bad in (np.nan, np.inf):
         x, w, b, dy = _arrays(case)
@@ -100,14 +100,14 @@ def nan_and_inf(implementation: Implementation, case: Case) -> None:
             wanted = reference.backward(dy, x, w, saved, activation, True)
         found = implementation.dense_backward(case.kernel, dy, x, w, saved)
         for name, actual, expected in zip(("dx", "dw", "db"), found, wanted, strict=True):
-            assert actual is not None, f"there is no {name}"
+            assert actual is not None, f"{name} is missing"
             finite = np.isfinite(actual) == np.isfinite(expected)
-            assert finite.all(), f"{name} of {bad} in dy: not finite where the reference is, or the reverse"
+            assert finite.all(), f"{name} of {bad} in dy: finite values differ from the reference's"
 
 
 @question("dense", "dense", _one)
 def same_bits(implementation: Implementation, case: Case) -> None:
-    """Each run gives the same bits."""
+    """Repeated runs are bitwise identical."""
     x, w, b, dy = _arrays(case)
     runs = []
     for _ in range(2):
@@ -118,7 +118,7 @@ def same_bits(implementation: Implementation, case: Case) -> None:
 
 @question("dense", "dense", _small)
 def gradient_against_differences(implementation: Implementation, case: Case) -> None:
-    """dx, dw and db are the gradients of what is computed forward."""
+    """dx, dw and db match finite differences of the forward pass."""
     x, w, b, dy = _arrays(case)
 
     def value(x: HostArray, w: HostArray, b: HostArray | None) -> float:
@@ -130,7 +130,7 @@ def gradient_against_differences(implementation: Implementation, case: Case) -> 
     if b is not None:
         found.append(("db", db, differences(lambda v: value(x, w, v), b)))
     for name, actual, (expected, smooth) in found:
-        assert actual is not None, f"there is no {name}"
+        assert actual is not None, f"{name} is missing"
         check_close(f"{name} against differences", actual[smooth], expected[smooth], 1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a backend about frozen layers: they stay as they are and count nowhere, the others learn as ever."""
+"""Tests of a backend with frozen layers: they do not change and have no influence, and the others learn as usual."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,26 +12,26 @@ from dnnkit.backends.state import HostArray
 from dnnkit.errors import BackendUnavailable
 
 FROZEN = (("dense",), ("dense_1",), ("dense", "dense_2"), ("dense", "dense_1", "dense_2"), ("dense_3",))
-"""Below all that is trained, between, both, and last."""
+"""Frozen layers: below all trained ones, between them, both, all hidden, and the last."""
 ACTIVATIONS = ("tanh", "relu", "gelu")
 CLOSE = 1e-9
 
 
 def trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Each in words, and a function that raises AssertionError if the answer is wrong."""
+    """Yield a description and a function that raises AssertionError if the backend is wrong."""
     if _network(backend, ("dense",)).executable.api_version < 2:
-        yield "frozen layers are refused in words", partial(_refuses, backend)
+        yield "frozen layers are refused with an error", partial(_refuses, backend)
         return
     for frozen in FROZEN:
         what = f"frozen layers {', '.join(frozen)}"
-        yield f"{what}: they stay, the others learn as with NumPy", partial(_stay, backend, frozen)
-        yield f"{what}: gradients of the others alone", partial(_gradients, backend, frozen)
-    yield "frozen layers below are what comes before the data", partial(_upper_part, backend)
-    yield "frozen layers: half way, and thawed", partial(_half_way, backend)
+        yield f"{what}: unchanged, the others learn as with NumPy", partial(_stay, backend, frozen)
+        yield f"{what}: gradients of the others only", partial(_gradients, backend, frozen)
+    yield "frozen layers below are equivalent to preprocessing", partial(_upper_part, backend)
+    yield "frozen layers: frozen during training, and unfrozen", partial(_half_way, backend)
 
 
 def _network(backend: Backend | str, frozen: tuple[str, ...]) -> dk.Sequential:
-    """Decay and a bound of the norm, in which nothing that is frozen may count."""
+    """Return a network with weight decay and gradient clipping, which frozen parameters may not affect."""
     layers = [dk.Dense(7 + place, activation=activation) for place, activation in enumerate(ACTIVATIONS)]
     net = dk.Sequential([*layers, dk.Dense(3, activation="softmax")], backend=backend, seed=4, dtype="float64")
     net.compile(dk.AdamW(0.02, weight_decay=0.1, global_clipnorm=0.2), "sparse_categorical_crossentropy", ["accuracy"])
@@ -65,7 +65,7 @@ def _is_frozen(name: str, frozen: tuple[str, ...]) -> bool:
 
 
 def _stay(backend: Backend, frozen: tuple[str, ...]) -> None:
-    """Bit for bit; and all else changes."""
+    """Frozen parameters are bitwise unchanged, and all others change."""
     net, other, (x, y) = _network(backend, frozen), _network("numpy", frozen), _data()
     before = dict(net.parameters)
     losses = _fit(net, x, y)
@@ -91,7 +91,7 @@ def _gradients(backend: Backend, frozen: tuple[str, ...]) -> None:
 
 
 def _upper_part(backend: Backend) -> None:
-    """To train what is above is to train it alone on what the layers below give."""
+    """Training above frozen layers equals training the upper layers alone on the lower layers' outputs."""
     net, (x, y) = _network(backend, FROZEN[0]), _data()
     below = dk.Sequential(net.layers[:1], backend="numpy", dtype="float64")
     above = dk.Sequential(net.layers[1:], backend="numpy", seed=net.seed, dtype="float64")
@@ -107,7 +107,7 @@ def _upper_part(backend: Backend) -> None:
 
 
 def _half_way(backend: Backend) -> None:
-    """What an optimizer keeps of the others stays, of those that were frozen it begins anew."""
+    """Optimizer state of the other layers is kept; that of unfrozen layers starts anew."""
     net, other, (x, y) = _network(backend, ()), _network("numpy", ()), _data()
     for each in (net, other):
         _fit(each, x, y, 1)

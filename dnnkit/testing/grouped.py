@@ -1,4 +1,4 @@
-"""What is asked of a backend about optimizers that say more than a rate: groups, means, bounds, numbers that vary."""
+"""Tests of a backend with optimizer options beyond a rate: groups, running means, clipping, varying numbers."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -27,7 +27,7 @@ CLOSE = 1e-9
 
 
 def trainings(backend: Backend) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Each in words, and a function that raises AssertionError if the answer is wrong."""
+    """Yield a description and a function that raises AssertionError if the backend is wrong."""
     ask = _same if _network(backend, dk.SGD()).executable.api_version >= 2 else _refuses
     for words, make in OPTIMIZERS.items():
         yield f"an optimizer with {words}", partial(ask, backend, make)
@@ -47,7 +47,7 @@ def _data() -> tuple[HostArray, HostArray]:
 
 
 def _same(backend: Backend, make: Callable[[], Optimizer]) -> None:
-    """Parameters and predictions are those of the NumPy backend; a copy goes on with the same bits."""
+    """Check parameters and predictions against the NumPy backend, and that a copy continues bitwise identically."""
     x, y = _data()
     net, expected = _network(backend, make()), _network("numpy", make())
     for each in (net, expected):
@@ -58,11 +58,11 @@ def _same(backend: Backend, make: Callable[[], Optimizer]) -> None:
     copy = net.copy()
     for each in (net, copy):
         each.fit(x, y, epochs=1, batch_size=16, verbose=0)
-    assert np.array_equal(net.predict(x), copy.predict(x)), "a copy goes on otherwise"
+    assert np.array_equal(net.predict(x), copy.predict(x)), "a copy continues differently"
 
 
 def _refuses(backend: Backend, make: Callable[[], Optimizer]) -> None:
-    """It says that it cannot, before anything is trained."""
+    """Check that the backend refuses before training."""
     x, y = _data()
     net = _network(backend, make())
     try:

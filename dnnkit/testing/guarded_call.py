@@ -1,4 +1,4 @@
-"""A call that is watched: inputs stay as they were, and nothing is written around the memory for a result."""
+"""Guarded calls: check that inputs are unchanged, and that nothing is written outside the memory for a result."""
 
 from math import prod
 from typing import Any
@@ -11,13 +11,13 @@ from dnnkit.kernels.array import Array
 from dnnkit.testing.implementations import Given
 
 PADDING = 8
-"""Elements on either side of the memory for a result."""
+"""Guard elements on either side of the memory for a result."""
 MARK = 77
-"""What memory is full of before a result is written."""
+"""Initial value of all memory for results."""
 
 
 class GuardedCall:
-    """The arrays of one call, on the backend, and what must be found in them when it is over."""
+    """The arrays of one call on the backend, and checks of them after the call."""
 
     def __init__(self, backend: Backend, given: Given) -> None:
         self._backend, self._given = backend, given
@@ -25,14 +25,14 @@ class GuardedCall:
         self._guards: list[Array] = []
 
     def put(self, name: str, x: HostArray, written: bool = False) -> Array:
-        """The array on the backend, in the layout that is asked for; unless `written`, it must stay as it is."""
+        """Copy an array to the backend in the requested layout; unless `written`, it may not change."""
         own = self._laid_out(np.asarray(x))
         if not written:
             self._inputs.append((name, own, np.array(x)))
         return own
 
     def put_guarded(self, x: HostArray) -> Array:
-        """A flat array that may be written over, within memory that may not; as it is, where nothing is written."""
+        """Copy a flat array that may be overwritten, between guards; without guards if the backend never writes."""
         if self._backend.buffer((1,), self._dtype(x.dtype)) is None:
             return self.put("", x, written=True)
         memory = np.full(x.size + 2 * PADDING, MARK, x.dtype)
@@ -43,7 +43,7 @@ class GuardedCall:
         return own[start : start + x.size]
 
     def out(self, shape: tuple[int, ...], dtype: Any, place: Array = None) -> Array | None:
-        """Memory for a result, or the input that stands in its place; None where the backend makes its own."""
+        """Return memory for a result, or the input `place` to be overwritten; None if the backend allocates."""
         kind = self._dtype(dtype)
         if self._given.into == "new" or self._backend.buffer((1,), kind) is None:
             return None
@@ -57,20 +57,20 @@ class GuardedCall:
         return memory[start : start + size].reshape(shape)
 
     def result(self, own: Array) -> HostArray:
-        """A copy of the result on the host; what surrounds it, and the inputs, are looked at."""
+        """Return a copy of the result on the host, after checking guards and inputs."""
         found = np.array(self._backend.to_numpy(own))
         self.check()
         return found
 
     def check(self) -> None:
-        """Inputs are as they were, and around the results nothing was written."""
+        """Check that inputs are unchanged and that guards are intact."""
         for name, own, before in self._inputs:
             after = np.asarray(self._backend.to_numpy(own))
-            assert after.tobytes() == before.tobytes(), f"{name} was changed, and is an input"
+            assert after.tobytes() == before.tobytes(), f"{name} was changed, but is an input"
         for guard in self._guards:
             around = np.asarray(self._backend.to_numpy(guard))
             untouched = (around == around.dtype.type(MARK)).all()
-            assert untouched, "something was written beside the memory for a result"
+            assert untouched, "a write outside the memory for a result"
 
     def _dtype(self, dtype: Any) -> Any:
         return self._backend.dtype(np.dtype(dtype).name)

@@ -1,4 +1,4 @@
-"""What is asked: something that performs dnnkit's operations, on host arrays in and host arrays out."""
+"""Implementations: objects that perform dnnkit's operations on host arrays."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -10,12 +10,12 @@ from dnnkit.own_metrics import Function
 
 @dataclass(frozen=True)
 class Given:
-    """How an operation gets its arrays.
+    """How an operation receives its arrays.
 
     Attributes:
-        name: in words, for messages.
-        layout: how inputs lie in memory; "misaligned" is contiguous, one element behind an aligned address.
-        into: whether the operation makes its result, is given memory for it, or writes it over its first input.
+        name: description for messages.
+        layout: memory layout of inputs; "misaligned" is contiguous, one element after an aligned address.
+        into: whether the operation allocates its result, is given memory for it, or overwrites its first input.
     """
 
     name: str
@@ -35,14 +35,14 @@ VARIATIONS = (
 
 
 class Implementation:
-    """What performs the operations of `dnnkit.backends.operations.Operations`; subclass it and override some.
+    """Performs the operations of `dnnkit.backends.operations.Operations`; subclasses override some of them.
 
     Attributes:
-        name: for messages.
-        operations: the names of those that it performs.
-        largest: elements up to which it is fast enough to be asked.
-        variations: the ways in which it takes arrays.
-        sources: the dtypes of data that it gathers.
+        name: name for messages.
+        operations: names of the supported operations.
+        largest: maximum number of elements for which it is fast enough.
+        variations: supported ways of passing arrays.
+        sources: supported dtypes of data to gather.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Implementation:
     sources: tuple[str, ...] = ("float32", "float64")
 
     def activation(self, name: str, x: HostArray, given: Given = PLAIN) -> HostArray:
-        """f(x)."""
+        """Return f(x)."""
         raise NotImplementedError
 
     def activation_backward(self, name: str, dy: HostArray, saved: HostArray, given: Given = PLAIN) -> HostArray:
-        """The gradient in x, from what the activation saves."""
+        """Return the gradient in x, from what the activation saved."""
         raise NotImplementedError
 
     def dense(
         self, activation: str, x: HostArray, w: HostArray, b: HostArray | None, given: Given = PLAIN
     ) -> tuple[HostArray, HostArray]:
-        """(y, what the backward pass needs)."""
+        """Return (y, what the backward pass needs)."""
         raise NotImplementedError
 
     def dense_backward(
@@ -80,13 +80,13 @@ class Implementation:
         needs_dx: bool = True,
         given: Given = PLAIN,
     ) -> tuple[HostArray | None, HostArray, HostArray]:
-        """(dx, dw, db)."""
+        """Return (dx, dw, db)."""
         raise NotImplementedError
 
     def dense_backward_input(
         self, activation: str, dy: HostArray, w: HostArray, saved: HostArray, given: Given = PLAIN
     ) -> HostArray:
-        """dx alone, of a layer that is frozen."""
+        """Return dx only, for a frozen layer."""
         raise NotImplementedError
 
     def stage(
@@ -99,7 +99,7 @@ class Implementation:
         training: bool,
         needs_dx: bool = True,
     ) -> tuple[HostArray, list[HostArray], list[HostArray]]:
-        """(y, gradient in each x that has one, in each trained parameter) of a kind; layer 1, seed 2, step 3."""
+        """Return (y, gradient in each x that has one, in each trained parameter); layer 1, seed 2, step 3."""
         raise NotImplementedError
 
     def loss(
@@ -111,7 +111,7 @@ class Implementation:
         scale: float = 1.0,
         given: Given = PLAIN,
     ) -> tuple[float, HostArray]:
-        """(weighted sum of the rows' losses, `scale` times its gradient)."""
+        """Return (weighted sum of the rows' losses, `scale` times its gradient)."""
         raise NotImplementedError
 
     def metric(
@@ -123,13 +123,13 @@ class Implementation:
         threshold: float = 0.5,
         given: Given = PLAIN,
     ) -> HostArray:
-        """The weighted sum over rows, (), or all sums of a kernel that has several, (S,)."""
+        """Return the weighted sum over rows, (), or all sums of a kernel that has several, (S,)."""
         raise NotImplementedError
 
     def own_metric(
         self, function: Function, scores: HostArray, targets: HostArray, weights: HostArray | None = None
     ) -> float:
-        """The weighted sum over rows of what a user's function gives."""
+        """Return the weighted sum over rows of a custom metric."""
         raise NotImplementedError
 
     def update(
@@ -142,37 +142,37 @@ class Implementation:
         numbers: Sequence[float],
         given: Given = PLAIN,
     ) -> tuple[HostArray, list[HostArray]]:
-        """(parameters, slots) after a step of the rule; `numbers` are the learning rate and the hyperparameters."""
+        """Return (parameters, slots) after a step; `numbers` are the learning rate and the hyperparameters."""
         raise NotImplementedError
 
     def gather(
         self, data: HostArray, rows: HostArray, scale: float, offset: float, dtype: str, given: Given = PLAIN
     ) -> HostArray:
-        """The rows of the data, converted and rescaled."""
+        """Return rows of the data, converted and rescaled."""
         raise NotImplementedError
 
     def affine(self, x: HostArray, scale: float, offset: float, given: Given = PLAIN) -> HostArray:
-        """x · scale + offset."""
+        """Return x · scale + offset."""
         raise NotImplementedError
 
     def dropout_mask(
         self, shape: tuple[int, ...], rate: float, seed: int, layer: int, step: int, given: Given = PLAIN
     ) -> HostArray:
-        """Which elements are kept."""
+        """Return the mask of kept elements."""
         raise NotImplementedError
 
     def dropout(self, x: HostArray, keep: HostArray, rate: float, given: Given = PLAIN) -> HostArray:
-        """The kept elements, scaled; else 0."""
+        """Return the kept elements, scaled; 0 for the others."""
         raise NotImplementedError
 
     def clip_norm(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
-        """x, scaled down to the norm `bound` if its own is larger."""
+        """Return x, scaled down to the norm `bound` if its norm is larger."""
         raise NotImplementedError
 
     def interpolate(self, x: HostArray, y: HostArray, share: float, given: Given = PLAIN) -> HostArray:
-        """(1 - share) of x, and share of y."""
+        """Return (1 - share) · x + share · y."""
         raise NotImplementedError
 
     def clip_value(self, x: HostArray, bound: float, given: Given = PLAIN) -> HostArray:
-        """x, each element within the bound."""
+        """Return x with each element clipped to the bound."""
         raise NotImplementedError

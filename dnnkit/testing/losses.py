@@ -14,9 +14,9 @@ from dnnkit.testing.questions import question
 
 SHAPES = [(0, 2), (1, 1), (1, 2), (7, 1), (7, 10), (65, 2), (33, 33), (7, 300), (65, 300), (1100, 10), (5000, 1)]
 SHAPES += [(3001, 17)]
-"""(B, K): rows of every size, several rows for a warp, several blocks; the last is larger than any block."""
+"""Shapes (B, K): rows of every size, several rows per warp, several blocks; the last is larger than any block."""
 FEW = 16
-"""Units in the last place, beyond twice the error of the reference in the same dtype."""
+"""Allowed units in the last place, in addition to twice the error of the reference in the same dtype."""
 SCALE = 1 / 64
 
 
@@ -62,13 +62,13 @@ def _differences(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 @question("loss", "loss", _values)
 def values(implementation: Implementation, case: Case) -> None:
-    """The sum and the gradient against the reference in float64."""
+    """The sum and the gradient match the reference in float64."""
     _check(implementation, case, far=False)
 
 
 @question("loss", "loss", _extremes)
 def extreme_scores(implementation: Implementation, case: Case) -> None:
-    """Logits of ±1e4, probabilities of 0 and 1 and beyond: finite, and as accurate."""
+    """Logits of ±1e4 and probabilities of 0, 1 and outside give finite and equally accurate results."""
     _check(implementation, case, far=True)
     scores, targets, weights = loss_arrays(case, far=True)
     loss, gradient = implementation.loss(case.kernel, scores, targets, weights)
@@ -78,7 +78,7 @@ def extreme_scores(implementation: Implementation, case: Case) -> None:
 
 @question("loss", "loss", _rows_of_ten)
 def small_losses_of_one_row(implementation: Implementation, case: Case) -> None:
-    """A row's loss is as accurate as the reference's, also a small one at large scores."""
+    """The loss of one row is as accurate as the reference's, also if it is small at large scores."""
     kernel = registry.loss(case.kernel)
     if kernel.scores != "logits":
         return
@@ -99,7 +99,7 @@ def small_losses_of_one_row(implementation: Implementation, case: Case) -> None:
 
 @question("loss", "loss", _rows_of_ten)
 def nan_and_inf(implementation: Implementation, case: Case) -> None:
-    """A score that is NaN makes the loss NaN; a gradient is NaN or infinite where the reference's is."""
+    """A NaN score gives a NaN loss; a gradient is NaN or infinite where the reference's is."""
     for bad in (np.nan, np.inf, -np.inf):
         for place in (0, 4, 9):
             scores, targets, _ = loss_arrays(case)
@@ -115,7 +115,7 @@ def nan_and_inf(implementation: Implementation, case: Case) -> None:
 
 @question("loss", "loss", _labels)
 def labels_are_one_hot_rows(implementation: Implementation, case: Case) -> None:
-    """Labels of any integer dtype give what their one-hot rows give."""
+    """Labels of any integer dtype are equivalent to one-hot rows."""
     scores, targets, weights = loss_arrays(case, weights=True)
     labels = np.minimum(targets, np.iinfo(case.kind).max)
     loss, gradient = implementation.loss(case.kernel, scores, labels.astype(case.kind), weights, SCALE)
@@ -128,7 +128,7 @@ def labels_are_one_hot_rows(implementation: Implementation, case: Case) -> None:
 
 @question("loss", "loss", _labels)
 def labels_out_of_range(implementation: Implementation, case: Case) -> None:
-    """They are refused, or count for nothing: nothing is read out of bounds, and other rows are as they were."""
+    """Labels out of range are refused or ignored: nothing is read out of bounds, and other rows are unaffected."""
     if case.kind != "int64":
         return
     scores, labels, _ = loss_arrays(case)
@@ -145,14 +145,14 @@ def labels_out_of_range(implementation: Implementation, case: Case) -> None:
 
 
 def _sizes(kernel: str, scores: HostArray, targets: HostArray) -> HostArray:
-    """The absolute loss of each row: of those that may be negative, a sum may be far smaller than its rounding."""
+    """Return each row's absolute loss, as a scale: a sum of signed losses may be smaller than its rounding error."""
     rows, of = zip(wide(scores), targets, strict=True), registry.loss(kernel).loss_and_gradient
     return np.array([abs(float(of(score[None], target[None], None, 1.0)[0])) for score, target in rows])
 
 
 @question("loss", "loss", _weights)
 def row_weights(implementation: Implementation, case: Case) -> None:
-    """Weights of 1 are none; whole weights repeat rows; rows of weight 0 neither count nor learn."""
+    """Weights of 1 have no effect; integer weights repeat rows; rows with weight 0 have no loss and no gradient."""
     scores, targets, _ = loss_arrays(case)
     counts = case.rng.integers(0, 3, case.shape[0])
     few = FEW * np.finfo(case.dtype).eps
@@ -174,7 +174,7 @@ def row_weights(implementation: Implementation, case: Case) -> None:
 
 @question("loss", "loss", lambda implementation, kernel: [Case(kernel, "float32")])
 def many_small_rows(implementation: Implementation, case: Case) -> None:
-    """The sum over rows is in float64: in float32, small rows do not get lost."""
+    """The sum over rows is in float64: small rows are not lost in float32."""
     rows = min(2**16, implementation.largest)
     scores, targets = np.full((rows, 1), 0.3, np.float32), np.ones((rows, 1), np.float32)
     one = implementation.loss(case.kernel, scores[:1], targets[:1])[0]
@@ -184,7 +184,7 @@ def many_small_rows(implementation: Implementation, case: Case) -> None:
 
 @question("loss", "loss", _bits)
 def same_bits(implementation: Implementation, case: Case) -> None:
-    """Each run gives the same bits."""
+    """Repeated runs are bitwise identical."""
     arrays = loss_arrays(case)
     for given in implementation.variations:
         check_bits(given.name, [implementation.loss(case.kernel, *arrays, SCALE, given) for _ in range(2)])
@@ -192,7 +192,7 @@ def same_bits(implementation: Implementation, case: Case) -> None:
 
 @question("loss", "loss", _differences)
 def gradient_against_differences(implementation: Implementation, case: Case) -> None:
-    """The gradient is that of the loss."""
+    """The gradient matches finite differences of the loss."""
     scores, targets, weights = loss_arrays(case)
     gradient = implementation.loss(case.kernel, scores, targets, weights)[1]
     expected, smooth = differences(lambda v: implementation.loss(case.kernel, v, targets, weights)[0], scores)
@@ -202,7 +202,7 @@ def gradient_against_differences(implementation: Implementation, case: Case) -> 
 
 
 def _check(implementation: Implementation, case: Case, far: bool) -> None:
-    """Error at most twice the reference's in the same dtype, plus a few units in the last place."""
+    """Check that errors are at most twice the reference's in the same dtype, plus a few units in the last place."""
     reference = registry.loss(case.kernel).loss_and_gradient
     scores, targets, weights = loss_arrays(case, far)
     with np.errstate(all="ignore"):
@@ -212,7 +212,7 @@ def _check(implementation: Implementation, case: Case, far: bool) -> None:
     loss, gradient = implementation.loss(case.kernel, scores, targets, weights, SCALE, case.given)
     check_alike("the gradient", gradient, scores.shape, scores.dtype)
     few = FEW * np.finfo(case.dtype).eps
-    # The terms of a row's loss may be larger than the loss; a gradient's terms, as p and t, may be larger than it.
+    # Terms of a row's loss, and of a gradient such as p - t, may be larger than their sum.
     terms = abs(float(exact)) + float(np.sum(np.ones(len(scores)) if weights is None else weights))
     check_close("the loss", loss, exact, 2 * abs(float(near) - float(exact)) + few * terms)
     factor = SCALE * (1 if weights is None else float(weights.max(initial=0)))

@@ -23,11 +23,11 @@ OWN: dict[str, Function] = {
     "one number": lambda y_true, y_pred: 0.5,
     "the old form": lambda xp, targets, predictions: xp.max(xp.abs(predictions - targets), axis=1),
 }
-"""Users' functions that any library's arrays can be given to."""
+"""Custom metrics that work with any library's arrays."""
 
 
 def _targets(kernel: str) -> tuple[Literal["values", "labels"], ...]:
-    """Rows, and labels if the reference takes them."""
+    """Return the kinds of targets: rows, and labels if the reference accepts them."""
     try:
         registry.metric(kernel).total(np.zeros((1, 2)), np.array([1]), None, 0.5, np)
     except Exception:
@@ -62,7 +62,7 @@ def _own(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 @question("metric", "metric", _values)
 def values(implementation: Implementation, case: Case) -> None:
-    """Against the reference, with many ties and many scores at the threshold itself."""
+    """Sums match the reference, with many ties and many scores exactly at the threshold."""
     rng, (rows, outputs) = case.rng, case.shape
     scores = (rng.integers(0, 5, case.shape) / 2).astype(case.dtype)
     labels = rng.integers(0, outputs, rows)
@@ -76,7 +76,7 @@ def values(implementation: Implementation, case: Case) -> None:
 
 @question("metric", "metric", _plain)
 def nan_and_inf(implementation: Implementation, case: Case) -> None:
-    """Scores and targets that are NaN or infinite count as they do in the reference."""
+    """NaN and infinite scores and targets count as in the reference."""
     rng, (rows, outputs) = case.rng, case.shape
     scores = rng.choice([0.0, 1.0, np.nan, np.inf, -np.inf], case.shape).astype(case.dtype)
     targets = rng.integers(0, outputs, rows) if case.targets == "labels" else scores[::-1].copy()
@@ -89,7 +89,7 @@ def nan_and_inf(implementation: Implementation, case: Case) -> None:
 
 @question("metric", "metric", _plain)
 def any_numbers(implementation: Implementation, case: Case) -> None:
-    """Scores and targets that no dtype has exactly; differences and sums are in float64."""
+    """Scores and targets without exact representations; differences and sums are in float64."""
     rng, (rows, outputs) = case.rng, case.shape
     scores, weights = rng.normal(size=case.shape).astype(case.dtype), rng.uniform(0, 2, rows).astype(case.dtype)
     targets = rng.integers(0, outputs, rows) if case.targets == "labels" else rng.normal(size=case.shape)
@@ -101,7 +101,7 @@ def any_numbers(implementation: Implementation, case: Case) -> None:
 
 @question("metric", "metric", _labels)
 def labels_are_one_hot_rows(implementation: Implementation, case: Case) -> None:
-    """Labels of any integer dtype give what their one-hot rows give; out of range they are refused, or never right."""
+    """Labels of any integer dtype are equivalent to one-hot rows; labels out of range are refused or never right."""
     rng, (rows, outputs) = case.rng, case.shape
     scores, labels = rng.normal(size=case.shape), np.minimum(rng.integers(0, outputs, rows), 255)
     scores[np.arange(0, rows, 2), labels[::2]] = 9
@@ -119,7 +119,7 @@ def labels_are_one_hot_rows(implementation: Implementation, case: Case) -> None:
 
 @question("metric", "metric", _plain)
 def same_value_each_time(implementation: Implementation, case: Case) -> None:
-    """Each run gives the same bits."""
+    """Repeated runs are bitwise identical."""
     rng, (rows, outputs) = case.rng, case.shape
     scores, weights = rng.normal(size=case.shape).astype(case.dtype), rng.uniform(0, 2, rows).astype(case.dtype)
     targets = rng.integers(0, outputs, rows) if case.targets == "labels" else scores[::-1].copy()
@@ -129,7 +129,7 @@ def same_value_each_time(implementation: Implementation, case: Case) -> None:
 
 @question("own metric", "own_metric", _own)
 def own(implementation: Implementation, case: Case) -> None:
-    """A user's function in each form that dnnkit takes, against NumPy in float64."""
+    """A custom metric of each accepted form matches NumPy in float64."""
     rng, function = case.rng, OWN[case.kind]
     scores, targets = (rng.integers(-4, 5, case.shape).astype(case.dtype) / 4 for _ in range(2))
     weights = rng.integers(0, 5, case.shape[0]).astype(case.dtype) if case.weighted else None

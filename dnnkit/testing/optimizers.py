@@ -1,4 +1,4 @@
-"""Questions about the rules by which parameters are updated."""
+"""Questions about optimizer rules."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ SIZES = [(0,), (1,), (7,), (65,), (257,), (1009,), (3000,), (40_001,)]
 STEPS = 10
 LEARNING_RATE = 0.01
 FEW = 4
-"""Units in the last place for each step, beyond twice the error of the reference."""
+"""Allowed units in the last place per step, in addition to twice the error of the reference."""
 
 
 def _sizes(implementation: Implementation, kernel: str) -> Iterator[Case]:
@@ -29,7 +29,7 @@ def _one(implementation: Implementation, kernel: str) -> Iterator[Case]:
 
 
 def numbers(rule: str) -> list[float]:
-    """The learning rate, and numbers for the hyperparameters that tell them apart, also of a rule that is new."""
+    """Return a learning rate and distinct values for the hyperparameters, also for new rules."""
     shares = iter((0.9, 0.999, 0.95, 0.8, 0.7))
     small = {"eps": 1e-7, "decay": 0.1}
     return [
@@ -43,7 +43,7 @@ def numbers(rule: str) -> list[float]:
 
 @question("optimizer", "update", _sizes)
 def steps(implementation: Implementation, case: Case) -> None:
-    """Parameters and slots after some steps against the reference in float64."""
+    """Parameters and slots after some steps match the reference in float64."""
     p, gradients = _arrays(case)
     actual, slots = _run(implementation, case.kernel, p, gradients, case.given)
     exact, exact_slots = _reference(case.kernel, wide(p), wide(gradients))
@@ -63,7 +63,7 @@ def steps(implementation: Implementation, case: Case) -> None:
 
 @question("optimizer", "update", _one)
 def nan_and_inf(implementation: Implementation, case: Case) -> None:
-    """A bad gradient reaches its parameter and no other."""
+    """A non-finite gradient affects its own parameter only."""
     for bad in (np.nan, np.inf, -np.inf):
         for place in (0, 33, 64):
             g = np.ones((1, 65), case.dtype)
@@ -77,7 +77,7 @@ def nan_and_inf(implementation: Implementation, case: Case) -> None:
 
 @question("optimizer", "update", _one)
 def very_late_steps(implementation: Implementation, case: Case) -> None:
-    """A step of any number: bias corrections neither overflow nor lose their meaning."""
+    """Any step count works: bias corrections neither overflow nor degenerate."""
     rule, given = RULES[case.kernel], case.rng.uniform(0.1, 1, (2 + len(RULES[case.kernel].slots), 65))
     p, g, *slots = given.astype(case.dtype)
     for step in (1, 10**9, 2**40):
@@ -90,7 +90,7 @@ def very_late_steps(implementation: Implementation, case: Case) -> None:
 
 @question("optimizer", "update", _one)
 def same_bits(implementation: Implementation, case: Case) -> None:
-    """Each run gives the same bits."""
+    """Repeated runs are bitwise identical."""
     p, gradients = _arrays(case)
     runs = [_run(implementation, case.kernel, p, gradients) for _ in range(2)]
     check_bits("some steps", [(now, *slots) for now, slots in runs])

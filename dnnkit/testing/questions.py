@@ -1,4 +1,4 @@
-"""The questions: each is a function of an implementation and a case, found by its decorator."""
+"""Questions: functions of an implementation and a case, registered by a decorator."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,13 +11,13 @@ from dnnkit.testing.implementations import Implementation
 
 @dataclass(frozen=True)
 class Question:
-    """One question, about kernels of one kind.
+    """One question about kernels of one kind.
 
     Attributes:
         kind: "activation", "dense", "stage", "loss", "metric", "own metric", "optimizer" or "data".
-        operation: what an implementation must perform to be asked.
+        operation: the operation that an implementation needs to support to be asked.
         ask: raises AssertionError if the answer is wrong.
-        cases: what is asked about a kernel, before what is too large is left out.
+        cases: the cases for a kernel, before those that are too large are dropped.
     """
 
     kind: str
@@ -27,11 +27,11 @@ class Question:
 
     @property
     def name(self) -> str:
-        """As in pytest's names."""
+        """Its name in pytest."""
         return self.ask.__name__
 
     def failures(self, implementation: Implementation, kernel: str) -> list[str]:
-        """Ask about a kernel, in every case; what was wrong, in words."""
+        """Ask about a kernel in every case; return descriptions of the failures."""
         found = []
         for case in fitting(self.cases(implementation, kernel), implementation.largest):
             try:
@@ -49,7 +49,7 @@ Ask = Callable[[Implementation, Case], None]
 
 
 def question(kind: str, operation: str, cases: Callable[[Implementation, str], Iterable[Case]]) -> Callable[[Ask], Ask]:
-    """The function is a question."""
+    """Register a function as a question."""
 
     def decorate(ask: Ask) -> Ask:
         QUESTIONS.append(Question(kind, operation, ask, cases))
@@ -59,7 +59,7 @@ def question(kind: str, operation: str, cases: Callable[[Implementation, str], I
 
 
 def representatives() -> tuple[str, ...]:
-    """An activation of each sort that a dense layer treats alike: what it saves, and whether it is elementwise."""
+    """Return one activation of each sort that dense layers treat alike: by what it saves, and elementwise or not."""
     found: dict[tuple[str, bool], str] = {}
     for name in registry.names("activation"):
         activation = registry.activation(name)
@@ -69,7 +69,7 @@ def representatives() -> tuple[str, ...]:
 
 
 def kernels(kind: str, operation: str) -> Sequence[str]:
-    """Every kernel of a kind, from the registries."""
+    """Return all kernels of a kind, from the registries."""
     if kind in registry.FOLDERS:
         return registry.names(kind)
     if kind == "optimizer":
@@ -78,7 +78,7 @@ def kernels(kind: str, operation: str) -> Sequence[str]:
 
 
 def asked(implementation: Implementation) -> list[tuple[Question, str]]:
-    """Every question and kernel that the implementation is asked about."""
+    """Return all questions and kernels that apply to the implementation."""
     return [
         (question, kernel)
         for question in QUESTIONS

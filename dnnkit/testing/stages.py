@@ -26,7 +26,7 @@ def _exact(implementation: Implementation, name: str) -> Iterator[Case]:
 def arrays(
     example: Example, rows: int, dtype: Any, rng: np.random.Generator
 ) -> tuple[list[HostArray], list[HostArray]]:
-    """(inputs, parameters) for an example."""
+    """Return (inputs, parameters) for an example."""
     xs: list[HostArray] = [
         rng.integers(0, 3, (rows, features)).astype(dtype)
         if example.x == "categories"
@@ -42,7 +42,7 @@ def arrays(
 
 @question("stage", "stage", _examples)
 def values(implementation: Implementation, case: Case) -> None:
-    """Forward and backward are the reference's, while training and without; twice the same bits."""
+    """Forward and backward match the reference, in training and prediction; repeated runs are bitwise identical."""
     example, dy = case.kind, _dy(case)
     xs, parameters = arrays(example, ROWS, case.dtype, case.rng)
     given = case.kernel, xs, parameters, example.settings, dy
@@ -84,7 +84,7 @@ def _reference(
 
 @question("stage", "stage", _exact)
 def gradients(implementation: Implementation, case: Case) -> None:
-    """Backward is the slope of forward, by differences, in each input and each trained parameter."""
+    """Backward matches finite differences of forward, for each input and each trained parameter."""
     example, dy = case.kind, _dy(case)
     xs, parameters = arrays(example, ROWS, case.dtype, case.rng)
 
@@ -104,5 +104,5 @@ def gradients(implementation: Implementation, case: Case) -> None:
 
         slope, reliable = differences(loss, kept)
         where[place] = kept
-        assert reliable.mean() > 0.5, "most differences cannot be relied on"
+        assert reliable.mean() > 0.5, "most finite differences are unreliable"
         check_close("a gradient", found[reliable], slope[reliable], 1e-6 * (1 + np.abs(slope[reliable])))

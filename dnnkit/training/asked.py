@@ -35,7 +35,7 @@ class Asked:
         y: Any,
         sample_weight: Any,
         class_weight: Mapping[Any, Any] | Sequence[Any] | None,
-        validation_data: Sequence[Any] | None,
+        validation_data: Any,
         validation_split: float,
         *,
         batch_size: int | None,

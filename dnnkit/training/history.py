@@ -112,7 +112,7 @@ class History:
         self.seconds.append(seconds)
 
     def extend(self, first: int, logs: Mapping[str, list[float]], seconds: float) -> None:
-        """Append several epochs; `logs` has one number per epoch by name, `seconds` is the total time."""
+        """Append epochs from `first` on; `logs` has one number per epoch by name, `seconds` is the total time."""
         count = len(next(iter(logs.values())))
         if self.epoch[-1:] == [first]:
             for place in range(count):

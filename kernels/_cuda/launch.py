@@ -101,7 +101,7 @@ def contiguous(x: Array, dtype: Any = None) -> Array:
 
 
 def empty(shape: int | tuple[int, ...], dtype: str) -> Array:
-    """Allocate uninitialised memory on the current device."""
+    """Allocate uninitialized memory on the current device."""
     import cupy
 
     return cupy.empty(shape, dtype=dtype)

@@ -66,8 +66,7 @@ __device__ __forceinline__ REAL weight(const REAL* weights, const Row& row) {
     return weights != nullptr && row.present ? weights[row.number] : REAL(1);
 }
 
-// ---- A thread's numbers of a row: the `turn`-th pack, which begins at column k
-// ----------------------------------------
+// ---- A thread's numbers of a row: the `turn`-th pack, which begins at column k --------------------------------------
 
 template <int WIDTH>
 struct InRegisters {

@@ -85,7 +85,7 @@ def signatures(text: str, macros: Mapping[str, str] | None = None) -> dict[str, 
     found: dict[str, Signature] = {}
     for name, parameters in KERNEL.findall(COMMENT.sub(" ", text)):
         if name in found:
-            raise TypeError(f"kernel {name} is there twice")
+            raise TypeError(f"kernel {name} is defined twice")
         found[name] = tuple(
             _parameter(_replaced(part, macros or {}), name) for part in parameters.split(",") if part.strip()
         )

@@ -13,7 +13,7 @@
 #include "_cuda/columns.cu"
 #include "_cuda/packs.cu"
 
-// Where the sums of a chunk go, (chunks, columns) each; null for sums that are not wanted.
+// Where the sums of a chunk go, (chunks, columns) each; null for sums that are not needed.
 struct Parts {
     REAL *first, *second;
 };

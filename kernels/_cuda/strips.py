@@ -69,7 +69,7 @@ def down_columns(
     """Launch a kernel that sums down the columns, and add up the sums of several chunks of rows.
 
     `sums` are the output arrays, (columns,) each, by kernel parameter, in the dtype of `like`; None for a sum that is
-    not wanted.
+    not needed.
     """
     if columns == 0:
         return
@@ -99,5 +99,5 @@ def _launch(
 
 
 def wanted(outs: Sequence[Array | None] | None, place: int, memory: Memory, shape: tuple[int, ...]) -> Array | None:
-    """Return the array for a parameter's gradient, None if it is not wanted. Without `outs`, it is new memory."""
+    """Return the array for a parameter's gradient, None if it is not needed. Without `outs`, it is new memory."""
     return memory(f"gradient {place}", shape) if outs is None else outs[place]

@@ -39,7 +39,7 @@ def told() -> Iterator[None]:
     if _series.seconds >= PATIENCE and not _series.is_told:
         _series.is_told = True
         kept = os.environ.get("CUPY_CACHE_DIR") or "~/.cupy/kernel_cache"
-        words = "dnnkit: compiling CUDA kernels, which takes some seconds, once for this machine; CuPy keeps them in %s"
+        words = "dnnkit: compiling CUDA kernels, which takes seconds, once for this machine; CuPy stores them in %s"
         log.warning(words, kept)
     try:
         yield

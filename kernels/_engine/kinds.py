@@ -18,7 +18,7 @@ def source(worker, run, stage, place):
 
 @jit
 def source_wanted(stage, place):
-    """Whether the gradient of the k-th input is wanted."""
+    """Whether the gradient of the k-th input is needed."""
     return source_at(stage.sources + place * SOURCE_BYTES).dx != 0
 
 

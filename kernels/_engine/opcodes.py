@@ -34,11 +34,14 @@ segment before an exchange, while other workers may still read those of this ste
 
 CONTROL = {
     "begin": (structures.BEGIN, "Begin a step, or end the run if there is none left."),
-    "exchange": (structures.EXCHANGE, "Wait until all workers are here."),
-    "repeat": (structures.REPEAT, "Go on with the next step."),
-    "own_forward": (structures.OWN_FORWARD, "Call a stage's own forward, in Python, by worker 0 for all."),
-    "own_backward": (structures.OWN_BACKWARD, "Call a stage's own backward, in Python, by worker 0 for all."),
-    "own_measures": (structures.OWN_MEASURES, "Call the own loss and metrics, in Python, by worker 0 for all."),
+    "exchange": (structures.EXCHANGE, "Wait for all workers (barrier)."),
+    "repeat": (structures.REPEAT, "Continue with the next step."),
+    "own_forward": (structures.OWN_FORWARD, "Call a stage's user-defined forward, in Python, on worker 0 for all."),
+    "own_backward": (structures.OWN_BACKWARD, "Call a stage's user-defined backward, in Python, on worker 0 for all."),
+    "own_measures": (
+        structures.OWN_MEASURES,
+        "Call user-defined loss and metrics, in Python, on worker 0 for all.",
+    ),
 }
 """Instructions that the interpreter executes itself: name -> number, description."""
 
@@ -55,7 +58,7 @@ class Instruction(NamedTuple):
 def opcode(function: Callable[..., None]) -> Callable[..., None]:
     """Register a function as an opcode under its own name."""
     known = _opcodes.setdefault(function.__name__, function)
-    assert known.__module__ == function.__module__, f"two opcodes are called {function.__name__}"
+    assert known.__module__ == function.__module__, f"two opcodes are named {function.__name__}"
     _opcodes[function.__name__] = function
     return function
 
@@ -80,7 +83,7 @@ def describe(schedule: Sequence[Instruction], stages: Sequence[str], width: int 
     """Return a schedule as text: per instruction its number, its opcode, and what it does with which stage."""
     lines, indent = [], " " * 30
     for place, (name, stage, option) in enumerate(schedule):
-        text = f"Go on with the next step, at {stage}." if name == "repeat" else meaning(name)
+        text = f"Continue with the next step, at {stage}." if name == "repeat" else meaning(name)
         for words in ("a dense stage", "a stage"):
             if words in text:
                 text = text.replace(words, stages[stage])

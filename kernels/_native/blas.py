@@ -42,4 +42,4 @@ def describe() -> str:
     """Describe the BLAS in a phrase."""
     from importlib.metadata import version
 
-    return f"OpenBLAS {version('scipy-openblas32')}, kernels for {kernels()}, one thread a worker"
+    return f"OpenBLAS {version('scipy-openblas32')}, kernels for {kernels()}, one thread per worker"

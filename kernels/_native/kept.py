@@ -47,7 +47,7 @@ def keep(name: str, code: Code) -> None:
         content = b"".join((MAGIC, _seal(name, payload), payload))
         replace(folder / (name + SUFFIX), content, durable=False, private=True)
     except OSError as error:
-        _tell_once(f"compiled kernels cannot be kept in {folder}, training goes on: {error.strerror}")
+        _tell_once(f"compiled kernels cannot be stored in {folder}, training continues: {error.strerror}")
 
 
 def lock_of(name: str) -> Path:

@@ -36,7 +36,7 @@ def places() -> tuple[Path, ...]:
                 found.append(folder)
             elif not found or isinstance(error, Distrusted):  # else the earlier folder may have everything
                 given = "DNNKIT_CACHE_DIR is " if os.environ.get("DNNKIT_CACHE_DIR") and root == roots[0] else ""
-                log.warning("dnnkit: %s%s: no compiled kernels are kept there: %s", given, root, error.strerror)
+                log.warning("dnnkit: %s%s: no compiled kernels are stored there: %s", given, root, error.strerror)
     return (*found, Path(tempfile.mkdtemp(prefix="dnnkit-")))
 
 

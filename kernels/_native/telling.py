@@ -124,16 +124,16 @@ class Watch:
 
 def _live(work: _Work, elapsed: float) -> str:
     if work.is_awaited:
-        return f"dnnkit: another process compiles, {elapsed:.0f} s: {work.what} in {work.dtype}"
+        return f"dnnkit: another process is compiling, {elapsed:.0f} s: {work.what} in {work.dtype}"
     return f"dnnkit: compiling, {elapsed:.0f} s of {_usual(work.dtype)}: {work.what} in {work.dtype}"
 
 
 def _once(work: _Work) -> str:
     if work.is_awaited:
-        return f"dnnkit: waiting for another process that compiles for {work.dtype}"
+        return f"dnnkit: waiting for another process that is compiling for {work.dtype}"
     return (
-        f"dnnkit: compiling for {work.dtype}, which takes {_usual(work.dtype)}, once for this machine; it is kept in "
-        f"{places()[-1]}"
+        f"dnnkit: compiling for {work.dtype}, which takes {_usual(work.dtype)}, once for this machine; "
+        f"stored in {places()[-1]}"
     )
 
 

@@ -33,7 +33,7 @@ def distrust_status(status: os.stat_result) -> str | None:
     if not hasattr(os, "getuid"):
         return None
     if status.st_uid not in (os.getuid(), 0):
-        return "belongs to another user, and what is kept there would be run"
+        return "belongs to another user, and code stored there would be run"
     if status.st_mode & OTHERS:
-        return "can be written by others, and what is kept there would be run (chmod go-w)"
+        return "can be written by others, and code stored there would be run (chmod go-w)"
     return None

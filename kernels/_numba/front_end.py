@@ -104,7 +104,7 @@ def _needs(module: Any) -> tuple[str, ...]:
     called = [one.name for one in module.functions if one.is_declaration and not one.name.startswith("llvm.")]
     ours = tuple(name for name in called if name.startswith("dnnkit."))
     missing = [name for name in called if name not in ours and llvm.address_of_symbol(name) is None]
-    assert not missing, f"{module.name} calls what is nowhere: {missing}"
+    assert not missing, f"{module.name} calls undefined functions: {missing}"
     return ours
 
 

@@ -27,9 +27,9 @@ SEARCHING, WOLFE, LOWER, FAILED = range(4)
 
 WORDS = {
     "tried": "evaluations in this line search",
-    "most_tried": "how many there are at most",
-    "is_zooming": "1 once there is an interval that contains steps which fulfil both conditions",
-    "keeps": "1 if the last trial is the lowest so far that falls enough",
+    "most_tried": "maximum number of evaluations",
+    "is_zooming": "1 once an interval is known to contain steps that satisfy both conditions",
+    "keeps": "1 if the last trial is the lowest so far with sufficient decrease",
     "outcome": "SEARCHING, WOLFE, LOWER or FAILED",
 }
 NUMBERS = {
@@ -38,14 +38,14 @@ NUMBERS = {
     "step": "a, the next trial",
     "begin_value": "f(0)",
     "begin_slope": "f'(0), below 0",
-    "low_step": "the lowest trial that falls enough, one end of the interval; 0 before there is one",
-    "low_value": "the function there",
+    "low_step": "one end of the interval: the lowest trial with sufficient decrease; 0 before there is one",
+    "low_value": "function value there",
     "low_slope": "its slope",
-    "high_step": "the other end: between them, beginning at the low one, the function falls at first",
-    "high_value": "the function there, which may be infinite or NaN",
+    "high_step": "the other end; from the low end towards it, the function decreases at first",
+    "high_value": "function value there, which may be infinite or NaN",
     "high_slope": "its slope",
     "width": "length of the interval when the last trial was chosen",
-    "width_before": "the same of the trial before",
+    "width_before": "likewise, for the trial before",
 }
 
 

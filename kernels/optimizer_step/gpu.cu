@@ -241,7 +241,7 @@ extern "C" __global__ void lion(
     for_each<1>(rule, p, g, first_moment, nullptr, count);
 }
 
-// The first step keeps nothing of the zeros with which the average is initialised.
+// The first step keeps nothing of the zeros with which the average is initialized.
 extern "C" __global__ void average(
     REAL* p, const REAL* g, REAL* average, REAL kept, REAL added, const REAL* numbers, long long count
 ) {

@@ -8,7 +8,7 @@ from dnnkit.backends.aligned import LINE, Lending, address, aligned, zeros
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (0,), (2, 3, 4), (1 << 16,)])
-def test_arrays_begin_with_a_line_and_hold_what_they_should(dtype: str, shape: tuple[int, ...]) -> None:
+def test_arrays_are_aligned_and_have_their_contents(dtype: str, shape: tuple[int, ...]) -> None:
     numbers = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
     for _ in range(5):
         copy, nothing = aligned(numbers), zeros(shape, dtype)

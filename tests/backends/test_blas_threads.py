@@ -248,7 +248,7 @@ def test_ctrl_c_at_any_moment_leaves_no_bound_that_blocks_others() -> None:
     assert moment > 30
 
 
-def test_who_was_admitted_and_not_woken_comes_in_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_admitted_thread_that_was_not_woken_still_enters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK", 0.01)
     library = Library(4)
     blas = BlasThreads(lambda: [library])

@@ -67,12 +67,12 @@ def test_a_choice_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
         assert choosing.choose(None, WIDE, 512) == choosing.Chosen(get_backend("numba"))
 
 
-def test_where_the_processors_time_is_unknown_no_gpu_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_an_unknown_processor_time_no_gpu_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     monkeypatch.setattr(cuda_diagnosis, "probe", lambda: pytest.fail("a GPU was asked for"))
     chosen = choosing.choose(None, WIDE, 512)
     assert chosen.backend.name == "numpy"
-    assert "is not known" in chosen.why
+    assert "is unknown" in chosen.why
 
 
 @pytest.mark.parametrize("is_compiled", [False, True])
@@ -83,7 +83,7 @@ def test_a_network_that_only_predicts_stays(is_compiled: bool, monkeypatch: pyte
         net.compile("adam", "mean_squared_error")
     net.predict(np.ones((1, 784)))
     assert net.backend.name == "numba"
-    assert net.history.plan.details[choosing.CHOSEN] == "numba: a network that only predicts stays where the data are"
+    assert net.history.plan.details[choosing.CHOSEN] == "numba: a network that only predicts runs where the data are"
 
 
 def trained(**options: Any) -> dk.Sequential:
@@ -129,7 +129,7 @@ def test_a_network_keeps_the_backend_that_was_in_force_when_it_was_built() -> No
     assert net.backend.name == "numba"
 
 
-def test_what_a_strange_save_says_is_text_or_nothing() -> None:
+def test_the_record_of_an_untrusted_save_is_text_or_nothing() -> None:
     plan = trained().history.plan
     for strange, told in [(["a"], ""), ("a\x1b[31mb", ""), ("x" * 9000, "x" * 400), (3, "")]:
         assert choosing.reason_in(type(plan)(**{**vars(plan), "details": {choosing.CHOSEN: strange}})) == told

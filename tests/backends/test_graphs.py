@@ -159,27 +159,27 @@ def bad(make: Any) -> str:
     return str(caught.value)
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_invalid_graphs_are_reported() -> None:
     graph = Graph(3)
     graph.add(graph.layer(3, 2), 0, width=2)
     graph.stages.append(graph.layer(2, 1))
     for sources, words in (
         ([(0,), (2,)], "of which only 0 to 1"),
-        ([(0,), (0,)], "nobody reads what stage 0 gives"),
+        ([(0,), (0,)], "no stage reads the output of stage 0"),
         ([(0,), (0, 1)], "only an Op can"),
         ([(0,), ()], "reads nothing"),
-        ([(0,)], "sources of 1 stages were given for 2"),
+        ([(0,)], "sources of 1 stages were given, expected 2"),
     ):
         graph.sources = sources
         assert words in bad(graph.program), words
     assert "sort them by name" in bad(lambda: Op("columns", 1, settings=(("stop", 1), ("start", 0))))
     both = two_inputs_two_outputs().outputs
     summed = Output("s", (3, 5), "linear", registry_sum(), (1, 3))
-    assert "all means or all sums" in bad(lambda: two_inputs_two_outputs().with_outputs([both[0], summed]))
-    assert "begins where the one before it ends" in bad(lambda: two_inputs_two_outputs().with_outputs(both[::-1]))
+    assert "must be means over rows" in bad(lambda: two_inputs_two_outputs().with_outputs([both[0], summed]))
+    assert "must begin where the previous one ends" in bad(lambda: two_inputs_two_outputs().with_outputs(both[::-1]))
     metric = (Metric("mae", "absolute_error"),)
     lonely = Output("lonely", (0, 5), metrics=metric)
-    assert "has metrics and no loss" in bad(lambda: two_inputs_two_outputs().with_outputs([lonely]))
+    assert "has metrics but no loss" in bad(lambda: two_inputs_two_outputs().with_outputs([lonely]))
 
 
 def registry_sum() -> Any:

@@ -136,7 +136,7 @@ print(net.backend.name, net.history.plan.execution)
     assert result.stdout.split() == ["example", "stage", "by", "stage"]
 
 
-def test_a_plugin_is_not_imported_unless_it_is_asked_for(plugins: Path) -> None:
+def test_a_plugin_is_not_imported_unless_requested(plugins: Path) -> None:
     code = "import sys, dnnkit as dk; dk.get_backend('numpy'); print('example_backend' in sys.modules)"
     assert run(code, plugins).stdout.strip() == "False"
 
@@ -150,7 +150,7 @@ def test_a_plugin_is_listed(plugins: Path) -> None:
     ("entry", "message"),
     [
         ("numpy = example_backend:ExampleBackend", "a name of dnnkit"),
-        ("other = example_backend:ExampleBackend", "says name = 'example'"),
+        ("other = example_backend:ExampleBackend", "has name = 'example'"),
         ("other = example_backend:np", "expected a subclass"),
         ("other = example_backend:missing", "could not be imported"),
         ("other = no_such_module:Backend", "could not be imported"),

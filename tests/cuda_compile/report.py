@@ -51,7 +51,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Return the table, a row per kernel (with -v per variant), and the counts."""
+    """Print the table, a row per kernel (with -v per variant), and the counts."""
     reports = [each for found in terminalreporter.stats.values() for each in found]
     properties = [each for report in reports for each in getattr(report, "user_properties", ())]
     compiled: dict[str, set[Resources]] = defaultdict(set)
@@ -72,7 +72,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def table(compiled: Mapping[str, Collection[Resources]], variants: bool) -> Iterator[str]:
-    """Return registers per thread by architecture, the maximum over a kernel's variants; bytes spilled; shared bytes
+    """Yield rows: registers per thread by architecture, the maximum over the variants; bytes spilled; shared bytes
     per block."""
     rows: dict[str, list[Resources]] = defaultdict(list)
     for source, kernels in compiled.items():

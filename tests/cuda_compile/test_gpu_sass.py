@@ -58,7 +58,7 @@ def test_a_pass_is_found_by_its_accesses_or_is_an_error() -> None:
         _fitting(loops, Pass(1, 1), None)
 
 
-def test_what_is_counted_ships() -> None:
+def test_the_counted_kernels_ship() -> None:
     for part in {id(part): part for case in CASES for part in case.after}.values():
         source = Source.of(part.file, "float32", **part.macros)
         assert (part.file, dict(source.macros)) in [(each.file, dict(each.macros)) for each in shipped()], part

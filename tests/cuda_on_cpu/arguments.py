@@ -51,7 +51,7 @@ def _described(dtype: np.dtype[Any]) -> str:
 
 @contextmanager
 def given(arguments: Sequence[Argument], apart: bool) -> Iterator[tuple[Any, Any]]:
-    """Return (pointers to the values, regions) for the machine.
+    """Yield (pointers to the values, regions) for the machine.
 
     With `apart`, arrays that do not overlap are copied away from each other for the launch: views of one buffer are
     adjacent, and an access beyond one would be within another.

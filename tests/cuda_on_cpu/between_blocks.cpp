@@ -1,10 +1,9 @@
-// What blocks know of each other: which accesses of another block lie before, whatever order they happened to run in.
+// Happens-before between blocks: which accesses of another block come before, in whatever order they ran.
 //
-// A block counts moments: a barrier of the grid or of its cluster ends one, and so does a fence. memory.cpp writes down the
-// moment of each access. Another block may count on the access once it has heard of that moment: at a barrier of the grid
-// everybody hears of everybody, at one of a cluster its blocks of each other and of what those had heard; an atomic
-// operation after a fence leaves what its block knows at the address, for the next one there. A fence or a wait of one
-// thread counts for its block.
+// A block counts moments: a barrier of the grid or of its cluster ends one, and so does a fence. memory.cpp records the
+// moment of each access. Another block may rely on the access once it knows that moment: a barrier of the grid exchanges
+// the knowledge of all blocks, one of a cluster that of its blocks; an atomic operation after a fence leaves the knowledge
+// of its block at the address, for the next atomic operation there. A fence or a wait of one thread counts for its block.
 #include <algorithm>
 #include <unordered_map>
 
@@ -50,7 +49,7 @@ void grid_meets() {
 void cluster_arrives(Block& block, bool relaxed) {
     Heard& collected = block.cluster->collected;
     block.relaxed |= relaxed;
-    current->moment = block.moment + 1;  // what it does from now on, nobody hears of here
+    current->moment = block.moment + 1;  // its later accesses are not published here
     if (++block.arrivals < threads_in_block) return;
     hear(collected, block.heard);
     hear(collected, block.number, block.relaxed ? std::max(block.fenced, 1u) : block.moment);
@@ -60,7 +59,7 @@ void cluster_arrives(Block& block, bool relaxed) {
 }
 
 void cluster_waits(Block& block) {
-    if (block.barriers == block.cluster->barriers) return;  // another thread of it has waited for this one
+    if (block.barriers == block.cluster->barriers) return;  // another thread of the block has waited for this barrier
     block.barriers = block.cluster->barriers;
     hear(block.heard, block.cluster->told);
 }

@@ -1,4 +1,4 @@
-// Switching between stacks: by hand on x86-64 (a few nanoseconds), else by ucontext (a system call each).
+// Switching between stacks: by hand-written code on x86-64 (a few nanoseconds), else by ucontext (a system call each).
 #pragma once
 
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 extern "C" __attribute__((visibility("hidden"))) void switch_fiber(void** save, void* load);
 
-// Keeps what a called function must keep: rbx, rbp, r12 to r15, and the stack pointer.
+// Saves the callee-saved registers: rbx, rbp, r12 to r15, and the stack pointer.
 asm(R"(
 .text
 .hidden switch_fiber
@@ -33,8 +33,8 @@ switch_fiber:
 .size switch_fiber, . - switch_fiber
 )");
 
-// What switch_fiber() needs to enter `function`, which must not return, on a fresh stack: six registers, the address
-// to go to, and a word that leaves the stack pointer as the ABI asks for.
+// The initial stack for switch_fiber() to enter `function`, which must not return: six registers, the address
+// to jump to, and a word that aligns the stack pointer as the ABI requires.
 inline void* start_fiber(void* stack, size_t bytes, void (*function)()) {
     auto* frame = reinterpret_cast<uint64_t*>(static_cast<char*>(stack) + bytes) - 8;
     for (size_t i = 0; i < 8; ++i) frame[i] = 0;

@@ -1,9 +1,9 @@
-// Who runs when: the threads of a block are fibers of one processor thread, each of which runs until it waits for others.
+// Scheduling: the threads of a block are fibers of one processor thread, each of which runs until it waits for others.
 //
-// Clusters run one after the other, in the order asked for; the blocks of one, and in a cooperative launch all, are alive
-// at once: either their threads take turns, or a block runs ahead until it must wait for another. When nobody can run and
-// somebody still waits, a barrier or a warp operation was not reached by all: that ends the launch with a message
-// that names who waits and for whom. Errors leave the fibers where they are; nothing in them needs undoing.
+// Clusters run one after the other, in the requested order; the blocks of one, and all of them in a cooperative launch,
+// are alive at once: either their threads take turns, or a block runs ahead until it has to wait for another. When no
+// thread can run and some still wait, a barrier or a warp operation was not reached by all: that ends the launch with a
+// message that names the waiting threads and what they wait for. Errors abandon the fibers; nothing in them needs undoing.
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,13 +46,13 @@ uint3 index_of(uint32_t number) {
     return {number % gridDim.x, number / gridDim.x % gridDim.y, number / gridDim.x / gridDim.y};
 }
 
-// ---- Who is ready -------------------------------------------------------------------------------------------------
+// ---- Ready threads ------------------------------------------------------------------------------------------------
 
 struct Queue {
     std::vector<Thread*> threads;
     size_t next = 0;
 };
-static std::vector<Queue> queues;  // one for each block where blocks run ahead, else one for all
+static std::vector<Queue> queues;  // one per block where blocks run ahead, else one for all
 
 static void enqueue(Thread& thread) {
     thread.state = State::ready;
@@ -90,7 +90,7 @@ void make_ready_after_cluster(Block& block) {
 
 constexpr size_t STACKS_A_CHUNK = 64, CHUNKS_KEPT = 4;
 
-// After a launch: what a large one took is given back, as every compiled source has stacks of its own.
+// After a launch: free the memory of a large one, because every compiled source has its own stacks.
 static void release_stacks() {
     if (stack_chunks.size() <= CHUNKS_KEPT) return;
     for (void* chunk : stack_chunks) munmap(chunk, STACKS_A_CHUNK * STACK_BYTES);
@@ -238,7 +238,7 @@ static void start_cluster(Cluster& cluster, uint32_t number) {
     }
 }
 
-// While it lives, numbers below the smallest normal one are zero, read or written; on x86-64 alone.
+// While it lives, denormals are zero, read or written (FTZ/DAZ); on x86-64 only.
 struct Flushing {
 #if defined(__x86_64__)
     const unsigned before = _mm_getcsr();
@@ -249,7 +249,7 @@ struct Flushing {
 #endif
 };
 
-constexpr size_t MOST_ALIVE = 160 * 2048;  // threads of the largest GPUs: multiprocessors, and threads on each
+constexpr size_t MOST_ALIVE = 160 * 2048;  // threads of the largest GPUs: multiprocessors × threads of each
 
 static void run(const Launch& asked) {
     const Flushing flushing(asked.flushes);
@@ -279,7 +279,7 @@ static void run(const Launch& asked) {
 
 }  // namespace cuda_on_cpu
 
-// Nothing if all went well, else what went wrong; valid until the next launch.
+// Returns null on success, else the error message; valid until the next launch.
 extern "C" const char* cuda_on_cpu_launch(const cuda_on_cpu::Launch* asked) {
     using namespace cuda_on_cpu;
     launch = asked;

@@ -1,4 +1,4 @@
-// What the parts of the machine share: who runs when (machine.cpp, waiting.cpp), who touches what. Kernels never see this.
+// State shared by the parts of the machine: scheduling (machine.cpp, waiting.cpp) and accesses. Kernels never see this.
 #pragma once
 
 #include <stdint.h>
@@ -17,7 +17,7 @@ enum class State : uint8_t { ready, at_barrier, at_warp_operation, at_cluster_ba
 
 struct Block;
 
-// Of each block of the grid, by its number: the last of its moments that was heard of (between_blocks.cpp); or empty.
+// Per block of the grid, by its number: the last of its moments that is known (between_blocks.cpp); or empty.
 using Heard = std::vector<uint32_t>;
 
 struct Thread {
@@ -32,10 +32,10 @@ struct Thread {
     unsigned mask = 0;
     int lane = 0, width = 32;
     unsigned long long value = 0;  // given, then received
-    uint32_t clock = 1;            // synchronisations it took part in, for memory.cpp
+    uint32_t clock = 1;            // synchronizations it took part in, for memory.cpp
     uint32_t arrivals = 0;         // at its cluster's barrier
-    bool has_arrived = false;      // there, and has not waited yet
-    uint32_t moment = 0;           // its accesses are of this one, or of its block's if that is later
+    bool has_arrived = false;      // arrived, and has not waited yet
+    uint32_t moment = 0;           // of its accesses, or its block's if that is later
     uint32_t fenced = 0;           // its block's moment at its last fence
 };
 
@@ -44,10 +44,10 @@ struct SharedArray {
     const char* name;
     char* begin;
     size_t bytes, alignment;
-    size_t grain;  // bytes of an element, in which races are looked for
+    size_t grain;  // bytes of an element, the granularity of race detection
 };
 
-// Who touched an element last. Readers: the last one and another, of the last block that read; reading blocks likewise.
+// The last accesses of an element. Readers: the last one and another, of the last block that read; blocks likewise.
 struct Touched {
     uint32_t write_epoch, write_clock, read_epoch, read_clock[2];
     uint32_t write_block, write_moment, read_block[2], read_moment[2];  // blocks: their number + 1
@@ -57,9 +57,9 @@ struct Touched {
 // Blocks that can reach each other's shared memory; a launch without clusters has clusters of one block.
 struct Cluster {
     std::vector<Block*> blocks;  // by rank
-    unsigned arrived = 0;        // threads, at the barrier that is next
-    uint32_t barriers = 0;       // that all have arrived at
-    Heard collected, told;       // by those who arrived; to those who waited for the last barrier
+    unsigned arrived = 0;        // threads, at the next barrier
+    uint32_t barriers = 0;       // that all threads have reached
+    Heard collected, told;       // from threads that arrived; for those that waited for the last barrier
 };
 
 struct Block {
@@ -67,10 +67,10 @@ struct Block {
     uint32_t number = 0;  // in the grid
     size_t place = 0;     // in `blocks`
     Cluster* cluster = nullptr;
-    unsigned arrivals = 0;  // of its threads, at the cluster's barrier that is next
-    bool relaxed = false;   // whether one of them arrived so
+    unsigned arrivals = 0;  // of its threads, at the cluster's next barrier
+    bool relaxed = false;   // whether one of them was relaxed
     uint32_t barriers = 0;  // of the cluster that it has waited for
-    uint32_t moment = 2;    // counts what may tell other blocks of it; 1 is its start
+    uint32_t moment = 2;    // counts events that may publish to other blocks; 1 is its start
     uint32_t fenced = 0;    // its moment at its last fence
     Heard heard;            // by barriers of its cluster and atomic operations
     std::vector<uint32_t> guests;  // by rank: the last moment of another block that touched its shared memory
@@ -80,11 +80,11 @@ struct Block {
     int answer = 0;
     Barrier barrier_kind{};
     std::vector<Thread> threads;
-    std::vector<uint32_t> arrived;  // lanes of each warp that wait at a warp operation
-    std::vector<char> memory;       // its shared arrays, apart from each other
+    std::vector<uint32_t> arrived;  // lanes per warp that wait at a warp operation
+    std::vector<char> memory;       // its shared arrays, with gaps between them
     size_t memory_used = 0, static_bytes = 0;
     std::vector<SharedArray> arrays;
-    std::vector<std::vector<Touched>> touched;  // of each shared array; entries of blocks before have other epochs
+    std::vector<std::vector<Touched>> touched;  // per shared array; entries of earlier blocks have other epochs
     std::vector<uint32_t> known;  // [thread][lane]: the lane's clock when the two last met at a warp operation
 };
 
@@ -96,7 +96,7 @@ struct Region {
     const char* name;
 };
 
-// As compiling.py fills it in.
+// Filled in by compiling.py.
 struct Launch {
     const char* kernel;
     void (*call)(void**);
@@ -106,20 +106,20 @@ struct Launch {
     unsigned grid[3];
     unsigned block[3];
     unsigned cluster[3];
-    size_t shared_bytes, shared_limit;  // dynamic ones; most of a block, with those it declares
-    int order;  // 0: 0, 1, 2, …; AHEAD: so, and each block runs until it cannot; 1: backwards; else a seed to shuffle by
+    size_t shared_bytes, shared_limit;  // dynamic; maximum per block, including declared ones
+    int order;  // 0: 0, 1, 2, …; AHEAD: same, but each block runs until it blocks; 1: backwards; else a seed for shuffling
     int cooperative;
-    int flushes;  // whether numbers below the smallest normal one count as zero
+    int flushes;  // whether denormals count as zero
 };
 
 extern const Launch* launch;
-extern std::vector<std::unique_ptr<Block>> blocks;  // those alive: of one cluster, or in a cooperative launch all
+extern std::vector<std::unique_ptr<Block>> blocks;  // those alive: of one cluster, or all in a cooperative launch
 extern unsigned threads_in_block;
 extern uint32_t epochs;
 extern Thread* current;  // nullptr while the machine itself runs
 
 constexpr size_t STACK_BYTES = 64 * 1024;
-constexpr size_t STATIC_LIMIT = 48 * 1024;  // of what a kernel declares, whatever was asked for
+constexpr size_t STATIC_LIMIT = 48 * 1024;  // of declared arrays, whatever was requested
 constexpr size_t GAP = 256;                 // between shared arrays
 constexpr int AHEAD = -1;
 

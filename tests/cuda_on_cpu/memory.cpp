@@ -1,12 +1,12 @@
 // Checks every access of a kernel before it happens.
 //
 // g++ -fsanitize=kernel-address puts a call before each load and store (AddressSanitizer's instrumentation); the functions
-// called are these, not libasan's, so that no other runtime must be loaded into Python and a launch ends with a message
-// instead of ending the process. An access must lie in one array argument, one shared array, the thread's own stack or
-// the kernel's own constants, and be aligned to its size. Two threads of a block that touch the same element, one of them
-// writing, with neither a barrier nor a warp operation between them, are a race, whatever order they ran in; so are two
-// blocks that do so with no barrier of both between (between_blocks.cpp). -fsanitize=undefined's parts that matter to kernels end here, too: an index beyond
-// an array's declared bounds, overflow of signed integers, a division by zero.
+// called are these, not libasan's, so that no other runtime is loaded into Python and a launch ends with a message
+// instead of ending the process. An access has to be in one array argument, one shared array, the thread's own stack or
+// the kernel's own constants, and aligned to its size. Two threads of a block that touch the same element, one of them
+// writing, with neither a barrier nor a warp operation between them, are a race, in whatever order they ran; so are two
+// blocks that do so with no barrier of both between (between_blocks.cpp). The parts of -fsanitize=undefined that matter to
+// kernels end here, too: an index beyond an array's declared bounds, signed integer overflow, a division by zero.
 #include <stdio.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ extern "C" __attribute__((visibility("hidden"))) char __ehdr_start, _end;  // of
 
 namespace cuda_on_cpu {
 
-constexpr size_t RACES_UP_TO = size_t(64) << 20;  // bytes of an array; of larger ones only bounds are checked
+constexpr size_t RACES_UP_TO = size_t(64) << 20;  // bytes of an array; for larger ones only bounds are checked
 
 static std::vector<std::vector<Touched>> touched_arguments;
 static size_t last_region;
@@ -54,7 +54,7 @@ static bool ordered_after(uint16_t other, uint32_t clock) {
          offset / grain, place("block", index_of(other)).c_str(), did);
 }
 
-// With other blocks; `touched` has block numbers + 1.
+// Races with other blocks; `touched` has block numbers + 1.
 static void look_between_blocks(Touched& touched, bool write, const char* name, size_t offset, size_t grain) {
     const Block& block = *current->block;
     const uint32_t own = block.number + 1, moment = std::max(current->moment, block.moment);
@@ -129,7 +129,7 @@ static const char* said(Access access) {
     return access == Access::load ? "reads" : access == Access::store ? "writes" : "updates";
 }
 
-// Not in any array: said beside the nearest one, if it is near.
+// Not in any array: reported relative to the nearest one, if it is near.
 [[noreturn]] static void out_of_bounds(const char* address, size_t bytes, Access access) {
     const char* what = said(access);
     const char *name = nullptr, *begin = nullptr;
@@ -193,7 +193,7 @@ void atomic_access(const void* address, size_t bytes) {
     atomic_meets(address);
 }
 
-struct Place {  // where the source is; begins what the compiler hands to its handlers
+struct Place {  // source location; the first member of the arguments of the compiler's handlers
     const char* file;
     uint32_t line, column;
 };

@@ -1,9 +1,9 @@
 // Two layers, trained for many steps in one launch: a worker is a block and owns some of the hidden units.
 //
-// Its weights stay in its shared memory. The outputs need all workers: each leaves its part of the sums, all wait, each adds
-// all parts in the order of workers. Two buffers take turns, so one wait a step is enough: who comes to write a buffer again
-// has waited, a step later, for all who read it. Workers are the blocks of a cluster, which leave their parts in their
-// own shared memory, or where CLUSTER is 1 those of a cooperative grid, which leave them in `parts`.
+// Its weights stay in its shared memory. The outputs need all workers: each writes its part of the sums, all wait, each adds
+// all parts in the order of workers. Two buffers alternate, so one wait per step is enough: before a worker writes a buffer
+// again it has waited, a step later, for all its readers. Workers are the blocks of a cluster, which write their parts to
+// their own shared memory, or where CLUSTER is 1 those of a cooperative grid, which write them to `parts`.
 #if CLUSTER == 1
 #include <cooperative_groups.h>
 #endif
@@ -17,7 +17,7 @@ __device__ __forceinline__ void wait_for_all() {
 #endif
 }
 
-// weights: of each worker those of its units, (inputs, units) and (units, outputs); parts: (2, workers, rows, outputs).
+// weights: per worker those of its units, (inputs, units) and (units, outputs); parts: (2, workers, rows, outputs).
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(128) train_steps(
     const float* x, const float* targets, float* weights, float* parts, float* losses, int rows, int inputs, int units,
     int outputs, int steps, float rate
@@ -94,7 +94,7 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(128
         __syncthreads();
     }
 #if CLUSTER > 1
-    wait_for_all();  // nobody's shared memory goes while others read it
+    wait_for_all();  // no block returns while others read its shared memory
 #endif
     for (int e = threadIdx.x; e < size; e += blockDim.x) own_weights[e] = memory[e];
 }

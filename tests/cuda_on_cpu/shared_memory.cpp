@@ -1,7 +1,7 @@
-// Shared memory: the arrays of a block, and who of its cluster may touch them when.
+// Shared memory: the arrays of a block, and which blocks of its cluster may access them when.
 //
-// A block may touch another's once it has heard of it at all (before, that one may not have started), until it returns: and
-// that one must not return before it has heard of the last access.
+// A block may access another's after it has synchronized with it at all (before, that one may not have started), until it
+// returns: and that one must not return before it has synchronized with the last access.
 #include <string.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ static void* shared_array(Block& block, const void* key, size_t bytes, size_t al
     if (offset + bytes + GAP > block.memory.size()) fail("too many __shared__ arrays");
     block.memory_used = offset + bytes;
     char* begin = block.memory.data() + offset;
-    memset(begin, 0xFF, bytes);  // no zeros to count on: NaN, -1
+    memset(begin, 0xFF, bytes);  // not zeros: NaN, -1
     block.arrays.push_back({key, name, begin, bytes, alignment, grain});
     return begin;
 }
@@ -61,7 +61,7 @@ static bool holds(const Block& block, const void* address) {
     return byte >= block.memory.data() && byte < block.memory.data() + block.memory.size();
 }
 
-// The block of the current thread's cluster whose shared memory that is, or nullptr.
+// The block of the current thread's cluster that owns this shared memory, or nullptr.
 Block* owner_of(const void* address) {
     for (Block* block : current->block->cluster->blocks)
         if (holds(*block, address)) return block;

@@ -51,7 +51,7 @@ def test_only_wide_networks_in_large_batches_go_to_the_gpu(gpu: CupyBackend, kin
     assert not counts.functions, "constants that are kept are not measured again"
 
 
-def test_a_gpu_that_is_slow_in_float64_is_not_taken_for_it(gpu: CupyBackend) -> None:
+def test_a_gpu_that_is_slow_in_float64_is_not_used_for_it(gpu: CupyBackend) -> None:
     cost_model.keep(gpu, replace(GPUS["of a laptop"], float64=1e9))
     assert choosing.choose(None, WIDE, 512).backend is gpu
     chosen = choosing.choose(None, classifier(784, 4096, 4096, 10, dtype="float64"), 512)
@@ -59,7 +59,7 @@ def test_a_gpu_that_is_slow_in_float64_is_not_taken_for_it(gpu: CupyBackend) -> 
     assert re.fullmatch(r"numba: [\d,]+ µs per step predicted here, [\d,]+ on the GPU", chosen.why)
 
 
-def test_a_gpu_that_is_hardly_faster_is_not_taken(gpu: CupyBackend) -> None:
+def test_a_gpu_that_is_hardly_faster_is_not_used(gpu: CupyBackend) -> None:
     mine = get_backend("numba").seconds_per_step(WIDE, 512)
     assert mine is not None
     for share, taken in [(1.0, "numba"), (1.001 * choosing.WORTH, "numba"), (0.999 * choosing.WORTH, "cupy")]:
@@ -67,7 +67,7 @@ def test_a_gpu_that_is_hardly_faster_is_not_taken(gpu: CupyBackend) -> None:
         assert choosing.choose(None, WIDE, 512).backend.name == taken
 
 
-def test_what_is_not_known_stays(gpu: CupyBackend) -> None:
+def test_without_a_predicted_time_the_processor_is_chosen(gpu: CupyBackend) -> None:
     class Doubled(dk.Layer):
         def forward(self, xp: Any, x: Any) -> tuple[Any, Any]:
             return 2 * x, None
@@ -79,7 +79,7 @@ def test_what_is_not_known_stays(gpu: CupyBackend) -> None:
     program = program_of([dk.Dense(4096), Doubled(), dk.Dense(4096)], 784)
     chosen = choosing.choose(None, program, 512)
     assert chosen.backend.name == "numba"
-    assert chosen.why.endswith("how long it takes on cupy is not known")
+    assert chosen.why.endswith("the time per step of cupy is unknown")
 
 
 def test_every_part_of_a_step_costs_something() -> None:
@@ -95,7 +95,7 @@ def test_every_part_of_a_step_costs_something() -> None:
     assert cost_model.seconds_per_step(normal, 32, gpu) > least + gpu.layer
 
 
-def test_constants_are_measured_once_and_kept(
+def test_constants_are_measured_once_and_cached(
     gpu: CupyBackend, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cost_model, "STEPS", 3)  # the stand-in is slow

@@ -36,7 +36,7 @@ TESTS = {
 @pytest.mark.cuda_on_cpu
 @pytest.mark.slow
 @pytest.mark.parametrize("what", TESTS)
-def test_what_every_backend_passes(what: str) -> None:
+def test_the_tests_of_every_backend_pass(what: str) -> None:
     """In a separate process, where CuPy is the stand-in from the start."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "cupy"]
     plugin = ["-p", "tests.cuda_on_cpu.stand_in_plugin"]

@@ -69,7 +69,7 @@ def test_a_step_is_our_kernels(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch
     assert not set(counts.functions) - {"reshape"}
 
 
-def test_nothing_is_launched_for_what_is_frozen(cupy: ModuleType) -> None:
+def test_nothing_is_launched_for_frozen_layers(cupy: ModuleType) -> None:
     """Of four dense layers the second and the fourth are trained; the frozen one between them passes a dx on."""
     net, loaded = ready(ADAM)
     net.freeze("dense", "dense_2")
@@ -82,7 +82,7 @@ def test_nothing_is_launched_for_what_is_frozen(cupy: ModuleType) -> None:
     assert counts.products == 4 + 2 + 2
 
 
-def test_frozen_layers_are_left_alone_on_the_gpu(cupy: ModuleType) -> None:
+def test_frozen_layers_do_not_change_on_the_gpu(cupy: ModuleType) -> None:
     for what, ask in frozen.trainings(get_backend("cupy")):
         if "dense, dense_2" in what:
             ask()
@@ -165,7 +165,7 @@ def test_the_second_gpu_does_all_the_work(cupy: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", ["cupy:1", "cupy"])
-def test_an_epoch_goes_on_and_a_step_is_looked_at_on_any_gpu(cupy: ModuleType, name: str) -> None:
+def test_an_epoch_resumes_and_a_step_is_inspected_on_any_gpu(cupy: ModuleType, name: str) -> None:
     x, labels = data()
     net, whole = ADAM.network(name, "float32"), ADAM.network(name, "float32")
     for steps_now in (2, 7):
@@ -271,7 +271,7 @@ def test_a_pickled_network_knows_its_gpu(cupy: ModuleType) -> None:
     assert twin.executable.program == net.executable.program
 
 
-def test_the_doctor_tells_versions_and_memory(cupy: ModuleType) -> None:
+def test_the_doctor_reports_versions_and_memory(cupy: ModuleType) -> None:
     from dnnkit import doctor
 
     found = {finding.subject: finding for finding in doctor.examine()}

@@ -142,7 +142,7 @@ def test_data_are_not_held_twice_on_the_host(cupy: ModuleType, monkeypatch: pyte
     np.testing.assert_array_equal(net.backend.asarray(foreign, "float64").get(), foreign)
 
 
-def test_arrays_of_a_gpu_are_taken_where_they_are(cupy: ModuleType) -> None:
+def test_arrays_on_a_gpu_are_used_in_place(cupy: ModuleType) -> None:
     x, labels = data()
     net = ADAM.network("cupy", "float32")
     there = cupy.asarray(x.astype(np.float32).reshape(90, 16)), cupy.asarray(labels)
@@ -185,7 +185,7 @@ def test_rows_of_an_array_in_another_order_are_gathered_once(cupy: ModuleType) -
 
 
 @pytest.mark.parametrize("dtype", ["float16", ">f4", "int8", "bool", "uint64"])
-def test_numbers_of_any_kind_are_taken(cupy: ModuleType, dtype: str) -> None:
+def test_numbers_of_any_kind_are_accepted(cupy: ModuleType, dtype: str) -> None:
     x, labels = data()
     x = (x > 8).astype(dtype)
     losses = []
@@ -200,7 +200,7 @@ def test_no_memory_is_one_error_with_the_sizes(cupy: ModuleType) -> None:
     memory.limit = 1 << 20
     net = dk.Sequential([dk.Flatten(), dk.Dense(100_000), dk.Dense(10)], backend="cupy", seed=0)
     net.compile("adam", "mean_squared_error")
-    with pytest.raises(DeviceMemoryError, match=r"GPU 0, Stand-in .* 10\.\d MiB wanted at once, .* of 1 MiB free"):
+    with pytest.raises(DeviceMemoryError, match=r"GPU 0, Stand-in .* 10\.\d MiB needed at once, .* of 1 MiB free"):
         net.fit(x, np.eye(10)[labels], verbose=0)
 
 
@@ -210,7 +210,7 @@ def test_a_too_large_batch_is_that_error_and_a_smaller_one_trains(cupy: ModuleTy
     net.build(x.shape[1:])
     before = parameters(net)
     memory.limit = memory.used[0] + 40_000
-    with pytest.raises(DeviceMemoryError, match="Smaller batches"):
+    with pytest.raises(DeviceMemoryError, match="smaller batches"):
         net.fit(x, labels, batch_size=90, verbose=0)
     assert parameters(net) == before
     net.fit(x, labels, batch_size=5, verbose=0)

@@ -28,21 +28,21 @@ class CompileException(Exception):
 
 
 FAILURES: list[tuple[Exception, type[Exception], str, str]] = [
-    (CUDARuntimeError(2), DeviceMemoryError, "too little memory", "Smaller batches"),
-    (CUDADriverError(2), DeviceMemoryError, "too little memory", "Smaller batches"),
-    (CUBLASError(3), DeviceMemoryError, "too little memory", "Smaller batches"),
-    (CUBLASError(1), BackendUnavailable, "cuBLAS cannot start, mostly for want of memory", "dnnkit doctor"),
+    (CUDARuntimeError(2), DeviceMemoryError, "too little memory", "smaller batches"),
+    (CUDADriverError(2), DeviceMemoryError, "too little memory", "smaller batches"),
+    (CUBLASError(3), DeviceMemoryError, "too little memory", "smaller batches"),
+    (CUBLASError(1), BackendUnavailable, "cuBLAS cannot start, usually for lack of memory", "dnnkit doctor"),
     (CUDADriverError(209), BackendUnavailable, "does not fit this GPU", "dnnkit doctor"),
     (CUDADriverError(222), BackendUnavailable, "does not fit this GPU", "dnnkit doctor"),
-    (CUDARuntimeError(46), BackendUnavailable, "another process has the GPU for itself", "nvidia-smi"),
-    (CUDARuntimeError(700), BackendUnavailable, "it needs a new process", "gpu_check"),
-    (CUDADriverError(719), BackendUnavailable, "it needs a new process", "gpu_check"),
-    (CompileException("a.cu(3): error\nmore"), BackendUnavailable, "refuses a kernel (a.cu(3): error)", "doctor"),
+    (CUDARuntimeError(46), BackendUnavailable, "another process has exclusive use of the GPU", "nvidia-smi"),
+    (CUDARuntimeError(700), BackendUnavailable, "restart the process", "gpu_check"),
+    (CUDADriverError(719), BackendUnavailable, "restart the process", "gpu_check"),
+    (CompileException("a.cu(3): error\nmore"), BackendUnavailable, "rejects a kernel (a.cu(3): error)", "doctor"),
 ]
 
 
 @pytest.mark.parametrize(("failure", "kind", "reason", "cure"), FAILURES, ids=lambda value: str(value)[:40])
-def test_a_failure_is_said_with_its_cure(
+def test_a_failure_is_reported_with_its_cure(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, failure: Exception, kind: type[Exception], reason: str, cure: str
 ) -> None:
     net, loaded = ready(ADAM)
@@ -61,7 +61,7 @@ def test_a_failure_is_said_with_its_cure(
 
 
 @pytest.mark.parametrize("name", ["cupy", "cupy:1"])
-def test_a_failure_of_a_function_on_arrays_is_said_as_well(
+def test_a_failure_of_a_function_on_arrays_is_reported_too(
     cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """`dk.ops` belong to no executable, which would report it."""
@@ -72,13 +72,13 @@ def test_a_failure_of_a_function_on_arrays_is_said_as_well(
     with dk.use_backend(name):
         dk.ops.relu([1.0, -1.0])
         monkeypatch.setattr(raw.RawKernel, "__call__", fails)
-        with pytest.raises(BackendUnavailable, match=f"^GPU {int(name == 'cupy:1')}: a kernel has failed") as error:
+        with pytest.raises(BackendUnavailable, match=f"^GPU {int(name == 'cupy:1')}: a kernel failed") as error:
             dk.ops.relu([1.0, -1.0])
     assert isinstance(error.value.__cause__, CUDADriverError)
     assert cupy.cuda.runtime.getDevice() == 0
 
 
-def test_what_cublas_returns_is_an_error(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cublas_status_is_an_error(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in a replayed step, whose calls Python does not inspect."""
     net, loaded = ready(ADAM)
     net.executable.begin_epoch(loaded, np.arange(90), 10)
@@ -91,7 +91,7 @@ def test_what_cublas_returns_is_an_error(cupy: ModuleType, monkeypatch: pytest.M
         net.executable.predict(loaded, 10)
 
 
-def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_freed_when_cublas_has_too_little(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     net, loaded = ready(ADAM)
     net.executable.begin_epoch(loaded, np.arange(90), 90)
     steps(net, 0, 1)
@@ -110,9 +110,7 @@ def test_what_cublas_has_no_memory_for_is_given_back(cupy: ModuleType, monkeypat
 
 
 @pytest.mark.parametrize("failure", [CUDARuntimeError(4242), CUBLASError(7), ValueError("a shape"), KeyError("x")])
-def test_what_we_know_nothing_of_is_left_as_it_is(
-    cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, failure: Exception
-) -> None:
+def test_unknown_errors_are_passed_on(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     net, loaded = ready(ADAM)
 
     def fails(*arguments: Any, **options: Any) -> None:
@@ -125,14 +123,14 @@ def test_what_we_know_nothing_of_is_left_as_it_is(
     assert failures.in_our_words(failure, "GPU 0") is None
 
 
-def test_pinned_memory_that_is_not_to_be_had_is_said(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_allocation_of_pinned_memory_is_reported(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(size: int) -> None:
         raise CUDARuntimeError(2)
 
     monkeypatch.setattr(cupy.cuda, "alloc_pinned_memory", none)
     monkeypatch.setattr("dnnkit.backends.cupy_backend.executable.RESIDENT", 0.0)
     x, labels = data()
-    with pytest.raises(DeviceMemoryError, match=r"the host gives no .* of pinned memory, .* Smaller batches"):
+    with pytest.raises(DeviceMemoryError, match=r"the host has no .* of pinned memory left, .* smaller batches"):
         ADAM.network("cupy", "float32").fit(x, labels, verbose=0)
 
 

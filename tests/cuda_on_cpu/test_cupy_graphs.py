@@ -33,7 +33,7 @@ VIEWS = {"reshape", "empty", "asarray", "array"}
 
 
 def operation(graph: Graph, kind: str, *values: int, width: int, **more: Any) -> int:
-    """Return a stage of that kind; its parameters by shape, and settings."""
+    """Add a stage of that kind, with parameters by shape, and settings; return the number of its value."""
     shapes, statistics = more.pop("parameters", {}), more.pop("statistics", ())
     name = f"{kind}_{len(graph.stages)}"
     parameters = tuple(

@@ -39,7 +39,7 @@ REFUSED: dict[str, Callable[[Any, Any], Any]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_fails_on_a_gpu_fails_here(cupy: Any, what: str) -> None:
+def test_failures_on_a_gpu_are_failures_here(cupy: Any, what: str) -> None:
     with pytest.raises((TypeError, AttributeError, IndexError, ValueError)):
         REFUSED[what](cupy, cupy.asarray(np.ones(3)))
 
@@ -145,7 +145,7 @@ KERNEL = """extern "C" __global__ void add(const REAL* x, REAL by, REAL* y, int 
 }"""
 
 
-def test_a_kernel_runs_and_takes_what_it_takes_on_a_gpu(cupy: Any) -> None:
+def test_a_kernel_takes_the_arguments_that_it_takes_on_a_gpu(cupy: Any) -> None:
     add = cupy.RawModule(code=KERNEL, options=("-std=c++17", "-DREAL=double")).get_function("add")
     x, y = cupy.asarray(np.arange(5.0)), cupy.empty(5)
     add((1,), (32,), (x, np.float64(2), y, np.int32(5)))
@@ -172,7 +172,7 @@ def test_a_cooperative_grid_that_does_not_fit_is_cut_with_a_warning(cupy: Any) -
         module.get_function("add")((2, 500, 1), (32,), arguments)
 
 
-def test_shared_memory_above_48_kib_must_be_asked_for(cupy: Any) -> None:
+def test_shared_memory_above_48_kib_has_to_be_requested(cupy: Any) -> None:
     add = cupy.RawModule(code=KERNEL, options=("-DREAL=double",)).get_function("add")
     x, y = cupy.zeros(32), cupy.zeros(32)
     with pytest.raises(AssertionError, match="100000 bytes of shared memory"):
@@ -213,7 +213,7 @@ def test_cupy_compiles_with_the_options_used_to_check_kernels() -> None:
 
 
 @pytest.mark.extras
-def test_what_the_stand_in_has_cupy_has() -> None:
+def test_every_name_of_the_stand_in_exists_in_cupy() -> None:
     """Every name, and every argument name where CuPy's functions report them; needs CuPy and no GPU."""
     names: dict[str, Any] = {}
     for module, contents in ((name, cupy_stand_in.modules()[name]) for name in cupy_stand_in.MODULES):

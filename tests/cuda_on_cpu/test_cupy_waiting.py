@@ -66,7 +66,7 @@ def test_everything_is_compiled_before_the_first_epoch(cupy: ModuleType, name: s
     assert launch._kernel.cache_info().misses == compiled
 
 
-def test_a_layer_of_ones_own_is_not_called_before_training(cupy: ModuleType) -> None:
+def test_a_custom_layer_is_not_called_before_training(cupy: ModuleType) -> None:
     class Counted(dk.Layer):
         calls = 0
 
@@ -84,7 +84,7 @@ def test_a_layer_of_ones_own_is_not_called_before_training(cupy: ModuleType) -> 
     assert Counted.calls == 3
 
 
-def test_a_step_does_not_ask_which_kernels_there_are(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_does_not_list_the_kernels(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_executable.CupyExecutable, "records", False)
     net, loaded = ready(ADAM)
     net.executable.begin_epoch(loaded, np.arange(90), 30)
@@ -109,7 +109,7 @@ def test_each_parameter_begins_with_a_cache_line(cupy: ModuleType, name: str) ->
     assert len(begins) > 2
 
 
-def test_cublas_is_asked_for_workspaces_that_give_equal_bits(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cublas_gets_workspaces_that_give_equal_bits(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "CUBLAS_WORKSPACE_CONFIG"
     monkeypatch.setenv(name, ":16:8")
     get_backend("cupy:1")

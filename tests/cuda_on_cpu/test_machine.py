@@ -224,7 +224,7 @@ def test_fibers_of_the_system_do_as_well(monkeypatch: pytest.MonkeyPatch) -> Non
     assert out.tolist() == [1000, 2000]
 
 
-def test_what_was_compiled_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_code_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_for_cpu(SOURCE)
     monkeypatch.setattr(compiling.subprocess, "run", None)
     assert compile_for_cpu(SOURCE).get_function("sums")

@@ -138,7 +138,7 @@ def test_a_warp_operation_that_not_all_reach(wrong: str, message: str) -> None:
         run(wrong)
 
 
-def test_a_mask_for_more_threads_than_there_are() -> None:
+def test_a_mask_with_missing_threads() -> None:
     with pytest.raises(KernelError, match="names lane 16, but the warp has 16 threads"):
         run("__syncwarp();", block=48)
 
@@ -210,7 +210,7 @@ def test_blocks_that_count_on_an_order() -> None:
         ("out[0] = reinterpret_cast<const double*>(x + 1)[0];", "misaligned: an access of 8 bytes"),
     ],
 )
-def test_what_c_leaves_undefined(wrong: str, message: str) -> None:
+def test_undefined_behaviour_of_c(wrong: str, message: str) -> None:
     with pytest.raises(KernelError, match=message):
         run(f"if (blockIdx.x + threadIdx.x == 0) {{ {wrong} }}")
 
@@ -264,7 +264,7 @@ def test_syncing_a_grid() -> None:
         run(f"if (blockIdx.x == 0) {one}", head=include, cooperative=True)
 
 
-def test_what_does_not_compile() -> None:
+def test_sources_that_do_not_compile() -> None:
     with pytest.raises(KernelError, match="was not declared"):
         run("out[0] = nothing;")
     with pytest.raises(KernelError, match="one plain declaration for each shared array"):

@@ -149,7 +149,7 @@ def test_the_host_is_two_graphs_ahead_at_most(cupy: ModuleType) -> None:
 
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("stop_at", [2, 3, 6])
-def test_who_stops_within_an_epoch_goes_on_with_the_same_bits(cupy: ModuleType, how: str, stop_at: int) -> None:
+def test_an_epoch_stopped_in_between_resumes_with_the_same_bits(cupy: ModuleType, how: str, stop_at: int) -> None:
     with way(how):
         whole, loaded = ready(DROPOUT)
         whole.executable.begin_epoch(loaded, np.arange(90), BATCH)
@@ -177,7 +177,7 @@ def test_who_stops_within_an_epoch_goes_on_with_the_same_bits(cupy: ModuleType, 
     assert executable.totals() == whole.executable.totals()
 
 
-def test_steps_in_other_streams_are_recorded_anew(cupy: ModuleType) -> None:
+def test_steps_in_other_streams_are_recorded_again(cupy: ModuleType) -> None:
     expected, loaded = ready(ADAM)
     expected.executable.begin_epoch(loaded, np.arange(90), BATCH)
     steps(expected, 0, 9)
@@ -249,7 +249,7 @@ def test_data_that_is_sent_in_chunks_gives_the_same_bits(
     assert found == list(expected[:4])
 
 
-def test_what_is_recorded_goes_with_its_data(cupy: ModuleType) -> None:
+def test_a_recording_is_dropped_with_its_data(cupy: ModuleType) -> None:
     """Otherwise a network would keep all data alive that it was ever trained on."""
     x, labels = data()
     net = ADAM.network("cupy", "float32")
@@ -274,7 +274,7 @@ def test_a_network_trains_with_numbers_assigned_after_recording(cupy: ModuleType
     assert len(set(results)) == 1
 
 
-def test_a_single_step_is_recorded_when_it_comes_again(cupy: ModuleType) -> None:
+def test_a_repeated_single_step_is_recorded(cupy: ModuleType) -> None:
     """A user's loop has other data in each step, and a fit has its last batch once per epoch."""
     net, loaded = ready(ADAM)
     launched = []
@@ -287,7 +287,7 @@ def test_a_single_step_is_recorded_when_it_comes_again(cupy: ModuleType) -> None
     assert launched == [(False, True), (True, True), (True, False), (True, False)]
 
 
-def test_an_error_within_a_step_leaves_what_was_done(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_within_a_step_keeps_earlier_steps(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """The failed step is repeated; the GPU is told its number again."""
     whole, loaded = ready(DROPOUT)
     whole.executable.begin_epoch(loaded, np.arange(90), BATCH)
@@ -318,7 +318,7 @@ def test_an_error_within_a_step_leaves_what_was_done(cupy: ModuleType, monkeypat
 def test_the_hosts_time_is_measured_without_launches(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a step that cannot run: what is counted is on the way to the GPU."""
+    """The steps cannot run on a GPU here: only the host's time per step is measured."""
     monkeypatch.setattr(recorded_step, "STEPS", 32)
     monkeypatch.setattr(host_time, "NETWORKS", {"small": (20, 16, 10)})
     host_time.main(["--steps", "100", "--rounds", "1"])
@@ -338,7 +338,7 @@ def test_two_networks_in_turns_do_not_disturb_each_other(cupy: ModuleType) -> No
     assert [parameters(net) for net in pair] == alone
 
 
-def test_a_layer_of_ones_own_is_never_recorded(cupy: ModuleType) -> None:
+def test_a_custom_layer_is_never_recorded(cupy: ModuleType) -> None:
     class Doubled(dk.Layer):
         calls = 0
 

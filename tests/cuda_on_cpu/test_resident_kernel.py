@@ -28,7 +28,7 @@ RATE = 0.1
 
 PLACES = {"grid": 1, "cluster": WORKERS}
 EXCHANGE = "        wait_for_all();  // for the parts\n"
-LAST = "    wait_for_all();  // nobody's shared memory goes while others read it\n"
+LAST = "    wait_for_all();  // no block returns while others read its shared memory\n"
 UNORDERED = r"with no barrier of both between|may not have started|returns while block|which has returned"
 
 

@@ -64,7 +64,7 @@ def test_races_are_about_elements_whatever_their_alignment(name: str) -> None:
                 run(planted, 1, 64, out, shared_mem=256)
 
 
-def test_shared_memory_above_48_kib_is_there_for_who_asks() -> None:
+def test_shared_memory_above_48_kib_is_available_on_request() -> None:
     out = np.zeros(64, np.float32)
     with pytest.raises(KernelError, match="much: 100000 bytes of dynamic shared memory, asked for 49152 at most"):
         run("much", 1, 64, out, shared_mem=100_000)

@@ -1,7 +1,8 @@
-// Where threads wait for each other: barriers of block, cluster and grid, warp operations; and why nobody can go on.
+// Where threads wait for each other: barriers of block, cluster and grid, warp operations; and reports of deadlocks.
 //
-// All who take part must come, each thread of block, cluster or grid, each lane of the mask, those of a block or of a mask
-// to the same operation of the source: those that have returned, too. A GPU lets some of that pass, on some architectures; none of it is something to count on.
+// All participants have to arrive: each thread of block, cluster or grid, each lane of the mask, those of a block or of a
+// mask at the same operation of the source, including threads that have returned. Some GPUs tolerate some violations, but
+// programs cannot rely on that.
 #include <string.h>
 
 #include <algorithm>
@@ -99,7 +100,7 @@ void cluster_wait(Where where) {
     cluster_waits(*thread.block);
 }
 
-// What `thread` receives, now that all lanes of its mask have given their values.
+// The value that `thread` receives, now that all lanes of its mask have passed theirs.
 static unsigned long long answer(const Thread& thread, const Thread* lanes) {
     const int lane = int(thread.number % WARP);
     const unsigned mask = thread.mask;
@@ -137,7 +138,7 @@ static void check_mask(const Block& block, const Thread& thread, unsigned mask, 
     }
 }
 
-// All lanes of the mask have come: each gets its answer and may go on.
+// All lanes of the mask have arrived: each gets its answer and may continue.
 static void meet(Block& block, unsigned warp, unsigned mask) {
     const Thread& thread = *current;
     Thread* lanes = &block.threads[warp * WARP];

@@ -48,7 +48,7 @@ def test_it_is_the_first_update_with_every_prediction_confident(backend: Backend
         np.testing.assert_allclose(again.parameters[name], value, rtol=1e-12)
 
 
-def test_of_classes_the_true_one_must_be_sure(backend: Backend):
+def test_with_classes_the_true_one_has_to_be_confident(backend: Backend):
     net, again = classifier(backend), classifier(backend)
     iterations = iterations_to_confidence(net, X, CLASSES, confidence=0.9)
     assert net.predict(X)[np.arange(4), CLASSES].min() >= 0.9
@@ -72,13 +72,13 @@ def test_one_hot_rows_are_targets_to_be_within_reach_of():
     assert iterations == iterations_to_confidence(classifier(), X, CLASSES)  # p of the true class is the furthest off
 
 
-def test_lists_are_taken():
+def test_lists_are_accepted():
     assert iterations_to_confidence(gate(), X.tolist(), AND.tolist()) == iterations_to_confidence(gate(), X, AND)
     net = classifier()
     assert iterations_to_confidence(net, X.tolist(), CLASSES.tolist()) == net.executable.state.step
 
 
-def test_more_confidence_takes_longer_and_goes_on_from_less():
+def test_more_confidence_takes_longer_and_continues_from_less():
     levels = (0.6, 0.9, 0.95, 0.99)
     alone = [iterations_to_confidence(gate(), X, AND, confidence=level) for level in levels]
     assert alone == sorted(set(alone))
@@ -105,7 +105,7 @@ def test_the_limit_is_the_most_updates_that_are_made():
     assert iterations_to_confidence(net, X, AND) == 1
 
 
-def test_what_one_neuron_cannot_learn_it_is_never_sure_of():
+def test_an_unlearnable_task_never_reaches_confidence():
     xor = np.array([[0.0], [1.0], [1.0], [0.0]])
     assert iterations_to_confidence(gate(), X, xor, limit=200) is None
 

@@ -137,7 +137,7 @@ def looks(kind: type) -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize("made", KINDS)
-def test_they_do_what_dataclasses_do_whatever_comes_first(made: Callable[[Make], type]) -> None:
+def test_they_equal_dataclasses_whichever_use_comes_first(made: Callable[[Make], type]) -> None:
     expected = {name: shown(look) for name, look in looks(made(dataclasses.dataclass)).items()}
     names = list(expected)
     for first in names:
@@ -181,7 +181,7 @@ def test_threads_that_first_use_a_class_at_once_all_get_it_whole() -> None:
         sys.setswitchinterval(switch)
 
 
-def test_what_a_program_does_not_use_is_not_made() -> None:
+def test_unused_dataclasses_are_not_made() -> None:
     """Few dataclasses are made before a network is described; a pickle of one that is not made yet can be read."""
     import dnnkit as dk
 

@@ -72,7 +72,7 @@ def test_anything_with_the_right_numbers_is_right(given_answer, right):
     assert find_fault(given_answer, right) is None
 
 
-def test_arrays_of_every_backend_are_taken(backend: Backend):
+def test_arrays_of_every_backend_are_accepted(backend: Backend):
     assert find_fault(ops.sigmoid(RIGHT), 1 / (1 + np.exp(-RIGHT))) is None
     assert find_fault(ops.sigmoid(RIGHT), 1 - 1 / (1 + np.exp(-RIGHT))) is not None
 
@@ -86,7 +86,7 @@ def test_where_zeros_are_expected_only_zeros_are_right():
 
 
 @pytest.mark.parametrize("nothing", [None, ..., Ellipsis])
-def test_no_answer_is_told_from_a_wrong_one(nothing):
+def test_a_missing_answer_is_distinguished_from_a_wrong_one(nothing):
     assert find_fault(nothing, 1.0) == "not answered yet: replace the ... by your code"
     assert "not answered yet" in find_fault(nothing, RIGHT)
 
@@ -95,7 +95,7 @@ def test_no_answer_is_told_from_a_wrong_one(nothing):
     ("thing", "kind"),
     [("three", "str"), ([1, ...], "list"), ([[1, 2], [3]], "list"), ({}, "dict"), (print, "builtin"), (1j, "complex")],
 )
-def test_what_is_no_numbers_is_named(thing, kind):
+def test_answers_that_are_not_numbers_are_named(thing, kind):
     assert find_fault(thing, [1, 2]).startswith(f"expected numbers, not {kind}")
 
 
@@ -153,12 +153,12 @@ def test_a_transposed_square_is_called_so(matrix):
         ((), (2, 3), "there is one sum or mean too many"),
     ],
 )
-def test_what_happened_to_a_shape_is_said(shape, expected, words):
+def test_the_fault_of_a_shape_is_reported(shape, expected, words):
     assert find_fault(np.ones(shape), np.ones(expected)) == f"shape {shape} where {expected} is expected: {words}"
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((2,), (3,)), ((2, 3), (3, 3)), ((0,), (2,)), ((3, 2, 2), (3, 2))])
-def test_another_shape_is_said(shape, expected):
+def test_another_shape_is_reported(shape, expected):
     assert find_fault(np.ones(shape), np.ones(expected)) == f"shape {shape} where {expected} is expected"
 
 
@@ -258,12 +258,12 @@ def test_there_is_a_fault_exactly_where_numbers_differ(given_answer, right):
 # -- output ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_right_is_printed_and_returned(capsys):
+def test_right_answers_are_printed_and_returned(capsys):
     assert check_answer("dx", [1, 2], [1, 2]) is True
     assert capsys.readouterr().out == "✓ dx is right\n"
 
 
-def test_what_is_wrong_is_printed_and_returned(capsys):
+def test_wrong_answers_are_printed_and_returned(capsys):
     assert check_answer("the loss", -0.5, 0.5) is False
     assert capsys.readouterr().out == "✗ the loss: the sign is wrong: it points the other way\n"
 

@@ -80,7 +80,7 @@ def test_an_extra_has_the_package_that_the_error_is_about(extra: str, monkeypatc
         require(extra, "a test")
 
 
-def test_tests_bring_what_they_need() -> None:
+def test_the_test_extra_has_what_tests_need() -> None:
     (own,) = (requirement for requirement in OPTIONAL["test"] if requirement.name == "dnnkit")
     assert own.extras == set(EXTRAS)
     (own,) = (requirement for requirement in OPTIONAL["all"] if requirement.name == "dnnkit")
@@ -119,7 +119,7 @@ def test_numpy_alone_trains_predicts_and_saves(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_commands_say_in_a_line_what_is_missing(
+def test_commands_report_a_missing_extra_in_one_line(
     tmp_path: Path, missing: str, arguments: list[str], status: int, words: str
 ) -> None:
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{n},{n * n}\n" for n in range(30)))

@@ -37,7 +37,7 @@ def test_a_block_that_fails_leaves_the_old_contents_and_nothing_else(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_only_what_is_durable_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_durable_writes_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     files.replace(tmp_path / "file", b"", durable=False)
@@ -116,7 +116,7 @@ def test_a_user_without_a_home_gets_a_cache_without_a_tilde(monkeypatch: pytest.
     assert files.cache_folder() == Path(tempfile.gettempdir()) / f"dnnkit-{os.getuid()}"
 
 
-def test_the_cache_folder_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_requested_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.chdir(tmp_path)

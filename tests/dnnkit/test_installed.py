@@ -13,7 +13,7 @@ def test_versions_are_those_that_the_installer_wrote(package):
     assert installed.version(package) == metadata.version(package)
 
 
-def test_what_no_installer_knows_of_is_an_error():
+def test_an_unknown_package_is_an_error():
     with pytest.raises(metadata.PackageNotFoundError):
         installed.version("no_such_package_at_all")
 
@@ -32,7 +32,7 @@ def test_two_metadata_files_of_a_package_are_left_to_the_library(tmp_path, monke
     assert installed.version("twice") == "2.0"
 
 
-def test_entry_points_are_announced_by_what_is_on_the_path(tmp_path, monkeypatch):
+def test_entry_points_come_from_packages_on_the_path(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing")])
     assert not installed.is_announced("dnnkit.")
     (tmp_path / "other-1.dist-info").mkdir()

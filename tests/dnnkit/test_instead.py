@@ -114,7 +114,7 @@ class WithInit(dk.Layer):
         self.taken = dtype, others
 
 
-def test_classes_of_ones_own_take_what_they_say() -> None:
+def test_custom_classes_accept_their_own_arguments() -> None:
     assert WithRegularizer(kernel_regularizer=2.0).kernel_regularizer == 2
     assert WithInit(dtype=3, seed=4).taken == (3, {"seed": 4})
     with pytest.raises(TypeError, match="WithRegularizer takes no argument 'activity_regularizer': penalties"):
@@ -137,7 +137,7 @@ def test_a_network_lists_its_attributes_and_its_class_has_no_getattr() -> None:
     assert isinstance(pickle.loads(pickle.dumps(net)), dk.Sequential)
 
 
-def test_python_may_ask_for_whatever_it_likes() -> None:
+def test_special_attributes_of_python_are_not_intercepted() -> None:
     for thing in (net, net.layers[0], history, dk, dk.layers):
         assert not hasattr(thing, "__array_interface__")
         assert getattr(thing, "no_such_thing", None) is None

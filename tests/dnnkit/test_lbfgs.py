@@ -76,7 +76,7 @@ def test_penalties_count_once(backend: Backend, monkeypatch) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("rows", [None, 7])
-def test_every_backend_goes_the_same_way_also_in_chunks(backend: Backend, dtype, rows, monkeypatch) -> None:
+def test_every_backend_takes_the_same_path_also_in_chunks(backend: Backend, dtype, rows, monkeypatch) -> None:
     expected = network("numpy", dtype=dtype, history_size=3).fit(X, Y, sample_weight=WEIGHTS, epochs=8, verbose=0)
     if rows is not None:
         monkeypatch.setattr(one_function, "rows_at_a_time", lambda program: rows)
@@ -96,7 +96,7 @@ def test_the_chunks_of_a_program_follow_from_its_size() -> None:
     assert one_function.LEAST_ROWS <= one_function.rows_at_a_time(large.executable.program) < 1000
 
 
-def test_it_goes_on_exactly(backend: Backend, tmp_path) -> None:
+def test_it_resumes_exactly(backend: Backend, tmp_path) -> None:
     whole, parts = network(backend, metrics=["mae"], history_size=3), network(backend, metrics=["mae"], history_size=3)
     whole.fit(X, Y, epochs=7, verbose=0)
     parts.fit(X, Y, epochs=2, verbose=0)
@@ -143,7 +143,7 @@ def test_many_iterations_in_one_call_equal_those_with_a_listener(backend: Backen
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_what_a_callback_assigns_is_seen(backend: Backend, frozen: bool) -> None:
+def test_an_assignment_by_a_callback_takes_effect(backend: Backend, frozen: bool) -> None:
     snapshots = []
 
     class Halve(dk.Callback):
@@ -188,7 +188,7 @@ def test_workers_share_the_rows(rows: int | None, threads: int, monkeypatch) -> 
         np.testing.assert_allclose(shared.history[name], alone[name], rtol=1e-7)
 
 
-def test_ctrl_c_is_heard_within_many_iterations(backend: Backend) -> None:
+def test_ctrl_c_works_within_many_iterations(backend: Backend) -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(size=(400, 2))
     y = np.sin(3 * x[:, :1]) * x[:, 1:]
@@ -214,7 +214,7 @@ def test_ctrl_c_is_heard_within_many_iterations(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("every", ["1 epoch", "2 steps"])
-def test_a_checkpoint_goes_on_exactly_and_knows_the_end(backend: Backend, tmp_path, every) -> None:
+def test_a_checkpoint_resumes_exactly_and_records_the_end(backend: Backend, tmp_path, every) -> None:
     class Stop(dk.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if epoch == 4:
@@ -284,11 +284,11 @@ def test_frozen_layers_stay(backend: Backend) -> None:
     [
         ({"gradient_tolerance": 0.5}, "gradient is"),
         ({"change_tolerance": 0.5}, "change_tolerance=0.5 of it"),
-        ({"max_evaluations": 4}, "max_evaluations=4 are made"),
-        ({"gradient_tolerance": 0, "change_tolerance": 0, "dtype": "float32"}, "dtype='float64' goes further"),
+        ({"max_evaluations": 4}, "max_evaluations=4 is reached"),
+        ({"gradient_tolerance": 0, "change_tolerance": 0, "dtype": "float32"}, "dtype='float64' is more precise"),
     ],
 )
-def test_it_says_why_it_ends(options, words, capsys) -> None:
+def test_it_reports_why_it_ends(options, words, capsys) -> None:
     history = network("numpy", **options).fit(X, Y, epochs=3000, verbose=2)
     assert words in history.ended
     assert len(history.epoch) < 3000
@@ -322,7 +322,7 @@ def test_it_stops_early_and_takes_no_more_than_it_knows(backend: Backend) -> Non
         ({"shuffle": "with_replacement"}, "all samples in each step"),
     ],
 )
-def test_what_is_not_a_full_batch_is_an_error_with_the_cure(options, words) -> None:
+def test_mini_batches_are_an_error_with_the_cure(options, words) -> None:
     with pytest.raises(ConfigurationError, match=words):
         network("numpy").fit(X, Y, verbose=0, **options)
     network("numpy").fit(X, Y, batch_size=30, steps_per_epoch=1, verbose=0)
@@ -347,14 +347,14 @@ def test_settings_that_cannot_work(options, words) -> None:
         dk.LBFGS().decrease = 0.95
 
 
-def test_what_it_cannot_take_is_said(backend: Backend) -> None:
+def test_unsupported_networks_are_reported(backend: Backend) -> None:
     net = dk.Sequential([dk.Dense(5), dk.Dropout(0.5), dk.Dense(2)], seed=3, backend=backend)
     net.compile("lbfgs", "mse")
-    with pytest.raises(ConfigurationError, match="Dropout makes the loss another one"):
+    with pytest.raises(ConfigurationError, match="Dropout changes the loss from step to step"):
         net.fit(X, Y, verbose=0)
     for layer, words in (
-        (dk.BatchNormalization(), "learns statistics"),
-        (dk.GaussianNoise(0.1), "makes the loss another one"),
+        (dk.BatchNormalization(), "updates its statistics"),
+        (dk.GaussianNoise(0.1), "changes the loss from step to step"),
         (dk.Dense(3, kernel_constraint="max_norm"), "has a constraint"),
     ):
         net = dk.Sequential([dk.Dense(5), layer, dk.Dense(2)], seed=3, backend=backend)
@@ -363,7 +363,7 @@ def test_what_it_cannot_take_is_said(backend: Backend) -> None:
             net.fit(X, Y, verbose=0)
     net = network(backend)
     net.build(4)
-    with pytest.raises(ConfigurationError, match="takes no gradients from outside"):
+    with pytest.raises(ConfigurationError, match="takes no external gradients"):
         net.apply_gradients(net.get_gradients(X, Y)[1])
     before = net.evaluate(X, Y)["loss"]
     assert net.train_step(X, Y) < before

@@ -48,7 +48,7 @@ def compiled(given) -> dk.Sequential:
         (iter(["accuracy"]), ("accuracy",)),
     ],
 )
-def test_none_one_and_several_are_taken(given, expected):
+def test_none_one_and_several_are_accepted(given, expected):
     assert compiled(given).metrics == expected
 
 
@@ -74,7 +74,7 @@ def test_names_that_would_hide_another_are_rejected_at_compile(given, message):
         compiled(given)
 
 
-def test_an_unknown_name_is_refused_at_compile():
+def test_an_unknown_name_is_rejected_at_compile():
     with pytest.raises(UnknownName, match="did you mean 'accuracy'"):
         compiled(["acuracy"])
 
@@ -280,7 +280,7 @@ class Through(dk.Layer):
         (lambda: compiled([dk.metrics.AUC(name="val_auc")]), "called 'val_auc'"),
     ],
 )
-def test_bad_settings_of_a_metric_are_refused_at_once(make, message):
+def test_bad_settings_of_a_metric_are_rejected_at_once(make, message):
     with pytest.raises(ConfigurationError, match=message):
         make()
 

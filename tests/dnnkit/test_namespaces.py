@@ -19,7 +19,7 @@ NAMESPACES = ("layers", "losses", "metrics", "optimizers", "callbacks", "initial
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
-def test_what_a_registry_knows_is_an_attribute(name: str) -> None:
+def test_registered_names_are_attributes(name: str) -> None:
     namespace, registry = getattr(dk, name), REGISTRIES[name]
     for each in registry:
         assert getattr(namespace, each) is not None
@@ -27,14 +27,14 @@ def test_what_a_registry_knows_is_an_attribute(name: str) -> None:
     assert not {"Any", "dataclass", "np", "Registry", "field"} & set(dir(namespace))
 
 
-def test_everything_that_dir_shows_is_there() -> None:
+def test_everything_that_dir_shows_exists() -> None:
     for name in (*NAMESPACES, "utils", "models", "datasets"):
         namespace = getattr(dk, name)
         assert all(hasattr(namespace, each) for each in dir(namespace)), name
     assert set(dir(dk)) == set(dk.__all__)
 
 
-def test_what_type_checkers_see_is_what_there_is() -> None:
+def test_type_checkers_see_the_real_names() -> None:
     """`dnnkit/__init__.py` reads each line of the stub as Python does."""
     stub = Path(dk.__file__).with_suffix(".pyi").read_text()
     meant: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def test_what_type_checkers_see_is_what_there_is() -> None:
     assert set(star) - {"__builtins__"} == set(dk.__all__)
 
 
-def test_what_a_program_does_not_use_is_not_imported() -> None:
+def test_unused_modules_are_not_imported() -> None:
     code = """
 import sys, dnnkit as dk
 def imported(*names): return [name for name in names if name in sys.modules]
@@ -87,7 +87,7 @@ def test_things_are_reached_by_the_names_that_programs_have() -> None:
         dk.initializers.Constant(np.nan)
 
 
-def test_an_activation_is_a_function_and_stands_for_itself(backend: Backend) -> None:
+def test_an_activation_is_a_function_and_a_setting(backend: Backend) -> None:
     x = np.array([[-1.0, 0.5], [2.0, -3.0]])
     to_numpy = backend.to_numpy
     np.testing.assert_array_equal(to_numpy(dk.activations.relu(x)), np.maximum(x, 0))
@@ -118,7 +118,7 @@ def test_layers_of_activations_are_those_activations(backend: Backend, tmp_path)
         assert repr(again.layers[0]) == repr(net.layers[0])
 
 
-def test_a_function_of_ones_own_is_no_activation() -> None:
+def test_a_user_function_is_not_an_activation() -> None:
     with pytest.raises(UnknownName, match=r"whose derivative is unknown: define it by its formula"):
         dk.Dense(3, activation=np.tanh)
 
@@ -153,7 +153,7 @@ def test_one_hot_rows(x, classes, expected) -> None:
         (["a"], None, "expected class numbers"),
     ],
 )
-def test_what_has_no_one_hot_rows(x, classes, message: str) -> None:
+def test_labels_that_have_no_one_hot_rows(x, classes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         dk.to_categorical(x, classes)
 

@@ -70,14 +70,14 @@ def test_a_number_of_steps_that_is_none() -> None:
         (lambda net: dk.ops.binary_accuracy([1.0], [1.0], threshold=None), "threshold is None"),
     ],
 )
-def test_numbers_that_cannot_work_are_refused(ask, message):
+def test_invalid_numbers_are_rejected(ask, message):
     net = dk.Sequential([dk.Dense(2)], seed=0, backend="numpy")
     net.compile("sgd", "mean_squared_error")
     with pytest.raises(ConfigurationError, match=message):
         ask(net)
 
 
-def test_numpys_numbers_are_taken():
+def test_numpy_scalars_are_accepted():
     net = dk.Sequential([dk.Dense(2)], seed=0, backend="numpy", dtype="float64")
     net.compile("sgd", "mean_squared_error")
     assert dk.check_gradients(net, X, X, samples=np.int64(2), h=np.float32(1e-5), seed=np.int64(1)).passed

@@ -159,7 +159,7 @@ def test_categorical_accuracy_is_a_share_of_rows(backend: Backend, dtype) -> Non
 
 @settings(max_examples=30)
 @given(rows=st.integers(1, 40), classes=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))
-def test_accuracies_count_what_is_right(rows: int, classes: int, seed: int) -> None:
+def test_accuracies_count_right_predictions(rows: int, classes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     scores, labels = rng.normal(size=(rows, classes)), rng.integers(0, classes, rows)
     assert ops.categorical_accuracy(labels, scores) == pytest.approx(np.mean(scores.argmax(axis=1) == labels))

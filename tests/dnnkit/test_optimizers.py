@@ -98,7 +98,7 @@ def test_a_hundred_steps_are_those_of_the_published_formula(backend: Backend, na
     np.testing.assert_allclose(actual, published(name, flat, gradient, 100), rtol=1e-12, atol=1e-12)
 
 
-def test_a_schedule_is_asked_for_every_step(backend: Backend) -> None:
+def test_a_schedule_is_called_for_every_step(backend: Backend) -> None:
     schedule = dk.schedules.PiecewiseConstantDecay([2, 5], [0.1, 0.0, 0.05])
     scheduled, by_hand = network(dk.SGD(schedule), backend), network(dk.SGD(0.1), backend)
     scheduled.fit(X, Y, epochs=4, batch_size=4, shuffle=False, verbose=0)
@@ -137,7 +137,7 @@ def test_schedules(schedule: dk.schedules.Schedule, rates: dict[int, float]) -> 
         assert schedule(step) == pytest.approx(rate, abs=1e-15)
 
 
-def test_a_schedule_can_be_looked_at(tmp_path) -> None:
+def test_a_schedule_can_be_inspected(tmp_path) -> None:
     schedule = dk.schedules.Warmup(dk.schedules.CosineDecay(2.0, 10), 4)
     (axes,) = schedule.plot(20, tmp_path / "rate.png").axes
     assert list(axes.lines[0].get_ydata()) == [schedule(step) for step in range(20)]
@@ -218,7 +218,7 @@ class Remembers(dk.optimizers.Optimizer):
         return moved, gradient, parameter
 
 
-def test_a_rule_may_keep_what_it_was_given(backend: Backend) -> None:
+def test_a_rule_may_keep_its_arguments(backend: Backend) -> None:
     """Memory that a backend reuses in the next step must not change it."""
     net = network(Remembers(), backend)
     p, last, before = dict(net.parameters), {}, {}

@@ -107,7 +107,7 @@ def test_one_number_per_batch_is_rejected_where_rows_have_weights(backend: Backe
 
 
 @pytest.mark.parametrize("value", [3, 0.25, np.float32(0.5), True, np.arange(ROWS), np.ones(ROWS, bool), [1.0] * ROWS])
-def test_any_numbers_are_taken(value: Any) -> None:
+def test_any_numbers_are_accepted(value: Any) -> None:
     x, y, _ = data()
     measured = network(lambda y_true, y_pred: value).evaluate(x, y)
     assert measured["<lambda>"] == np.mean(value)
@@ -156,7 +156,7 @@ def test_it_gets_predictions_and_targets_as_the_loss_takes_them(
         (lambda y_true, y_pred: y_pred[None], (1, ROWS, 3)),
     ],
 )
-def test_another_shape_is_refused_by_name(metric: Any, shape: tuple[int, ...]) -> None:
+def test_another_shape_is_rejected_by_name(metric: Any, shape: tuple[int, ...]) -> None:
     """Also that of an accidental broadcast."""
     x, y, _ = data()
     with pytest.raises(ShapeError) as caught:
@@ -177,7 +177,7 @@ def test_another_shape_is_refused_by_name(metric: Any, shape: tuple[int, ...]) -
         ({}, "dict"),
     ],
 )
-def test_what_is_no_number_is_refused_by_name(backend: Backend, value: Any, words: str) -> None:
+def test_results_that_are_not_numbers_are_rejected_by_name(backend: Backend, value: Any, words: str) -> None:
     x, y, _ = data()
     with pytest.raises(ConfigurationError, match=f"'<lambda>' returned {words}: expected real numbers"):
         network(lambda y_true, y_pred: value, backend).evaluate(x, y)
@@ -243,7 +243,7 @@ FORMS: list[tuple[Any, bool]] = [
 
 
 @pytest.mark.parametrize(("function", "is_old"), FORMS)
-def test_a_signature_tells_the_form_and_it_is_called_so(function: Any, is_old: bool) -> None:
+def test_the_signature_determines_the_form_of_the_call(function: Any, is_old: bool) -> None:
     x, y, _ = data()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

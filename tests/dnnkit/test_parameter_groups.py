@@ -197,14 +197,14 @@ def test_a_mean_requested_later_begins_with_the_parameters(backend: Backend) -> 
         np.testing.assert_allclose(net.averages[name], 0.99 * before[name] + 0.01 * value, rtol=1e-12)
 
 
-def test_the_best_epoch_comes_back_as_it_was_measured(backend: Backend) -> None:
+def test_the_best_epoch_is_restored_as_measured(backend: Backend) -> None:
     net = network(dk.SGD(0.3, use_ema=True, ema_momentum=0.5), backend)
     stopping = dk.callbacks.EarlyStopping(monitor="val_loss", patience=1, restore_best_weights=True)
     history = net.fit(X, Y, epochs=6, verbose=0, validation_data=(X[:4], Y[:4] + 3), callbacks=[stopping])
     assert net.evaluate(X[:4], Y[:4] + 3)["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-9)
 
 
-def test_frozen_layers_stay_and_are_what_they_are_in_the_mean(backend: Backend) -> None:
+def test_frozen_layers_stay_and_are_in_the_mean_unchanged(backend: Backend) -> None:
     net = network(dk.AdamW(0.05, weight_decay=0.3, no_decay="bias", clipnorm=0.1, use_ema=True), backend)
     net.freeze("dense_1")
     before = dict(net.parameters)
@@ -254,7 +254,7 @@ def test_keras_words_exclude_parameters_from_decay() -> None:
         (lambda: dk.Adam(predict_with="mean"), '"average" or "current"'),
     ],
 )
-def test_what_cannot_work_is_refused(make: Any, message: str) -> None:
+def test_invalid_settings_are_rejected(make: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make()
 
@@ -310,7 +310,7 @@ def test_normalised_layers_take_part(backend: Backend) -> None:
     np.testing.assert_equal(net.averages[name], net.parameters[name])
 
 
-def test_the_mean_is_of_what_a_constraint_left(backend: Backend) -> None:
+def test_the_mean_is_of_constrained_parameters(backend: Backend) -> None:
     layers = [dk.Dense(4, kernel_constraint=dk.constraints.MaxNorm(0.1)), dk.Dense(2)]
     net = dk.Sequential(layers, seed=0, dtype="float64", backend=backend)
     net.compile(dk.SGD(0.5, use_ema=True), "mean_squared_error")
@@ -334,7 +334,7 @@ def test_steps_of_seconds_are_steps_as_well(backend: Backend, monkeypatch: pytes
         np.testing.assert_allclose(value, expected.averages[name], rtol=1e-10, atol=1e-13)
 
 
-def test_training_goes_on_exactly_within_an_epoch(backend: Backend, tmp_path: Any) -> None:
+def test_training_resumes_exactly_within_an_epoch(backend: Backend, tmp_path: Any) -> None:
     expected = network(everything(), backend)
     expected.fit(X, Y, batch_size=5, steps=12, verbose=0)
     net = network(everything(), backend)

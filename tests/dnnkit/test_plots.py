@@ -47,7 +47,7 @@ def test_wrong_predictions_are_red():
         assert all(same_color(spine.get_edgecolor(), color) for spine in axes.spines.values())
 
 
-def test_the_heading_counts_what_is_right():
+def test_the_heading_counts_right_predictions():
     figure = plot_predictions(IMAGES, LABELS, PROBABILITIES)
     assert "3 of these 5 right" in figure.get_suptitle()
 
@@ -68,7 +68,7 @@ def test_curves_have_a_panel_a_quantity():
     assert (loss.get_xlabel(), loss.get_ylabel(), accuracy.get_ylabel()) == ("epoch", "loss", "accuracy")
 
 
-def test_what_is_counted_may_be_something_else():
+def test_the_horizontal_axis_may_count_something_else():
     axes = plot_curves({"loss": {"training": [3, 2]}, "accuracy": {"training": [0, 1]}}, [10, 20], "update").axes
     assert [each.get_xlabel() for each in axes] == ["update", "update"]
     assert list(axes[0].lines[0].get_xdata()) == [10, 20]

@@ -138,7 +138,7 @@ def test_a_network_of_registered_parts_trains_and_is_saved_by_names(backend, rng
     assert all(part in reason for part in ("Twice", "Cubes", "largest", "Signs"))
 
 
-def test_a_rule_of_ones_own_is_computed_as_it_says(backend):
+def test_a_custom_rule_is_computed_as_written(backend):
     dk.register("optimizer", "signs", Signs)
     net = dk.Sequential([dk.Dense(1, use_bias=False, kernel_initializer="ones")], dtype="float64")
     net.compile("signs", "mean_squared_error")
@@ -184,7 +184,7 @@ def test_an_unknown_metric_and_an_unknown_backend_get_one_too():
         ("initializer", "zeros", dk.initializers.Constant(1.0)),
     ],
 )
-def test_a_name_of_ours_cannot_be_taken(kind, name, thing):
+def test_a_built_in_name_cannot_be_registered(kind, name, thing):
     with pytest.raises(ConfigurationError, match=f"the name '{name}' is taken"):
         dk.register(kind, name, thing)
 
@@ -200,7 +200,7 @@ def test_the_same_thing_again_is_no_clash_but_another_one_is():
     ("kind", "thing"),
     [("optimizer", Cubes), ("loss", Signs), ("layer", Signs), ("metric", 3), ("activation", 3), ("callback", Signs)],
 )
-def test_a_thing_of_another_kind_is_refused(kind, thing):
+def test_an_object_of_another_kind_is_rejected(kind, thing):
     with pytest.raises(ConfigurationError, match=f"{kind} 'thing' is .* expected"):
         dk.register(kind, "thing", thing)
 
@@ -251,14 +251,14 @@ def test_a_registered_name_wins_over_an_alias_of_another_object(fruit):
     assert [fruit.find(name) for name in ("apple", "Malus", "malus")] == [float, bool, int]
 
 
-def test_a_spelling_of_two_names_stands_for_neither(fruit):
+def test_an_ambiguous_spelling_means_neither_name(fruit):
     fruit.add("sour_cherry", int)
     fruit.add("sourCherry", float)
     assert fruit.find("sour_cherry") is int
     assert fruit.name_of("SourCherry") is None
 
 
-def test_another_name_that_is_taken_is_an_error(fruit):
+def test_an_alias_that_exists_is_an_error(fruit):
     fruit.add("malus", int, "apple")
     fruit.also("malus", "apple")
     for other in ("apple", "malus"):
@@ -280,7 +280,7 @@ def test_another_name_that_is_taken_is_an_error(fruit):
         ("callback", {"early_stopping": "EarlyStopping"}),
     ],
 )
-def test_names_of_keras_and_their_spellings_are_ours(kind, others):
+def test_names_and_spellings_of_keras_are_known(kind, others):
     assert {other: REGISTRIES[kind].name_of(other) for other in others} == others
 
 

@@ -44,7 +44,7 @@ def test_plain_numbers_are_pythons(given, expected):
     assert type(plain(given)) is type(expected)
 
 
-def test_what_has_axes_or_a_mask_stays():
+def test_arrays_with_axes_or_a_mask_are_not_converted():
     array = np.ones(1)
     assert plain(array) is array
     assert plain(np.ma.masked) is np.ma.masked
@@ -79,7 +79,7 @@ def test_what_has_axes_or_a_mask_stays():
     ],
 )
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.array])
-def test_whatever_made_a_number_it_is_kept_as_a_plain_one(given, plain_one, kind):
+def test_numbers_of_any_type_are_stored_as_plain_ones(given, plain_one, kind):
     made = given(kind)
     assert made == plain_one
     for value in vars(made).values():
@@ -139,7 +139,7 @@ def test_a_number_assigned_to_an_optimizer_is_checked_too():
         lambda: schedules.PiecewiseConstantDecay(5, [0.1, 0.2]),  # type: ignore[arg-type]
     ],
 )
-def test_a_value_that_cannot_work_is_refused_when_it_is_given(make):
+def test_an_invalid_value_is_rejected_when_given(make):
     with pytest.raises(ConfigurationError, match="expected"):
         make()
 

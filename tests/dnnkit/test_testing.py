@@ -56,7 +56,7 @@ def failures(backend: NumpyBackend, kind: str, name: str, kernel: str) -> list[s
     ("kind", "name", "kernel", "words"),
     [
         ("activation", "values", "tanh", "units in the last place"),
-        ("data", "dropped", "dropout", "the mask was changed, and is an input"),
+        ("data", "dropped", "dropout", "the mask was changed, but is an input"),
         ("metric", "values", "categorical_accuracy", "the sum"),
         ("own metric", "own", "own_metric", "the sum"),
         ("data", "clipped", "clip_norm", "RuntimeError: no norm today"),
@@ -70,11 +70,11 @@ def test_a_mistake_is_found_and_described(kind: str, name: str, kernel: str, wor
     assert not failures(NumpyBackend(), kind, name, kernel)
 
 
-def test_what_is_written_beside_a_result_is_found() -> None:
-    assert any("beside the memory" in failure for failure in failures(Around(), "activation", "values", "relu"))
+def test_a_write_outside_a_result_is_detected() -> None:
+    assert any("outside the memory" in failure for failure in failures(Around(), "activation", "values", "relu"))
 
 
-def test_every_failure_is_told_and_the_table_counts_them(
+def test_every_failure_is_reported_and_counted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def some(implementation: Any) -> Any:
@@ -108,12 +108,12 @@ def test_numpy_passes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     assert str(report) in capsys.readouterr().out
 
 
-def test_an_unknown_name_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_reported_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nonesuch"]) == 2
     assert "nonesuch" in capsys.readouterr().err
 
 
-def test_everything_in_the_registries_is_asked_about() -> None:
+def test_everything_in_the_registries_is_tested() -> None:
     about = asked(of_backend(NumpyBackend()))
     for kind in registry.FOLDERS:
         assert {kernel for question, kernel in about if question.kind == kind} == set(registry.names(kind))

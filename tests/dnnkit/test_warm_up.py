@@ -53,7 +53,7 @@ sys.exit(", ".join(compiled) or 0)
 """
 
 
-def test_it_tells_each_part_and_leaves_networks_alone(backend: Backend) -> None:
+def test_it_reports_each_part_and_does_not_change_networks(backend: Backend) -> None:
     before, told = dk.get_backend(), []
     parts = dk.warm_up("float32", backend=backend, say=told.append)  # most of whose code is in the archive
     assert parts == told
@@ -63,12 +63,12 @@ def test_it_tells_each_part_and_leaves_networks_alone(backend: Backend) -> None:
     assert dk.get_backend() is before
 
 
-def test_a_dtype_that_does_not_exist_is_refused() -> None:
+def test_an_unknown_dtype_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match="float16"):
         dk.warm_up("float16")
 
 
-def test_the_command_says_what_it_did(tmp_path: Path) -> None:
+def test_the_command_reports_its_work(tmp_path: Path) -> None:
     done = dnnkit(tmp_path, "compile", "--dtype", "float32", "--backend", "numpy")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1].startswith("backend numpy: everything is compiled, after ")

@@ -11,7 +11,7 @@ from tests.errors.rows import REFUSE_NOTHING, ROWS
 from tests.errors.table import FILE
 
 
-def test_every_row_says_what_the_table_says(tmp_path: Path) -> None:
+def test_every_row_gives_the_message_of_the_table(tmp_path: Path) -> None:
     target = tmp_path / "errors.md"  # in its own process, where no other test has defined a name
     subprocess.run([sys.executable, "-m", "tests.errors", target], cwd=FILE.parents[1], check=True, capture_output=True)
     made = target.read_text()

@@ -73,7 +73,7 @@ BYTE_EDITS = st.lists(
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Return the path of every value within, the whole first."""
+    """Yield the path of every value within, the whole first."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, item in items:

@@ -67,7 +67,7 @@ def test_xp_is_the_last_parameter_and_numpy_by_default(folder, function):
 
 @pytest.mark.parametrize("kind", ["activation", "loss"])
 @pytest.mark.parametrize("name", ["", "reluu", "ReLU", "gather", "../relu", "reference"])
-def test_unknown_names_are_refused_with_the_choices(kind, name):
+def test_unknown_names_are_rejected_with_the_choices(kind, name):
     with pytest.raises(UnknownName) as caught:
         getattr(registry, kind)(name)
     assert repr(name) in str(caught.value)
@@ -90,7 +90,7 @@ def test_names_are_in_alphabetical_order_and_each_is_found(kind):
 
 
 @pytest.mark.parametrize("name", registry.names("activation"))
-def test_activation_contract_says_what_the_docstring_says(name):
+def test_activation_contract_agrees_with_the_docstring(name):
     activation = registry.activation(name)
     assert activation.saves in ("input", "output")
     assert f"reads dy and the {activation.saves}" in (registry.contract(name).__doc__ or "")
@@ -100,7 +100,7 @@ def test_activation_contract_says_what_the_docstring_says(name):
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
-def test_a_loss_says_what_it_takes(name):
+def test_a_loss_declares_what_it_takes(name):
     loss = registry.loss(name)
     assert loss.reduction in ("mean", "sum")
     assert loss.scores in ("values", "not negative", "probabilities", "logits")

@@ -140,7 +140,7 @@ def train(model: dk.Sequential, x: Any, y: Any, learning_rate: float) -> float:
 
 @dataclass(frozen=True)
 class Training:
-    """Return the results of 1,000 steps by hand: the network, both losses by step, and the size of their plot."""
+    """Results of 1,000 steps by hand: the network, both losses by step, and the size of their plot."""
 
     net: dk.Sequential
     losses: np.ndarray

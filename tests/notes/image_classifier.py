@@ -37,7 +37,7 @@ def some_images(count: int) -> tuple[Any, Any]:
 
 @dataclass
 class Trained:
-    """Return the network after its ten epochs, its measurements and output, and its probabilities for the test
+    """The network after its ten epochs, its measurements and output, and its probabilities for the test
     images."""
 
     net: dk.Sequential

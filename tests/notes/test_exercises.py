@@ -37,7 +37,7 @@ def test_right_answers_are_right(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_answer_is_told_from_a_wrong_one(name):
+def test_a_missing_answer_is_distinguished_from_a_wrong_one(name):
     skip_without_data(name)
     for blank, body in maker().answers(exercise(name)).items():
         assert "not answered yet" in results(name)[blank, body], blank

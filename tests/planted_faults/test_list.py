@@ -33,7 +33,7 @@ def test_there_are_enough_of_every_kind_everywhere() -> None:
     assert min(places.values()) >= 8
 
 
-def test_a_text_that_is_not_there_once_is_told(tmp_path: Path) -> None:
+def test_a_text_that_does_not_occur_once_is_reported(tmp_path: Path) -> None:
     fault = FAULTS[0]
     assert misfits([fault], tmp_path) == [f"{fault.name}: there is no {fault.file}"]
     file = tmp_path / fault.file

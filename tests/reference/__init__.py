@@ -1,1 +1,1 @@
-"""docs/reference.md: every registered name, from registries, docstrings and the kernels' contracts."""
+"""docs/reference.md and docs/reference/: every registered name, from registries, docstrings and contracts."""

@@ -1,13 +1,13 @@
-"""Generation of docs/reference.md from the registries and docstrings."""
+"""Generation of docs/reference.md and docs/reference/ from the registries and docstrings."""
 
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, wrap
 from typing import Any
 
 import dnnkit as dk
@@ -20,8 +20,9 @@ from dnnkit.kernels.registry import FOLDERS
 from dnnkit.network.whole import Shown
 from dnnkit.registry import REGISTRIES, Registry
 from dnnkit.saves.layouts import Layout
+from tools.docs_site import anchor
 
-FILE = Path(__file__).parents[2] / "docs" / "reference.md"
+FOLDER = Path(__file__).parents[2] / "docs"
 
 HEAD = """# Reference
 
@@ -29,6 +30,24 @@ Everything that dnnkit has a name for, generated from the registries by `python 
 Names may be spelled as a class or with underscores, and wherever a name is accepted, so is an object.
 Letters: `B` rows of a batch, `I` and `O` features in and out, `C` classes.
 """
+
+PAGES = {
+    "layers": ("Layers", ["layer"]),
+    "activations": ("Activations", ["activation"]),
+    "losses": ("Losses", ["loss"]),
+    "metrics": ("Metrics", ["metric"]),
+    "optimizers": ("Optimizers and schedules", ["optimizer", "schedule"]),
+    "parameters": ("Initializers, regularizers, constraints", ["initializer", "regularizer", "constraint"]),
+    "training": ("Callbacks and warnings", ["callback", "warning"]),
+    "estimators": ("Estimators", ["estimator", "encoder", "preset"]),
+    "surroundings": (
+        "Data, files and machines",
+        ["data set", "stream format", "layout", "executor", "communicator", "backend"],
+    ),
+}
+"""File in docs/reference -> its title and the kinds on it; networks and functions have a file each."""
+NETWORKS = "The members of `dk.Sequential` and `dk.Model`; `net` is a network."
+FUNCTIONS = "The functions of `import dnnkit as dk`."
 
 GIVEN = {
     "layer": 'A network is a list of layers: `dk.Sequential([dk.Dense(64, activation="relu"), ...])`.',
@@ -58,39 +77,81 @@ GIVEN = {
 """How each kind is used."""
 
 
-def page() -> str:
-    """Return the document."""
-    parts = [HEAD]
-    for kind, given in GIVEN.items():
-        registry = REGISTRIES[kind]
-        parts.append(f"## {registry.plural.capitalize().replace('_', ' ')}\n\n{given}\n")
-        parts += _kernels(registry) if kind == "activation" else _things(registry)
-    parts.append("## Networks\n")
-    parts.append(_entry("dk.Model", dk.Model))
-    parts += _members(dk.Sequential, "Sequential")
-    parts.append("## Functions\n")
-    parts += [_entry(f"dk.{name}", function) for name, function in _functions()]
+@dataclass(frozen=True)
+class Entry:
+    """A name, and the text below its heading."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """The entries of a kind."""
+
+    title: str
+    given: str
+    entries: list[Entry]
+
+
+def pages() -> dict[str, str]:
+    """Return the documents: file below docs/ -> text. reference.md is the index of the others."""
+    made = {name: (title, [_section_of(REGISTRIES[kind]) for kind in kinds]) for name, (title, kinds) in PAGES.items()}
+    networks = [_entry("dk.Sequential", dk.Sequential), _entry("dk.Model", dk.Model), *_members(dk.Sequential)]
+    functions = [_entry(f"dk.{name}", function) for name, function in _functions()]
+    made["networks"] = ("Networks", [Section("Networks", NETWORKS, networks)])
+    made["functions"] = ("Functions", [Section("Functions", FUNCTIONS, functions)])
+    files = {f"reference/{name}.md": _page(title, sections) for name, (title, sections) in made.items()}
+    return {"reference.md": _index(made), **files}
+
+
+def _page(title: str, sections: list[Section]) -> str:
+    """Return a document: its sections, each entry with a heading that can be linked to."""
+    names = [entry.name for section in sections for entry in section.entries]
+    assert len({anchor(name) for name in names}) == len(names), "two headings have one anchor: move a kind"
+    parts = [f"# {title}\n"]
+    for section in sections:
+        parts += [f"## {section.title}\n"] if section.title != title else []
+        parts.append(f"{section.given}\n")
+        parts += [f"### `{entry.name}`\n\n{entry.text}\n" for entry in section.entries]
     return "\n".join(parts)
 
 
-def _kernels(registry: Registry[Any]) -> Iterator[str]:
-    """Yield a table of kernels and their formulas."""
-    yield "| name | formula | other names |\n| --- | --- | --- |"
+def _index(made: dict[str, tuple[str, list[Section]]]) -> str:
+    """Return reference.md: every name as a link."""
+    parts = [HEAD]
+    for name, (_, sections) in made.items():
+        for section in sections:
+            links = [f"[`{entry.name}`](reference/{name}.md#{anchor(entry.name)})" for entry in section.entries]
+            given = section.given.replace("](../", "](")
+            parts.append(f"## {section.title}\n\n{given}\n\n{', '.join(links)}\n")
+    return "\n".join(parts)
+
+
+def _section_of(registry: Registry[Any]) -> Section:
+    entries = _kernels(registry) if registry.kind == "activation" else _things(registry)
+    given = GIVEN[registry.kind].replace("](", "](../")
+    return Section(registry.plural.capitalize().replace("_", " "), given, list(entries))
+
+
+def _kernels(registry: Registry[Any]) -> Iterator[Entry]:
+    """Yield an entry for each kernel without a class: its formulas, other names and source."""
     for name in registry.names():
-        maths = _section(_contract(registry.kind, name), "Maths").replace("|", "\\|")
-        yield f"| `{name}` | {maths} | {_codes(_others(registry, name))} |"
-    yield ""
+        contract = _contract(registry.kind, name)
+        also = [f"Other names: {_codes(others)}"] if (others := _others(registry, name)) else []
+        source = [f"Source: {said}"] if (said := _section(contract, "Source")) else []
+        yield Entry(name, "\n\n".join([contract.partition("\n")[0], _maths(contract), *also, *source]))
 
 
-def _things(registry: Registry[Any]) -> Iterator[str]:
+def _things(registry: Registry[Any]) -> Iterator[Entry]:
     """Yield an entry for each: signature, docstring, and the formula and shapes of its kernel."""
+    described: set[type] = set()
     for name in registry.names():
         thing = registry.get(name)
         names = [*dict.fromkeys([name, *_others(registry, name)])]
         if isinstance(thing, type):
             names = [one for one in names if one != thing.__name__]
-        title = f"{thing.__name__}{_signature(thing)}" if isinstance(thing, type) else name
-        also = f"\n\nNames: {_codes(names)}" if names and names != [title] else ""
+        title = thing.__name__ if isinstance(thing, type) else name
         contract = _contract(registry.kind, name)
         told = _told(thing) or contract.partition("\n")[0]
         if isinstance(thing, Check):
@@ -100,20 +161,36 @@ def _things(registry: Registry[Any]) -> Iterator[str]:
         elif isinstance(thing, Layout):
             told = f"Weights of {thing.thing}."
         elif is_dataclass(thing) and not isinstance(thing, type):
+            if type(thing) in described:
+                told = told.partition("\n\n")[0]
             told = f"`{thing!r}`: {told}"
-        text = f"### `{title}`{also}\n\n{told}".rstrip()
-        if contract:
-            lines = [f"{what}: {_section(contract, what)}" for what in ("Maths", "Shapes", "Units", "Source")]
-            text += "\n\n" + "\n".join(f"- {line}" for line in lines if not line.endswith(": "))
-        yield text + "\n"
+            described.add(type(thing))
+        parts = [_call(title, thing)] if isinstance(thing, type) else []
+        parts += [f"Names: {_codes(names)}"] if names and names != [title] else []
+        parts += [told.rstrip(), _maths(contract)]
+        said = {what: _section(contract, what) for what in ("Shapes", "Units", "Source")}
+        parts.append("\n".join(f"- {what}: {text}" for what, text in said.items() if text))
+        yield Entry(title, "\n\n".join(part for part in parts if part))
+
+
+def _maths(contract: str) -> str:
+    """Return the formulas of a kernel, one per line."""
+    maths = _section(contract, "Maths")
+    return "```text\n" + "\n".join(re.split(r"; +", maths)) + "\n```" if maths else ""
+
+
+def _call(name: str, thing: Any) -> str:
+    """Return a signature in lines of at most 80 characters."""
+    called = f"{name}{_signature(thing)}"
+    lines = wrap(called, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return "```py\n" + "\n".join(lines) + "\n```"
 
 
 def _others(registry: Registry[Any], name: str) -> list[str]:
     return [other for other, known in registry._others.items() if known == name]
 
 
-def _members(thing: type, name: str) -> Iterator[str]:
-    yield _entry(f"dk.{name}", thing)
+def _members(thing: type) -> Iterator[Entry]:
     for member, value in sorted(inspect.getmembers(thing)):
         is_public = not member.startswith("_") and "Internal." not in (inspect.getdoc(value) or "")
         if is_public and (inspect.isfunction(value) or isinstance(value, property | Shown)):
@@ -124,10 +201,9 @@ def _functions() -> Iterable[tuple[str, Any]]:
     return [(name, getattr(dk, name)) for name in sorted(dk.__all__) if inspect.isfunction(getattr(dk, name))]
 
 
-def _entry(name: str, thing: Any) -> str:
-    signature = "" if isinstance(thing, property | Shown) else _signature(thing)
-    told = _told(thing.fget if isinstance(thing, property) else thing)
-    return f"### `{name}{signature}`\n\n{told}\n"
+def _entry(name: str, thing: Any) -> Entry:
+    called = [] if isinstance(thing, property | Shown) else [_call(name, thing)]
+    return Entry(name, "\n\n".join([*called, _told(thing.fget if isinstance(thing, property) else thing).rstrip()]))
 
 
 def _signature(thing: Any) -> str:
@@ -145,8 +221,9 @@ def _told(thing: Any) -> str:
     """Return the docstring as Markdown, with sections such as Arguments as lists."""
     text = inspect.getdoc(thing) or ""
     text = re.sub(r"^(Arguments|Attributes|Returns|Raises|Source):$", r"**\1**\n", text, flags=re.MULTILINE)
-    text = re.sub(r"(\*\*Returns\*\*\n\n) +", r"\1", text)
-    text = re.sub(r"^    (\w[\w, *]*): ", r"- `\1`: ", text, flags=re.MULTILINE)
+    text = re.sub(r"(\*\*(?:Returns|Source)\*\*\n\n) +", r"\1", text)
+    entry = r"^    (\w[\w*]*(?:,\s+\w[\w*]*)*): "  # a list of names may continue on further lines
+    text = re.sub(entry, lambda found: f"- `{' '.join(found[1].split())}`: ", text, flags=re.MULTILINE)
     return re.sub(r"^        (?=\S)", "  ", text, flags=re.MULTILINE)
 
 

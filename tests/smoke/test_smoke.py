@@ -19,7 +19,7 @@ from tests.dnnkit.cli.command import dnnkit
 CASE = CASES["relu sigmoid tanh, softmax, sparse, adam"]
 
 
-def test_a_network_learns_and_goes_on_after_it_was_saved(backend: Backend, tmp_path: Path) -> None:
+def test_a_network_learns_and_continues_after_a_save(backend: Backend, tmp_path: Path) -> None:
     x, labels = data()
     net = CASE.network(backend, "float32")
     history = net.fit(x, labels, epochs=10, batch_size=10, validation_split=0.2, verbose=0)

@@ -62,7 +62,7 @@ def test_it_installs_once_and_says_that_it_is_alive(tmp_path: Path, capsys: pyte
     assert "installed" in capsys.readouterr().out
 
 
-def test_what_tests_need_brings_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_test_extra_brings_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = environment_in(tmp_path / "venv")
     stamp(folder, "test")
     environment.main(str(folder), "plot")
@@ -77,7 +77,7 @@ def test_signs_of_life(tmp_path: Path, capsys: pytest.CaptureFixture[str], monke
     assert "unpacking 3 packages" in shown
 
 
-def test_a_failure_of_pip_is_what_pip_said(tmp_path: Path) -> None:
+def test_a_failure_of_pip_shows_its_output(tmp_path: Path) -> None:
     folder = environment_in(tmp_path / "venv", status='echo "ERROR: no matching distribution"; exit 3')
     with pytest.raises(environment.Failed, match=r"(?s)with status 3:.*no matching distribution"):
         environment.main(str(folder), "plot")
@@ -85,22 +85,22 @@ def test_a_failure_of_pip_is_what_pip_said(tmp_path: Path) -> None:
     assert not (folder / "installed-plot").exists()
 
 
-def test_what_is_wrong_with_an_environment(tmp_path: Path) -> None:
+def test_faults_of_an_environment(tmp_path: Path) -> None:
     assert environment.state_of(str(tmp_path / "none"), OLDEST) == "missing"
     old = environment_in(tmp_path / "old", version="3 9")
-    assert environment.state_of(str(old), OLDEST) == "has Python 3.9, and dnnkit needs 3.11"
+    assert environment.state_of(str(old), OLDEST) == "has Python 3.9, but dnnkit needs 3.11"
     broken = environment_in(tmp_path / "broken", version="no module named pip")
-    assert environment.state_of(str(broken), OLDEST) == "has no Python with pip that works"
+    assert environment.state_of(str(broken), OLDEST) == "has no working Python with pip"
     cut = environment_in(tmp_path / "cut", later="exit 1")
     with pytest.raises(environment.Failed):
         environment.main(str(cut), "plot")
-    assert environment.state_of(str(cut), OLDEST) == "was left in the middle of an installation"
+    assert environment.state_of(str(cut), OLDEST) == "has an incomplete installation"
     moved = environment_in(tmp_path / "moved")
     stamp(moved, "plot", tmp_path / "where-it-was")
-    assert environment.state_of(str(moved), OLDEST) == "was moved here from elsewhere"
+    assert environment.state_of(str(moved), OLDEST) == "was moved from another folder"
 
 
-def test_what_is_no_environment_is_left_alone(tmp_path: Path) -> None:
+def test_other_folders_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "venv").mkdir()
     work = tmp_path / "venv" / "thesis.txt"
     work.write_text("years of work")
@@ -130,6 +130,6 @@ def test_a_half_made_one_is_made_anew_and_works(tmp_path: Path) -> None:
     folder = environment_in(tmp_path / "venv", version="3 9")
     command = [sys.executable, Path(environment.__file__), folder, "nothing"]
     done = processes.run(command, env={**os.environ, "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"})
-    assert "has Python 3.9, and dnnkit needs 3.11: it is made anew" in done.stdout
+    assert "has Python 3.9, but dnnkit needs 3.11: recreating it" in done.stdout
     assert "pip could not install" in done.stderr, "no index, no setuptools to build with"
     assert environment.version_of(str(folder / "bin" / "python"), "sys, pip") == sys.version_info[:2]

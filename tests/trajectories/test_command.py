@@ -31,7 +31,7 @@ def test_every_network_in_both_dtypes_and_five_settings() -> None:
     assert "pixels, relu | float64 numba 2 units/2" in names
 
 
-def test_a_record_says_of_what_it_is(recorded: dict) -> None:
+def test_a_record_describes_its_origin(recorded: dict) -> None:
     assert {name.split(" | ")[1] for name in recorded["trajectories"]} == {"float32 numpy 1", "float32 numpy 2"}
     assert len(recorded["trajectories"]) == 4
     assert all(len(line.split()) == 1 + len(PARTS) for line in recorded["trajectories"].values())
@@ -39,7 +39,7 @@ def test_a_record_says_of_what_it_is(recorded: dict) -> None:
     assert {"dnnkit", "commit"} == set(recorded["code"])
 
 
-def test_what_is_equal_is_one_line(recorded: dict, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_equal_trajectories_are_one_line(recorded: dict, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert compare(recorded, tmp_path) == 0
     assert capsys.readouterr().out == "4 trajectories equal bit for bit\n"
 
@@ -75,7 +75,7 @@ def test_a_training_that_fails_is_a_difference(
 
 
 @pytest.mark.parametrize("name", ["processor", "features", "python", "versions"])
-def test_what_another_machine_recorded_is_not_compared(
+def test_records_of_another_machine_are_not_compared(
     recorded: dict, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
 ) -> None:
     elsewhere = {**recorded["environment"], name: "other"}
@@ -84,7 +84,7 @@ def test_what_another_machine_recorded_is_not_compared(
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 0}'])
-def test_what_is_no_record_is_said(content: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_file_that_is_not_a_record_is_reported(content: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     file = tmp_path / "record.json"
     file.write_text(content)
     assert main(["compare", str(file)]) == 2
@@ -94,7 +94,7 @@ def test_what_is_no_record_is_said(content: str, tmp_path: Path, capsys: pytest.
     assert [line.startswith("error: ") for line in errors] == [True] * 3
 
 
-def test_the_division_of_work_is_what_the_setting_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_partition_is_that_of_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = PARTITION_VARIABLES
     monkeypatch.setenv(old, "rows/4")
     monkeypatch.delenv(new, raising=False)

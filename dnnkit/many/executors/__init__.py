@@ -1,4 +1,4 @@
-"""Executors: who trains stretches of networks, in other processes or on other machines."""
+"""Executors: train stretches of networks in other processes or on other machines."""
 
 from dnnkit.many.executors.base import EXECUTORS, Executor, Shared, make_executor
 from dnnkit.many.executors.dask_executor import DaskExecutor

@@ -1,4 +1,4 @@
-"""What every executor does, and how the one that was asked for is found."""
+"""Interface of executors, and their lookup."""
 
 import pickle
 from abc import ABC, abstractmethod
@@ -11,15 +11,15 @@ from dnnkit.registry import Registry
 from dnnkit.settings import shown
 
 ATTEMPTS = 4
-"""How often work is handed out that is lost each time with its worker: as often as Dask does it."""
+"""Maximum number of attempts for work that is lost with its worker, as in Dask."""
 
 
 class Shared:
-    """What all work reads, such as the data: sent to a worker once, and once per process even where that is not so.
+    """Values that all work needs, such as the data; sent to each worker process once.
 
     Attributes:
         values: anything that can be pickled.
-        kept: what a worker has made of it, for the work that comes next; it does not travel.
+        kept: a worker's cache for subsequent work; it is not pickled.
     """
 
     def __init__(self, values: Any) -> None:
@@ -34,58 +34,58 @@ class Shared:
 
 
 class Executor(ABC):
-    """Hands work to workers, and gives back what they made of it, in whatever order.
+    """Runs work on workers and returns results in any order.
 
-    A `with` block opens and closes it. Within, `submit` any number of pieces of work, also while `completed` gives
-    results. Work whose worker is lost is done again elsewhere; so it must be a function of its arguments alone.
+    Use it as a context manager. Within the block, `submit` any number of tasks, also while `completed` yields
+    results. Tasks whose worker is lost are run again elsewhere, so they have to be pure functions of their arguments.
 
-    One of your own joins by `dk.register("executor", "name", TheClass)`, or is passed as an object.
+    A custom executor is registered with `dk.register("executor", "name", TheClass)`, or passed as an object.
     """
 
     @classmethod
     def takes(cls, given: object) -> bool:
-        """Whether it works through that object, such as another library's client."""
+        """Return whether it works through that object, such as another library's client."""
         return False
 
     @classmethod
     @abstractmethod
     def of(cls, given: Any, num_workers: int | None) -> "Executor":
-        """The executor for one of its names, or for an object that it takes.
+        """Return the executor for one of its names, or for an object that it takes.
 
         Arguments:
             given: the name or the object.
-            num_workers: how many workers to start, where it starts them; None for as many as there are processors.
+            num_workers: number of workers to start, if it starts them; None for the number of processors.
         """
 
     @property
     @abstractmethod
     def workers(self) -> int:
-        """How many pieces of work are done at the same time, about."""
+        """Approximate number of tasks that run at the same time."""
 
     @abstractmethod
     def open(self, shared: Shared) -> None:
-        """Begin, and hand out what all work reads."""
+        """Start, and distribute the shared values."""
 
     @abstractmethod
     def submit(self, number: int, function: Callable[..., Any], *arguments: Any) -> None:
-        """Have `function(shared, *arguments)` called by a worker; no other work that is not done has that number."""
+        """Schedule `function(shared, *arguments)` on a worker; `number` has to be unique among unfinished tasks."""
 
     @abstractmethod
     def completed(self) -> Iterator[tuple[int, Any]]:
-        """Number and result of each piece of work as it is done, until none is left.
+        """Yield number and result of each task as it finishes, until none is left.
 
         Raises:
-            WorkersLost: workers, or who leads them, are gone for good.
-            Exception: what the function raised.
+            WorkersLost: the workers, or their scheduler, are permanently lost.
+            Exception: an exception raised by a task.
         """
 
     def pickled(self, thing: Any) -> bytes:
-        """A thing as workers read it by `pickle.loads`."""
+        """Pickle an object so that workers can read it with `pickle.loads`."""
         return pickle.dumps(thing)
 
     @abstractmethod
     def close(self) -> None:
-        """Forget what is not done, and end what was started."""
+        """Drop unfinished tasks, and stop what was started."""
 
     def __enter__(self) -> Self:
         return self
@@ -102,11 +102,11 @@ EXECUTORS: Registry[type[Executor]] = Registry(
 
 
 def make_executor(given: Any, num_workers: int | None = None) -> Executor:
-    """The executor that was asked for by name, by another library's object, or by itself.
+    """Return the executor for a name, for another library's object, or an executor itself.
 
     Raises:
-        UnknownName: there is none of that name.
-        ConfigurationError: what was given is none, or its library is not installed.
+        UnknownName: there is none with that name.
+        ConfigurationError: the object is not supported, or its library is not installed.
     """
     if isinstance(given, Executor):
         return given

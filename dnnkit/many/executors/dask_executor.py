@@ -1,4 +1,4 @@
-"""Dask as an executor: the workers of a cluster, reached by a `distributed.Client`."""
+"""Dask as an executor: the workers of a cluster, reached through a `distributed.Client`."""
 
 import signal
 import sys
@@ -18,29 +18,26 @@ from dnnkit.errors import ConfigurationError, WorkersLost
 from dnnkit.many.executors.base import ATTEMPTS, EXECUTORS, Executor, Shared
 
 POLL = 0.2
-"""Seconds between two looks at whether the scheduler is still there."""
+"""Seconds between checks of the scheduler."""
 
 RECONNECTION = 5.0
-"""Seconds in which a scheduler that went away may come back."""
+"""Seconds for a lost scheduler to come back."""
 
 PATIENCE = 10.0
-"""Seconds without any result after which it is looked whether there are workers at all."""
+"""Seconds without a result after which the number of workers is checked."""
 
 GONE = "cancelled", "lost"
-"""What Dask says of what it cannot make again."""
+"""Dask's status of results that it cannot recompute."""
 
 LARGE = 1 << 20
-"""Bytes of an argument that go to a worker without passing the scheduler."""
+"""Size in bytes from which arguments are sent to workers directly, bypassing the scheduler."""
 
 Work = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 @contextmanager
 def _ctrl_c_is_ours() -> Iterator[None]:
-    """Processes started within, or by threads that are, do not hear the terminal's Ctrl-C: this one ends them.
-
-    It hears what came meanwhile afterwards.
-    """
+    """Block SIGINT in processes that are started within; this process ends them, and handles Ctrl-C afterwards."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -56,14 +53,14 @@ def _ctrl_c_is_ours() -> Iterator[None]:
 
 @EXECUTORS.named("dask", "distributed")
 class DaskExecutor(Executor):
-    """Work on the workers of a Dask cluster, as many pieces at a time as they have threads.
+    """Tasks on the workers of a Dask cluster, as many at a time as they have threads.
 
-    Dask itself does work again whose worker was lost. What it cannot make again are data that were on lost workers
-    alone, and anything once its scheduler has forgotten us: then the data are sent again, and what was not done.
+    Dask reruns tasks whose worker was lost. It cannot recover data that were only on lost workers, or anything after
+    its scheduler has forgotten this client: then the data and the unfinished tasks are sent again.
     """
 
     def __init__(self, client: Any, owned: tuple[Any, ...] = ()) -> None:
-        """`owned` are closed at the end, in this order."""
+        """`owned` objects are closed at the end, in this order."""
         if getattr(client, "asynchronous", False):
             raise ConfigurationError(
                 "executor is an asynchronous distributed.Client: expected one made without asynchronous=True"
@@ -75,16 +72,16 @@ class DaskExecutor(Executor):
         self._futures: dict[int, Any] = {}
         self._done: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         self._lost: dict[int, int] = {}
-        """How often a piece of work was lost with the scheduler or the data."""
+        """Number of times that a task was lost with the scheduler or the data."""
 
     @classmethod
     def takes(cls, given: object) -> bool:
-        """Whether it is a `distributed.Client`."""
+        """Return whether it is a `distributed.Client`."""
         return isinstance(given, getattr(sys.modules.get("distributed"), "Client", ()))
 
     @classmethod
     def of(cls, given: Any, num_workers: int | None) -> Executor:
-        """Of a client; by name, of the client in force, else of one of a new cluster on this machine."""
+        """Return an executor for a client; by name, for the current client, or for a new local cluster."""
         if not isinstance(given, str):
             return cls(given)
         try:
@@ -143,7 +140,7 @@ class DaskExecutor(Executor):
             yield number, result
 
     def _next(self) -> tuple[int, Any]:
-        """What is done next, or lost."""
+        """Wait for the next task that finishes or is lost."""
         look = monotonic() + PATIENCE
         while True:
             try:
@@ -160,7 +157,7 @@ class DaskExecutor(Executor):
                 return number, future
 
     def pickled(self, thing: Any) -> bytes:
-        """With functions and classes that are written in the program itself, too."""
+        """Pickle with cloudpickle, which includes functions and classes defined in the main program."""
         import cloudpickle  # which Dask needs
 
         return bytes(cloudpickle.dumps(thing))
@@ -178,7 +175,7 @@ class DaskExecutor(Executor):
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def _check(self) -> None:
-        """Raise `WorkersLost` without a scheduler, which may take some seconds to come back."""
+        """Raise `WorkersLost` if there is no scheduler, after giving it some seconds to come back."""
         end = monotonic() + RECONNECTION
         while self._client.status == "connecting" and monotonic() < end:
             sleep(POLL)
@@ -186,7 +183,7 @@ class DaskExecutor(Executor):
             raise WorkersLost(f"the scheduler of the Dask cluster at {self._address} does not answer any more")
 
     def _send_data(self) -> None:
-        """To all workers that there are; those that come later have it from these."""
+        """Send the data to all current workers; later ones get them from these."""
         if not self.workers:
             remark(f"{self._address} has no workers yet: waiting for some")
             probe = self._client.submit(int, key=f"dnnkit-probe-{uuid4().hex}")  # an adaptive cluster starts some
@@ -206,12 +203,12 @@ class DaskExecutor(Executor):
         future.add_done_callback(partial(self._tell, number))
 
     def _tell(self, number: int, future: Any) -> None:
-        """In a thread of Dask's: that is done, or lost, unless it was begun again meanwhile."""
+        """Report a finished or lost task, from one of Dask's threads, unless it was sent again meanwhile."""
         if self._futures.get(number) is future:
             self._done.put((number, future))
 
     def _begin_again(self, number: int) -> None:
-        """Send that again, and what else was lost."""
+        """Send a task again, and all others that were lost."""
         self._check()
         assert self._data is not None
         lost = [each for each, future in self._futures.items() if each == number or future.status in GONE]

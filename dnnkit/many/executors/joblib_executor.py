@@ -1,4 +1,4 @@
-"""joblib's backends as an executor: processes of this machine, threads, or what others have registered with joblib."""
+"""joblib's backends as executors: local processes, threads, or backends that other packages register with joblib."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,18 +13,19 @@ from dnnkit.many.executors.base import ATTEMPTS, EXECUTORS, Executor, Shared
 from dnnkit.many.executors.dask_executor import DaskExecutor
 
 MAPPED = "64K"
-"""Arrays of so many bytes are sent once, as a file that all processes map."""
+"""Size from which arrays are sent once, as a memory-mapped file shared by all processes."""
 
 _LAST: list[tuple[str, Shared]] = []
-"""What the last work in this process read: where every piece of work brings it along, it is the same again."""
+"""The shared values of the last task in this process, which are reused although each task carries them."""
 
 
 @EXECUTORS.named("joblib", "loky", "threading", "multiprocessing")
 class JoblibExecutor(Executor):
-    """Work in the workers of a `joblib.Parallel`, call by call: what is submitted meanwhile is in the next call.
+    """Tasks on the workers of a `joblib.Parallel`, in successive calls: tasks submitted meanwhile are in the next
+    call.
 
-    A process that is killed is noticed by joblib's own backend, "loky", which then ends all of its processes; what had
-    not come back is done again by new ones.
+    joblib's own backend "loky" detects a killed process and then ends all of its processes; unfinished tasks are run
+    again by new ones.
     """
 
     def __init__(self, parallel: Any) -> None:
@@ -35,12 +36,12 @@ class JoblibExecutor(Executor):
 
     @classmethod
     def takes(cls, given: object) -> bool:
-        """Whether it is a `joblib.Parallel`."""
+        """Return whether it is a `joblib.Parallel`."""
         return isinstance(given, getattr(sys.modules.get("joblib"), "Parallel", ()))
 
     @classmethod
     def of(cls, given: Any, num_workers: int | None) -> Executor:
-        """Of a Parallel, of one of joblib's backends, or of "joblib": the backend of `joblib.parallel_config`."""
+        """Return an executor for a Parallel, a joblib backend, or "joblib", which follows `joblib.parallel_config`."""
         try:
             import joblib
         except ImportError as error:
@@ -72,7 +73,7 @@ class JoblibExecutor(Executor):
         self._start()
 
     def _start(self) -> None:
-        """Start workers that stay from call to call, and keep what they were sent."""
+        """Start workers that persist from call to call, and keep the shared values."""
         if not getattr(self._parallel, "_managed_backend", False):  # the user's `with` block has some
             self._stack.enter_context(self._parallel)
 
@@ -103,7 +104,7 @@ class JoblibExecutor(Executor):
                 self._start()
 
     def _run(self, work: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]]) -> Iterator[tuple[int, Any]]:
-        """Results of one call of joblib; they come one by one, or, from some backends, all at the end."""
+        """Yield the results of one joblib call, one by one or, with some backends, all at the end."""
         from joblib import delayed
 
         yield from self._parallel(
@@ -112,7 +113,7 @@ class JoblibExecutor(Executor):
         )
 
     def pickled(self, thing: Any) -> bytes:
-        """With functions and classes that are written in the program itself, too."""
+        """Pickle with cloudpickle, which includes functions and classes defined in the main program."""
         try:
             import cloudpickle
         except ImportError:  # before joblib 1.6, which needs it, joblib had its own
@@ -132,7 +133,7 @@ class JoblibExecutor(Executor):
 def _numbered(
     key: str, shared: Shared, number: int, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> tuple[int, Any]:
-    """What a worker does: call the function, with what it kept from the work before."""
+    """Run a task in a worker, with the shared values kept from earlier tasks."""
     last = _LAST[:]
     if not last or last[0][0] != key:
         last = _LAST[:] = [(key, shared)]

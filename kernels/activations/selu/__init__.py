@@ -1,4 +1,4 @@
-"""SELU: the self-normalising exponential linear unit.
+"""SELU: the self-normalizing exponential linear unit.
 
 Maths:    y = s x where x > 0, else s a (exp(x) - 1);  dy/dx = s where x > 0, else s a exp(x) = y + s a
 Shapes:   x, y of any shape, float32 or float64; the result has x's shape and dtype.

@@ -1,4 +1,4 @@
-"""Batch normalisation: standardize each feature over the batch, then scale and shift it.
+"""Batch normalization: standardize each feature over the batch, then scale and shift it.
 
 Maths:    n = (x - m) / √(v + epsilon), y = n γ + β. While training, m and v are mean and variance of the batch's rows,
           and moving ← momentum · moving + (1 - momentum) · batch; otherwise m and v are the moving moments.
@@ -45,7 +45,7 @@ def numbers(settings: Settings) -> tuple[float, ...]:
 
 
 def saves(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
-    """Return the size of the saved normalised row."""
+    """Return the size of the saved normalized row."""
     return features
 
 

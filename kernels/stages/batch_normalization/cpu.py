@@ -1,4 +1,4 @@
-"""Batch normalisation for the engine. Contract: the package's docstring."""
+"""Batch normalization for the engine. Contract: the package's docstring."""
 
 import math
 
@@ -63,7 +63,7 @@ def sum_to(x, wanted, out):
 
 @jit
 def finish(worker, run, stage, mean, inverse, normal):
-    """Normalise, scale and shift; the normalised rows go to `normal`, which may alias y."""
+    """Normalize, scale and shift; the normalized rows go to `normal`, which may alias y."""
     x, y, channels = source(worker, run, stage, 0), y_of(worker, run, stage), channels_of(stage)
     scale, center = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0
     gamma, beta = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1 if scale else 0)
@@ -112,7 +112,7 @@ def batch_normalization_variance(worker, run, stage, option):
 
 @opcode
 def batch_normalization(worker, run, stage, option):
-    """Compute the variance of a stage's x, and normalise."""
+    """Compute the variance of a stage's x, and normalize."""
     channels, numbers = channels_of(stage), kept(run, stage)
     mean, variance = part(numbers, 0, channels), part(numbers, channels, channels)
     inverse = part(numbers, 2 * channels, channels)
@@ -132,7 +132,7 @@ def batch_normalization(worker, run, stage, option):
 
 @opcode
 def batch_normalization_predict(worker, run, stage, option):
-    """Normalise a stage's x by the moving mean and variance."""
+    """Normalize a stage's x by the moving mean and variance."""
     moving, inverse = number_of_moving(stage), part(kept(run, stage), 2 * channels_of(stage), channels_of(stage))
     invert(stage, parameter(worker, run, stage, moving + 1), inverse)
     finish(worker, run, stage, parameter(worker, run, stage, moving), inverse, y_of(worker, run, stage))

@@ -1,6 +1,6 @@
-// Batch normalisation: sums down the columns, then one pass that uses them. Contract: the package's docstring.
+// Batch normalization: sums down the columns, then one pass that uses them. Contract: the package's docstring.
 //
-// `count` is the number of rows (B n). The normalised rows are not stored: the backward pass recomputes n = (x - m)
+// `count` is the number of rows (B n). The normalized rows are not stored: the backward pass recomputes n = (x - m)
 // inverse from the same numbers.
 
 #include "_cuda/strips.cu"

@@ -1,4 +1,4 @@
-"""Batch normalisation on the GPU. Contract: the package's docstring."""
+"""Batch normalization on the GPU. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any

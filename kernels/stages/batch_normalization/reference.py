@@ -1,4 +1,4 @@
-"""Batch normalisation, in plain array code. Contract: the package's docstring."""
+"""Batch normalization, in plain array code. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """Return (y, (normalised rows, 1 / √(v + epsilon), whether mean and variance are the batch's))."""
+    """Return (y, (normalized rows, 1 / √(v + epsilon), whether mean and variance are the batch's))."""
     moving = len(parameters) - 2
     gamma, beta = _trained(parameters, settings)
     mean, variance = parameters[moving:]

@@ -1,7 +1,7 @@
-"""Layer normalisation: standardize each row, then scale and shift each feature.
+"""Layer normalization: standardize each row, then scale and shift each feature.
 
 Maths:    n = (x - m) / √(v + epsilon), y = n γ + β; m and v are mean and variance of the row; if not centered, m = 0
-          and v is the mean square (RMS normalisation). g = dy γ,
+          and v is the mean square (RMS normalization). g = dy γ,
           dx = (g - mean g - n mean(g n)) / √(v + epsilon), without mean g if not centered
 Shapes:   x, y (B, n C), read as B n rows of C channels; γ, β (C,).
 Units:    settings: channels C, epsilon > 0, centered, center and scale (whether β and γ exist).
@@ -31,5 +31,5 @@ def numbers(settings: Settings) -> tuple[float, ...]:
 
 
 def saves(inputs: tuple[int, ...], features: int, settings: Settings) -> int:
-    """Return the size of the normalised row, and of 1 / √(v + epsilon) of each of its pieces."""
+    """Return the size of the normalized row, and of 1 / √(v + epsilon) of each of its pieces."""
     return features + features // int(settings["channels"])

@@ -1,4 +1,4 @@
-"""Layer normalisation for the engine. Contract: the package's docstring."""
+"""Layer normalization for the engine. Contract: the package's docstring."""
 
 import math
 
@@ -23,7 +23,7 @@ CHANNELS, EPSILON, CENTERED, SCALE, CENTER = range(5)
 
 @opcode
 def layer_normalization(worker, run, stage, option):
-    """Normalise each row of a stage's x."""
+    """Normalize each row of a stage's x."""
     x, y, kept = source(worker, run, stage, 0), y_of(worker, run, stage), saved(worker, run, stage)
     channels, features, kind = int(setting(stage, CHANNELS)), stage.outputs, y.dtype.type
     scale, center, count = setting(stage, SCALE) > 0, setting(stage, CENTER) > 0, kind(channels)

@@ -1,6 +1,6 @@
-// Layer normalisation, row by row. Contract: the package's docstring.
+// Layer normalization, row by row. Contract: the package's docstring.
 //
-// The normalised rows are not stored: the backward pass recomputes n = (x - m) inverse.
+// The normalized rows are not stored: the backward pass recomputes n = (x - m) inverse.
 
 #include "_cuda/rows.cu"
 

@@ -1,4 +1,4 @@
-"""Layer normalisation on the GPU. Contract: the package's docstring."""
+"""Layer normalization on the GPU. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any

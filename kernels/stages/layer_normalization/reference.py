@@ -1,4 +1,4 @@
-"""Layer normalisation, in plain array code. Contract: the package's docstring."""
+"""Layer normalization, in plain array code. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from dnnkit.kernels.stages import Context, Settings
 def forward(
     xs: Sequence[Array], parameters: Sequence[Array], settings: Settings, context: Context, xp: Namespace = np
 ) -> tuple[Array, Any]:
-    """Return (y, (normalised rows, 1 / √(v + epsilon)))."""
+    """Return (y, (normalized rows, 1 / √(v + epsilon)))."""
     gamma, beta = _trained(parameters, settings)
     x = xp.reshape(xs[0], (-1, settings["channels"]))
     if settings["centered"]:

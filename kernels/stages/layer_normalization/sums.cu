@@ -1,4 +1,4 @@
-// Gradients of the scale and shift of layer normalisation. Contract: the package's docstring.
+// Gradients of the scale and shift of layer normalization. Contract: the package's docstring.
 
 #include "_cuda/strips.cu"
 

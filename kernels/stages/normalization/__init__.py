@@ -1,4 +1,4 @@
-"""Normalisation: standardize each feature by moments of the data that were computed beforehand.
+"""Normalization: standardize each feature by moments of the data that were computed beforehand.
 
 Maths:    y = (x - mean) / max(√variance, 10⁻⁷); dx = dy / max(√variance, 10⁻⁷)
 Shapes:   x, y (B, n C), read as B n rows of C channels; mean, variance (C,); count (1,), the rows behind them.

@@ -1,4 +1,4 @@
-"""Normalisation by known moments, for the engine. Contract: the package's docstring."""
+"""Normalization by known moments, for the engine. Contract: the package's docstring."""
 
 import math
 
@@ -18,7 +18,7 @@ def spread_of(variance):
 
 @opcode
 def normalization(worker, run, stage, option):
-    """Normalise a stage's x by the given means and variances."""
+    """Normalize a stage's x by the given means and variances."""
     x, y, channels = source(worker, run, stage, 0), y_of(worker, run, stage), int(setting(stage, 0))
     mean, variance = parameter(worker, run, stage, 0), parameter(worker, run, stage, 1)
     for first in range(0, y.size, channels):

@@ -1,4 +1,4 @@
-// Normalisation by known moments. Contract: the package's docstring. It has no trained parameters.
+// Normalization by known moments. Contract: the package's docstring. It has no trained parameters.
 
 namespace stage::normalization {
 

@@ -1,4 +1,4 @@
-"""Normalisation by known moments on the GPU. Contract: the package's docstring."""
+"""Normalization by known moments on the GPU. Contract: the package's docstring."""
 
 from dnnkit.kernels._cuda.by_column import ByColumn
 

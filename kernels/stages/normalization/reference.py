@@ -1,4 +1,4 @@
-"""Normalisation by known moments, in plain array code. Contract: the package's docstring."""
+"""Normalization by known moments, in plain array code. Contract: the package's docstring."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -54,7 +54,7 @@ MACHINES = {
     ),
     "two of CuPy": (
         CudaState(None, 13000, 0, 1, import_error="ImportError: x", packages=("cupy-cuda12x", "cupy-cuda13x")),
-        "cupy-cuda12x and cupy-cuda13x are installed beside each other",
+        "cupy-cuda12x and cupy-cuda13x are installed together",
         "pip uninstall -y cupy-cuda12x cupy-cuda13x && pip install 'dnnkit[gpu]'",
     ),
     "no compiler": (
@@ -84,7 +84,7 @@ MACHINES = {
     ),
     "an old GPU and CUDA 13": (
         CudaState("14.2.0", 13000, 0, 1, cuda=13000, capabilities=(61,), architectures=(75, 80, 90, 100, 120)),
-        "compute capability 6.1, but the CUDA compiler here compiles for 7.5 to 12.0: that GPU is too old for it",
+        "compute capability 6.1, but the CUDA compiler here compiles for 7.5 to 12.0: the GPU is too old for it",
         "pip uninstall -y cupy-cuda13x && pip install 'dnnkit[gpu12]'",
     ),
 }

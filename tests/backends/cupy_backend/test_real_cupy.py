@@ -188,7 +188,7 @@ def test_names_and_numbers_are_cupys(package: Path) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of libraries are Linux's")
-def test_arguments_that_lie_ready_arrive_at_the_driver(tmp_path: Path, package: Path) -> None:
+def test_prepared_arguments_arrive_at_the_driver(tmp_path: Path, package: Path) -> None:
     """Launches as a recording passes them to CuPy, in each stream; an error of the driver is one of dnnkit's errors."""
     driver(tmp_path, DRIVER + LAUNCHES)
     assert ask(LAUNCH, LD_LIBRARY_PATH=str(tmp_path)) == TOLD

@@ -190,7 +190,7 @@ def test_compiling_is_no_part_of_the_first_epoch() -> None:
     assert compiled[0] == compiled[1] > 10
 
 
-def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     assert "NUMBA_DISABLE_JIT" in (NumbaBackend.unavailable_reason() or "")
     with pytest.raises(dk.errors.BackendUnavailable, match="NUMBA_DISABLE_JIT is set"):

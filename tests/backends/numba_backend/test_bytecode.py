@@ -32,7 +32,7 @@ def backward(steps: list[Instruction]) -> list[tuple[int, int]]:
 
 
 def exchanges(stages: list[Stage], partition: Partition, first: int = 0, purpose: Any = "train", **more: Any) -> int:
-    """Return the instructions of every step, without the prologue."""
+    """Return the number of exchanges in every step, without the prologue."""
     steps = assemble(stages, partition, ScheduleKey(purpose, first, **more))
     return [name for name, _, _ in steps[steps[-1].stage :]].count("exchange")
 
@@ -203,7 +203,7 @@ def test_every_opcode_says_in_one_line_what_it_does() -> None:
 
 
 def test_a_schedule_is_told_in_words_with_its_stages_names() -> None:
-    """Return the program of 784-128-10 on two workers."""
+    """For the program of 784-128-10 on two workers."""
     stages = network(784, (128, "relu", True), (10, "linear", True))
     schedule = assemble(
         stages, Partition("units", 2), ScheduleKey("train", 0, inputs="in place", marked=True, metrics=(0,))
@@ -218,7 +218,7 @@ def test_a_schedule_is_told_in_words_with_its_stages_names() -> None:
     text = " ".join(" ".join(lines).split())
     assert "Compute this worker's partial product of output, for the exchange." in text
     assert "Compute hidden from the nonzero columns of its inputs. Option 1." in text
-    assert text.endswith("14 repeat Go on with the next step, at 0.")
+    assert text.endswith("14 repeat Continue with the next step, at 0.")
 
 
 def test_compiled_code_reads_opcode_addresses_and_stage_numbers() -> None:

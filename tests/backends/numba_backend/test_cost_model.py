@@ -212,7 +212,7 @@ def test_one_thread_is_one_worker_whatever_the_work() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
-def test_one_processor_is_one_worker_whatever_is_asked_for() -> None:
+def test_one_processor_is_one_worker_whatever_is_requested() -> None:
     before = os.sched_getaffinity(0)
     wide = {"features": 4096}
     try:

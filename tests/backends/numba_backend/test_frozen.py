@@ -130,7 +130,7 @@ def test_below_all_trained_stages_no_slope_is_kept_unless_requested() -> None:
             check_close(net, other)
 
 
-def test_what_is_frozen_costs_neither_a_product_nor_an_update() -> None:
+def test_frozen_layers_cost_neither_a_product_nor_an_update() -> None:
     here = machine()
 
     def seconds(*trainable: bool, partition: Partition = SINGLE) -> float:

@@ -63,7 +63,7 @@ def test_training_is_that_on_gathered_inputs_bit_for_bit(partition: str, dtype: 
         (dk.Dense(7), "float32", 3000),
     ],
 )
-def test_what_is_converted_or_too_much_is_gathered(first: Any, kind: str, rows: int) -> None:
+def test_converted_or_large_inputs_are_gathered(first: Any, kind: str, rows: int) -> None:
     x, labels = np.ones((rows, 50), kind), np.zeros(rows, np.int64)
     net = dk.Sequential([first, dk.Dense(4, activation="softmax")], seed=0, backend="numba")
     net.compile("sgd", "sparse_categorical_crossentropy")

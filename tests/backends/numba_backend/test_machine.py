@@ -63,7 +63,7 @@ def test_the_machine_is_the_same_to_a_process_that_may_use_less() -> None:
     ("text", "count"),
     [("0\n", 1), ("0-1\n", 2), ("0,64\n", 2), ("0-3,64-67\n", 8), ("", 1), ("all of them", 1), ("0-", 1)],
 )
-def test_what_processors_share_is_read_from_the_system(
+def test_shared_caches_are_read_from_the_system(
     text: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machines, "SYSTEM", tmp_path)

@@ -31,7 +31,7 @@ def sweep(count: int = 6) -> list[dk.Sequential]:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[CompiledMany]:
-    """The object that was made to train networks together."""
+    """The objects that were made to train networks together."""
     found: list[CompiledMany] = []
 
     def many(self: NumbaBackend, workers: int) -> CompiledMany:
@@ -93,7 +93,7 @@ def test_ctrl_c_ends_between_two_steps_wherever_it_comes(made, tmp_path: Path, m
     assert [everything(net) for net in nets] == [everything(net) for net in whole]
 
 
-def test_another_thread_asks_meanwhile(made):
+def test_another_thread_reads_a_network_meanwhile(made):
     x, y = data()
     nets, whole, is_over, asked = sweep(), sweep(), threading.Event(), 0
     dk.fit_many(whole, x, y, batch_size=1, epochs=60, verbose=0)

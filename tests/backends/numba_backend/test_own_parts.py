@@ -311,7 +311,7 @@ def test_they_may_read_the_network_that_is_trained(partition: str) -> None:
 
 
 @pytest.mark.parametrize("partition", LOCAL)
-def test_a_save_with_one_goes_on_bit_for_bit(partition: str, tmp_path: Path) -> None:
+def test_a_save_with_a_custom_part_resumes_bit_for_bit(partition: str, tmp_path: Path) -> None:
     x, labels, _ = classes()
     whole, first = network(LAYERS["within a pair"]), network(LAYERS["within a pair"])
     with dividing(partition, in_threads=None):
@@ -344,7 +344,7 @@ def test_custom_parts_may_use_denormals_and_wrong_shapes_are_errors() -> None:
         network([OneRow(), dk.Dense(5)]).fit(x, labels, **FITS)
 
 
-def test_gradients_alone_ask_no_metric() -> None:
+def test_gradients_alone_call_no_metric() -> None:
     x, labels, _ = classes()
     net = failing("metric", Failing(1))
     net.build(x.shape[1])
@@ -432,7 +432,7 @@ def test_inspection_names_them() -> None:
         net.build(x.shape[1])
         text = " ".join(net.inspect(x, labels).step.schedule.split())
     assert "own_forward" in text
-    assert "Call Scale's own backward" in text
+    assert "Call Scale's user-defined backward" in text
     assert text.count("own_measures") == 1
 
 

@@ -199,7 +199,7 @@ def test_pieces_are_adjacent_trained_first_and_replicated_first(drawn: tuple, pa
 
 
 @given(networks(), DIVISIONS, st.integers(0, 2**32 - 1))
-def test_what_is_spread_among_workers_is_collected_again(drawn: tuple, partition: Partition, seed: int) -> None:
+def test_values_spread_among_workers_are_collected_again(drawn: tuple, partition: Partition, seed: int) -> None:
     features, stages = drawn
     layout = PartitionedLayout(stages, features, partition)
     rng = np.random.default_rng(seed)

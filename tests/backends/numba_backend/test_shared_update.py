@@ -41,7 +41,7 @@ def test_threads_share_an_update_and_change_no_bit(
                 np.testing.assert_array_equal(found[parameter], value)
 
 
-def test_an_update_calls_no_part_of_ones_own() -> None:
+def test_an_update_calls_no_custom_part() -> None:
     x = np.random.default_rng(0).normal(size=(16, 11)).astype(np.float32)
     networks = []
     for metrics in ([], [lambda y_true, y_pred: np.abs(y_true - y_pred)]):

@@ -75,7 +75,7 @@ def look(net: Any) -> None:
 @pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2"])
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("do", [nothing, read, assign, slow_down, decay_less, other_batch, look])
-def test_what_a_callback_does_between_steps_counts(partition: str, do: Callable[[Any], None], rate: str) -> None:
+def test_changes_by_a_callback_between_steps_take_effect(partition: str, do: Callable[[Any], None], rate: str) -> None:
     x, y = data()
     with dividing(partition, in_threads=False):
         watched, parted = network(rate), network(rate)

@@ -33,7 +33,7 @@ ACTIONS = ["single", "two", "three", "rows", "read", "replace", "whole", "write"
 @given(st.lists(st.sampled_from(ACTIONS), max_size=12))
 @example(["two", "read", "write", "two"])
 @example(["two", "write", "read", "write", "three"])
-def test_whatever_is_written_in_one_home_is_read_in_the_other(actions: list[str]) -> None:
+def test_values_written_in_one_layout_are_read_in_the_other(actions: list[str]) -> None:
     """Actions that write all numbers add 1, in the flat layout or in the workers' shards; "write" adds 1000 to one."""
     homes, added, written = TwoHomes(LAYOUT, TRAINED, SLOTS, "float64"), 0, 0
     start = LAYOUT.flatten({name: np.arange(view.size).reshape(view.shape) for name, view in

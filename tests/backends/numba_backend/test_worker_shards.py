@@ -103,7 +103,7 @@ def test_assigning_a_parameter_its_own_value_changes_no_bit(partition: str, opti
 
 
 @pytest.mark.parametrize("partition", DIVISIONS)
-def test_what_is_assigned_between_stretches_is_trained_on(partition: str) -> None:
+def test_values_assigned_between_stretches_are_trained_on(partition: str) -> None:
     nets = [built(classifier()), built(classifier("numpy"))]
 
     def assign(net: dk.Sequential) -> Callable[[int], None]:

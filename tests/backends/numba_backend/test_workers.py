@@ -16,7 +16,7 @@ from tests.backends.numba_backend.partitions import DIVISIONS, OPTIMIZERS, check
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_case_networks_have_what_is_divided_by_units(name: str) -> None:
+def test_the_test_networks_cover_division_by_units(name: str) -> None:
     net = CASES[name].network("numpy")
     net.build((4, 4))
     assert {"columns", "rows"} < set(roles(net.executable.program.stages, Partition("units", 4)))

@@ -56,7 +56,7 @@ def test_the_first_bad_row_is_named_for_sparse_and_dense_data(
 
 @pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("share", [0.1, 1.0])
-def test_what_is_too_large_for_the_network_is_not_finite(backend: Backend, share: float) -> None:
+def test_numbers_too_large_for_the_dtype_are_not_finite(backend: Backend, share: float) -> None:
     x, y = samples(share)
     x = x.astype(np.float64)
     x[5, 3] = 1e39
@@ -129,8 +129,7 @@ print(computed() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux says what each thread computes")
 def test_no_thread_spins_after_data_were_looked_at(backend: Backend) -> None:
-    """Spinning, like the threads that a BLAS wakes for a large product: they take processors from the training that
-    follows."""
+    """BLAS threads that spin after a large product would take processors from the training that follows."""
     if backend.name not in ("numpy", "numba"):
         pytest.skip("another library's threads are its own")
     done = processes.run([sys.executable, "-c", LOADING, backend.name], check=True)

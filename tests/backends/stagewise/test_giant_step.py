@@ -101,7 +101,7 @@ def test_an_abandoned_step_changes_nothing_and_the_next_waits_for_it() -> None:
         answers.append(step.may_change())
 
     assert not step.run(work, lambda: True)
-    # a step that waits for it is not waited for either
+    # a caller can also give up waiting for the next step, which waits for it
     assert not step.run(lambda: answers.append("next"), lambda: True)
     goes_on.set()
     assert step.run(lambda: answers.append(step.may_change()), lambda: False)
@@ -145,7 +145,7 @@ def test_one_that_cannot_be_started_is_not_waited_for(monkeypatch: pytest.Monkey
     assert order == [1]
 
 
-def test_what_it_raises_is_raised() -> None:
+def test_its_exceptions_are_raised() -> None:
     def work() -> None:
         raise MemoryError("too large")
 

@@ -25,7 +25,7 @@ def slots(program: Program, which: Any) -> lifetimes.Slots:
 
 
 @pytest.mark.parametrize("which", [lifetimes.of_gradients, lifetimes.of_outputs])
-def test_a_deep_network_takes_what_a_few_layers_take(which: Any) -> None:
+def test_a_deep_network_takes_the_memory_of_a_few_layers(which: Any) -> None:
     for layers in (3, 12):
         found = slots(deep(layers), which)
         assert len(found.widths) == (2 if which is lifetimes.of_gradients else 3)  # also z of a layer
@@ -33,7 +33,7 @@ def test_a_deep_network_takes_what_a_few_layers_take(which: Any) -> None:
 
 
 @given(program=graphs())
-def test_no_gradient_lies_where_another_is_still_read(program: Program) -> None:
+def test_no_gradient_overwrites_another_that_is_still_read(program: Program) -> None:
     """Check by an independent account: when each value is written, and when last read."""
     _, stages, sources = program.gathered
     widths = program.gathered_widths
@@ -54,7 +54,7 @@ def test_no_gradient_lies_where_another_is_still_read(program: Program) -> None:
             assert slot != other or last < begin or end < first, (program, slot)
 
 
-def test_what_is_handed_on_is_not_given_away() -> None:
+def test_memory_that_is_passed_on_is_not_reused() -> None:
     graph = Graph(4)
     first = graph.dense(0, 4)
     dropped = graph.add(Dropout(0.5, 1), first)

@@ -26,7 +26,7 @@ ERRORS = {  # normalized errors of dnnkit, and of all others
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
-    """Return records of sets that come with scikit-learn; no others are in the catalogue."""
+    """Records of sets that come with scikit-learn; no others are in the catalogue."""
     own = replace(CATALOGUE["diabetes"], name="own")
     for name in [name for name in CATALOGUE if name not in ERRORS]:
         monkeypatch.delitem(CATALOGUE, name)
@@ -81,7 +81,7 @@ def test_times_are_medians_and_their_typical_value_needs_all_sets() -> None:
     assert timing.ratio(measured, "dnnkit", "lightgbm") is None
 
 
-def test_a_fit_is_timed_and_what_is_long_is_timed_once() -> None:
+def test_a_fit_is_timed_and_a_long_one_only_once() -> None:
     found = timing.time(Job(2, 0, 178, "wine", "linear"))
     assert (found["repeat"], found["fold"]) == (2, 0)
     assert 0 < found["seconds"] < 60

@@ -1,4 +1,4 @@
-// Clusters of blocks, in the compiler's own words; cooperative_groups.h has them as a group.
+// Clusters of blocks by the compiler's built-in names; cooperative_groups.h has them as a group.
 #pragma once
 
 inline dim3 __clusterDim() { return cuda_on_cpu::cluster_size; }

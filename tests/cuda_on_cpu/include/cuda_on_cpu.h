@@ -1,16 +1,16 @@
-// CUDA C++ for g++: this header gives a .cu file, unchanged, the words that nvcc and NVRTC build in.
+// CUDA C++ for g++: this header gives an unchanged .cu file the names that are built into nvcc and NVRTC.
 //
-// Keywords, threadIdx and its like, barriers, warp shuffles and votes, atomics, intrinsics. What has to wait for other
-// threads is in waiting.cpp. `__shared__` declarations are the one thing a macro cannot say: compiling.py rewrites
+// Keywords, threadIdx etc., barriers, warp shuffles and votes, atomics, intrinsics. Operations that wait for other
+// threads are in waiting.cpp. Only `__shared__` declarations cannot be macros: compiling.py rewrites
 //     __shared__ float tile[32][33];      to   a reference to an array that the block owns,
 //     extern __shared__ float buffer[];   to   a pointer to the launch's dynamic shared memory.
-// Stricter than a GPU: a barrier must be reached by every thread of the block, cluster or grid (no early return before
+// Stricter than a GPU: a barrier has to be reached by every thread of the block, cluster or grid (no early return before
 // it), a warp operation by every lane of its mask; those of a block and of a warp all at the same line.
-// Not here: threads that run at the same time (who waits in a loop for another's store, waits forever) and a memory that
-// others see late (memory.cpp and between_blocks.cpp look for races instead; atomic operations are none, the reader of what
-// was fenced before one needs no fence, and a fence of one thread counts for its block), fused multiply-adds, the GPU's own
-// rounding of exp and its like, streams, whether a cluster or a cooperative grid finds room on a GPU, textures, inline PTX
-// (so no mbarrier and no copies by TMA).
+// Not emulated: concurrent threads (a thread that spins on another's store spins forever) and weakly ordered memory
+// (memory.cpp and between_blocks.cpp detect races instead; atomic operations are none, the reader of what was fenced
+// before one needs no fence, and a fence of one thread counts for its block), fused multiply-adds, the GPU's rounding of
+// exp etc., streams, whether a cluster or a cooperative grid fits on a GPU, textures, inline PTX (so no mbarrier and no
+// copies by TMA).
 #pragma once
 
 #include <assert.h>

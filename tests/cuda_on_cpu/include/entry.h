@@ -1,4 +1,4 @@
-// How Python calls the kernels of a compiled file: included after it, where CUDA_ON_CPU_KERNEL(name) stands for each.
+// How Python calls the kernels of a compiled file: included after it, with CUDA_ON_CPU_KERNEL(name) for each.
 #pragma once
 
 #include "cuda_on_cpu.h"
@@ -19,7 +19,7 @@ int describe_plain(char* text, size_t room) {
     }
 }
 
-// Before it `*` for a pointer, `*c` for one through which nothing is written; parameters end with a space.
+// Prefixed by `*` for a pointer, `*c` for a pointer to const; parameters end with a space.
 template <typename... Parameters>
 const char* describe(void (*)(Parameters...)) {
     static char text[1024];
@@ -35,7 +35,7 @@ const char* describe(void (*)(Parameters...)) {
     return text;
 }
 
-// The machine's own reading of the arguments is nobody's access.
+// The machine's own reads of the arguments are not accesses of a thread.
 template <typename... Parameters, size_t... Numbers>
 __attribute__((no_sanitize_address, no_sanitize_undefined)) void call(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Numbers...>) {
     kernel(*static_cast<Parameters*>(arguments[Numbers])...);

@@ -1,4 +1,4 @@
-// CUDA's arithmetic that C++ has under other names. Approximations (__expf, __fdividef, ...) are the exact functions.
+// CUDA's arithmetic, which C++ has under other names. Approximations (__expf, __fdividef, ...) are the exact functions.
 #pragma once
 
 template <typename A, typename B>
@@ -35,7 +35,7 @@ inline float cospif(float x) { return float(::cos(3.14159265358979323846 * doubl
 inline double sinpi(double x) { return ::sin(3.14159265358979323846 * x); }
 inline double cospi(double x) { return ::cos(3.14159265358979323846 * x); }
 
-// Each rounded once and never joined with a neighbour into a fused multiply-add.
+// Each is rounded once and never fused into a multiply-add.
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }
 inline float __fmul_rn(float a, float b) { return a * b; }

@@ -1,4 +1,4 @@
-// CUDA's small vector types with their alignment: a float4 is read in one access of 16 bytes, and must be aligned so.
+// CUDA's small vector types with their alignment: a float4 is read in one access of 16 bytes, and aligned to that.
 #pragma once
 
 #define CUDA_ON_CPU_VECTORS(type, name, align2, align4)                                                              \

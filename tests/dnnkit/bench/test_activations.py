@@ -30,7 +30,7 @@ def test_a_wrong_kernel_is_not_timed(backend, monkeypatch):
         check(backend, "tanh", right)
 
 
-def test_every_kernel_runs_and_says_what_it_moves(backend):
+def test_every_kernel_runs_and_reports_its_traffic(backend):
     size = SIZES["small"]
     for work in works(Data(size, "float32", backend)):
         assert work.call(backend) is not None

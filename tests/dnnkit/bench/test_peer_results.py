@@ -56,7 +56,7 @@ def test_limits_are_of_the_fastest_peer():
     assert list(limits(RAW).values()) == pytest.approx([2e6 / 1e-3, 8000 / 4e-6])
 
 
-def test_who_came_to_something_else_is_said():
+def test_peers_with_other_results_are_reported():
     assert disagreements(rows(RAW)) == [
         "numpy 1. small: accuracy 0.95, but dnnkit's is 0.97",
         "jax 6. neuron: loss 1.1e-05, but dnnkit's is 1e-05",

@@ -93,7 +93,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 @pytest.fixture(scope="module")
 def browser(results, tmp_path_factory):
-    """Return the page in a browser without a network."""
+    """The page in a browser without a network."""
     playwright = pytest.importorskip("playwright.sync_api")
     if BROWSER is None:
         pytest.skip("no Chromium here")

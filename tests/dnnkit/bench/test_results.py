@@ -90,7 +90,7 @@ def test_noise_in_either_file_hides_differences_below_it():
     assert {item.verdict for item in compare(make(noise=1.3), make(1.2))[0]} == {"indistinguishable"}
 
 
-def test_what_makes_a_comparison_doubtful_is_said():
+def test_causes_of_doubt_in_a_comparison_are_reported():
     a, b = make(), make()
     b.machine |= {"processor": "another"}
     b.settings = {"seeds": 5}

@@ -68,7 +68,7 @@ class BatchRecorder(EpochRecorder):
         self.note("batch ends", batch, logs=logs)
 
 
-def test_everything_is_heard_in_order(backend):
+def test_all_methods_are_called_in_order(backend):
     recorder = BatchRecorder()
     fit(network(), recorder, epochs=3, initial_epoch=1)
     batches = [(event, batch) for batch in range(STEPS) for event in ("batch begins", "batch ends")]
@@ -195,14 +195,14 @@ class StopAtBatch(dk.Callback):
             self.model.stop_training = True
 
 
-def test_training_stops_after_the_epoch_that_says_so(backend):
+def test_training_stops_after_the_epoch_that_requests_it(backend):
     recorder, net = EpochRecorder(), network()
     history = fit(net, StopAt(1), recorder, epochs=5)
     assert history.epoch == [0, 1]
     assert recorder.heard[-2:] == [("epoch ends", 1), ("train ends",)]
 
 
-def test_training_stops_after_the_batch_that_says_so(backend):
+def test_training_stops_after_the_batch_that_requests_it(backend):
     recorder, net = EpochRecorder(), network()
     history = fit(net, StopAtBatch(), recorder, epochs=5)
     assert net.executable.state.step == 2
@@ -256,7 +256,7 @@ class Duck:
         (None, ""),
     ],
 )
-def test_what_is_no_callback_is_refused_before_training(wrong, cure):
+def test_other_objects_are_rejected_before_training(wrong, cure):
     net = network()
     with pytest.raises(ConfigurationError, match=f"class Callback.*{cure}"):
         fit(net, wrong)
@@ -354,7 +354,7 @@ def test_logs_of_an_evaluation_are_means_so_far(backend):
     assert result == pytest.approx(dict(net.evaluate(x, y, sample_weight=weights)), rel=1e-6)
 
 
-def test_validation_is_heard_without_val_and_changes_nothing(backend):
+def test_validation_callbacks_get_no_val_prefix_and_change_nothing(backend):
     tests, watched, alone = OfTests(), network(), network()
     history = fit(watched, tests, epochs=2, validation_data=data())
     expected = fit(alone, epochs=2, validation_data=data())
@@ -461,7 +461,7 @@ def test_a_method_that_cannot_be_called_is_rejected_when_given(make, error, mess
     assert net.executable.state.step == 0
 
 
-def test_lists_within_the_list_are_taken():
+def test_nested_lists_are_accepted():
     heard = [listening("on_train_begin") for _ in range(3)]
     (one, _), (two, _), (three, _) = heard
     fit(network(), [one, (two,)], dk.callbacks.CallbackList([three]))
@@ -484,7 +484,7 @@ def test_additions_to_the_logs_reach_history_and_later_callbacks(backend):
     assert len(history["loss"]) == len(history.seconds) == 3
 
 
-def test_what_a_callback_adds_to_an_evaluation_is_part_of_it(backend):
+def test_additions_to_the_logs_of_an_evaluation_are_returned(backend):
     add = LambdaCallback(on_test_end=lambda logs: logs.update(score=np.int64(7)))
     net = network()
     history = fit(net, add, epochs=2, validation_data=data())
@@ -492,7 +492,7 @@ def test_what_a_callback_adds_to_an_evaluation_is_part_of_it(backend):
     assert net.evaluate(*data(), callbacks=add)["score"] == 7.0
 
 
-def test_what_is_no_number_is_refused():
+def test_logs_that_are_not_numbers_are_rejected():
     wrong = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(note="good"))
     with pytest.raises(ConfigurationError, match=r"a callback sets logs\['note'\] to 'good': expected a number"):
         fit(network(), wrong)

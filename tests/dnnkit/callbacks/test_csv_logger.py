@@ -69,7 +69,7 @@ def test_a_path_that_cannot_be_written_is_an_error_of_the_family(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_is_said_and_training_goes_on(caplog):
+def test_a_full_disk_is_reported_and_training_continues(caplog):
     history = fit(dk.CSVLogger("/dev/full"))
     assert history.epoch == [0, 1, 2]
     assert "CSVLogger cannot write /dev/full, training continues: No space left on device" in caplog.text
@@ -83,7 +83,7 @@ def test_another_separator(tmp_path):
 
 
 @pytest.mark.parametrize("separator", ["", "::", '"', "\n", 3])
-def test_what_separates_nothing_is_refused(separator, tmp_path):
+def test_an_invalid_separator_is_rejected(separator, tmp_path):
     with pytest.raises(DnnkitError, match=r"separator is .*: expected one character"):
         dk.CSVLogger(tmp_path / "log.csv", separator)
 
@@ -97,7 +97,7 @@ class Sometimes(dk.Callback):
 
 
 @pytest.mark.parametrize("append", [False, True])
-def test_what_is_first_measured_later_has_a_column(append, tmp_path):
+def test_a_measure_that_appears_later_has_a_column(append, tmp_path):
     path = tmp_path / "log.csv"
     if append:
         path.write_text("epoch,loss\n7,0.5")  # and no newline at the end
@@ -108,7 +108,7 @@ def test_what_is_first_measured_later_has_a_column(append, tmp_path):
     assert all(row["loss"] for row in rows)
 
 
-def test_a_file_that_is_no_table_is_said(tmp_path):
+def test_a_file_that_is_not_a_table_is_reported(tmp_path):
     (tmp_path / "log.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DnnkitError, match="not a table that CSVLogger can append to"):
         fit(dk.CSVLogger(tmp_path / "log.csv", append=True))

@@ -43,7 +43,7 @@ def watch(stopper: dk.EarlyStopping, values: list[float], monitor: str = "val_lo
         (1, [3, 2, 1, 0.5], 3, None),
     ],
 )
-def test_it_stops_after_so_many_epochs_without_improvement(patience, values, best_epoch, stopped_epoch):
+def test_it_stops_after_patience_epochs_without_improvement(patience, values, best_epoch, stopped_epoch):
     stopper = dk.EarlyStopping(patience=patience)
     net = watch(stopper, values)
     assert (stopper.best_epoch, stopper.stopped_epoch) == (best_epoch, stopped_epoch)
@@ -51,7 +51,7 @@ def test_it_stops_after_so_many_epochs_without_improvement(patience, values, bes
     assert net.parameters["dense/bias"] == best_epoch
 
 
-def test_the_last_weights_stay_if_asked():
+def test_the_last_weights_stay_on_request():
     net = watch(dk.EarlyStopping(patience=2, restore_best_weights=False), [1, 2, 3, 4])
     assert net.parameters["dense/bias"] == 2
 
@@ -106,7 +106,7 @@ def test_the_best_weights_come_back_after_fit(backend, patience, stopped_epoch):
     assert net.evaluate(DATA, TARGETS)["loss"] == pytest.approx(min(history["val_loss"]))
 
 
-def test_every_fit_begins_anew():
+def test_every_fit_starts_over():
     stopper = dk.EarlyStopping("loss", patience=1)
     watch(stopper, [1, 2], "loss")
     net = watch(stopper, [9, 8, 7], "loss")

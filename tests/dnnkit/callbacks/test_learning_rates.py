@@ -118,7 +118,7 @@ def test_without_them_history_has_no_rate():
     assert "learning_rate" not in fit(network(), dk.EarlyStopping(patience=3)).history
 
 
-def test_they_print_what_they_do(capsys):
+def test_verbose_prints_changes(capsys):
     fit(network(), ReduceLROnPlateau(factor=0.5, patience=1, min_delta=1e9, verbose=1), epochs=2)
     fit(network(), LearningRateScheduler(lambda epoch: 0.25, verbose=1), epochs=1)
     assert capsys.readouterr().out.splitlines() == [
@@ -149,6 +149,6 @@ def test_a_schedule_in_the_optimizer_is_rejected_before_training(make):
         (lambda: fit(network(), "LearningRateScheduler"), "needs arguments, so pass an object"),
     ],
 )
-def test_what_cannot_work_is_refused(make, message):
+def test_invalid_settings_are_rejected(make, message):
     with pytest.raises(ConfigurationError, match=message):
         make()

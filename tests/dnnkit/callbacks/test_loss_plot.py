@@ -25,7 +25,7 @@ def assert_is_picture(path: Path) -> None:
 
 
 @pytest.mark.parametrize("split", [0.0, 0.25], ids=["training alone", "with validation"])
-def test_as_a_callback_it_draws_while_training_goes_on(tmp_path, split):
+def test_as_a_callback_it_draws_during_training(tmp_path, split):
     path = tmp_path / "loss.png"
     present = []
 

@@ -49,7 +49,7 @@ def test_the_same_path_is_replaced_by_each_epoch(tmp_path):
 
 
 @pytest.mark.parametrize(("mode", "best"), [("auto", 2), ("min", 2), ("max", 3)])
-def test_only_the_best_is_kept_if_asked(tmp_path, mode, best):
+def test_only_the_best_is_kept_on_request(tmp_path, mode, best):
     record = Record()
     fit(record, dk.ModelCheckpoint(tmp_path / "best", save_best_only=True, mode=mode))
     np.testing.assert_array_equal(dk.load(tmp_path / "best").predict(DATA), record.predictions[best])
@@ -72,7 +72,7 @@ def test_a_monitor_that_is_not_measured_is_an_error(tmp_path):
         fit(dk.ModelCheckpoint(tmp_path / "run", "val_accuracy", save_best_only=True))
 
 
-def test_an_unknown_mode_is_refused_when_it_is_given(tmp_path):
+def test_an_unknown_mode_is_rejected_when_given(tmp_path):
     with pytest.raises(ConfigurationError, match="mode is 'most'"):
         dk.ModelCheckpoint(tmp_path, mode="most")
 
@@ -103,7 +103,7 @@ def test_batches_may_say_when(backend, tmp_path):
     np.testing.assert_array_equal(loaded.predict(DATA), net.predict(DATA))
 
 
-def test_a_threshold_stands_for_a_first_save(tmp_path, capsys):
+def test_a_threshold_replaces_a_first_save(tmp_path, capsys):
     fit(Record(), dk.ModelCheckpoint(tmp_path / "best", "loss", 1, True, initial_value_threshold=1e-9), epochs=1)
     assert list(tmp_path.iterdir()) == []
     fit(Record(), dk.ModelCheckpoint(tmp_path / "best", "loss", 1, True), epochs=1)
@@ -114,6 +114,6 @@ def test_a_threshold_stands_for_a_first_save(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("save_freq", ["batch", 0, 1.5])
-def test_an_unknown_frequency_is_refused(save_freq, tmp_path):
+def test_an_unknown_frequency_is_rejected(save_freq, tmp_path):
     with pytest.raises(ConfigurationError, match="save_freq is"):
         dk.ModelCheckpoint(tmp_path, save_freq=save_freq)

@@ -42,7 +42,7 @@ real = pytest.mark.extras
 
 
 @real
-def test_the_package_reads_what_history_says(backend, tmp_path):
+def test_the_package_reads_the_numbers_of_the_history(backend, tmp_path):
     history = fit(network(), TensorBoard(tmp_path))
     assert scalars(tmp_path / "train") == {
         "epoch_loss": by_epoch(history["loss"]),
@@ -137,7 +137,7 @@ def test_a_path_that_cannot_be_written_is_an_error_before_training(tmp_path):
 
 
 @real
-def test_who_cannot_go_on_writing_trains_on(tmp_path, caplog):
+def test_training_continues_when_writing_fails(tmp_path, caplog):
     def in_its_place(epoch: int, logs: Any) -> None:
         if epoch == 1:
             (tmp_path / "train").rename(tmp_path / "elsewhere")
@@ -156,7 +156,7 @@ def test_who_cannot_go_on_writing_trains_on(tmp_path, caplog):
         ({"log_dir": 3}, "path is 3"),
     ],
 )
-def test_what_cannot_work_is_refused(options, message):
+def test_invalid_settings_are_rejected(options, message):
     with pytest.raises(ConfigurationError, match=message):
         TensorBoard(**options)
 
@@ -168,13 +168,13 @@ def test_what_cannot_work_is_refused(options, message):
         ({"histogram_frequency": 0}, "no argument 'histogram_frequency': did you mean 'histogram_freq'"),
     ],
 )
-def test_what_is_not_written_is_refused(options, message):
+def test_unsupported_options_are_rejected(options, message):
     with pytest.raises(TypeError, match=message):
         TensorBoard(**options)
 
 
 @real
-def test_what_is_off_is_taken(tmp_path):
+def test_disabled_options_are_accepted(tmp_path):
     fit(network(), TensorBoard(tmp_path, write_graph=False, write_images=False, profile_batch=0))
     assert "epoch_loss" in scalars(tmp_path / "train")
 

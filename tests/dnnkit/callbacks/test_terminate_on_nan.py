@@ -24,13 +24,13 @@ def test_an_exploding_network_is_stopped_with_a_warning_that_says_where(backend)
     assert np.isnan(history["loss"][0])
 
 
-def test_a_healthy_network_is_left_alone(backend):
+def test_a_healthy_network_is_not_stopped(backend):
     history = network(0.1).fit(DATA, LABELS, epochs=3, callbacks=[dk.TerminateOnNaN()], verbose=0)
     assert history.epoch == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("loss", "stops"), [(1.5, False), (float("inf"), True), (float("nan"), True)])
-def test_what_is_not_finite_stops(loss, stops):
+def test_a_non_finite_loss_stops_training(loss, stops):
     callback = dk.TerminateOnNaN()
     callback.model = network(0.1)
     callback.on_epoch_end(0, {"loss": loss})

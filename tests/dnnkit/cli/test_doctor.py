@@ -34,7 +34,7 @@ def test_a_problem_exits_with_1_and_says_what_to_do():
 
 
 @pytest.mark.parametrize("columns", ["80", "300"])
-def test_what_it_says_to_do_can_be_copied(
+def test_suggested_commands_can_be_copied(
     columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing of it is read as markup, as the [gpu] of a pip command could be, and nothing is cut off."""

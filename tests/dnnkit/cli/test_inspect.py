@@ -31,7 +31,7 @@ def test_inspect_shows_layers_parts_and_the_schedule_of_the_run(run: Path, tmp_p
     assert before == {file.name: file.read_bytes() for file in run.rglob("*") if file.is_file()}
 
 
-def test_json_has_what_the_table_says(run: Path, tmp_path: Path) -> None:
+def test_json_agrees_with_the_table(run: Path, tmp_path: Path) -> None:
     done = dnnkit(tmp_path, "inspect", str(run), "--batch-size", "8", "--backend", "numpy", "--json", "-")
     found = json.loads(done.stdout)
     assert (found["backend"], found["batch_size"]) == ("numpy", 8)
@@ -39,7 +39,7 @@ def test_json_has_what_the_table_says(run: Path, tmp_path: Path) -> None:
     assert found["step"]["measured"] > 0
 
 
-def test_what_is_no_run_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_one_line(tmp_path: Path) -> None:
     done = dnnkit(tmp_path, "inspect", "nothing")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1

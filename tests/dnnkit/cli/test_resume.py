@@ -72,7 +72,7 @@ def test_more_epochs_continue_as_if_requested_at_once(whole: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
-def test_what_a_signal_ended_goes_on(whole: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
+def test_a_run_ended_by_a_signal_resumes(whole: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
     cut = tmp_path
     arguments = ("train", "--epochs", "100", *OPTIONS[:-1], "--checkpoint-every", "20 steps")
     with started(command(*arguments), cwd=cut, env=environment({})) as process:
@@ -122,7 +122,7 @@ def test_a_run_resumes_with_its_backend_unless_told_otherwise(short: Path) -> No
         ("--resume run --backend nonsense", "no backend 'nonsense'"),
     ],
 )
-def test_what_cannot_be_resumed_is_one_line(short: Path, arguments: str, words: str) -> None:
+def test_a_run_that_cannot_be_resumed_is_one_line(short: Path, arguments: str, words: str) -> None:
     before = {path: path.read_bytes() for path in short.rglob("*") if path.is_file()}
     expect_one_line(dnnkit(short, "train", *arguments.split()), words)
     assert {path: path.read_bytes() for path in short.rglob("*") if path.is_file()} == before

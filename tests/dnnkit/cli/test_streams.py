@@ -35,7 +35,7 @@ def test_letters_that_it_has_not_end_nothing(encoding: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("redirect", "said"), [("> /dev/full", "No space left"), (">&-", ""), ("| true", "Broken pipe")]
 )
-def test_a_run_is_kept_though_nobody_hears_of_it(redirect: str, said: str, tmp_path: Path) -> None:
+def test_a_run_is_saved_without_standard_output(redirect: str, said: str, tmp_path: Path) -> None:
     done = dnnkit(tmp_path, *TRAIN, redirect=redirect, PYTHONUNBUFFERED="")  # Python's default
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
@@ -46,13 +46,13 @@ def test_a_run_is_kept_though_nobody_hears_of_it(redirect: str, said: str, tmp_p
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("speaker", ["--help", "backends", "doctor"])
-def test_what_only_says_something_fails_in_one_line(speaker: str, tmp_path: Path) -> None:
+def test_commands_that_only_print_fail_in_one_line(speaker: str, tmp_path: Path) -> None:
     done = dnnkit(tmp_path, speaker, redirect="> /dev/full")
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["dnnkit: cannot write to standard output: No space left on device"]
 
 
-def test_in_a_script_training_goes_on_too(tmp_path: Path) -> None:
+def test_in_a_script_training_continues_too(tmp_path: Path) -> None:
     program = """
 import sys
 import numpy as np

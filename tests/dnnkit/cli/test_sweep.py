@@ -103,7 +103,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG])
-def test_what_cannot_be_is_one_line_and_status_2(tmp_path, arguments, words):
+def test_invalid_sweeps_are_one_line_and_status_2(tmp_path, arguments, words):
     done = dnnkit(tmp_path, "sweep", *arguments)
     errors = [line for line in done.stderr.splitlines() if not line.startswith("dnnkit: compiling ")]
     assert (done.returncode, len(errors)) == (2, 1), done.stderr

@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_was_found_is_said_first(folder: Path) -> None:
+def test_findings_are_printed_first(folder: Path) -> None:
     lines = (folder / "price.txt").read_text().splitlines()
     assert lines[0] == "60 rows, 4 columns: 2 categories, 1 number, 1 boolean"
     assert lines[1].startswith("  area    number    ")

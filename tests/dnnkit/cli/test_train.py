@@ -66,7 +66,7 @@ def first_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]
     return folder, in_a_process(folder, "train", *SMALL)
 
 
-def test_a_run_says_what_it_does_one_line_an_epoch(first_run):
+def test_a_run_prints_one_line_per_epoch(first_run):
     _, done = first_run
     assert done.returncode == 0
     assert {line.split(" for ")[0] for line in done.stderr.splitlines()} <= {"dnnkit: compiling"}  # the first time
@@ -165,7 +165,7 @@ def test_an_activation_may_be_a_formula_which_the_run_keeps(tmp_path):
     np.testing.assert_allclose(said["predictions"], by_hand, rtol=1e-4)
 
 
-def test_mnist_files_of_ones_own_can_be_trained_on(tmp_path):
+def test_users_mnist_files_can_be_trained_on(tmp_path):
     put_small_mnist(tmp_path)
     done = dnnkit(tmp_path, "train", "mnist", *SMALL, DNNKIT_DATA_DIR=str(tmp_path))
     assert done.returncode == 0
@@ -212,7 +212,7 @@ def test_help_of_a_command_shows_examples(tmp_path, name):
     assert done.stdout.count(f"dnnkit {name}") >= 2
 
 
-def test_help_of_backends_says_what_it_does(tmp_path):
+def test_help_of_backends_describes_it(tmp_path):
     done = dnnkit(tmp_path, "backends", "--help")
     assert done.returncode == 0
     assert "backends" in done.stdout
@@ -286,7 +286,7 @@ def expect_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:
 # -- while it runs ---------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_run_keeps_what_was_learned(tmp_path):
+def test_an_interrupted_run_keeps_its_results(tmp_path):
     arguments = ("train", "--hidden", "8", "--epochs", "100000", "--out", "run", "--json", "results.json")
     with started(command(*arguments), cwd=tmp_path, env=environment({})) as process:
         process.line("Epoch 1/100000")

@@ -47,7 +47,7 @@ def test_a_data_set_after_a_list_is_no_part_of_it(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_help_says_every_exit_status(tmp_path):
+def test_help_lists_every_exit_status(tmp_path):
     text = " ".join(dnnkit(tmp_path, "--help").stdout.split())
     assert all(f" {status} " in text for status in (0, 1, 2, 130, 141, 143))
 
@@ -64,7 +64,7 @@ def test_help_says_every_exit_status(tmp_path):
         ("dnnkit train fashion", {"fashion_mnist"}),
     ],
 )
-def test_a_shell_is_told_what_may_follow(tmp_path, typed, offered):
+def test_shell_completion_suggests_what_may_follow(tmp_path, typed, offered):
     words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_DNNKIT_COMPLETE": "complete_bash"}
     assert set(dnnkit(tmp_path, **words).stdout.split()) == offered
 

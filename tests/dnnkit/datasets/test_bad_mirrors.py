@@ -78,7 +78,7 @@ def test_each_mirror_and_what_to_do_are_in_the_message(folder):
     assert "DNNKIT_DATA_DIR" in message
 
 
-def test_what_came_before_a_failure_is_kept(folder):
+def test_files_before_a_failure_are_kept(folder):
     with mirror(server.good, server.status(404)) as first:
         message = failure(first.url)
         assert f"{IMAGES}.gz" not in message
@@ -87,7 +87,7 @@ def test_what_came_before_a_failure_is_kept(folder):
     assert len(first.requests) == 2 + 3
 
 
-def test_a_bomb_is_refused_at_its_first_byte_too_many(folder):
+def test_a_decompression_bomb_is_rejected_at_its_first_excess_byte(folder):
     bomb = bytearray(gzip.compress(CONTENTS[IMAGES] + bytes(1 << 27), 9))
     bomb[-8] ^= 1  # so that decompressing all of it would give another error
     assert len(bomb) < 1 << 20

@@ -51,7 +51,7 @@ def test_points_are_all_around():
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.1, 0.5])
-def test_noise_is_normal_and_as_wide_as_asked_for(noise):
+def test_noise_is_normal_with_the_requested_width(noise):
     """The same seed gives the same angles, so the difference is the noise alone."""
     (clean, labels), _ = circles.load_data(4000, noise=0, seed=3)
     (noisy, same_labels), _ = circles.load_data(4000, noise=noise, seed=3)
@@ -114,7 +114,7 @@ def test_a_hidden_layer_learns_them_and_a_straight_line_does_not(backend: Backen
         ({"seed": None}, "a seed is a whole number"),
     ],
 )
-def test_what_makes_no_circles_is_an_error(options, words):
+def test_invalid_arguments_are_errors(options, words):
     with pytest.raises(ConfigurationError, match=words):
         circles.load_data(**options)
 

@@ -39,7 +39,7 @@ def test_the_split_is_the_same_at_every_call_and_in_every_version():
         assert content.hexdigest() == CHECKSUM
 
 
-def test_they_are_what_scikit_learn_loads_and_splits():
+def test_they_equal_scikit_learns_digits_and_split():
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -53,7 +53,7 @@ def test_they_are_what_scikit_learn_loads_and_splits():
 
 
 @pytest.mark.parametrize("content", [None, b"", b"damaged"], ids=["missing", "empty", "damaged"])
-def test_a_file_that_is_missing_or_damaged_is_told(content, monkeypatch, tmp_path):
+def test_a_missing_or_damaged_file_is_reported(content, monkeypatch, tmp_path):
     file = tmp_path / "digits.npy"
     if content is not None:
         file.write_bytes(content or digits.FILE.read_bytes()[:-1] + b"\0")

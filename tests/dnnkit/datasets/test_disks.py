@@ -29,7 +29,7 @@ def full(*arguments: Any) -> None:
 
 
 @pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
-def test_a_full_disk_is_told_and_leaves_nothing(folder, monkeypatch, moment):
+def test_a_full_disk_is_reported_and_leaves_nothing(folder, monkeypatch, moment):
     with mirror() as good, mirror() as other:
         with monkeypatch.context() as patch:
             if moment == "write":

@@ -30,7 +30,7 @@ def wait_for(condition: Callable[[], Any]) -> None:
 # -- success ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_is_downloaded_once(folder, capsys):
+def test_missing_files_are_downloaded_once(folder, capsys):
     with mirror() as good:
         for _ in range(2):
             load(f"{good.url}/some/where/")
@@ -121,7 +121,7 @@ def test_the_end_of_a_file_needs_no_end_of_the_connection(folder, monkeypatch):
 @pytest.mark.parametrize(
     "answer", [server.drops, server.truncated, server.status(500), server.stalls_after_its_headers]
 )
-def test_what_fails_twice_is_tried_a_third_time(folder, monkeypatch, answer):
+def test_a_download_is_tried_three_times(folder, monkeypatch, answer):
     if answer is server.stalls_after_its_headers:  # only here the timeout is waited for
         monkeypatch.setenv("DNNKIT_DOWNLOAD_TIMEOUT", "0.2")
     with mirror(answer, answer) as shaky:

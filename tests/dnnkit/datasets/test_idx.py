@@ -69,7 +69,7 @@ def test_labels_have_one_axis(tmp_path, zipped):
     ],
     ids=["empty", "two bytes", "PNG", "labels", "floats", "short header", "short body", "no body", "long body"],
 )
-def test_a_file_of_another_layout_is_refused_by_name(tmp_path, zipped, content, words):
+def test_a_file_of_another_layout_is_rejected_by_name(tmp_path, zipped, content, words):
     path = put(tmp_path, content, zipped)
     with pytest.raises(DataError, match=words) as caught:
         read_idx(tmp_path, ANY_SIZE)
@@ -159,7 +159,7 @@ def test_a_data_set_larger_than_the_budget_says_how_to_raise_it(tmp_path, monkey
         read_idx(tmp_path, ANY_SIZE)
 
 
-def test_the_sum_of_mnist_is_one_that_nobody_can_forge(tmp_path):
+def test_the_checksum_of_mnist_is_collision_resistant(tmp_path):
     assert {file.algorithm for file in mnist.FILES} == {"SHA-256"}
     file = IdxFile("images", 3, len(encode(IMAGES)), hashlib.sha256(encode(IMAGES)).hexdigest())
     put(tmp_path, encode(IMAGES), zipped=True)

@@ -90,7 +90,7 @@ def test_every_image_needs_a_label(data_dir, file, part):
         mnist.load_data()
 
 
-def test_files_without_any_image_are_refused(data_dir):
+def test_files_without_any_image_are_rejected(data_dir):
     for name, array in small_data().items():
         put(data_dir / "mnist", name, array[:0])
     with pytest.raises(DataError, match="declares no numbers"):
@@ -112,7 +112,7 @@ def test_images_and_labels_that_do_not_match_are_rejected(data_dir):
             mnist.load_data()
 
 
-def test_images_in_the_place_of_labels_are_refused(data_dir):
+def test_images_in_the_place_of_labels_are_rejected(data_dir):
     arrays = small_data()
     arrays[FILES[1]] = arrays[FILES[0]]
     for name, array in arrays.items():
@@ -122,7 +122,7 @@ def test_images_in_the_place_of_labels_are_refused(data_dir):
 
 
 @needs_mnist
-def test_the_real_mnist_is_what_everyone_knows(monkeypatch):
+def test_the_real_mnist_has_its_known_contents(monkeypatch):
     monkeypatch.setenv("DNNKIT_DATA_DIR", str(DATA_AT_START))
     (x, y), (x_test, y_test) = dk.datasets.mnist.load_data()
     assert x.shape == (60_000, 28, 28)

@@ -31,7 +31,7 @@ def words(text: str) -> list[str]:
     return re.sub(r"-?\d[\d.,]*(e[+-]?\d+)?%?", "#", text).split()
 
 
-def test_what_is_shown_is_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_shown_is_the_output_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     blocks = re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", DOCUMENT.read_text(), re.M | re.DOTALL)

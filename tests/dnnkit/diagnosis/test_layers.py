@@ -101,7 +101,7 @@ def test_units_that_die_are_laid_to_the_learning_rate() -> None:
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "hard_sigmoid", "softsign"])
-def test_saturation_is_asked_of_any_activation_with_two_ends(activation: str) -> None:
+def test_saturation_is_checked_for_any_bounded_activation(activation: str) -> None:
     net = network(hidden=activation)
     assert diagnosed(net)["dense"].first.at_limits < 0.5
     net.parameters["dense/kernel"] = 1e4 * net.parameters["dense/kernel"]
@@ -110,7 +110,7 @@ def test_saturation_is_asked_of_any_activation_with_two_ends(activation: str) ->
     assert any("at their limits" in text or "dead" in text for text in diagnosis.findings)
 
 
-def test_a_softmax_that_is_sure_before_training_is_told() -> None:
+def test_a_softmax_that_is_certain_before_training_is_reported() -> None:
     net = network()
     assert diagnosed(net)["dense_1"].first.at_limits < 0.1
     net.parameters["dense_1/kernel"] = 1e3 * net.parameters["dense_1/kernel"]

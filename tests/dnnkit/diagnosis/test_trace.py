@@ -86,7 +86,7 @@ def test_gradients_and_loss_are_those_of_get_gradients(case: str, backend: Backe
     assert after.state == before.state
 
 
-def test_intermediates_are_what_their_formulas_say(backend: Backend) -> None:
+def test_intermediates_follow_their_formulas(backend: Backend) -> None:
     net = dk.Sequential([dk.Dense(8, activation="tanh"), dk.Dense(4, activation="softmax")], seed=0)
     net.compile("sgd", "sparse_categorical_crossentropy")
     x = X.reshape(20, -1)

@@ -73,7 +73,7 @@ BAD: dict[str, tuple[Any, ...]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_wrong_with_the_data_is_said_with_the_cure(case: str) -> None:
+def test_faults_of_the_data_are_reported_with_the_cure(case: str) -> None:
     layers, loss, x, y, (name, *words) = BAD[case]
     (message,) = said(layers, loss, x, y, optimizer=STILL)
     assert message.startswith(f"{name}: ")
@@ -176,7 +176,7 @@ def sound(draw: Any) -> tuple[Any, ...]:
 
 @settings(max_examples=60)
 @given(sound(), st.sampled_from(["sgd", "adam"]))
-def test_of_sound_data_nothing_is_said(case: Any, optimizer: str) -> None:
+def test_sound_data_give_no_warning(case: Any, optimizer: str) -> None:
     assert said(*case, optimizer=optimizer, epochs=3) == []
 
 
@@ -192,7 +192,7 @@ def test_a_loss_that_grows_from_the_start_names_a_better_rate(rate: float, epoch
     assert said(CLASSIFIER, CLASSES, X, LABELS, optimizer=dk.SGD(lower), epochs=3, batch_size=16) == []
 
 
-def test_growth_from_epoch_to_epoch_is_said_once() -> None:
+def test_growth_from_epoch_to_epoch_is_reported_once() -> None:
     net = dk.Sequential([dk.Dense(1)], seed=0, backend="numpy")
     net.compile(dk.SGD(1.2), REGRESSION)
     with pytest.warns(TrainingWarning, match=r"^growing loss: .* in epoch 2") as caught:
@@ -200,7 +200,7 @@ def test_growth_from_epoch_to_epoch_is_said_once() -> None:
     assert len(caught) == 1
 
 
-def test_a_lost_loss_says_how_far_too(backend: Any) -> None:
+def test_a_nan_loss_also_suggests_a_rate(backend: Any) -> None:
     (message,) = said(REGRESSOR, REGRESSION, X, VALUES, optimizer=dk.SGD(1e12), epochs=3, backend=backend.name)
     assert message.startswith("lost parameters: the loss has been NaN since epoch 1, step ")
     assert message.endswith("no better: check x and y")
@@ -215,7 +215,7 @@ def test_a_loss_that_begins_high_and_falls_is_fine() -> None:
 # -- the mechanism ----------------------------------------------------------------------------------------------------
 
 
-def test_a_check_of_ones_own_is_one_function() -> None:
+def test_a_custom_check_is_one_function() -> None:
     def too_few(look: Any) -> Any:
         """Fewer samples than inputs."""
         if look.samples < look.x.shape[1]:

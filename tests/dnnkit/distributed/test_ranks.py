@@ -182,7 +182,7 @@ def test_between_averages_each_rank_trains_on_its_part_of_each_batch() -> None:
 
 
 class Failing(dk.Layer):
-    """Fails on the given thread, after some steps."""
+    """Fails after some steps."""
 
     calls = 0
 
@@ -256,7 +256,7 @@ def test_data_that_differ_are_one_error_on_every_rank() -> None:
     assert [type(error).__name__ for error in found] == ["DistributedError", "ShapeError"]
 
 
-def test_what_a_batch_divided_cannot_be_is_refused() -> None:
+def test_layers_that_need_the_whole_batch_are_rejected() -> None:
     x, y, _ = data()
     cases: list[tuple[list[Any], Any, str]] = [
         ([dk.BatchNormalization()], dk.DataParallel, "needs the whole batch"),

@@ -9,7 +9,7 @@ import dnnkit as dk
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_classifier_is_as_right_as_scikit_learns() -> None:
+def test_a_classifier_is_as_accurate_as_scikit_learns() -> None:
     x, y = load_iris(return_X_y=True)
     ours = dk.DNNClassifier(preset="mlp", random_state=0, max_iter=100).fit(x, y)
     theirs = MLPClassifier(random_state=0, max_iter=100).fit(x, y)
@@ -20,7 +20,7 @@ def test_a_classifier_is_as_right_as_scikit_learns() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
-def test_a_regressor_is_as_right_as_scikit_learns(solver: str) -> None:
+def test_a_regressor_is_as_accurate_as_scikit_learns(solver: str) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 3))
     y = np.stack([np.sin(x[:, 0]), x[:, 1] - x[:, 2]], axis=1)

@@ -85,7 +85,7 @@ def test_tables_come_as_they_are() -> None:
 
 @pytest.mark.extras
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
-def test_a_data_frame_comes_as_it_is(library: str) -> None:
+def test_a_data_frame_is_accepted_directly(library: str) -> None:
     module = pytest.importorskip(library)
     frame = (module.table if library == "pyarrow" else module.DataFrame)(TABLE)
     by_frame = dk.DNNClassifier(**TABULAR).fit(frame, ANSWER)
@@ -145,7 +145,7 @@ def test_partial_fits_are_the_epochs_of_a_fit() -> None:
         dk.DNNClassifier(**MLP).partial_fit(X, Y)
 
 
-def test_a_warm_start_goes_on() -> None:
+def test_a_warm_start_continues() -> None:
     estimator = dk.DNNClassifier(**MLP, warm_start=True).fit(X, Y)
     before = estimator.loss_
     estimator.fit(X, Y)
@@ -233,7 +233,7 @@ class Interrupting(dk.Callback):
 
 @pytest.mark.filterwarnings("ignore:training was interrupted")
 @pytest.mark.parametrize("x", [X, scipy.sparse.csr_matrix(X)], ids=["dense", "sparse"])
-def test_ctrl_c_keeps_what_was_learned(x: Any) -> None:
+def test_ctrl_c_keeps_the_results(x: Any) -> None:
     estimator = dk.DNNClassifier(**MLP, callbacks=[Interrupting()]).fit(x, Y)
     two = dk.DNNClassifier(**{**MLP, "max_iter": 2}, callbacks=[dk.Callback()]).fit(x, Y)
     assert np.array_equal(estimator.predict_proba(x), two.predict_proba(x))
@@ -268,7 +268,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_parameter_is_said_in_a_line(name: str) -> None:
+def test_a_wrong_parameter_is_one_line(name: str) -> None:
     value, words = WRONG[name]
     asked = {} if name == "validation_data" else {name: value}
     held_out = value if name == "validation_data" else None
@@ -278,7 +278,7 @@ def test_a_wrong_parameter_is_said_in_a_line(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_for_classes_is_refused_for_numbers() -> None:
+def test_options_for_classes_are_rejected_for_numbers() -> None:
     with pytest.raises(ConfigurationError, match=r"label_smoothing is 0\.1: leave it out, it is for classifiers"):
         dk.DNNRegressor(**MLP, label_smoothing=0.1).fit(X, NUMBERS)
 
@@ -334,7 +334,7 @@ def test_skops_keeps_it() -> None:
 # -- with other parts of scikit-learn --------------------------------------------------------------------------------
 
 
-def test_it_stands_in_pipelines_searches_and_calibration() -> None:
+def test_it_works_in_pipelines_searches_and_calibration() -> None:
     pipeline = make_pipeline(StandardScaler(), dk.DNNClassifier(**{**MLP, "max_iter": 60, "learning_rate_init": 0.02}))
     search = GridSearchCV(pipeline, {"dnnclassifier__dropout": [0.0, 0.1]}, cv=2).fit(X, Y)
     assert search.best_score_ > 0.8

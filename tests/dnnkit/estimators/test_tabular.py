@@ -48,7 +48,7 @@ def trained(data: EncodedData, *, members: int = 2, seed: int = 0, **given: Any)
 
 
 @pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "regression"])
-def test_what_it_says_is_what_its_parameters_say(task: Task) -> None:
+def test_predictions_follow_from_the_parameters(task: Task) -> None:
     data = table(task)
     members = trained(data)
     x, said = data.train.x[:7].astype(float), []
@@ -184,7 +184,7 @@ def test_members_for_which_there_is_no_time_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_ctrl_c_keeps_what_was_learned(n_jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_keeps_the_results(n_jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "allowed_threads", lambda: 2)
 
     pressed = Lock()
@@ -224,7 +224,7 @@ def test_patience_ends_training() -> None:
     assert members.curves[0].ended == "no better epoch in 3"
 
 
-def test_it_goes_on_from_where_it_was() -> None:
+def test_training_continues_from_where_it_was() -> None:
     data = table()
     members = trained(data, epochs=1)
     for _ in range(3):

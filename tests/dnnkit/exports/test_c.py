@@ -103,7 +103,7 @@ def test_invalid_class_indices_are_rejected_and_nan_passes_through(tmp_path: Pat
     assert np.isnan(y).all()
 
 
-def test_the_file_is_c_and_cpp_and_says_what_it_is(tmp_path: Path) -> None:
+def test_the_file_is_c_and_cpp_and_describes_itself(tmp_path: Path) -> None:
     net, _ = graphs("float32")["several"]
     assert net.to_c(tmp_path / "my-net.h") == tmp_path / "my-net.h"
     text = (tmp_path / "my-net.h").read_text()
@@ -121,7 +121,7 @@ def test_the_file_is_c_and_cpp_and_says_what_it_is(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_buffers_that_nobody_reads_any_more_are_used_again() -> None:
+def test_buffers_without_remaining_readers_are_reused() -> None:
     net = dk.Sequential([dk.Dense(10, activation="tanh") for _ in range(20)], seed=0)
     net.build(10)
     assert "#define DEEP_SCRATCH 20" in source(net, "deep")

@@ -24,7 +24,7 @@ from tests.oracles import ACTIVATIONS
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_graphs_are_written_with_names_for_what_they_compute(dtype: str, tmp_path: Path) -> None:
+def test_graphs_are_written_with_a_name_per_value(dtype: str, tmp_path: Path) -> None:
     for name, (net, x) in graphs(dtype).items():
         path = net.to_numpy_source(tmp_path / f"{name}.py")
         found, wanted = predicted(path, x), net.predict(x)
@@ -117,7 +117,7 @@ def test_as_a_command_it_prints_the_predictions(tmp_path):
     assert done.stdout == f"{net.predict(samples())}\n"
 
 
-def test_a_trained_network_goes_on_predicting_what_it_learned(backend: Backend, tmp_path):
+def test_a_trained_network_predicts_what_it_learned(backend: Backend, tmp_path):
     (x, y), (x_test, _) = dk.datasets.digits.load_data()
     net = dk.Sequential(
         [dk.Rescaling(1 / 16), dk.Flatten(), dk.Dense(16, activation="relu"), dk.Dense(10, activation="softmax")],
@@ -142,7 +142,7 @@ def predicted(path: Path, x: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-def test_an_activation_that_its_loss_took_over_is_there_again(tmp_path, activation):
+def test_an_activation_absorbed_by_its_loss_is_written(tmp_path, activation):
     loss = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy"}[activation]
     for layers in ([dk.Dense(3, activation=activation)], [dk.Dense(3), dk.Activation(activation)]):
         net = dk.Sequential(layers, seed=0, dtype="float64")
@@ -153,7 +153,7 @@ def test_an_activation_that_its_loss_took_over_is_there_again(tmp_path, activati
         np.testing.assert_allclose(predicted(path, samples()), net.predict(samples()), **TOLERANCE["float64"])
 
 
-def test_samples_of_any_dtype_are_taken_and_left_alone(tmp_path):
+def test_samples_of_any_dtype_are_accepted_and_unchanged(tmp_path):
     net = randomized(dk.Sequential([dk.Rescaling(1 / 16, -0.5), dk.Dense(3, activation="relu")], seed=0), (4,))
     path = net.to_numpy_source(tmp_path / "net.py")
     x = np.random.default_rng(0).integers(0, 17, (6, 4), np.uint8)
@@ -219,7 +219,7 @@ def test_nothing_is_added_where_there_is_no_offset():
     assert "x = x * 0.5 + -1.0\n" in source(moved, "net")
 
 
-def test_the_script_says_what_it_is():
+def test_the_script_describes_itself():
     net = dk.Sequential([dk.Flatten(), dk.Dense(4, activation="relu"), dk.Dropout(0.5), dk.Dense(3)], seed=0)
     net.build((2, 2))
     text = ast.get_docstring(ast.parse(source(net, "mine")))
@@ -288,7 +288,7 @@ class Absolute(dk.losses.Loss):
         return xp.sum(xp.abs(difference)), scale * xp.sign(difference)
 
 
-def test_a_layer_of_ones_own_is_an_error_that_names_it(tmp_path):
+def test_a_custom_layer_is_an_error_that_names_it(tmp_path):
     net = dk.Sequential([dk.Dense(3), Doubled()], seed=0)
     net.build(4)
     with pytest.raises(ConfigurationError, match=r"layer Doubled cannot be .* a custom one; save the network instead"):
@@ -296,7 +296,7 @@ def test_a_layer_of_ones_own_is_an_error_that_names_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_loss_of_ones_own_is_no_part_of_a_prediction(tmp_path):
+def test_a_custom_loss_is_not_part_of_a_prediction(tmp_path):
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile("sgd", Absolute())
     net.fit(samples(), samples()[:, :1], verbose=0)

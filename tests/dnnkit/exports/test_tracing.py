@@ -53,7 +53,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_cannot_be_written_is_one_error_that_names_the_layer(what: str) -> None:
+def test_unsupported_operations_are_one_error_that_names_the_layer(what: str) -> None:
     net = dk.Sequential([dk.Dense(4), Own(what)], seed=0, backend="numpy")
     net.build(4)
     with pytest.raises(ConfigurationError, match=rf"(?s)the layer Own cannot be written as C: .*{WRONG[what]}.*save"):
@@ -88,7 +88,7 @@ def test_a_custom_activation_is_written_by_its_formula_or_named() -> None:
                 trace(net, "ONNX")
 
 
-def test_what_follows_from_parameters_alone_is_a_constant() -> None:
+def test_values_of_parameters_alone_are_constants() -> None:
     net = dk.Sequential([dk.PReLU(), dk.BatchNormalization(), dk.Dense(2, "relu"), dk.BatchNormalization()], seed=0)
     net.build(4)
     (y,) = trace(net, "C").outputs.values()
@@ -98,7 +98,7 @@ def test_what_follows_from_parameters_alone_is_a_constant() -> None:
     assert operators.count("subtract") == 1  # the first normalization is folded into the dense layer
 
 
-def test_shapes_know_what_grows_with_the_batch() -> None:
+def test_shapes_track_the_batch_dimension() -> None:
     x = Value("input", (), (Rows(), 2, 3), np.float32, {"name": "x"})
     flat = XP.reshape(x, (-1,))
     assert flat.shape == (Rows(6),)

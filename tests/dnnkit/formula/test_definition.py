@@ -189,7 +189,7 @@ def test_from_one_text():
         ("f = (x, x > 0)", "a pair"),
     ],
 )
-def test_what_cannot_be_an_activation_is_one_error(text, message):
+def test_invalid_activations_are_one_error(text, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
         activation_from_text(text)
     assert "\n" not in str(caught.value)
@@ -208,7 +208,7 @@ def test_an_unknown_name_lists_defined_ones_and_says_how_to_define_it():
         dk.Dense(3, activation="wav")
 
 
-def test_a_wrong_derivative_is_refused():
+def test_a_wrong_derivative_is_rejected():
     reference = ModuleType("planted")
     reference.forward, reference.derivative = np.sin, lambda x: np.cos(x) + 0.01 * (x > 2)
     with pytest.raises(ConfigurationError, match=r"the derivative of 'sin\(x\)' at x = 2\.0.*finite differences"):

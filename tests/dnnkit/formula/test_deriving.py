@@ -42,7 +42,7 @@ def test_a_process_that_ended_meanwhile_is_replaced() -> None:
 
 
 @posix
-def test_ctrl_c_is_heard_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_works_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     Formula("before", "x * 5")
 
     def interrupt(*_: object) -> None:
@@ -62,7 +62,7 @@ def test_ctrl_c_is_heard_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_child_of_a_fork_has_a_process_of_its_own() -> None:
+def test_a_forked_child_has_a_separate_process() -> None:
     Formula("before", "x * 7")
     child = os.fork()
     if child == 0:

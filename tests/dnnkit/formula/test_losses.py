@@ -125,7 +125,7 @@ def test_a_save_whose_formula_was_tampered_with_is_an_error(tmp_path: Path):
         dk.load(tmp_path)
 
 
-def test_where_it_is_not_finite_is_said_with_the_targets():
+def test_non_finite_values_are_reported_with_the_targets():
     with pytest.warns(FormulaWarning) as caught:
         dk.loss("counts", "y - t * log(y)")
     (message,) = {str(warning.message) for warning in caught}
@@ -168,7 +168,7 @@ def test_it_is_computed_without_overflow():
         ((3, "(y - t)**2"), "a loss cannot be called 3"),
     ],
 )
-def test_what_cannot_be_a_loss_is_one_error(arguments, message):
+def test_invalid_losses_are_one_error(arguments, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
         dk.loss(*arguments)
     assert "\n" not in str(caught.value)
@@ -197,7 +197,7 @@ def test_weights_of_another_number_of_outputs_are_an_error():
         dk.ops.f([1.0, 2.0], [1.0, 2.0])
 
 
-def test_a_wrong_derivative_is_refused():
+def test_a_wrong_derivative_is_rejected():
     wrong = loss_derivation._for_target(lambda y, t, xp: (y**3, 3 * y**2 + 0.1 * (y > 2)), 0.0)
     with pytest.raises(
         ConfigurationError, match=r"the derivative of 'y\^3 \+ t' at t = 0, y = 2\.0.*finite differences"

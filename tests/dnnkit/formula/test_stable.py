@@ -58,7 +58,7 @@ def test_tails_keep_their_digits(name):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ALL)
-def test_compiled_is_as_the_arrays_version_and_finite(name, dtype):
+def test_compiled_code_agrees_with_array_code_and_is_finite(name, dtype):
     x, found = places().astype(dtype), kernel(name)
     y = compiled(name, "forward", x)
     saved = y if found.saves == "output" else x
@@ -74,7 +74,7 @@ def test_compiled_is_as_the_arrays_version_and_finite(name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", IN_CUDA)
-def test_cuda_is_as_the_arrays_version(gpu, name, dtype):
+def test_cuda_agrees_with_array_code(gpu, name, dtype):
     x, found = places().astype(dtype).reshape(1, -1), kernel(name)
     y, dx = gpu.full(x.shape, dtype), gpu.full(x.shape, dtype)
     activations.forward(found, gpu.put(x), y)
@@ -136,7 +136,7 @@ def test_a_formula_right_everywhere_is_defined_without_a_warning(name):
         ("x^x", r"and \d+ more intervals"),
     ],
 )
-def test_where_it_overflows_is_told_when_it_is_defined(formula, message):
+def test_an_overflow_is_reported_at_definition(formula, message):
     with pytest.warns(FormulaWarning, match=message) as caught:
         dk.activation("overflowing", formula)
     assert caught[0].filename == __file__

@@ -123,7 +123,7 @@ within = dk.Sequential([inner])
         (lambda: dk.Model(dk.Input(2, name="a"), h), ConfigurationError, "not among the inputs"),
     ],
 )  # fmt: skip
-def test_what_makes_no_network_is_one_error(make: Callable[[], Any], error: type[DnnkitError], words: str) -> None:
+def test_invalid_graphs_are_one_error(make: Callable[[], Any], error: type[DnnkitError], words: str) -> None:
     with pytest.raises(error, match=words):
         make()
 
@@ -141,7 +141,7 @@ def test_what_makes_no_network_is_one_error(make: Callable[[], Any], error: type
         {"inputs": (Source("a", (4,)), Source("a", (4,)))},
     ],
 )
-def test_a_graph_is_looked_at_before_anything_is_made_of_it(wrong: dict[str, Any]) -> None:
+def test_a_graph_is_validated_before_it_is_used(wrong: dict[str, Any]) -> None:
     good = Graph((Source("a", (4,)),), (dk.Dense(2),), (Call(0, (0,)),), (1,), ("dense",))
     with pytest.raises(ConfigurationError):
         replace(good, **wrong)

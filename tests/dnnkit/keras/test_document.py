@@ -18,12 +18,12 @@ PAIRS = [
 ]
 
 
-def test_every_program_for_keras_stands_beside_one_for_dnnkit() -> None:
+def test_every_program_for_keras_has_one_for_dnnkit() -> None:
     assert len(PAIRS) == sum(kind == "python keras" for kind, _ in BLOCKS) >= 3
 
 
 @pytest.mark.parametrize(("for_keras", "for_dnnkit"), PAIRS)
-def test_only_what_is_imported_differs(for_keras: str, for_dnnkit: str) -> None:
+def test_only_the_imports_differ(for_keras: str, for_dnnkit: str) -> None:
     for line, ours in zip(for_keras.splitlines(), for_dnnkit.splitlines(), strict=True):
         imported = line.replace("import keras", "import dnnkit as keras").replace("from keras", "from dnnkit")
         assert ours == (imported if line.startswith(("import", "from")) else line)

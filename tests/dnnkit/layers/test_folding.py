@@ -60,7 +60,7 @@ def test_predictions_follow_every_change(backend: Backend) -> None:
     np.testing.assert_allclose(seen[-1], net.executable.predict(net.executable.load(X, None, None), 40), atol=1e-10)
 
 
-def test_threads_predict_beside_a_fit() -> None:
+def test_threads_predict_during_a_fit() -> None:
     net = trained(*NETWORKS["behind a dense layer"][0])
     found: list[np.ndarray] = []
     readers = [threading.Thread(target=lambda: found.extend(net.predict(X) for _ in range(50))) for _ in range(2)]
@@ -76,7 +76,7 @@ def test_threads_predict_beside_a_fit() -> None:
     )
 
 
-def test_what_others_read_or_own_stays() -> None:
+def test_shared_values_and_parameters_are_not_folded() -> None:
     assert folded(trained(dk.Dense(4, "tanh"), dk.Dense(2)).executable.program) is None
     assert (
         folded(trained(dk.Dense(4, "tanh"), dk.BatchNormalization(), dk.ReLU(), dk.Dense(2)).executable.program) is None

@@ -126,7 +126,7 @@ def test_one_row_and_frozen(backend: Backend, name: str) -> None:
             np.testing.assert_array_equal(value, after[key])
 
 
-def test_batch_normalisation_is_what_it_says(backend: Backend) -> None:
+def test_batch_normalization_follows_its_definition(backend: Backend) -> None:
     net = dk.Sequential([dk.BatchNormalization(momentum=0.9, epsilon=1e-5)], seed=0, dtype="float64")
     net.compile(dk.SGD(0.0), "mean_squared_error")
     large = 1e4 + X  # a variance that is small compared with the mean
@@ -154,7 +154,7 @@ def test_a_normalization_adapts(backend: Backend, tmp_path: Path) -> None:
         dk.Sequential([layer]).build((3,))
 
 
-def test_a_first_fit_adapts_what_knows_nothing(backend: Backend) -> None:
+def test_the_first_fit_adapts_unadapted_layers(backend: Backend) -> None:
     net = dk.Sequential([dk.Rescaling(2.0), dk.Normalization(), dk.Dense(2)], seed=0)
     net.compile("sgd", "mean_squared_error")
     net.fit(X, Y, verbose=0)
@@ -165,7 +165,7 @@ def test_a_first_fit_adapts_what_knows_nothing(backend: Backend) -> None:
 
 @pytest.mark.parametrize("wrong", [3, -1, 0.5])
 @pytest.mark.parametrize("name", sorted(OF_CLASSES))
-def test_numbers_that_are_no_class_are_refused(backend: Backend, name: str, wrong: float) -> None:
+def test_invalid_class_indices_are_rejected(backend: Backend, name: str, wrong: float) -> None:
     net, x = network(name), CLASSES.astype(np.float64)
     x[5, 1] = wrong
     for ask in (net.predict, lambda x: net.fit(x, Y, verbose=0), lambda x: net.evaluate(x, Y)):
@@ -177,7 +177,7 @@ def test_numbers_that_are_no_class_are_refused(backend: Backend, name: str, wron
 
 def test_class_numbers_come_from_the_data() -> None:
     net = dk.Sequential([dk.Dense(4), dk.Embedding(3, 2)])
-    with pytest.raises(dk.errors.ConfigurationError, match="class numbers of the data"):
+    with pytest.raises(dk.errors.ConfigurationError, match="class numbers from the data"):
         net.build((4,))
 
 

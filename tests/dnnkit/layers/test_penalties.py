@@ -74,7 +74,9 @@ def test_every_partition_has_them_once(
 
 @pytest.mark.parametrize("together", [1, 2])
 @pytest.mark.parametrize("partition", ["units/1", "rows/2"])
-def test_running_means_are_of_what_holds(partition: str, together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_means_are_of_constrained_parameters(
+    partition: str, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("numba")
     monkeypatch.setenv("DNNKIT_PARTITION", partition)
     wanted, net = (network(backend=backend) for backend in ("numpy", "numba"))
@@ -119,7 +121,7 @@ def test_updates_from_external_gradients_respect_constraints(backend: Backend) -
     assert np.linalg.norm(net.get_weights()[3], axis=0).max() <= 0.7 + 1e-12
 
 
-def test_what_is_frozen_has_neither(backend: Backend) -> None:
+def test_frozen_parameters_have_neither(backend: Backend) -> None:
     net = network()
     net.set_weights([rng.normal(size=weight.shape) for weight in net.get_weights()])
     whole = net.evaluate(X, Y)["loss"]

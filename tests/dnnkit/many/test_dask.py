@@ -58,7 +58,9 @@ class See(Watch):
 
 
 @pytest.mark.parametrize(("workers", "killed"), [(2, 3), (4, 1)])
-def test_networks_are_the_same_whoever_is_killed(workers: int, killed: int, tmp_path: Path, monkeypatch: Any) -> None:
+def test_networks_are_the_same_whichever_worker_is_killed(
+    workers: int, killed: int, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("dnnkit.many.elsewhere.STRETCH", 0.05)
     with processes(workers) as client:
         watch, see = Watch(), See(client)
@@ -122,7 +124,7 @@ def test_ctrl_c_keeps_whole_stretches(tmp_path: Path, monkeypatch: Any) -> None:
     assert outcome(later, dk.fit_many(later, *data(), **options, resume=True)) == expected
 
 
-def test_an_asynchronous_client_is_refused() -> None:
+def test_an_asynchronous_client_is_rejected() -> None:
     distributed = pytest.importorskip("distributed")
 
     async def ask() -> None:

@@ -113,7 +113,7 @@ class Failing(joblib.Parallel):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("is_named", [True, False])
-def test_workers_that_are_gone_leave_a_folder_to_go_on_from(is_named: bool, tmp_path: Path, monkeypatch: Any) -> None:
+def test_lost_workers_leave_a_folder_to_resume_from(is_named: bool, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("dnnkit.many.elsewhere.STRETCH", 0.0)  # one epoch
     expected, nets = trained_here(**STOPPING), sweep()
@@ -165,7 +165,7 @@ def interrupted(y_true: Any, y_pred: Any) -> Any:
     return np.abs(y_pred - y_true)
 
 
-def test_ctrl_c_keeps_whole_stretches_and_resume_goes_on(tmp_path: Path, monkeypatch: Any) -> None:
+def test_ctrl_c_keeps_whole_stretches_and_resume_continues(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("dnnkit.many.elsewhere.STRETCH", 0.0)
     CALLS[0] = 0
     nets = sweep(interrupted)
@@ -177,7 +177,7 @@ def test_ctrl_c_keeps_whole_stretches_and_resume_goes_on(tmp_path: Path, monkeyp
     assert outcome(later, many) == outcome(whole, dk.fit_many(whole, *data(), **OPTIONS))
 
 
-def test_it_is_found_by_its_name_and_says_what_it_cannot_do(monkeypatch: Any) -> None:
+def test_it_is_found_by_name_and_reports_what_it_cannot_do(monkeypatch: Any) -> None:
     monkeypatch.setattr(executors.EXECUTORS, "_things", {**executors.EXECUTORS._things})
     dk.register("executor", "here", Here)
     assert isinstance(make_executor("here"), Here)
@@ -201,7 +201,7 @@ def refuses(y_true: Any, y_pred: Any) -> Any:
     return np.abs(y_pred - y_true)
 
 
-def test_what_goes_wrong_in_a_worker_says_of_which_network() -> None:
+def test_an_error_in_a_worker_names_the_network() -> None:
     with pytest.raises(DataError, match=r"networks\[\d\]: nothing to measure"):
         dk.fit_many(sweep(refuses), *data(), **OPTIONS, executor=joblib.Parallel(2, "threading"))
     with pytest.raises(ConfigurationError, match=r"a worker has dnnkit .*, this process 0\.0"):

@@ -68,7 +68,7 @@ def of(backend: Backend, drawn: dict[str, Any], num_threads: int | None = 1) -> 
     st.sampled_from([None, 2]),
     st.sampled_from([True, False, "with_replacement"]),
 )
-def test_each_is_what_its_own_fit_makes_of_it(backend, drawn, held_out, weighted, patience, shuffle):
+def test_each_network_equals_its_own_fit(backend, drawn, held_out, weighted, patience, shuffle):
     x, y = data()
     nets, twins = [of(backend, each, None) for each in drawn], [of(backend, each) for each in drawn]
     weights = np.linspace(0.5, 2, SAMPLES) if weighted else None
@@ -119,7 +119,7 @@ def test_shared_orders_are_those_of_a_seed(backend: Backend) -> None:
     assert everything(nets[1]) == everything(by_itself)
 
 
-def test_folds_are_rows_of_what_is_loaded_once(backend: Backend) -> None:
+def test_folds_are_rows_of_data_loaded_once(backend: Backend) -> None:
     x, y = data()
     folds = [np.arange(SAMPLES) % 3 == fold for fold in range(3)]
     nets, twins = [network(backend, 1) for _ in folds], [network(backend, 1) for _ in folds]
@@ -159,7 +159,7 @@ class Watch:
             self._act(many)
 
 
-def test_a_callback_ends_one_and_the_others_go_on(backend: Backend) -> None:
+def test_a_callback_ends_one_and_the_others_continue(backend: Backend) -> None:
     nets, twins = [network(backend, seed) for seed in range(3)], [network(backend, seed) for seed in range(3)]
     watch = Watch(1, lambda many: many.stop(1, "halving"))
     many = dk.fit_many(nets, *data(), batch_size=BATCH, epochs=4, callbacks=watch, verbose=0)
@@ -191,7 +191,7 @@ def press(many: dk.ManyHistory) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(backend: Backend, tmp_path: Path, caplog: Any) -> None:
+def test_ctrl_c_keeps_the_results_and_resume_continues(backend: Backend, tmp_path: Path, caplog: Any) -> None:
     def sweep() -> list[dk.Sequential]:
         return [network(backend, seed, dropout=0.2 * (seed % 2)) for seed in range(4)]
 
@@ -219,7 +219,7 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(backend: Backend, tmp_
         dk.fit_many(sweep()[:2], *data(), checkpoint=tmp_path, resume=True, **options)
 
 
-def test_it_says_which_network_is_wrong() -> None:
+def test_an_error_names_the_network() -> None:
     x, y = data()
 
     def new(seed: int = 0, **differs: Any) -> dk.Sequential:

@@ -90,7 +90,7 @@ def test_a_ranking_has_the_trained_then_the_stopped_then_those_without_value():
     assert [place.name for place in rank(runs, names, "val_accuracy", higher_is_better=True)][:2] == ["c", "e"]
 
 
-def test_close_to_the_first_is_what_differs_by_chance_fold_by_fold():
+def test_close_to_the_first_means_differing_by_chance_per_fold():
     folds = [0.30, 0.50, 0.40, 0.60, 0.20]  # which differ more than the networks do
     slightly = [value + 0.02 + 0.001 * number for number, value in enumerate(folds)]
     at_random = [value + change for value, change in zip(folds, (0.2, -0.15, 0.1, -0.1, 0.05), strict=True)]

@@ -43,7 +43,7 @@ def test_the_only_output_predicts_class_1_above_the_threshold(column):
     assert confusion_matrix(y > 0, p > 0.5).tolist() == [[1, 1], [1, 1]]
 
 
-def test_a_class_that_nobody_predicts_has_a_column():
+def test_a_class_without_predictions_has_a_column():
     assert confusion_matrix([0, 1], [0, 0], num_classes=3).tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
     assert confusion_matrix([0, 0], [0, 0]).tolist() == [[2, 0], [0, 0]]
 

@@ -166,7 +166,7 @@ def test_area_of_classes_is_that_of_each_against_the_rest(seed, count, weighted)
     assert value("auc", CLASSES, p, labels, w, gives="categorical") == pytest.approx(wanted, abs=0.1)
 
 
-def test_the_estimate_tells_small_probabilities_apart():
+def test_the_estimate_distinguishes_small_probabilities():
     """For an event with a rate of one in a thousand, no probability is above 1 %: bins of equal width would have all
     in one."""
     rng = np.random.default_rng(0)

@@ -106,7 +106,7 @@ def test_batches_of_all_kinds_of_calls_make_an_update_together(optimizer: str, b
     assert net.executable.state.step == 15
 
 
-def test_it_goes_on_in_the_middle_wherever_it_is_taken(backend: Backend, tmp_path: Any) -> None:
+def test_it_resumes_in_the_middle_of_an_update_everywhere(backend: Backend, tmp_path: Any) -> None:
     """12 batches per epoch, in groups of five: the last batches of an epoch wait for the first of the next."""
     whole, parts = (network(5, backend) for _ in range(2))
     whole.fit(X, Y, batch_size=8, epochs=3, verbose=0)
@@ -144,7 +144,7 @@ def test_layers_that_are_frozen_and_dropout(backend: Backend) -> None:
     first.fit(X, Y, batch_size=8, verbose=0)
 
 
-def test_compile_begins_anew_and_says_what_is_wrong(backend: Backend) -> None:
+def test_compile_starts_over_and_reports_errors(backend: Backend) -> None:
     net = network(3, backend)
     net.train_step(X, Y)
     net.compile("adam", LOSSES[0])
@@ -158,7 +158,7 @@ def test_compile_begins_anew_and_says_what_is_wrong(backend: Backend) -> None:
         dk.Adam(gradient_accumulation_steps=4)  # type: ignore[call-arg]
 
 
-def test_an_executable_that_does_not_accumulate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_executable_that_does_not_accumulate_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(1, "numpy")
     monkeypatch.setattr(type(net.executable), "api_version", 1)
     with pytest.raises(BackendUnavailable, match="api_version = 1, and gradient accumulation"):

@@ -36,7 +36,7 @@ def compiled(last: list[dk.Layer], loss, metrics=()) -> dk.Sequential:
         ("softplus", "values"),
     ],
 )
-def test_what_an_activation_gives_is_asked_of_it(name, gives):
+def test_the_range_of_an_activation_is_measured(name, gives):
     assert registry.activation(name).gives == gives
 
 
@@ -72,7 +72,7 @@ def test_of_a_formula_too():
         ([dk.Dense(3)], SPARSE(**LOGITS), ["binary_accuracy"], "use 'categorical_accuracy'"),
     ],
 )
-def test_what_does_not_go_together_warns_with_the_cure(last, loss, metrics, cure):
+def test_mismatches_warn_with_the_cure(last, loss, metrics, cure):
     with pytest.warns(TrainingWarning, match=cure) as caught:
         net = compiled(last, loss, metrics)
     assert len(caught) == 1

@@ -242,7 +242,7 @@ def test_every_finite_number_is_accepted_and_every_other_is_rejected(x: np.ndarr
             net.predict(x)
 
 
-def test_lists_and_strided_and_fortran_arrays_are_taken() -> None:
+def test_lists_and_strided_and_fortran_arrays_are_accepted() -> None:
     net = network()
     expected = net.predict(X)
     wide = np.zeros((6, 8))
@@ -286,7 +286,7 @@ def test_counted_steps_show_rows_again(backend: Backend):
     assert history["accuracy"][0] == pytest.approx(scores["accuracy"])
 
 
-def test_numpys_numbers_are_taken_everywhere(backend: Backend, tmp_path):
+def test_numpy_scalars_are_accepted_everywhere(backend: Backend, tmp_path):
     hidden = dk.Dense(np.int64(4), activation="relu")
     net = dk.Sequential(
         [dk.Rescaling(1 / X.max()), hidden, dk.Dropout(np.float32(0.25)), dk.Dense(3)],
@@ -335,7 +335,7 @@ def test_a_masked_array_with_nothing_masked_is_a_plain_one(backend: Backend):
 
 
 @pytest.mark.parametrize("rows", [1, 6])
-def test_a_masked_array_is_refused_by_predict_too(backend: Backend, rows):
+def test_a_masked_array_is_rejected_by_predict_too(backend: Backend, rows):
     net = dk.Sequential([dk.Dense(2)], seed=0, backend=backend)
     x = np.ones((rows, 4), np.float32)
     net.predict(x)
@@ -372,7 +372,7 @@ def test_a_masked_array_is_refused_by_predict_too(backend: Backend, rows):
         ),
     ],
 )
-def test_what_a_network_cannot_be_made_of(make, message):
+def test_invalid_layers_of_a_network(make, message):
     with pytest.raises(ConfigurationError, match=message):
         make()
 
@@ -396,7 +396,7 @@ def test_a_build_that_fails_leaves_the_network_to_be_built():
 
 
 @pytest.mark.parametrize("path", [None, 3, b"x", "\0", [], 1.5])
-def test_what_is_no_path(path):
+def test_invalid_paths(path):
     net = network()
     for ask in (net.save, net.save_weights, net.load_weights, net.to_numpy_source, dk.load, dk.CSVLogger):
         with pytest.raises(ConfigurationError, match="path is"):
@@ -444,6 +444,6 @@ def test_parameters_are_assigned_all_or_none(backend: Backend):
         (lambda net: net.parameters[[1]], UnknownName, "no parameter"),
     ],
 )
-def test_what_is_no_parameter(assign, error, message):
+def test_invalid_parameters(assign, error, message):
     with pytest.raises(error, match=message):
         assign(network())

@@ -131,6 +131,6 @@ def test_frequencies_that_there_are_not() -> None:
             network().fit(X, Y, validation_data=(X, Y), validation_freq=given)
 
 
-def test_compile_says_what_is_missing() -> None:
+def test_compile_names_missing_arguments() -> None:
     with pytest.raises(ConfigurationError, match="compile got metrics but no loss"):
         network().compile("adam", metrics=["accuracy"])

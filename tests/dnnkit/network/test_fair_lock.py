@@ -127,7 +127,7 @@ def fail() -> None:
     raise KeyboardInterrupt
 
 
-def test_a_signal_leaves_no_lock_that_nobody_has() -> None:
+def test_a_signal_leaves_no_lock_without_an_owner() -> None:
     """A fit that validated when Ctrl-C came could wait for itself for ever."""
     line, is_there = 0, True
     while is_there:
@@ -138,7 +138,7 @@ def test_a_signal_leaves_no_lock_that_nobody_has() -> None:
     assert line > 20
 
 
-def test_whatever_is_raised_its_thread_waits_for_nobody() -> None:
+def test_a_thread_with_an_exception_no_longer_waits() -> None:
     """Without `Interrupts`, as in a program that only predicts."""
     line, is_there = 0, True
     while is_there:

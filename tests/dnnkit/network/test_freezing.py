@@ -70,7 +70,7 @@ def bits(net: dk.Sequential) -> dict[str, bytes]:
 # -- training --------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_asked_of_every_backend(backend: Backend) -> None:
+def test_every_backend_passes_the_kit(backend: Backend) -> None:
     asked = [ask for _, ask in kit.trainings(backend)]
     assert len(asked) == 2 * len(kit.FROZEN) + 2
     for ask in asked:
@@ -159,7 +159,7 @@ def test_freezing_keeps_the_optimizer_state_of_the_others(backend: Backend) -> N
     assert net.executable.state.step == 8
 
 
-def test_an_epoch_that_was_begun_goes_on(backend: Backend) -> None:
+def test_an_interrupted_epoch_resumes(backend: Backend) -> None:
     net = network(backend)
     fit(net, steps=2)
     net.freeze("dense")
@@ -188,7 +188,7 @@ def test_they_stay_frozen_wherever_a_network_goes(backend: Backend, how: str, tm
     assert bits(again) == bits(net)
 
 
-def test_checkpoints_go_on_and_know_which_layers_were_frozen(backend: Backend, tmp_path: Path) -> None:
+def test_checkpoints_resume_and_record_frozen_layers(backend: Backend, tmp_path: Path) -> None:
     def frozen() -> dk.Sequential:
         net = network(backend, "float32")
         net.freeze("dense")
@@ -218,7 +218,7 @@ def test_a_save_without_frozen_layers_is_as_before_they_existed(tmp_path: Path) 
 # -- all, none, and errors -------------------------------------------------------------------------------------------
 
 
-def test_with_all_layers_frozen_only_training_is_refused(backend: Backend) -> None:
+def test_with_all_layers_frozen_only_training_is_rejected(backend: Backend) -> None:
     net = network(backend)
     expected = net.evaluate(X, Y), net.predict(X).tobytes()
     net.trainable = False
@@ -291,7 +291,7 @@ def test_a_description_is_not_assigned_to(layer: dk.Layer) -> None:
     assert layer.trainable
 
 
-def test_not_beside_a_fit() -> None:
+def test_not_during_a_fit() -> None:
     class Freezes(dk.Callback):
         def on_epoch_end(self, epoch, logs):
             self.model.freeze("dense")
@@ -382,7 +382,7 @@ def test_an_older_backend_trains_networks_without_frozen_layers() -> None:
         with pytest.raises(BackendUnavailable, match=r"backend 'old' cannot train.*frozen layers \(dense\)"):
             train()
     asked = list(kit.trainings(Old()))
-    assert [what for what, _ in asked] == ["frozen layers are refused in words"]
+    assert [what for what, _ in asked] == ["frozen layers are refused with an error"]
     asked[0][1]()
 
 

@@ -48,7 +48,7 @@ def test_the_network_stays_as_it_is(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/2"])
-def test_a_partition_is_told_in_words_and_predicted(partition: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partition_is_described_and_predicted(partition: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     monkeypatch.setenv("DNNKIT_PARTITION", partition)
     net, (x, y) = network("numba"), data()
@@ -75,7 +75,7 @@ def test_the_table_fits_a_terminal_and_a_notebook_shows_it(backend: Backend) -> 
 
 
 @pytest.mark.parametrize("loss", LOSSES.names())
-def test_without_data_random_ones_do_for_every_loss(loss: str) -> None:
+def test_without_data_random_data_serve_every_loss(loss: str) -> None:
     last = "sigmoid" if "binary" in loss else None if "hinge" in loss else "softmax"
     net = dk.Sequential([dk.Dense(3, activation=last)], seed=0)
     net.compile("sgd", loss)
@@ -83,7 +83,7 @@ def test_without_data_random_ones_do_for_every_loss(loss: str) -> None:
     assert net.inspect(batch_size=4).step.measured > 0
 
 
-def test_a_layer_of_ones_own_is_a_part_too(backend: Backend) -> None:
+def test_a_custom_layer_is_a_part_too(backend: Backend) -> None:
     class Twice(dk.Layer):
         def forward(self, xp, x):
             return 2 * x, None

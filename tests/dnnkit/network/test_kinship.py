@@ -30,7 +30,7 @@ def assert_one(encoder: dk.Model, decoder: dk.Model, both: Any) -> None:
     assert_allclose(decoder.predict(encoder.predict(X)), both.predict(X), rtol=1e-12, atol=1e-14)
 
 
-def test_what_one_learns_the_others_have(backend: Backend) -> None:
+def test_related_networks_share_what_one_learns(backend: Backend) -> None:
     encoder, decoder, both = coder(backend.name)
     before = encoder.predict(X)
     assert_one(encoder, decoder, both)
@@ -51,7 +51,7 @@ def test_what_one_learns_the_others_have(backend: Backend) -> None:
     assert_one(encoder, decoder, both)
 
 
-def test_training_is_that_of_a_network_by_itself(backend: Backend) -> None:
+def test_training_is_that_of_a_network_alone(backend: Backend) -> None:
     found = []
     for others_ask in (False, True):
         encoder, _, both = coder(backend.name)
@@ -62,7 +62,7 @@ def test_training_is_that_of_a_network_by_itself(backend: Backend) -> None:
         assert_array_equal(one, other)
 
 
-def test_two_that_train_in_turn_go_on_from_each_other() -> None:
+def test_networks_that_train_in_turn_continue_from_each_other() -> None:
     """As the two players of a game do: each step begins with the result of the other's."""
     encoder, decoder, both = coder("numpy")
     decoder.compile("sgd", "mse")
@@ -112,7 +112,7 @@ def test_a_network_inside_a_sequential_shares_its_weights() -> None:
     assert_allclose(code, encoder.predict(X) @ weights[-2] + weights[-1], rtol=1e-12)
 
 
-def test_what_a_network_has_frozen_stays_frozen_within(capsys: Any) -> None:
+def test_a_frozen_network_stays_frozen_when_nested(capsys: Any) -> None:
     encoder, decoder, _ = coder("numpy")
     encoder.freeze("dense")
     x = dk.Input((6,))

@@ -46,7 +46,7 @@ def test_names_change_nothing_else(backend: Backend) -> None:
     assert named.layers == plain.layers
 
 
-def test_saves_of_layers_without_names_are_what_they_were(tmp_path: Path) -> None:
+def test_saves_of_layers_without_names_are_unchanged(tmp_path: Path) -> None:
     net = dk.Sequential([dk.Dense(3)], seed=0)
     net.build(4)
     net.save(tmp_path / "run")
@@ -86,7 +86,7 @@ def test_names_that_dnnkit_gives_keep_away_from_others() -> None:
         (lambda: dk.Sequential().pop(), "has no layers"),
     ],
 )
-def test_what_cannot_be_is_one_error(make, message: str) -> None:
+def test_impossible_changes_are_one_error(make, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make()
 
@@ -198,7 +198,7 @@ class Counter(dk.Layer):
         return (dy,)
 
 
-def test_layers_of_ones_own_have_names_and_weights_too(backend: Backend) -> None:
+def test_custom_layers_have_names_and_weights_too(backend: Backend) -> None:
     own, counter = Scale(2.0, name="twice"), Counter()
     net = dk.Sequential([own, counter, dk.Dense(1, use_bias=False)], seed=0)
     net.build(3)
@@ -246,7 +246,7 @@ def test_a_layer_of_a_network_is_frozen_by_an_assignment(backend: Backend) -> No
     assert net.non_trainable_weights == []
 
 
-def test_a_layer_of_a_network_stands_for_its_description(backend: Backend) -> None:
+def test_a_layer_of_a_network_equals_its_description(backend: Backend) -> None:
     net = network()
     other = dk.Sequential((*net.layers[:1], dk.Dense(2)), seed=1)
     other.build(4)
@@ -321,7 +321,7 @@ def test_a_clone_has_the_layers_and_weights_of_its_own() -> None:
     assert not np.array_equal(twin.get_weights()[0], net.get_weights()[0])
 
 
-def test_load_model_takes_what_keras_takes(tmp_path: Path) -> None:
+def test_load_model_takes_the_arguments_of_keras(tmp_path: Path) -> None:
     net = network()
     net.fit(X, Y, verbose=0)
     net.save(tmp_path / "run")

@@ -71,7 +71,7 @@ def test_a_step_without_trained_layers_before_it_gives_no_warning(layers):
     assert compiled(*layers).is_compiled
 
 
-def test_it_is_said_of_what_is_so(backend: Backend):
+def test_untrainable_layers_are_reported_and_no_others(backend: Backend):
     """The named layers have no gradient at all, and those after them have one."""
     with pytest.warns(TrainingWarning, match=r"everywhere: dense, dense_1 will"):
         net = compiled(dk.Dense(6, activation="tanh"), dk.Dense(6), dk.Activation("step"), dk.Dense(2), backend=backend)
@@ -81,7 +81,7 @@ def test_it_is_said_of_what_is_so(backend: Backend):
     assert learning == {"dense_2"}
 
 
-def test_it_is_said_at_the_line_that_compiles_and_each_time():
+def test_the_warning_points_to_compile_each_time():
     net = dk.Sequential([dk.Dense(1, activation="step")], seed=0)
     for optimizer in ("sgd", "adam"):
         with pytest.warns(TrainingWarning) as warned:

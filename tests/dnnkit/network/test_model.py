@@ -156,7 +156,7 @@ def test_an_activation_absorbed_by_a_loss_is_available_to_others(backend: Backen
     )
 
 
-def test_what_has_no_loss_is_only_predicted(backend: Backend) -> None:
+def test_outputs_without_a_loss_are_only_predicted(backend: Backend) -> None:
     x = dk.Input(4)
     h = dk.Dense(5, "tanh", name="code")(x)
     net = dk.Model(x, [dk.Dense(4, name="back")(h), h], seed=0, dtype="float64")
@@ -324,7 +324,7 @@ def test_data_come_as_lists_tuples_or_dictionaries() -> None:
         assert isinstance(single.predict(a), list)
 
 
-def test_bytes_and_other_numbers_are_taken_as_they_are(backend: Backend) -> None:
+def test_bytes_and_other_numbers_are_used_as_they_are(backend: Backend) -> None:
     x, z = dk.Input((2, 2), name="image"), dk.Input(3, name="table")
     flat = dk.Flatten()(dk.Rescaling(1 / 255)(x))
     net = dk.Model([x, z], dk.Dense(2)(dk.layers.concatenate([flat, z])), seed=0)
@@ -371,7 +371,7 @@ def test_wrong_data_are_one_error_with_the_name(x: Any, y: Any, error: type[Dnnk
         ({"loss": {"price": "mse"}, "metrics": {"kind": "accuracy"}}, ConfigurationError, "has metrics but no loss"),
         ({"loss": "mse", "loss_weights": 2.0}, ConfigurationError, "loss_weights is 2.0, but the network has 2 out"),
         ({"loss": "mse", "loss_weights": {"price": "x"}}, ConfigurationError, "finite number"),
-        ({"loss": ["mse", "sum_squared_error"]}, ConfigurationError, "all means or all sums"),
+        ({"loss": ["mse", "sum_squared_error"]}, ConfigurationError, "must be means over rows"),
         ({"loss": {}}, ConfigurationError, "no loss"),
     ],
 )  # fmt: skip
@@ -405,7 +405,7 @@ def test_callbacks_know_which_metrics_of_an_output_should_grow() -> None:
 # -- descriptions ----------------------------------------------------------------------------------------------------
 
 
-def test_it_says_how_it_is_connected_within_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_shows_connections_within_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     net = compiled(backend="numpy")
     net.build(8)
     net.summary()
@@ -476,6 +476,6 @@ def test_a_plugin_from_before_graphs_trains_chains_and_rejects_others(monkeypatc
     chain.fit(LEFT, PRICES[:, 0], verbose=0)
     x = dk.Input(4)
     dk.Model(x, dk.Dense(2)(x), backend="old").predict(LEFT)
-    with pytest.raises(BackendUnavailable, match=r"'old' cannot run a network with branches.*OldExecutable says"):
+    with pytest.raises(BackendUnavailable, match=r"'old' cannot run a network with branches.*OldExecutable has"):
         network("old").predict(X)
     fit(compiled(backend="bare"))

@@ -160,7 +160,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_step_applies_what_backward_finds(optimizer: str, dtype: str, backend: Backend) -> None:
+def test_a_step_applies_the_gradients_of_backward(optimizer: str, dtype: str, backend: Backend) -> None:
     """Also with other numbers of rows, between steps of other kinds, and with data in other forms."""
     stepped, applied = (network("softmax", backend, dtype=dtype, optimizer=OPTIMIZERS[optimizer]()) for _ in range(2))
     for number, rows in enumerate((9, 1, 4, 9, 7, 4)):
@@ -175,7 +175,7 @@ def test_a_step_applies_what_backward_finds(optimizer: str, dtype: str, backend:
     assert stepped.executable.state.step == applied.executable.state.step == 6
 
 
-def test_it_goes_on_through_saves_copies_and_other_backends(backend: Backend, tmp_path: Any) -> None:
+def test_steps_continue_across_saves_copies_and_backends(backend: Backend, tmp_path: Any) -> None:
     net = network("softmax", backend)
     net.step(X, G)
     net.save(tmp_path / "net")
@@ -265,7 +265,7 @@ BAD: list[tuple[Callable[[dk.Sequential], Any], type[DnnkitError], str]] = [
 
 
 @pytest.mark.parametrize("place", range(len(BAD)))
-def test_what_is_wrong_is_one_error_and_changes_nothing(place: int, backend: Backend) -> None:
+def test_invalid_arguments_are_one_error_and_change_nothing(place: int, backend: Backend) -> None:
     call, error, message = BAD[place]
     net = network("softmax", backend)
     before = numbers(net)
@@ -276,7 +276,7 @@ def test_what_is_wrong_is_one_error_and_changes_nothing(place: int, backend: Bac
     assert net.executable.state.step == 0
 
 
-def test_what_is_not_there_is_said(backend: Backend) -> None:
+def test_steps_without_compile_or_logits_are_errors(backend: Backend) -> None:
     with pytest.raises(NotReady, match="not compiled"):
         dk.Sequential([dk.Dense(2)], backend=backend).step(X, G[:, :2])
     with pytest.raises(ConfigurationError, match="no logits: give output_gradient"):

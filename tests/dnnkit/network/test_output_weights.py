@@ -78,14 +78,14 @@ def test_training_follows_numpy_and_classes_have_weights_too(backend: Backend) -
             assert history[measured] == pytest.approx(histories[0][measured], rel=1e-9)
 
 
-def test_what_is_held_out_has_its_own_mean(backend: Backend) -> None:
+def test_held_out_rows_have_their_own_mean(backend: Backend) -> None:
     net = network(backend)
     history = net.fit(X, Y, sample_weight=WEIGHTS, validation_split=0.3, verbose=0)
     wanted = expected(net, WEIGHTS, slice(25, None))
     assert {name: history[f"val_{name}"][-1] for name in wanted} == pytest.approx(wanted, rel=1e-12)
 
 
-def test_of_sums_weights_are_what_they_are(backend: Backend) -> None:
+def test_weights_of_sums_are_not_scaled(backend: Backend) -> None:
     x = dk.Input((4,))
     net = dk.Model(x, [dk.Dense(1)(x), dk.Dense(1)(x)], backend=backend, seed=0, dtype="float64")
     net.compile("sgd", "sum_squared_error")

@@ -15,7 +15,7 @@ from dnnkit.network.layout import LINE, lay_out
 
 @settings(max_examples=40)
 @given(st.data())
-def test_no_box_stands_on_another_or_on_a_line(data: st.DataObject) -> None:
+def test_no_box_covers_another_or_a_line(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 14))
     reads = [
         data.draw(st.lists(st.integers(0, box - 1), max_size=3, unique=True)) if box else [] for box in range(count)

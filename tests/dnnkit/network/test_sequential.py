@@ -119,7 +119,7 @@ def test_an_unseeded_network_records_the_seed_it_drew() -> None:
     assert again.fit(x, y, verbose=0)["loss"] == history["loss"]
 
 
-def test_reset_seed_fixes_what_unseeded_networks_draw() -> None:
+def test_reset_seed_fixes_the_seeds_of_unseeded_networks() -> None:
     drawn = []
     for _ in range(2):
         dk.reset_seed(123)

@@ -140,7 +140,7 @@ def action_of(y_true, y_pred):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_loss_of_ones_own_takes_targets_of_any_shape(backend: Backend, threads: int) -> None:
+def test_a_custom_loss_takes_targets_of_any_shape(backend: Backend, threads: int) -> None:
     y = np.stack([LABELS, rng.normal(size=20)], axis=1)
     layers = [dk.Dense(6, activation="tanh"), dk.Dense(3, activation="softmax")]
     net = dk.Sequential(layers, seed=0, dtype="float64", num_threads=threads)
@@ -172,7 +172,7 @@ def test_whole_numbers_of_any_shape_stay_whole_numbers(backend: Backend) -> None
     assert dk.check_gradients(net, X, y).passed
 
 
-def test_what_targets_of_any_shape_cannot_do() -> None:
+def test_limits_of_targets_of_any_shape() -> None:
     net = dk.Sequential([dk.Dense(1)], seed=0)
     net.compile("sgd", OfVolumes())
     y = rng.integers(0, 3, (20, 2, 3))
@@ -193,7 +193,7 @@ def test_what_targets_of_any_shape_cannot_do() -> None:
     ("loss", "good", "bad"),
     [("hinge", [-1, 1, 1], [0.5, 1, 1]), ("poisson", [0, 2, 5], [0, 2, -1]), ("gamma", [0.5, 2, 5], [0, 2, 5])],
 )
-def test_a_single_step_is_asked_for_the_range_of_targets_too(
+def test_a_single_step_checks_the_range_of_targets_too(
     loss: str, good: list[float], bad: list[float], backend: Backend
 ) -> None:
     net = dk.Sequential([dk.Dense(1, activation="softplus")], seed=0, backend=backend)

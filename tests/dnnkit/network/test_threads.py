@@ -47,7 +47,7 @@ def same(net: dk.Sequential, other: dk.Sequential) -> bool:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_many_readers_get_what_one_would(name: str) -> None:
+def test_many_readers_get_the_results_of_one(name: str) -> None:
     net = network(name)
     net.fit(X, Y, verbose=0)
     expected, measured = {rows: net.predict(X[:rows]) for rows in ROWS}, net.evaluate(X, Y)
@@ -103,7 +103,7 @@ def test_a_fit_that_is_watched_ends_as_one_that_is_not(
 
 @pytest.mark.filterwarnings("ignore:constant inputs:dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize("name", REAL)
-def test_beside_a_fit_parameters_are_of_a_whole_step(name: str) -> None:
+def test_during_a_fit_parameters_are_of_a_whole_step(name: str) -> None:
     """With one kernel of ones and a loss of its mean, every step moves all by the same: half a step would show."""
     net = dk.Sequential([dk.Dense(64, use_bias=False, kernel_initializer="zeros")], seed=0, backend=name)
     net.compile(dk.SGD(1e-3), "mean_squared_error")
@@ -151,7 +151,7 @@ def test_before_a_long_step_parameters_are_copied_for_readers_only(name: str, mo
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_what_readers_see_is_fresh(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readers_see_fresh_parameters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy is shared for a tenth of a second; a thread sees its own assignments at once."""
     now, net, known = 0.0, network(name), []
     monkeypatch.setattr(turns, "monotonic", lambda: now)

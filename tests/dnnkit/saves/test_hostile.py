@@ -75,7 +75,7 @@ def changed(files: dict[str, bytes], name: str, path: str, value: Any) -> dict[s
         ("history.json", "plan", [], "plan"),
     ],
 )  # fmt: skip
-def test_a_lie_is_told_where_it_stands(files, name, path, value, told) -> None:
+def test_a_lie_is_reported_with_its_place(files, name, path, value, told) -> None:
     with pytest.raises(CheckpointError, match=told):
         network_of(changed(files, name, path, value), "the save")
 
@@ -131,7 +131,7 @@ def test_a_pipe_is_not_waited_for(run: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "state.json"])
-def test_a_link_out_of_the_folder_is_refused(run: Path, tmp_path: Path, name: str) -> None:
+def test_a_link_out_of_the_folder_is_rejected(run: Path, tmp_path: Path, name: str) -> None:
     file = next(run.rglob(name))
     file.rename(tmp_path / "elsewhere")
     file.symlink_to(tmp_path / "elsewhere")
@@ -163,14 +163,14 @@ def test_a_save_larger_than_the_budget_says_how_to_raise_it(run: Path, monkeypat
         ({"older": 3}, "older"),
     ],
 )
-def test_a_manifest_is_looked_at(run: Path, change: dict, told: str) -> None:
+def test_a_manifest_is_validated(run: Path, change: dict, told: str) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps({**manifest, **change}))
     with pytest.raises(CheckpointError, match=told):
         dk.load(run)
 
 
-def test_a_fit_does_not_go_on_from_a_step_to_come(tmp_path: Path) -> None:
+def test_a_fit_does_not_resume_from_a_step_in_the_future(tmp_path: Path) -> None:
     """Its limit counts from there: it would have trained for ever."""
     x = np.linspace(-1, 1, 20).reshape(10, 2)
 
@@ -191,7 +191,7 @@ def test_a_fit_does_not_go_on_from_a_step_to_come(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["layers.0.activation", "layers.0.type", "layers.0.kernel_initializer", "metrics"])
-def test_an_error_is_not_longer_than_what_one_reads(files, path) -> None:
+def test_an_error_is_short(files, path) -> None:
     value: Any = ["x" * 9000] if path == "metrics" else "x" * 100_000
     with pytest.raises(dk.DnnkitError) as caught:
         network_of(changed(files, "architecture.json", path, value), "the save")

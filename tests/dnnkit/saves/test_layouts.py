@@ -110,7 +110,7 @@ def test_layers_that_the_library_has_not(layout: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_layout_of_ones_own(tmp_path: Path) -> None:
+def test_a_custom_layout(tmp_path: Path) -> None:
     mine = LAYOUTS["torch"]._replace(prefix=lambda name, number, modules: f"layers.{number}", more={})
     dk.register("layout", "mine_for_layouts", mine)
     network().save_weights(tmp_path / "weights.safetensors", layout="mine_for_layouts")

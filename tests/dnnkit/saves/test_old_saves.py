@@ -76,14 +76,14 @@ def test_it_knows_how_it_came_about(folder: Path, expected: dict) -> None:
     assert len(net.history["loss"]) == 4
 
 
-def test_it_is_saved_again_and_goes_on_the_same(backend: Backend, folder: Path) -> None:
+def test_a_new_save_of_it_resumes_the_same(backend: Backend, folder: Path) -> None:
     net = dk.load(folder, backend=backend.name)
     net.save(folder)
     assert sums(dk.load(folder, backend=backend.name)) == sums(net)
 
 
 @pytest.mark.parametrize("backend_name", BACKENDS)
-def test_where_it_was_made_every_bit_is_as_it_was(backend_name: str, folder: Path, expected: dict) -> None:
+def test_on_the_machine_that_made_it_every_bit_is_the_same(backend_name: str, folder: Path, expected: dict) -> None:
     if environment() != expected["environment"]:
         pytest.skip("made by another processor or by other versions, which round otherwise")
     assert sums(dk.load(folder, backend=backend_name)) == expected["sha256"][backend_name]

@@ -63,7 +63,7 @@ def assert_same(net: dk.Sequential, other: dk.Sequential) -> None:
 @may_be_flat
 @each_way
 @pytest.mark.parametrize("name", CASES)
-def test_a_trained_network_goes_on_bit_for_bit(backend: Backend, name: str, way: Callable[[Any], Any]) -> None:
+def test_a_trained_network_continues_bit_for_bit(backend: Backend, name: str, way: Callable[[Any], Any]) -> None:
     net = CASES[name].network(backend)
     train(net, name)
     twin = way(net)
@@ -128,7 +128,7 @@ def test_a_copy_finishes_an_epoch_that_was_interrupted(backend: Backend, way: Ca
 
 
 @each_way
-def test_a_history_with_what_is_no_number(way: Callable[[Any], Any]) -> None:
+def test_a_history_with_values_that_are_not_numbers(way: Callable[[Any], Any]) -> None:
     net = dk.Sequential([dk.Dense(1)], backend="numpy", seed=0)
     net.build(2)
     net.history.add(0, {"loss": float("inf")}, 0.1)
@@ -194,7 +194,7 @@ class Named(dk.Sequential):
 
 
 @each_way
-def test_a_class_and_attributes_of_ones_own(way: Callable[[Any], Any]) -> None:
+def test_a_subclass_with_attributes(way: Callable[[Any], Any]) -> None:
     net = Named("first")
     net.build(3)
     twin = way(net)
@@ -205,7 +205,7 @@ def test_a_class_and_attributes_of_ones_own(way: Callable[[Any], Any]) -> None:
 
 
 @each_way
-def test_a_copy_takes_no_seed_from_who_comes_next(way: Callable[[Any], Any]) -> None:
+def test_a_copy_takes_no_seed_from_later_networks(way: Callable[[Any], Any]) -> None:
     dk.reset_seed(3)
     net = dk.Sequential([dk.Dense(1)])
     following = dk.Sequential().seed
@@ -247,7 +247,7 @@ def only_within() -> Iterator[None]:
     kernels.activation.cache_clear()
 
 
-def test_what_is_registered_comes_along_with_its_name() -> None:
+def test_registered_parts_are_pickled_with_their_names() -> None:
     """The process that reads a pickle may not have registered it."""
     x = np.ones((4, 2))
     with only_within():
@@ -274,11 +274,11 @@ def test_without_its_backend_it_continues_on_the_current_one(caplog: pytest.LogC
     with caplog.at_level(logging.WARNING, "dnnkit"), dk.use_backend("numpy"):
         twin.__setstate__(state)
     assert twin.backend.name == "numpy"
-    assert "a pickled network, of backend 'cupy:7', goes on on 'numpy': backend 'cupy" in caplog.text
+    assert "a pickled network, of backend 'cupy:7', continues on 'numpy': backend 'cupy" in caplog.text
     assert_same(net, twin)
 
 
-def test_the_device_comes_along() -> None:
+def test_the_device_is_pickled() -> None:
     backend = get_backend("numpy")
     assert backend.address == "numpy"
     backend = type(backend)()
@@ -286,7 +286,7 @@ def test_the_device_comes_along() -> None:
     assert dk.Sequential([dk.Dense(1)], backend=backend).__getstate__()["backend"] == "numpy:1"
 
 
-def test_a_pickle_of_another_format_is_refused() -> None:
+def test_a_pickle_of_another_format_is_rejected() -> None:
     state = {**dk.Sequential([dk.Dense(1)]).__getstate__(), "format": 99, "dnnkit": "9.0"}
     with pytest.raises(
         CheckpointError,
@@ -352,7 +352,7 @@ def compiled(**parts: Any) -> dk.Sequential:
         ("metric", "the metric '<lambda>' cannot be pickled"),
     ],
 )
-def test_what_cannot_be_pickled_is_named_with_the_cure(part: str, words: str) -> None:
+def test_parts_that_cannot_be_pickled_are_named_with_the_cure(part: str, words: str) -> None:
     net = compiled(**{part: True})
     with pytest.raises(ConfigurationError, match=f"{words}.*define it at the top of a module"):
         pickle.dumps(net)

@@ -83,7 +83,7 @@ def test_a_loaded_network_finishes_an_epoch_that_was_interrupted(tmp_path: Path)
         np.testing.assert_array_equal(value, loaded.parameters[parameter])
 
 
-def test_the_files_are_what_other_programs_read(tmp_path: Path) -> None:
+def test_other_programs_can_read_the_files(tmp_path: Path) -> None:
     net = trained(next(iter(CASES)))
     net.save(tmp_path)
     place = version(tmp_path)
@@ -196,7 +196,7 @@ def test_an_interrupt_after_the_manifest_leaves_the_new_save(tmp_path: Path, mon
         "manifest.json",
     ],
 )
-def test_what_dnnkit_did_not_write_is_left_alone(foreign: str, tmp_path: Path) -> None:
+def test_files_of_others_are_not_touched(foreign: str, tmp_path: Path) -> None:
     """F4: folders named by six or more digits were removed, and another program's manifest was overwritten."""
     net, folder = trained(next(iter(CASES))), tmp_path / "run"
     path = folder / foreign
@@ -209,7 +209,7 @@ def test_what_dnnkit_did_not_write_is_left_alone(foreign: str, tmp_path: Path) -
     assert dk.load(saved(net, tmp_path / "other")).seed == net.seed
 
 
-def test_links_and_what_lies_beside_a_save_stay(tmp_path: Path) -> None:
+def test_links_and_files_next_to_a_save_stay(tmp_path: Path) -> None:
     net, folder, elsewhere = trained(next(iter(CASES))), tmp_path / "run", tmp_path / "elsewhere" / "000001"
     elsewhere.mkdir(parents=True)
     (elsewhere / "architecture.json").write_text("somebody's")
@@ -225,7 +225,7 @@ def test_links_and_what_lies_beside_a_save_stay(tmp_path: Path) -> None:
     assert (folder / "curves.png").read_text() == "a picture"
 
 
-def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+def test_files_left_by_killed_writers_are_removed(tmp_path: Path) -> None:
     net = trained(next(iter(CASES)))
     net.save(tmp_path)
     (tmp_path / "versions" / "000002").mkdir()
@@ -257,7 +257,7 @@ def test_weights_that_many_threads_write_to_one_file_are_whole(tmp_path: Path) -
     assert os.listdir(tmp_path) == [path.name]
 
 
-def test_readers_beside_a_writer_always_find_a_whole_save(tmp_path: Path) -> None:
+def test_concurrent_readers_always_find_a_whole_save(tmp_path: Path) -> None:
     net = trained(next(iter(CASES)))
     net.save(tmp_path)
     stop, failures = threading.Event(), []
@@ -306,7 +306,7 @@ def test_a_damaged_manifest(tmp_path: Path, content: str) -> None:
         dk.load(tmp_path)
 
 
-def test_what_is_no_save(tmp_path: Path) -> None:
+def test_folders_that_are_not_saves(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(CheckpointError, match="is not a save"):
             dk.load(path)
@@ -410,7 +410,7 @@ def test_your_own_layer_loss_and_metric(backend: Backend, tmp_path: Path) -> Non
     assert loaded.evaluate(x, y) == net.evaluate(x, y)
 
 
-def test_what_cannot_be_written_to_a_save_is_named(tmp_path: Path) -> None:
+def test_parts_that_cannot_be_saved_are_named(tmp_path: Path) -> None:
     class Plain(dk.schedules.Schedule):
         def __call__(self, step):
             return 0.1
@@ -430,7 +430,7 @@ def test_a_save_can_be_moved(tmp_path: Path) -> None:
     np.testing.assert_equal(dict(dk.load(tmp_path / "b").parameters), dict(net.parameters))
 
 
-def test_a_save_of_a_later_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_of_a_later_format_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = trained(next(iter(CASES)))
     with monkeypatch.context() as patch:
         patch.setattr(saving, "FORMAT", 99)

@@ -45,7 +45,7 @@ def test_arrays_come_back_as_arrays(dtype, shape):
 
 
 @pytest.mark.parametrize("thing", [np.array(["a"]), np.array([object()]), np.ma.masked, 1j, object()])
-def test_what_is_no_number_is_refused(thing):
+def test_values_that_are_not_numbers_are_rejected(thing):
     with pytest.raises(ConfigurationError, match="cannot be saved"):
         describe(thing)
 

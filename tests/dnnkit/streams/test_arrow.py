@@ -79,7 +79,7 @@ def without(value: float, row: int) -> Any:
     ({}, {"y": "lable"}, DataError, "has no column 'lable': did you mean 'label'"),
     ({}, {"columns": ["x0", "label"]}, DataError, "the column 'label' is among the samples and the targets"),
 ])  # fmt: skip
-def test_what_is_wrong_names_file_column_and_row(
+def test_errors_name_file_column_and_row(
     tmp_path: Path, changes: dict[str, Any], options: dict[str, Any], error: type[DnnkitError], message: str
 ) -> None:
     import pyarrow as pa

@@ -30,7 +30,7 @@ def slices(count: int = 1 << 30, *, reuses: bool = False) -> Iterator[tuple[Any,
 
 
 class Again:
-    """Yield the same, from the beginning each time."""
+    """The same batches, from the beginning each time."""
 
     def __len__(self) -> int:
         return STEPS
@@ -56,7 +56,7 @@ def test_batches_train_as_the_array_that_they_are_of(backend: Backend, way: str)
 
 
 @pytest.mark.parametrize("is_once", [True, False])
-def test_a_fit_goes_on_where_the_batches_were(tmp_path: Path, is_once: bool) -> None:
+def test_a_fit_resumes_where_the_batches_were(tmp_path: Path, is_once: bool) -> None:
     def given() -> Any:
         return slices() if is_once else Again()
 
@@ -70,7 +70,7 @@ def test_a_fit_goes_on_where_the_batches_were(tmp_path: Path, is_once: bool) -> 
     assert history.history == expected.history
 
 
-def test_no_more_batches_are_taken_than_are_trained_on() -> None:
+def test_no_more_batches_are_drawn_than_are_trained_on() -> None:
     given = slices()
     net, expected = network("numpy"), network("numpy")
     expected.fit(slices(), steps_per_epoch=STEPS, steps=9, verbose=0)
@@ -101,9 +101,7 @@ X, Y = np.zeros((BATCH, FEATURES), np.float32), np.zeros(BATCH, np.int64)
     (slices(), {"steps_per_epoch": 9, "batch_size": 8}, ConfigurationError, "x yields batches"),
     (slices(), {"steps_per_epoch": 9, "validation_data": slices()}, ConfigurationError, "exhausted after one epoch"),
 ])  # fmt: skip
-def test_what_is_wrong_names_the_batch(
-    given: Any, options: dict[str, Any], error: type[DnnkitError], message: str
-) -> None:
+def test_errors_name_the_batch(given: Any, options: dict[str, Any], error: type[DnnkitError], message: str) -> None:
     net = network("numpy")
     with pytest.raises(error, match=message):
         net.fit(given, verbose=0, **options)

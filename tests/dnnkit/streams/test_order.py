@@ -62,7 +62,7 @@ def inflation(blocks: int, rows: int, batch: int = 32, classes: int = 10, chunks
     return float(((np.concatenate(counts) - batch * share) ** 2).mean() / (batch * share * (1 - share)))
 
 
-def test_a_sorted_file_is_mixed_as_well_as_is_said() -> None:
+def test_a_sorted_file_is_mixed_as_well_as_documented() -> None:
     """1 + 31 / blocks for batches of 32: 1.06 with the 512 blocks of the default."""
     assert abs(inflation(512, 40) - 1.06) < 0.03
     assert abs(inflation(64, 64) - (1 + 31 / 64)) < 0.1

@@ -59,12 +59,25 @@ def test_shuffled_rows_train_as_an_array_in_that_order(backend: Backend, tmp_pat
     assert bits(net) == bits(expected)
 
 
-def test_what_fits_into_the_buffer_is_trained_on_as_in_memory(backend: Backend, tmp_path: Path) -> None:
+def test_data_that_fit_into_the_buffer_train_as_in_memory(backend: Backend, tmp_path: Path) -> None:
     expected, net = network(backend), network(backend)
     x, y = write(tmp_path)
     options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "validation_split": 0.2, "verbose": 0}
     assert net.fit(x, y, **options).history == expected.fit(*data(), **options).history
     assert bits(net) == bits(expected)
+
+
+def test_a_share_at_the_end_is_held_out(backend: Backend, tmp_path: Path) -> None:
+    expected, net, cut = network(backend), network(backend), int(ROWS * 0.9)
+    x, y = data()
+    options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "verbose": 0}
+    kept = dk.streams.open(x[:cut], y[:cut], buffer=BUFFER, block_rows=7)
+    in_two = expected.fit(kept, validation_data=(x[cut:], y[cut:]), **options)
+    split = net.fit(opened(tmp_path), validation_split=0.1, **options)
+    assert bits(net) == bits(expected)
+    assert split.history == in_two.history
+    with pytest.raises(DataError, match=r"validation_split=0\.999 of 523 samples leaves one side empty"):
+        net.fit(opened(tmp_path), validation_split=0.999, verbose=0)
 
 
 class PressCtrlCAt(dk.Callback):
@@ -80,7 +93,7 @@ class PressCtrlCAt(dk.Callback):
 
 
 @pytest.mark.parametrize("step", [3, 43])  # in the first chunk of the first epoch, in the third of the second
-def test_a_fit_goes_on_in_the_middle_of_a_chunk_bit_for_bit(backend: Backend, tmp_path: Path, step: int) -> None:
+def test_a_fit_resumes_in_the_middle_of_a_chunk_bit_for_bit(backend: Backend, tmp_path: Path, step: int) -> None:
     stream = opened(tmp_path, sample_weight=weights())
     options: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "verbose": 0}
     whole, net, later = network(backend), network(backend), network(backend)
@@ -137,7 +150,7 @@ def test_memory_is_bounded_by_the_buffer(tmp_path: Path) -> None:
     assert most < 4 << 20, f"{most:,} bytes, of a file of 10 MB"
 
 
-def test_progress_tells_rows_and_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_shows_rows_and_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network("numpy").fit(opened(tmp_path), batch_size=BATCH, verbose=2)
     assert f"{ROWS:,} rows, 29.3 kB" in capsys.readouterr().out
 
@@ -192,9 +205,7 @@ def text(folder: Path) -> None:
     (fewer, ShapeError, r"x has 523 samples in x but y has 522 in y"),
     (text, DataError, r"x-1\.npy is of shape \(174,\) and dtype <U1: expected one array of numbers"),
 ])  # fmt: skip
-def test_what_is_wrong_names_the_shard_and_the_row(
-    tmp_path: Path, spoil: Any, error: type[DnnkitError], message: str
-) -> None:
+def test_errors_name_the_shard_and_the_row(tmp_path: Path, spoil: Any, error: type[DnnkitError], message: str) -> None:
     x, y = write(tmp_path)
     spoil(tmp_path)
     net = network("numpy")
@@ -204,11 +215,10 @@ def test_what_is_wrong_names_the_shard_and_the_row(
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"shuffle": "with_replacement"}, "draws from all rows"),
-    ({"validation_split": 0.1}, "give validation_data"),
     ({"y": np.zeros(ROWS)}, "has targets and weights of its own"),
     ({"batch_size": 200}, "more than the buffer of"),
 ])  # fmt: skip
-def test_what_needs_all_rows_at_once_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_options_that_need_all_rows_at_once_are_rejected(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         network("numpy").fit(opened(tmp_path), verbose=0, **{"batch_size": BATCH, **options})
     net = network("numpy")

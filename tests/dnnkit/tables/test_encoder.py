@@ -177,7 +177,7 @@ FITS = [
 
 
 @pytest.mark.parametrize(("table", "words"), FITS, ids=[words[:30] for _, words in FITS])
-def test_what_is_no_table_is_one_clear_error(table: object, words: str) -> None:
+def test_invalid_tables_are_one_clear_error(table: object, words: str) -> None:
     with pytest.raises(DataError) as error:
         dk.TabularEncoder().fit(table)
     assert words in str(error.value)
@@ -207,7 +207,7 @@ def test_a_column_that_has_become_another_is_one_clear_error(change: dict[str, l
     assert encoder.transform({**table, "sex": ["f"], **{n: [None] for n in ("age", "ok", "when")}})[0, 0] == 0
 
 
-def test_what_tells_nothing_is_said() -> None:
+def test_columns_without_information_are_reported() -> None:
     numbered = {"id": range(100), "a": [1, 2] * 50}
     with pytest.warns(TrainingWarning, match="column 'id' numbers the rows"):
         dk.TabularEncoder().fit(numbered)
@@ -224,12 +224,12 @@ def test_what_tells_nothing_is_said() -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_arguments_that_cannot_work_are_refused_by_fit(arguments: dict[str, object]) -> None:
+def test_invalid_arguments_are_rejected_by_fit(arguments: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(arguments))):
         dk.TabularEncoder(**arguments).fit({"a": [1, 2]})
 
 
-def test_json_of_a_stranger_is_looked_at() -> None:
+def test_untrusted_json_is_validated() -> None:
     good = dk.TabularEncoder().fit(TRAINED).to_dict()
     for change in (
         {"columns": [{"kind": "nobody"}]},

@@ -55,7 +55,7 @@ def test_the_matrix_is_the_same_from_any_library(library: str) -> None:
 
 
 @pytest.mark.extras
-def test_what_a_frame_calls_a_category_is_one() -> None:
+def test_a_categorical_dtype_is_a_category() -> None:
     pandas = pytest.importorskip("pandas")
     names = [f"name {n}" for n in range(30)]
     codes = [10, 9, 10] * 10
@@ -100,7 +100,7 @@ class Stream:
 
 
 @pytest.mark.extras
-def test_whatever_hands_out_a_stream_of_arrow_is_a_table() -> None:
+def test_any_arrow_stream_is_a_table() -> None:
     polars = pytest.importorskip("polars")
     table = {"a": [1.5, None, 3], "b": ["x", "y", None]}
     expected = dk.TabularEncoder().fit_transform(table)
@@ -108,7 +108,7 @@ def test_whatever_hands_out_a_stream_of_arrow_is_a_table() -> None:
 
 
 @pytest.mark.extras
-def test_pandas_comes_out_where_it_is_asked_for() -> None:
+def test_pandas_output_is_given_on_request() -> None:
     pandas = pytest.importorskip("pandas")
     encoder = dk.TabularEncoder().set_output(transform="pandas")
     frame = encoder.fit_transform(pandas.DataFrame({"a": [1.0, 2, 4], "b": ["x", "y", "x"]}, index=[7, 8, 9]))

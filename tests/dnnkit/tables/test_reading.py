@@ -56,7 +56,7 @@ def test_the_same_table_however_it_is_written(tmp_path: Path, content: str | byt
     np.testing.assert_array_equal([found["size"], found["kind"]], [EXPECTED["size"], EXPECTED["kind"]])
 
 
-def test_what_cells_are(tmp_path: Path) -> None:
+def test_the_types_of_cells(tmp_path: Path) -> None:
     text = """post code;ok;day;moment;word;long;size
 02139;true;2026-01-31;2026-01-31 12:30:00+02:00;"a; ""b""
 c";1e3;1_000
@@ -131,7 +131,7 @@ def test_options_that_cannot_work(tmp_path: Path) -> None:
             read_table(tmp_path / name)
 
 
-def test_a_value_that_is_wrong_later_is_told_by_its_line(tmp_path: Path) -> None:
+def test_a_wrong_value_is_reported_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,x\n\n2,y\n3,z\n")
     encoder = dk.TabularEncoder().fit(read_table(tmp_path / "t.csv"))
     (tmp_path / "t.csv").write_text("b,a\nx,1\n\ny,old\n")

@@ -75,7 +75,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("call", "words"), REFUSED, ids=[words for _, words in REFUSED])
-def test_what_is_no_target_is_one_clear_error(call, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_invalid_targets_are_one_clear_error(call, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError) as error:
         call()
     assert words in str(error.value)
@@ -94,6 +94,6 @@ def test_what_is_no_target_is_one_clear_error(call, words: str) -> None:  # type
     ],
     ids=str,
 )
-def test_json_of_a_stranger_is_looked_at(value: object) -> None:
+def test_untrusted_json_is_validated(value: object) -> None:
     with pytest.raises(CheckpointError):
         target_of(value)

@@ -54,7 +54,7 @@ def fail(net: dk.Sequential, folder: Path, step: int, callbacks: tuple = (), **o
 
 @pytest.mark.parametrize("every", ["1 step", "4 steps", "2 epochs", "0.0001 s"])
 @pytest.mark.parametrize("step", [1, 3, 5, 9])
-def test_it_goes_on_as_if_nothing_had_ended_it(backend: Backend, tmp_path: Path, every: str, step: int) -> None:
+def test_it_resumes_as_if_it_had_not_been_interrupted(backend: Backend, tmp_path: Path, every: str, step: int) -> None:
     whole, later = network(backend), network(backend)
     expected = fit(whole, None)
     fail(network(backend), tmp_path, step, checkpoint_every=every)
@@ -185,7 +185,7 @@ class Counter(dk.Callback):
         self.seen = list(state["seen"])
 
 
-def test_a_callback_of_ones_own_keeps_its_state(tmp_path: Path) -> None:
+def test_a_custom_callback_keeps_its_state(tmp_path: Path) -> None:
     counters = Counter(), Counter()
     fail(network(), tmp_path, 8, (counters[0],))
     fit(network(), tmp_path, callbacks=["TerminateOnNaN", counters[1]])
@@ -237,7 +237,7 @@ def of_batches(place: Path) -> tuple:
 
 
 @pytest.mark.parametrize("made", [of_plateaus, of_epochs, of_batches])
-def test_what_counts_or_sets_the_rate_goes_on_where_it_was(made: Any, tmp_path: Path) -> None:
+def test_counters_and_learning_rates_resume_where_they_were(made: Any, tmp_path: Path) -> None:
     """Interrupted within epochs whose rate was already set, some steps after a checkpoint."""
     outcomes = []
     for name, steps in (("whole", ()), ("cut", (1, 5, 9))):
@@ -295,7 +295,7 @@ def other_optimizer(x, y):
     ],
     ids=["seed", "layers", "optimizer", "batch size", "shuffle", "steps", "first epoch", "weights", "validation"],
 )
-def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, what: Any, message: str) -> None:
+def test_a_checkpoint_of_another_run_is_rejected(tmp_path: Path, what: Any, message: str) -> None:
     fail(network(), tmp_path, 5)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     net, options = (network(), what) if isinstance(what, dict) else what(*data())
@@ -304,7 +304,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, what: Any, messa
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_other_data_are_refused(tmp_path: Path) -> None:
+def test_other_data_are_rejected(tmp_path: Path) -> None:
     fail(network(), tmp_path, 5)
     x, y = data()
     x[7, 2] = np.nextafter(x[7, 2], 1)
@@ -368,7 +368,7 @@ def versions(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "versions").iterdir())
 
 
-def test_the_newest_are_kept_and_before_a_damaged_one_the_last_is_read(tmp_path: Path, caplog) -> None:
+def test_the_newest_are_kept_and_a_damaged_one_falls_back(tmp_path: Path, caplog) -> None:
     whole = network()
     fit(whole, None)
     fail(network(), tmp_path, 8, checkpoint_keep=3)
@@ -385,7 +385,7 @@ def test_the_newest_are_kept_and_before_a_damaged_one_the_last_is_read(tmp_path:
     assert dk.load(tmp_path).history.epoch == [0, 1, 2]
 
 
-def test_one_is_kept_if_that_is_asked_for(tmp_path: Path) -> None:
+def test_only_one_is_kept_on_request(tmp_path: Path) -> None:
     fit(network(), tmp_path, checkpoint_keep=1)
     assert len(versions(tmp_path)) == 1
 
@@ -460,7 +460,7 @@ class Press(dk.Callback):
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
 @pytest.mark.parametrize("step", [2, 3, 7])
-def test_signals_save_and_the_same_call_goes_on(
+def test_signals_save_and_the_same_call_resumes(
     backend: Backend, tmp_path: Path, caplog, number, error, step, times
 ) -> None:
     whole, later, handlers = network(backend), network(backend), [signal.getsignal(n) for n in (2, 15)]
@@ -476,7 +476,7 @@ def test_signals_save_and_the_same_call_goes_on(
     assert history.history == expected.history
 
 
-def test_sigterm_without_a_checkpoint_is_none_of_ours() -> None:
+def test_sigterm_without_a_checkpoint_is_not_handled() -> None:
     heard, before = [], signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
     try:
         fit(network(), None, callbacks=Press(2, signal.SIGTERM))
@@ -508,7 +508,7 @@ def test_ctrl_c_within_validation_gives_it_up_and_loses_nothing(backend: Backend
     assert history.history == expected.history
 
 
-def test_ctrl_c_while_the_order_is_drawn_is_heard_at_once(tmp_path: Path, monkeypatch) -> None:
+def test_ctrl_c_while_the_order_is_drawn_works_at_once(tmp_path: Path, monkeypatch) -> None:
     from dnnkit.training import run, stretches
 
     over, drawn = threading.Event(), []

@@ -76,7 +76,7 @@ def test_ways_of_shuffling(shuffle):
 
 
 @pytest.mark.parametrize("shuffle", [None, 0, 1, "without_replacement", "", [True]])
-def test_another_way_of_shuffling_is_an_error(shuffle):
+def test_an_unknown_shuffle_option_is_an_error(shuffle):
     net = network()
     with pytest.raises(ConfigurationError, match=r"shuffle is .*: expected True, False or 'with_replacement'"):
         net.fit(*data(), shuffle=shuffle, verbose=0)

@@ -50,7 +50,7 @@ def test_json_and_back_is_the_same_history():
 
 
 @pytest.mark.parametrize("name", ["curves.png", "curves.svg", "curves.pdf"])
-def test_plot_writes_the_file_that_its_ending_asks_for(tmp_path, name):
+def test_the_suffix_decides_the_format_of_a_plot(tmp_path, name):
     fit(network(), validation_split=0.25).plot(tmp_path / name)
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[name.rpartition(".")[2]]
     assert (tmp_path / name).read_bytes().startswith(start)
@@ -64,13 +64,13 @@ def test_plot_has_a_panel_a_quantity_and_a_curve_a_part():
         assert all(list(line.get_xdata()) == [1, 2, 3] for line in axes.lines)
 
 
-def test_plot_writes_nothing_unless_asked(tmp_path, monkeypatch):
+def test_plot_writes_nothing_by_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert fit(network()).plot().axes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_plot_of_several_fits_goes_on_to_the_right():
+def test_plot_of_several_fits_continues_to_the_right():
     net = network()
     for _ in range(3):
         fit(net, epochs=1)

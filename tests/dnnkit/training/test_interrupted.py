@@ -190,7 +190,7 @@ def test_steps_of_two_fits_are_those_of_one(backend: Backend, shuffle, way, tmp_
         assert history["loss"] == expected["loss"][-len(history.epoch) :]
 
 
-def test_an_epoch_goes_on_with_its_own_data_only():
+def test_an_epoch_resumes_with_its_own_data_only():
     (x, y), options = data(), {"batch_size": BATCH, "steps": 2, "verbose": 0}
     same, other = network(), network()
     for net in (same, other):

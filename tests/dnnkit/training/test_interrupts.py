@@ -26,7 +26,7 @@ def test_a_signal_swallowed_by_a_c_callback_is_raised_later_and_once(capfd) -> N
     assert sys.unraisablehook is hook
 
 
-def test_what_others_raise_there_is_told_as_ever(monkeypatch) -> None:
+def test_other_exceptions_there_are_printed_as_usual(monkeypatch) -> None:
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
     error = ValueError("of somebody else")
@@ -39,7 +39,7 @@ def test_what_others_raise_there_is_told_as_ever(monkeypatch) -> None:
     assert told == [error]
 
 
-def test_sigterm_is_left_alone_unless_it_is_asked_for() -> None:
+def test_sigterm_is_not_handled_unless_requested() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Interrupts(hears_sigterm=False):
         assert signal.getsignal(signal.SIGTERM) is before

@@ -124,7 +124,7 @@ def test_epochs_of_steps_follow_the_same_trajectory_everywhere(backend: Backend,
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
 
 
-def test_the_loss_of_a_short_epoch_is_a_mean_over_what_it_saw(backend: Backend):
+def test_the_loss_of_a_short_epoch_is_a_mean_over_its_samples(backend: Backend):
     """With predictions of 0 a row's loss is its target squared."""
     y = np.arange(1.0, SAMPLES + 1)[:, None]
     options = {"batch_size": BATCH, "shuffle": False, "verbose": 0}

@@ -101,7 +101,7 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory) -> dict[str, list[Any]]:
-    """Return the outputs of every cell, after the kernel has run all."""
+    """The outputs of every cell, after the kernel has run all."""
     sources = {name: "\n".join(line.removeprefix(" " * 8) for line in text.split("\n")) for name, text in CELLS.items()}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text.strip()) for text in sources.values()])
     folder = str(tmp_path_factory.mktemp("notebook"))
@@ -167,7 +167,7 @@ def test_epochs_of_counted_steps_are_numbered(shown):
     assert titles(text_of(shown["counted steps"])) == ["Epoch 5/6", "Epoch 6/6"]
 
 
-def test_plain_lines_and_silence_are_what_they_are_elsewhere(shown):
+def test_plain_lines_and_silence_work_as_elsewhere(shown):
     assert titles(written(shown["plain lines"], "stdout").splitlines()) == ["Epoch 1/2", "Epoch 2/2"]
     assert shown["silence"] == []
 
@@ -176,13 +176,13 @@ def test_an_interrupt_leaves_the_epochs_that_were_finished(shown):
     assert titles(text_of(shown["an interrupt"])) == ["Epoch 1/5", "Epoch 2/5"]
 
 
-def test_every_training_has_an_output_of_its_own(shown):
+def test_every_training_has_a_separate_output(shown):
     one, two = shown["two trainings"]
     assert titles(text_of([one])) == ["Epoch 1/1"]
     assert titles(text_of([two])) == ["Epoch 1/2", "Epoch 2/2"]
 
 
-def test_while_an_epoch_runs_its_line_says_how_far_it_is(shown):
+def test_while_an_epoch_runs_its_line_shows_progress(shown):
     finished, running = text_of(shown["an epoch that runs"])
     assert finished == "Epoch 2/7 - 0.01 s - 10 µs/sample - loss: 0.5000"
     assert re.fullmatch(r"Epoch 3/7 - 4/10 - ETA [\d.: s]+ - [\d.]+ µs/sample - loss: 0\.2500", running)

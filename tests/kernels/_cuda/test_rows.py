@@ -60,7 +60,7 @@ def test_rows_of_every_length(gpu, dtype, shift, rng, few_blocks):
 
 
 @pytest.mark.parametrize("columns", [10, 64, 131, 2048, 2050])
-def test_what_is_not_a_number_spoils_its_row_and_no_other(gpu, columns):
+def test_nan_spoils_its_row_and_no_other(gpu, columns):
     """-inf has probability 0: the others share everything, wherever it comes first."""
     x = np.zeros((6, columns), np.float32)
     x[0, columns // 2], x[1, -1], x[2, 0], x[3, 1:], x[4, -1] = np.nan, np.inf, -np.inf, -np.inf, -np.inf
@@ -82,7 +82,7 @@ def test_what_is_not_a_number_spoils_its_row_and_no_other(gpu, columns):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_two_tiles_fit_into_what_a_block_has_without_asking(dtype):
+def test_two_tiles_fit_into_the_default_shared_memory(dtype):
     source = losses.source("softmax_cross_entropy", dtype)
     for columns in range(1, 2100):
         division, size = Division.of(source, columns), columns * ITEMS[dtype]

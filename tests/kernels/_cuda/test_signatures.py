@@ -269,7 +269,7 @@ def test_a_loss_has_the_row_that_the_pass_calls(name):
 
 
 @pytest.mark.parametrize("name", registry.names("loss"))
-def test_labels_are_taken_by_the_losses_that_say_so(launches, name):
+def test_labels_are_taken_by_the_losses_that_declare_them(launches, name):
     loss, scores = registry.loss(name), np.zeros((7, 5))
     assert ("loss_of_labels" in losses.source(name, "float64").signatures()) == loss.takes_labels
     for targets in (np.zeros((7, 4)), np.zeros((6, 5)), np.zeros(6 if loss.takes_labels else 7, np.int64)):
@@ -366,8 +366,8 @@ def test_a_type_that_no_launcher_could_give_is_an_error(parameter):
         signatures(f'extern "C" __global__ void broken({parameter}) {{}}')
 
 
-def test_a_kernel_that_is_there_twice_is_an_error():
-    with pytest.raises(TypeError, match="kernel second is there twice"):
+def test_a_kernel_that_exists_twice_is_an_error():
+    with pytest.raises(TypeError, match="kernel second is defined twice"):
         signatures(SIMPLE + SIMPLE[SIMPLE.index('extern "C" __global__ void second') :], {"REAL": "float"})
 
 

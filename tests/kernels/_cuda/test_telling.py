@@ -20,7 +20,7 @@ def test_one_line_for_a_series_that_takes_longer_than_a_second(
         for _ in range(8):
             with telling.told():
                 pass
-    assert [record.getMessage().endswith("CuPy keeps them in /kept") for record in caplog.records] == [True] * lines
+    assert [record.getMessage().endswith("CuPy stores them in /kept") for record in caplog.records] == [True] * lines
 
 
 def test_a_series_ends_with_a_pause(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -104,7 +104,7 @@ def test_float32_is_computed_in_float32(name):
     "source",
     [*softmax.sources(), *(Source.of(file, "float32") for file in ("optimizer_step/gpu.cu", "dropout/gpu.cu"))],
 )
-def test_float32_stays_float32_in_what_is_no_sum_over_a_batch(source):
+def test_float32_stays_float32_except_in_sums_over_a_batch(source):
     if dict(source.macros)["REAL"] == "float":
         for kernel, text in instructions(source).items():
             assert ".f64" not in text, kernel

@@ -75,7 +75,7 @@ def test_a_product_of_whole_numbers_is_exact() -> None:
     np.testing.assert_array_equal(out, a @ b)
 
 
-def test_what_is_not_a_number_goes_through_a_product() -> None:
+def test_nan_passes_through_a_product() -> None:
     a, b = np.ones((3, 4), np.float32), np.ones((4, 2), np.float32)
     a[1, 2], b[0, 1] = np.nan, np.inf
     out = np.empty((3, 2), np.float32)
@@ -106,10 +106,10 @@ def test_concurrent_products_have_the_same_bits_as_sequential_ones() -> None:
     assert sorted(finished) == list(range(len(pairs)))
 
 
-def test_the_library_says_what_it_is() -> None:
+def test_the_library_describes_itself() -> None:
     said = library.describe()
     assert said.startswith("OpenBLAS 0.")
-    assert said.endswith(", one thread a worker")
+    assert said.endswith(", one thread per worker")
     assert "kernels for " in said
 
 

@@ -68,7 +68,7 @@ def test_it_changes_with_code_and_not_with_words(tree):
         ("@jit\ndef f(x):\n    return x\n", "@jit_called\ndef f(x):\n    return x\n", False),
     ],
 )
-def test_what_counts_of_a_source(old, new, is_same, tmp_path):
+def test_the_part_of_a_source_that_counts(old, new, is_same, tmp_path):
     (tmp_path / "cpu.py").write_text(old)
     before = meaning_of(tmp_path)
     (tmp_path / "cpu.py").write_text(new)

@@ -50,7 +50,7 @@ def test_code_comes_from_the_archive_once_and_an_edited_callee_is_new(tmp_path):
     assert third["by_numba"] == ["activation.relu.forward", "gather.float32.gather"]
 
 
-def test_what_the_archive_lacks_takes_the_whole_way(checkout, tmp_path):
+def test_functions_not_in_the_archive_are_compiled(checkout, tmp_path):
     (checkout / "kernels" / "_native" / "archive").rename(tmp_path / "archive")
     try:
         result = run(REPORT, checkout, tmp_path / "cache")

@@ -33,7 +33,7 @@ def was_read(compiled):
     return find
 
 
-def test_what_was_compiled_is_read(folders, was_read):
+def test_compiled_code_is_read(folders, was_read):
     function, number = new()
     assert not was_read(function, number)
     file = the_file(folders[0])
@@ -54,7 +54,7 @@ def spoilt_contents(content):
     yield "another magic", b"dnnkit kernel 0\n" + content[len(kept.MAGIC) :]
 
 
-def test_what_is_damaged_is_compiled_again_and_replaced(folders, was_read, caplog):
+def test_damaged_code_is_compiled_again_and_replaced(folders, was_read, caplog):
     function, number = new()
     value(function)
     file = the_file(folders[0])
@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_is_one_warning(error, folders, monkeypatch, caplog)
     for function, number in (new(), new()):
         assert value(function) == 2 * number
     assert caplog.messages == [
-        f"dnnkit: compiled kernels cannot be kept in {folders[0]}, training goes on: {os.strerror(error)}"
+        f"dnnkit: compiled kernels cannot be stored in {folders[0]}, training continues: {os.strerror(error)}"
     ]
     assert list(folders[0].iterdir()) == []
 

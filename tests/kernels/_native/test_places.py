@@ -57,7 +57,7 @@ def test_without_a_setting_it_is_below_the_home(found, tmp_path):
     assert found()[-1].parent == tmp_path / "home" / ".cache" / "dnnkit"
 
 
-def test_the_folder_that_was_asked_for_comes_first(found, tmp_path, caplog):
+def test_the_requested_folder_comes_first(found, tmp_path, caplog):
     (folder,) = found(DNNKIT_CACHE_DIR=tmp_path / "asked", XDG_CACHE_HOME=tmp_path / "cache")
     assert folder.parent == tmp_path / "asked"
     assert not (tmp_path / "cache").exists()
@@ -70,7 +70,7 @@ def test_a_file_in_its_place_is_told_in_one_line(below, found, tmp_path, caplog)
     (folder,) = found(DNNKIT_CACHE_DIR=tmp_path / "file" / below)
     assert folder.is_relative_to(tmp_path / "home")
     (line,) = caplog.messages
-    assert line.startswith(f"dnnkit: DNNKIT_CACHE_DIR is {tmp_path / 'file' / below}: no compiled kernels are kept")
+    assert line.startswith(f"dnnkit: DNNKIT_CACHE_DIR is {tmp_path / 'file' / below}: no compiled kernels are stored")
     assert "ot a" in line  # directory, or folder
 
 

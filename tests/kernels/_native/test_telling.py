@@ -86,7 +86,7 @@ def test_elsewhere_a_series_is_one_line_and_the_next_another(clock, caplog, tmp_
         compile_for(2.0, clock)
         clock.now += telling.GAP / 2
     assert caplog.messages == [
-        "dnnkit: compiling for float32, which takes about 3 s (a guess), once for this machine; it is kept in "
+        "dnnkit: compiling for float32, which takes about 3 s (a guess), once for this machine; stored in "
         f"{tmp_path / 'compiled'}"
     ]
     assert caplog.records[0].name == "dnnkit"
@@ -114,10 +114,10 @@ def test_who_silences_the_log_hears_nothing(is_terminal, clock, request, caplog)
 
 def test_another_process_that_compiles_is_told(clock, terminal):
     compile_for(2.0, clock, is_awaited=True)
-    assert drawn(terminal)[0] == "dnnkit: another process compiles, 1 s: relu.forward in float32"
+    assert drawn(terminal)[0] == "dnnkit: another process is compiling, 1 s: relu.forward in float32"
 
 
-def test_what_is_usual_is_remembered_for_each_dtype(clock, terminal, tmp_path):
+def test_usual_times_are_recorded_per_dtype(clock, terminal, tmp_path):
     record = tmp_path / "seconds.json"
     for _ in range(3):
         compile_for(4.0, clock)

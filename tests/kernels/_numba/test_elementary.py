@@ -62,7 +62,7 @@ def test_error_is_a_few_units_in_the_last_place(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_ends_and_what_is_no_number(dtype):
+def test_the_ends_and_nan(dtype):
     smallest = np.finfo(dtype).smallest_subnormal
     x = np.array([np.nan, np.inf, -np.inf, 1e4, -1e4, 0.0, -0.0, smallest], dtype)
     np.testing.assert_array_equal(values("erfc", x), np.array([np.nan, 0, 2, 0, 2, 1, 1, 1], dtype))

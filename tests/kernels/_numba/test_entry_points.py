@@ -15,7 +15,7 @@ from tests.conformance.entry_points import EntryPoints
 
 
 @pytest.mark.parametrize("kind", ["loss", "metric"])
-def test_sums_are_added_to_what_is_there(kind, rng):
+def test_sums_are_added_to_existing_values(kind, rng):
     scores, targets, weights, gradient = rng.normal(size=(4, 7, 3))
     total = np.zeros(1)
 

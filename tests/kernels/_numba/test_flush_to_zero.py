@@ -12,7 +12,7 @@ TINY = np.float32(1e-40)
 
 @numba.njit(nogil=True)
 def halves(values, out, counting):
-    """Return half of each, with the switch on or not, and as it was after it."""
+    """Write half of each to `out`, with the switch on or not, and after it was restored."""
     if counting:
         setting = flush_to_zero.enable()
     for e in range(values.size):

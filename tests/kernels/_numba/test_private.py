@@ -139,7 +139,7 @@ def test_the_range_of_versions_is_that_of_the_package() -> None:
         assert "pip install 'numba>=" in reason
 
 
-def test_what_llvm_optimised_leaves_little_in_memory() -> None:
+def test_llvm_optimization_leaves_little_memory() -> None:
     """`_target.llvm.disposed` frees pass managers, which llvmlite leaks: 125 kB per function."""
     allocator = ctypes.CDLL(None)
     if not hasattr(allocator, "mallinfo2"):

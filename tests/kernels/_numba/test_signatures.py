@@ -177,7 +177,7 @@ def test_all_compiled_functions_have_the_common_options():
         check_options(dispatcher.targetoptions)
 
 
-def test_what_is_resolved_by_type_has_the_common_options(monkeypatch):
+def test_overloads_have_the_common_options(monkeypatch):
     given = []
     monkeypatch.setattr(
         extending.extending,

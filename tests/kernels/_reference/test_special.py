@@ -37,7 +37,7 @@ def test_two_units_in_the_last_place(name: str, dtype: type) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_far_out_and_what_is_no_number(dtype: type) -> None:
+def test_far_out_and_nan(dtype: type) -> None:
     x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 0], dtype)
     np.testing.assert_array_equal(special.erf(x), [np.nan, 1, -1, 1, -1, 0])
     np.testing.assert_array_equal(special.erfc(x), [np.nan, 0, 2, 0, 2, 1])

@@ -44,7 +44,7 @@ def test_dz_may_lie_apart_from_dy(gpu, name, rng):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 1), (1000, 1), (3000, 10), (1025, 64), (700, 65), (5, 4096), (9000, 2)])
 def test_the_bias_gradient_of_many_rows_in_two_stages(gpu, shape, dtype, rng):
-    """Return dy and saved such that dz = dy; sums of whole numbers are exact."""
+    """dy and saved are such that dz = dy; sums of whole numbers are exact."""
     dy = rng.integers(-9, 9, shape).astype(dtype)
     scratch = gpu.full(dense.scratch_size(*shape), dtype)
     x, w = np.ones((shape[0], 1), dtype), np.ones((1, shape[1]), dtype)

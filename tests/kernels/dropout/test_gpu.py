@@ -57,7 +57,7 @@ def test_a_step_may_be_the_clocks(gpu):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_what_is_drawn_on_the_way_is_what_the_mask_says(gpu, dtype, rng, few_blocks):
+def test_drawing_within_a_kernel_equals_the_mask(gpu, dtype, rng, few_blocks):
     draw = Draw(0.4, 2**32 - 1, 3, 2**32 + 7)
     for size in (1, 4, 1009, 5003):
         x = rng.normal(size=size).astype(dtype)

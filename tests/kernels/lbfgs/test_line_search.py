@@ -15,7 +15,7 @@ NUMBER = st.floats(-3, 3)
 
 @dataclass
 class Found:
-    """Return the outcome, the step that was kept last, and the number of calls."""
+    """The outcome, the step that was kept last, and the number of calls."""
 
     outcome: int
     step: float | None
@@ -59,7 +59,7 @@ def test_both_conditions_hold(waves, tilt, first, decrease, curvature) -> None:
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
-def test_it_comes_back_from_where_there_are_no_numbers(bad: float) -> None:
+def test_it_returns_from_points_without_finite_values(bad: float) -> None:
     found = search(lambda a: (bad, bad) if a > 0.01 else (-a + 1e3 * a * a, -1 + 2e3 * a), 1e3)
     assert found.outcome == WOLFE
 

@@ -23,7 +23,7 @@ def test_they_are_those_that_keras_has_and_two_more():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_files_are_those_that_the_formula_gives_anew(name: str) -> None:
+def test_the_files_equal_newly_generated_ones(name: str) -> None:
     for file, text in write_losses.files(name).items():
         assert (write_losses.FOLDER / name / file).read_text(encoding="utf-8") == text, (
             f"{name}/{file} is of another formula: python -m dnnkit.formula.write_losses"

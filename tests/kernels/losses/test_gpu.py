@@ -96,7 +96,7 @@ def test_sums_of_loss_and_metric_of_a_step_are_those_apart(gpu, rng, name, metri
     assert gpu.get(clock).tolist() == [6, 0, 0, 4]
 
 
-def test_a_metric_is_added_to_what_is_there(gpu, rng):
+def test_a_metric_is_added_to_earlier_sums(gpu, rng):
     for rows in (14, 3000):
         scores, targets = rng.normal(size=(rows, 10)), rng.integers(0, 10, rows)
         out = gpu.put(np.array([5.0]))

@@ -90,7 +90,7 @@ def sample(name: str, rows: int, outputs: int, rng: np.random.Generator) -> tupl
     return scores, targets
 
 
-def test_every_loss_here_is_there():
+def test_every_loss_here_is_registered():
     assert set(registry.names("loss")) >= set(LOSSES)
 
 

@@ -15,7 +15,7 @@ def test_most_rows_fit_and_not_one_more(columns: int, itemsize: int) -> None:
 
 
 @given(rows=st.integers(1, 5_000), columns=st.integers(1, 5_000), itemsize=st.sampled_from([4, 8]))
-def test_what_fits_with_all_columns_fits_with_some(rows: int, columns: int, itemsize: int) -> None:
+def test_products_that_fit_with_all_columns_fit_with_some(rows: int, columns: int, itemsize: int) -> None:
     assert columns_fit_tiles(rows, columns, itemsize) >= fits_tiles(rows, columns, itemsize)
 
 

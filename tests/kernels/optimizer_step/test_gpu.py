@@ -29,7 +29,7 @@ def test_bits_do_not_depend_on_addresses_or_on_few_blocks(gpu, name, dtype, rng,
     np.testing.assert_allclose(results[0][0], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_one_launch_a_step_whatever_the_size(gpu, monkeypatch, rng):
+def test_one_launch_per_step_for_any_size(gpu, monkeypatch, rng):
     launched, launch = [], update.launch
     monkeypatch.setattr(update, "launch", lambda *arguments: launched.append(arguments[1]) or launch(*arguments))
     for name in RULES:

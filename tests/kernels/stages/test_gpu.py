@@ -53,7 +53,7 @@ def expected(name: str, example: Example, xs: Any, parameters: Any, dy: Any) -> 
     return [y, *(part for part in parts if part is not None)]
 
 
-def test_every_kind_is_asked() -> None:
+def test_every_kind_is_tested() -> None:
     assert set(OF_SIZE) == {name for name in registry.names("stage") if registry.has_gpu_version(name)}
 
 

@@ -40,7 +40,7 @@ def test_no_file_hides_a_library() -> None:
     assert not {file.stem for file in FOLDER.glob("*.py")} & {peer.family for peer in PLAIN}
 
 
-def test_of_every_peer_it_is_known_what_to_install() -> None:
+def test_every_peer_names_its_packages() -> None:
     cures = {name: not_installed(peer, {"missing": "it"}) for name, peer in find_peers().items()}
     assert cures["keras"] == "it is not installed; to install it: pip install keras"
     assert all("pip install " in cure for cure in cures.values())
@@ -128,7 +128,7 @@ def test_every_neuron_is_the_notes_neuron(peer: Any, folder: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "dtype"), [("gemm", "float32"), ("gemm", "float64"), ("copy", "float32")])
 @pytest.mark.parametrize("peer", PLAIN, ids=lambda peer: peer.name)
-def test_what_the_machine_can_do(peer: Any, kind: str, dtype: Any, folder: Path) -> None:
+def test_the_rates_of_the_machine(peer: Any, kind: str, dtype: Any, folder: Path) -> None:
     module, about = installed(peer)
     if kind not in about["kinds"]:
         pytest.skip(f"{peer.name} has none")
@@ -156,7 +156,7 @@ def test_standardized_samples_have_no_zeros(folder: Path) -> None:
     np.testing.assert_allclose(back, plain.x_test, atol=1e-5)
 
 
-def test_many_repetitions_are_kept_as_quartiles() -> None:
+def test_many_repetitions_are_stored_as_quartiles() -> None:
     few, many = (run_one.Clock(lambda: None, count).to_json() for count in (3, 500))
     assert (len(few["seconds"]), few["counted"]) == (3, 3)
     assert (len(many["seconds"]), many["counted"]) == (3, 500)

@@ -47,7 +47,7 @@ def test_who_did_other_work_is_named() -> None:
     assert "torch-compile" in Results(lost).disagreements(WORK)
 
 
-def test_the_report_tells_everything(tmp_path: Path) -> None:
+def test_the_report_has_everything(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps(made_up()))
     table, picture = report.write(path)
@@ -94,7 +94,7 @@ def test_the_report_of_growth(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_results_of_another_schema_are_refused() -> None:
+def test_results_of_another_schema_are_rejected() -> None:
     with pytest.raises(SystemExit, match="schema 0"):
         Results({"schema": 0})
 

@@ -130,7 +130,7 @@ def test_options_make_works_smaller() -> None:
     assert (product.size, copied.size) == (8, 1024)
 
 
-def test_what_cannot_be_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_impossible_requests_are_reported_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, message in (
         (["--out", str(tmp_path / "nowhere" / "results.json")], "its folder does not exist"),
         (["--works", "1,x"], "unknown works x"),

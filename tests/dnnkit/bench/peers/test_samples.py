@@ -22,7 +22,7 @@ def test_features_are_normal_without_zeros(dtype: Any) -> None:
     np.testing.assert_array_equal(x, drawn(replace(WORK, dtype=dtype))[0])
 
 
-def test_targets_are_what_the_loss_wants_and_can_be_learned() -> None:
+def test_targets_suit_the_loss_and_can_be_learned() -> None:
     x, classes = drawn(WORK)
     assert classes.dtype == np.int64
     assert set(classes) == set(range(7))

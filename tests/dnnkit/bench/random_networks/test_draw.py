@@ -47,7 +47,7 @@ def test_an_epoch_is_whole_batches_and_takes_about_as_requested() -> None:
     assert short.counted * short.samples < long.counted * long.samples / 50
 
 
-def test_names_are_what_people_read() -> None:
+def test_names_are_readable() -> None:
     recipe = Recipe((370, 96, 10), 512, "sigmoid", "adamw", "mean_squared_error", "float64")
     assert recipe.name == "370-96-10 sigmoid AdamW f64 b512"
     assert re.fullmatch(r"(\d+-)+\d+ \w+ \w+ f(32|64) b\d+", networks(1, 0, 0.1)[0].name)

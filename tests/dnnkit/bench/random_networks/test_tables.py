@@ -24,7 +24,7 @@ def test_a_terminal_of_80_columns_has_room_for_it() -> None:
     assert "loss" not in text.getvalue()
 
 
-def test_a_document_has_every_column_and_the_picture(tmp_path: Path) -> None:
+def test_a_document_has_every_column_and_the_plot(tmp_path: Path) -> None:
     text = markdown.page(made_up(), tmp_path / "random.md")
     assert "![Random networks](random.png)" in text
     assert (tmp_path / "random.png").read_bytes().startswith(b"\x89PNG")

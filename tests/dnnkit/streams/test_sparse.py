@@ -1,0 +1,80 @@
+"""A sparse matrix trains as the dense one does, of which only a chunk is in memory."""
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import dnnkit as dk
+from dnnkit.backends import Backend
+from dnnkit.errors import ConfigurationError, DataError
+from tests.dnnkit.streams.files import BATCH, BUFFER, CLASSES, bits, data, network
+
+OPTIONS: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "validation_split": 0.2, "verbose": 0}
+
+
+def thinned() -> tuple[np.ndarray, np.ndarray]:
+    x, y = data()
+    x[np.abs(x) < 1] = 0
+    return x, y
+
+
+@pytest.mark.parametrize("form", ["csr_matrix", "coo_array"])
+def test_it_trains_as_the_dense_one(backend: Backend, form: str) -> None:
+    x, y = thinned()
+    matrix = getattr(sparse, form)(x)
+    expected, net = network(backend), network(backend)
+    assert net.fit(matrix, y, **OPTIONS).history == expected.fit(x, y, **OPTIONS).history
+    assert bits(net) == bits(expected)
+    np.testing.assert_array_equal(net.predict(matrix), expected.predict(x))
+    assert net.evaluate(matrix, y) == expected.evaluate(x, y)
+    net.fit(matrix[:400], y[:400], validation_data=(matrix[400:], y[400:]), verbose=0)
+
+
+def test_many_networks_train_on_one() -> None:
+    x, y = thinned()
+    matrix, options = sparse.csr_array(x), {"batch_size": BATCH, "verbose": 0}
+    nets, expected = [network("numpy"), network("numpy")], network("numpy")
+    dk.fit_many(nets, matrix, y, **options)
+    expected.fit(x, y, **options)
+    assert bits(nets[1]) == bits(expected)
+    found = dk.cross_validate(network("numpy"), matrix, y, folds=2, **options)
+    assert found.predictions.shape == (len(x), CLASSES)
+    with pytest.raises(ConfigurationError, match="only by the fit of one network"):
+        dk.fit_many(nets, dk.streams.open(matrix, y, buffer=BUFFER), None, **options)
+
+
+def test_chunk_by_chunk_it_has_the_bits_of_the_dense_rows_in_the_same_order(backend: Backend) -> None:
+    x, y = thinned()
+    chunks: dict[str, Any] = {"buffer": BUFFER, "block_rows": 7}
+    expected, net = network(backend), network(backend)
+    dense = expected.fit(dk.streams.open(x, y, **chunks), **OPTIONS)
+    assert net.fit(dk.streams.open(sparse.csr_array(x), y, **chunks), **OPTIONS).history == dense.history
+    assert bits(net) == bits(expected)
+
+
+def test_it_is_never_dense_as_a_whole() -> None:
+    rng = np.random.default_rng(1)
+    numbers, columns = rng.normal(size=(4000, 20)).astype(np.float32), rng.integers(0, 20_000, (4000, 20))
+    places = np.repeat(np.arange(4000), 20), columns.ravel()
+    matrix = sparse.csr_array((numbers.ravel(), places), shape=(4000, 20_000))
+    net = dk.Sequential([dk.Dense(4, activation="relu"), dk.Dense(2, activation="softmax")], seed=0, backend="numpy")
+    net.compile("sgd", "sparse_categorical_crossentropy")
+    y = np.arange(4000) % 2
+    tracemalloc.start()
+    net.fit(dk.streams.open(matrix, y, buffer=8), verbose=0)
+    assert tracemalloc.get_traced_memory()[1] < 60e6  # 320 MB if it were dense
+    tracemalloc.stop()
+
+
+def test_errors_of_sparse_matrices_are_reported() -> None:
+    x, y = thinned()
+    with pytest.raises(DataError, match=r"sparse matrix of shape .* and dtype complex64: expected real numbers"):
+        network("numpy").fit(sparse.csr_array(x.astype(np.complex64)), y, verbose=0)
+    x[7, 3] = np.nan
+    with pytest.raises(DataError, match=r"x has NaN or infinite numbers, first in row 7 \(as float32\)"):
+        network("numpy").fit(sparse.csr_array(x), y, verbose=0)
+    with pytest.raises(DataError, match="toarray"):
+        network("numpy").get_gradients(sparse.csr_array(x), np.zeros((len(x), CLASSES)))
