@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Totals
 from dnnkit.deferred import dataclass
@@ -25,6 +27,20 @@ class Passed(NamedTuple):
     seconds: float
 
 
+class DrawnOrder(NamedTuple):
+    """The order `numpy.random.default_rng(entropy).permutation(rows)`, to be drawn where it is used.
+
+    `entropy` has at most four words of 32 bits.
+    """
+
+    entropy: tuple[int, ...]
+    rows: int
+
+    def array(self) -> HostArray:
+        """Draw it."""
+        return np.random.default_rng(self.entropy).permutation(self.rows)
+
+
 @dataclass(eq=False)
 class Work:
     """Consecutive epochs of one network, each optionally followed by an evaluation of held-out rows.
@@ -36,7 +52,7 @@ class Work:
     executable: Executable
     data: Any
     batch_size: int
-    orders: Sequence[HostArray]
+    orders: Sequence[HostArray | DrawnOrder]
     """Row order of each epoch."""
     hyperparameters: Hyperparameters
     """Of all steps."""

@@ -42,4 +42,9 @@ def check_seed(seed: int) -> int:
 
 def stream(seed: int, purpose: Purpose, index: int = 0, *indices: int) -> "np.random.Generator":
     """Return the generator for a purpose, such as the order of samples in epoch `index`."""
-    return np.random.default_rng([PURPOSES[purpose], index, *indices, seed])
+    return np.random.default_rng(entropy(seed, purpose, index, *indices))
+
+
+def entropy(seed: int, purpose: Purpose, index: int = 0, *indices: int) -> tuple[int, ...]:
+    """Return what seeds the generator that `stream` gives."""
+    return PURPOSES[purpose], index, *indices, seed

@@ -3,8 +3,8 @@
     POST /predict  {"x": [row, ...]}  ->  {"predictions": [row, ...]}; for input that does not fit 400 {"error": ...}
     GET  /health                      ->  {"status": "ok"}
 
-Requests that arrive while a prediction runs are answered together, by the next one: one call of `predict` costs little
-more for many rows than for one. A single request waits for nobody.
+Requests that arrive while a prediction runs are predicted together in the next call of `predict`, which costs little
+more for many rows than for one. On an idle server a request is predicted at once.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ import dnnkit as dk
 
 
 class Server:
-    """An ASGI application that answers with what `net.predict` gives.
+    """ASGI application that serves the predictions of a network.
 
     Arguments:
-        net: a built network.
-        most: requests answered by one prediction at most.
+        net: a built network with one input and one output.
+        most: the largest number of requests per call of `predict`.
     """
 
     def __init__(self, net: dk.Sequential | dk.Model, most: int = 256) -> None:
@@ -31,11 +31,11 @@ class Server:
         self.worker: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one connection, as ASGI has it."""
+        """Handle one HTTP request, or the start and end of the server."""
         if scope["type"] == "lifespan":
-            await receive()  # startup: the network is loaded
+            await receive()  # startup: the network is loaded already
             await send({"type": "lifespan.startup.complete"})
-            await receive()  # shutdown: requests that wait are answered first
+            await receive()  # shutdown: finish pending requests first
             if self.worker is not None:
                 await self.worker
             await send({"type": "lifespan.shutdown.complete"})
@@ -46,7 +46,7 @@ class Server:
             await send({"type": "http.response.body", "body": body})
 
     async def respond(self, scope: Any, receive: Any) -> tuple[int, dict[str, Any]]:
-        """Return the status and the answer to one request."""
+        """Return the status and the body of the response."""
         if (scope["method"], scope["path"]) == ("GET", "/health"):
             return 200, {"status": "ok"}
         if (scope["method"], scope["path"]) != ("POST", "/predict"):
@@ -56,7 +56,7 @@ class Server:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         try:
-            x = np.asarray(json.loads(body)["x"], self.net.dtype)  # numbers alone: predict also reads files by name
+            x = np.asarray(json.loads(body)["x"], self.net.dtype)  # an array, because predict also accepts file names
             return 200, {"predictions": (await self.predict(x)).tolist()}
         except dk.DnnkitError as error:
             return 400, {"error": str(error)}
@@ -64,7 +64,7 @@ class Server:
             return 400, {"error": f'expected {{"x": [row, ...]}} with rows of numbers: {type(error).__name__}: {error}'}
 
     async def predict(self, x: Any) -> Any:
-        """Return the predictions for some rows, computed together with those of other requests."""
+        """Return the predictions for an array of rows, computed together with other requests."""
         if x.shape[1:] != self.net.input_shape or len(x) == 0:
             expected = ", ".join(map(str, ("rows", *self.net.input_shape)))
             raise dk.errors.ShapeError(f"x has shape {x.shape}: expected ({expected}), with one row at least")
@@ -75,17 +75,17 @@ class Server:
         return await answer
 
     async def work(self) -> None:
-        """Answer what waits, batch after batch."""
+        """Predict batches of waiting requests until none is left."""
         while self.waiting:
             batch, self.waiting = self.waiting[: self.most], self.waiting[self.most :]
-            batch = [(x, answer) for x, answer in batch if not answer.done()]  # the others were cancelled
+            batch = [(x, answer) for x, answer in batch if not answer.done()]  # skip cancelled requests
             results = await asyncio.to_thread(self.predict_all, [x for x, _ in batch])
             for (_, answer), result in zip(batch, results, strict=True):
                 if not answer.done():
                     (answer.set_exception if isinstance(result, Exception) else answer.set_result)(result)
 
     def predict_all(self, arrays: list[Any]) -> list[Any]:
-        """Return the predictions for each of several arrays of rows, or its error: from one call, unless that fails."""
+        """Return predictions, or an exception, per array of rows: from one call, or one call each if that fails."""
         try:
             ends = np.cumsum([len(x) for x in arrays])[:-1]
             return np.split(self.net.predict(np.concatenate(arrays)), ends) if arrays else []
@@ -94,7 +94,7 @@ class Server:
 
 
 def __getattr__(name: str) -> Any:
-    """Return `app`, the application for the run folder in DNNKIT_RUN, loaded when a server first asks for it."""
+    """Return `app`, the application for the run folder in DNNKIT_RUN, loaded on first access."""
     if name != "app":
         raise AttributeError(name)
     return Server(dk.load(os.environ.get("DNNKIT_RUN", "runs/digits")))

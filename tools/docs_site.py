@@ -1,9 +1,9 @@
-"""Hook of MkDocs (`hooks` in mkdocs.yml): what the documentation links to becomes part of the site.
+"""MkDocs hook that adds the linked files of the repository to the documentation site.
 
-On GitHub the documents in docs/ link to results, examples and code elsewhere in the repository. The site has no such
-files around it, so each linked file is added below `repository/`, and the link is changed to it: Markdown and
-notebooks become pages, code becomes a page with highlighted lines, folders become lists of files, other files are
-copied. MkDocs then checks these links like all others.
+On GitHub, pages in docs/ link to results, examples and code elsewhere in the repository. The site does not contain
+these files, so each is added below `repository/`, and the links are rewritten: Markdown and notebooks become pages,
+code becomes a page with syntax highlighting, folders become lists of files, other files are copied. MkDocs then checks
+these links like all others.
 """
 
 import base64
@@ -28,12 +28,12 @@ LANGUAGES = {
     ".toml": "toml",
     ".txt": "text",
 }
-"""Files that become a page of code, and how Pygments calls their language."""
+"""Suffix of files shown as code -> the name of their language in Pygments."""
 CODE = (
     r"^(?P<indent> *)(?P<fence>`{3,})[^\n]*\n.*?^(?P=indent)(?P=fence) *$"
     r"|(?P<tick>`+)(?:(?!\n\n).)+?(?<!`)(?P=tick)(?!`)"
 )
-"""A fenced block or a span of code, in which nothing is a link or a heading."""
+"""A fenced block or a code span; links and headings inside are ignored."""
 LINK = re.compile(CODE + r"|\]\((?P<target>[^)\s]+)(?P<title>\s+\"[^\"]*\")?\)", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r'<p>(<img [^>]*\bsrc="([^"]+)"[^>]*>)</p>')
 FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
@@ -45,7 +45,7 @@ OUTSIDE = re.compile(
 
 
 def place(path):
-    """Return where a file or folder of the repository is among the site's sources."""
+    """Return the path of a file or folder of the repository among the site's sources."""
     if (ROOT / path).is_dir():
         readme = posixpath.join(path, "README.md")
         path = readme if (ROOT / readme).exists() else posixpath.join(path, "index.md")
@@ -59,7 +59,7 @@ def place(path):
 
 
 def target_of(link, path):
-    """Return the path in the repository that a link in the document `path` leads to, and its anchor."""
+    """Return the path in the repository that a link in `path` leads to, and its anchor; (None, "") for other links."""
     file, hash, anchor = link.partition("#")
     if not file or re.match(r"[a-z]+:|/", file):
         return None, ""
@@ -79,14 +79,14 @@ def anchors(text):
 
 
 def links(text, path):
-    """Yield the paths in the repository that a document links to, code left out."""
+    """Yield the paths in the repository that a document links to."""
     for found in LINK.finditer(text):
         if found["target"] and (target := target_of(found["target"], path)[0]):
             yield target
 
 
 def moved(text, path):
-    """Return a document with its links changed to where their targets are on the site."""
+    """Return a document with its links rewritten to the targets' places on the site."""
     here = posixpath.dirname(place(path))
 
     def change(found):
@@ -105,7 +105,7 @@ def fenced(text, language):
 
 
 def unsearched(text):
-    """Return a page with the mark that keeps it out of the search."""
+    """Return a page with front matter that excludes it from the search."""
     return f"---\nsearch:\n  exclude: true\n---\n\n{text}"
 
 
@@ -117,7 +117,7 @@ def code_page(path):
 
 
 def folder_page(path, known):
-    """Return a list of a folder's files, those that are on the site as links; before it the docstring of a package."""
+    """Return the page of a folder: its package's docstring and a list of files, with links to those on the site."""
     parts, here = [f"# {path}/\n"], posixpath.dirname(place(path))
     package = ROOT / path / "__init__.py"
     if package.exists() and (said := re.match(r'"""(.*?)"""', package.read_text(encoding="utf-8"), re.DOTALL)):
@@ -131,7 +131,7 @@ def folder_page(path, known):
 
 
 def notebook_page(path):
-    """Return a notebook as Markdown, and its pictures by name."""
+    """Return a notebook as Markdown, and its pictures: file name -> PNG."""
     cells = json.loads((ROOT / path).read_text(encoding="utf-8"))["cells"]
     parts, pictures = [], {}
     for cell in cells:
@@ -168,7 +168,7 @@ def elsewhere():
 
 
 def made_of(path, known):
-    """Yield what the site has of a file or folder: where it is, and its text, its bytes or the file to copy."""
+    """Yield the site's files for a file or folder of the repository: path, and text, bytes or the file to copy."""
     uri = place(path)
     if (ROOT / path).is_dir():
         yield uri, folder_page(path, known)
@@ -186,13 +186,13 @@ def made_of(path, known):
 
 
 def on_config(config):
-    """Let anchors be those of GitHub, so that a link to one holds in both places."""
+    """Make anchors as GitHub does, so that links to them work in both places."""
     config.mdx_configs["toc"]["slugify"] = anchor
     return config
 
 
 def on_files(files, config):
-    """Add to the site what the documents link to."""
+    """Add the files that the documents link to."""
     from mkdocs.structure.files import File
 
     known = elsewhere()
@@ -204,14 +204,14 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Change links of docs/ that leave it; name languages as Pygments does."""
+    """Rewrite links that leave docs/, and language names that Pygments does not know."""
     if page.file.generated_by is None:
         markdown = moved(markdown, f"docs/{page.file.src_uri}")
     return re.sub(r"^```python (?:with )?\w+$", "```python", markdown, flags=re.MULTILINE)
 
 
 def on_page_content(html, page, config, files):
-    """Turn formulas in TeX into MathML, which browsers show without a script; let a touch enlarge a picture."""
+    """Convert TeX to MathML, which browsers render without scripts, and link pictures to their full size."""
     from latex2mathml.converter import convert
 
     def formula(found):
@@ -220,12 +220,14 @@ def on_page_content(html, page, config, files):
         return convert(text, display=display)
 
     for problem in re.findall(r"<p>[^<]*\n(?:- |\* |\d+\. |\|)[^<]{0,60}", html):
-        LOG.warning("%s: a list or table that Python-Markdown takes for text: %r", page.file.src_uri, problem)
+        LOG.warning(
+            "%s: a list or table without an empty line before it is rendered as text: %r", page.file.src_uri, problem
+        )
     return PICTURE.sub(r'<p><a href="\2">\1</a></p>', FORMULA.sub(formula, html))
 
 
 def on_post_build(config):
-    """Warn of what a browser would fetch from elsewhere."""
+    """Warn about elements that a browser would load from another server."""
     for path in Path(config.site_dir).rglob("*.html"):
         for found in OUTSIDE.findall(path.read_text(encoding="utf-8")):
-            LOG.warning("%s would be fetched from elsewhere: %s", path.relative_to(config.site_dir), found)
+            LOG.warning("%s loads from another server: %s", path.relative_to(config.site_dir), found)

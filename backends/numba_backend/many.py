@@ -2,7 +2,7 @@
 
 import ctypes
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.many import Many, Passed, Work
+from dnnkit.backends.many import DrawnOrder, Many, Passed, Work
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.numba_backend.compiled_hyperparameters import clips_of
@@ -22,6 +22,7 @@ from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.state import EpochSums, HostArray
 from dnnkit.kernels._engine import calls
+from dnnkit.kernels._engine.permutation import SCRATCH
 from dnnkit.kernels._engine.structures import ENDED, JOB, LINE, MANY, PASS, STOP
 
 
@@ -31,7 +32,9 @@ class Teams:
     def __init__(self) -> None:
         self.teams: list[WorkerTeam] = []
         self.lines = np.zeros(0, np.int64)
-        """Per team a cache line: whether it is in use, and the address of its RUN, as in PASS."""
+        """Per team a cache line: whether it is in use, and the addresses of its RUN and its order, as in PASS."""
+        self._orders: list[HostArray] = []
+        """Memory of each team for an order that it draws."""
 
     def want(self, count: int, job: "Job", purpose: Purpose, batches: Batches, steps: Steps) -> None:
         """Create teams until there are `count`, using this network as the representative of its kind."""
@@ -45,6 +48,13 @@ class Teams:
             self.teams.append(team)
         self.lines = zeros((count * LINE,), "int64")
         self.lines[1::LINE] = [team.run_address for team in self.teams]
+        self._orders = []
+
+    def draw(self, rows: int) -> None:
+        """Give each team memory for an order of so many rows."""
+        if not self._orders or len(self._orders[0]) < SCRATCH + rows:
+            self._orders = [np.empty(SCRATCH + rows, np.int64) for _ in self.teams]
+            self.lines[2::LINE] = [address(order) for order in self._orders]
 
 
 class Job:
@@ -57,7 +67,7 @@ class Job:
         executable = work.executable
         assert isinstance(executable, NumbaExecutable)
         self.work, self.executable, data, held_out = work, executable, work.data, work.held_out
-        rows = len(work.orders[0]) if work.orders else len(data)
+        rows = _rows(work.orders[0]) if work.orders else len(data)
         self.size = min(work.batch_size, rows)
         self.numbers: Weights = executable.begin_many(self.size)
         self.source = executable.source(data)
@@ -77,6 +87,8 @@ class Job:
         self.sums_held_out: list[HostArray] = []
         self.steps: Steps
         self._weights: HostArray | None = None
+        self._entropy: HostArray = np.zeros((0, 0), np.int64)
+        """Words that orders are drawn from, as long as they are in use."""
         self.first = 0
         """Number of its first pass."""
 
@@ -90,6 +102,29 @@ class Job:
         """Rough estimate of its seconds."""
         epochs = self.work.steps * len(self.work.orders)
         return cost_model.roughly(self.executable.program, self.size, epochs)
+
+    def orders(self) -> Iterator[tuple[Batches, int]]:
+        """Yield the batches of each epoch, and the address of the words that its order is drawn from, else 0.
+
+        Where orders are drawn by the thread that trains, all epochs have the same batches here.
+        """
+        orders = self.work.orders
+        drawn = [order for order in orders if isinstance(order, DrawnOrder)]
+        if self.work.data.host_weights is None and len(drawn) == len(orders):
+            self._entropy = np.array([order.entropy for order in drawn], np.int64)
+            start, step = address(self._entropy), self._entropy.strides[0]
+            batches = self.batches(np.arange(drawn[0].rows))
+            for number in range(len(drawn)):
+                yield batches, start + number * step
+            return
+        for order in orders:
+            array = order.array() if isinstance(order, DrawnOrder) else order
+            yield self.batches(np.ascontiguousarray(array, np.int64)), 0
+
+    @property
+    def words(self) -> int:
+        """Number of words that each order is drawn from."""
+        return int(self._entropy.shape[1])
 
     def batches(self, order: HostArray) -> Batches:
         """Return the rows in an order as batches."""
@@ -168,18 +203,24 @@ class CompiledMany(Many):
         begins = state.position
         job.steps = steps = executable.steps_of(0, work.steps * len(work.orders) - begins, work.hyperparameters)
         rates, constants, varies = address(steps.rates), address(steps.constants), _stride(steps)
-        for number, order in enumerate(work.orders):
-            batches, first = job.batches(np.ascontiguousarray(order, np.int64)), 0 if number else begins
-            training, measuring = self._want(job, batches, alike)
-            team, one = training.teams[0], passes[place]
-            has_weights = work.data.host_weights is not None
-            epoch = Epoch(batches, team, team.zero_totals(), None if has_weights else len(order), first)
+        has_weights, first = work.data.host_weights is not None, begins
+        for number, (batches, entropy) in enumerate(job.orders()):
+            if number == 0:
+                training, measuring = self._want(job, batches, alike)
+                team = training.teams[0]
+                if entropy:
+                    training.draw(len(batches.order))
+            else:
+                first = 0
+            one = passes[place]
+            epoch = Epoch(batches, team, team.zero_totals(), None if has_weights else len(batches.order), first)
             if number == 0 and work.sums is not None:
                 _go_on(epoch, work.sums, begins)
             job.epochs.append(epoch)
             one.trains, one.first, one.last, one.first_update = 1, first, work.steps, state.step + done
             one.rates, one.constants = rates + 8 * done, constants + varies * done
             _fill_rows(one, training, batches, epoch.sums)
+            one.entropy, one.words = entropy, job.words
             place, done = place + 1, done + work.steps - first
             if measuring is not None:
                 sums = measuring.teams[0].zero_totals()
@@ -244,6 +285,10 @@ def _note(job: Job, passes: Any, seconds_per_tick: float) -> None:
 def _form(data: Any) -> Hashable:
     """Return what a schedule, and a team that follows it, depend on in the data."""
     return data.x.dtype.name, data.x.shape[1], 0 if data.weights is None else data.weights.ndim, data.bits is None
+
+
+def _rows(order: HostArray | DrawnOrder) -> int:
+    return order.rows if isinstance(order, DrawnOrder) else len(order)
 
 
 def _stride(steps: Steps) -> int:

@@ -1,7 +1,7 @@
-"""What NVIDIA's assembler makes of the CUDA kernels, counted: instructions, bytes in flight, traffic. Needs no GPU.
+"""Static counts of the machine code of the CUDA kernels: instructions, bytes in flight, traffic. Needs no GPU.
 
     python -m benchmarks.gpu_sass [--before COMMIT] [--architecture sm_90] [--json FILE]
 
-Needs `pip install nvidia-cuda-nvrtc nvidia-cuda-nvdisasm`. It prints a table in Markdown, of the kernels as they are
-and as they were at a commit. What is counted, and how: `loops.py`; of which kernels: `cases.py`. It tells no time.
+Needs `pip install nvidia-cuda-nvrtc nvidia-cuda-nvdisasm`. It prints a Markdown table of the kernels as they are and
+as they were at a commit. For what is counted see `loops.py`, for which kernels `cases.py`. Nothing is timed.
 """

@@ -1,4 +1,4 @@
-"""See the package."""
+"""Count instructions, bytes in flight and traffic in the machine code of the CUDA kernels."""
 
 import argparse
 import importlib.util
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Count:
-    """Of one thread's work for one element; of several launches the sum, but the least bytes in flight."""
+    """Counts per element of one thread; summed over launches, except bytes in flight, which are their minimum."""
 
     instructions: float
     bytes_asked_for: float
@@ -41,9 +41,9 @@ class Count:
 def main(arguments: list[str] | None = None) -> int:
     """Print the table; exit status 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_sass", description=__doc__)
-    parser.add_argument("--before", default=BEFORE, metavar="COMMIT", help=f"to compare with; {BEFORE} if not given")
-    parser.add_argument("--architecture", default="sm_90", help="sm_90 if not given")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the counts")
+    parser.add_argument("--before", default=BEFORE, metavar="COMMIT", help=f"commit to compare with; default: {BEFORE}")
+    parser.add_argument("--architecture", default="sm_90", help="default: sm_90")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="file for the counts")
     options = parser.parse_args(arguments)
     now = {case.name: counted(case.after, options.architecture) for case in CASES}
     with kernels_of(options.before):
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def table(before: dict[str, Count], now: dict[str, Count]) -> Iterator[str]:
-    """Markdown; what was, an arrow, what is."""
+    """Yield the lines of a Markdown table; cells show before → now."""
     heads = "launches", "instructions per element", "bytes in flight per thread", "bytes asked for per element"
     yield f"| kernel | {' | '.join(heads)} | registers |"
     yield f"| --- |{' ---: |' * (len(heads) + 1)}"
@@ -73,7 +73,7 @@ def table(before: dict[str, Count], now: dict[str, Count]) -> Iterator[str]:
 
 
 def counted(parts: tuple[Part, ...], architecture: str) -> Count:
-    """A piece of work."""
+    """Count the parts of a case."""
     each = [_counted(part, architecture) for part in parts]
     return Count(
         instructions=round(sum(count.instructions for count in each), 2),
@@ -109,7 +109,7 @@ def _counted(part: Part, architecture: str) -> Count:
 
 
 def _around(loops: list[Loop], part: Part) -> Loop | None:
-    """The loop over rows, where the passes are loops in it: the smallest that has one for each."""
+    """Return the loop over rows, if the passes are loops inside it: the smallest that contains one for each pass."""
     if not part.columns or part.whole:
         return None
     fits = [
@@ -121,19 +121,19 @@ def _around(loops: list[Loop], part: Part) -> Loop | None:
 
 
 def _fitting(loops: list[Loop], wanted: Pass, around: Loop | None) -> list[tuple[Loop, int]]:
-    """The loops that are this pass, and the elements of a turn of each; the most first."""
+    """Return the loops that match a pass, with the elements of one iteration of each; the most elements first."""
     found = [
         (loop, _units(loop, wanted) * (wanted.elements or wanted.width // 4))
         for loop in loops
         if _units(loop, wanted) and (around is None or loop.blocks < around.blocks)
     ]
     if not found:
-        raise DataError(f"no loop does what {wanted} says: the kernel has changed, and cases.py must, too")
+        raise DataError(f"no loop matches {wanted}: the kernel has changed; update cases.py")
     return sorted(found, key=lambda each: -each[1])
 
 
 def _units(loop: Loop, wanted: Pass) -> int:
-    """How many times the pass's accesses a turn does; 0 if it is another pass."""
+    """Return how many times the accesses of the pass one iteration does; 0 if it is another pass."""
     pairs = [
         (loop.count("LDG", wanted.width), wanted.loads),
         (loop.count("STG", wanted.width), wanted.stores),
@@ -148,7 +148,7 @@ def _units(loop: Loop, wanted: Pass) -> int:
 
 
 def _turns(fitting: list[tuple[Loop, int]], elements: float) -> Iterator[tuple[Loop, float]]:
-    """Those of a thread with so many elements: of the loop with the most a turn, then of that for what is left."""
+    """Yield the iterations for this many elements per thread: of the widest loop, then of others for the rest."""
     left = elements
     for place, (loop, each) in enumerate(fitting):
         last = place == len(fitting) - 1 or fitting[place + 1][1] == each
@@ -165,7 +165,7 @@ def _asked(loop: Loop) -> int:
 
 
 def compiled(of: source.Source, architecture: str) -> tuple[dict[str, Kernel], dict[str, int]]:
-    """A source's kernels, and the registers that each takes."""
+    """Return a source's kernels and the number of registers of each."""
     options = (*of.options(), *nvrtc.CUPY_ADDS, f"-arch={architecture}", "-Xptxas", "-v")
     cubin, log = nvrtc.compile_source(of.text(), of.file, options)
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
@@ -177,19 +177,19 @@ def compiled(of: source.Source, architecture: str) -> tuple[dict[str, Kernel], d
 
 @cache
 def disassembler() -> str:
-    """nvdisasm, of a toolkit or of the pip package."""
+    """Return the path of nvdisasm, from a toolkit or the pip package."""
     spec = importlib.util.find_spec("nvidia")
     places = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
     packaged = (str(each) for place in places for each in place.glob("*/bin/nvdisasm"))
     found = shutil.which("nvdisasm") or next(packaged, "")
     if not found:
-        raise BackendUnavailable("no nvdisasm, NVIDIA's disassembler: pip install nvidia-cuda-nvdisasm")
+        raise BackendUnavailable("nvdisasm, NVIDIA's disassembler, was not found: pip install nvidia-cuda-nvdisasm")
     return found
 
 
 @contextmanager
 def kernels_of(commit: str) -> Iterator[None]:
-    """Within, CUDA sources are those of a commit of this checkout."""
+    """Context manager in which CUDA sources are those of a commit of this checkout."""
     command = [shutil.which("git") or "git", "archive", commit, "kernels"]
     archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     now = source.ROOT

@@ -1,6 +1,6 @@
 """Which kernels are counted, and how their passes over the elements are found among their loops.
 
-All are float32's, with arrays that are aligned. "Before" is how they were at commit 6774765.
+All are float32 kernels with aligned arrays. "Before" is commit 6774765.
 """
 
 from collections.abc import Mapping
@@ -18,19 +18,19 @@ DENSE, SOFTMAX, LOSS, METRIC = (
 )
 TILES, HELD, STREAMS = {"ROWS": "IN_TILES"}, {"ROWS": "IN_REGISTERS"}, {"ROWS": "AS_STREAMS"}
 PHILOX = "-0x326172a9"
-"""A multiplier of Philox: where it is, dropout is drawn."""
+"""A multiplier of Philox; code that contains it draws dropout masks."""
 EXP = "MUFU.EX2"
 
 
 @dataclass(frozen=True)
 class Pass:
-    """A loop, by what it does for each element, or pack: loads and stores of global and of shared memory.
+    """A loop, described by its accesses per element or pack: loads and stores of global and shared memory.
 
     Attributes:
-        loads, stores: of `width` bytes for each thread.
-        shared_loads, shared_stores: of one number each.
-        elements: that one such unit is; as many float32 numbers as fit into its bytes if it is 0.
-        has, has_not: opcodes that tell apart two loops with the same accesses.
+        loads, stores: accesses of `width` bytes per thread.
+        shared_loads, shared_stores: accesses of one number each.
+        elements: elements per unit; 0 for as many float32 numbers as fit into its bytes.
+        has, has_not: opcodes that distinguish loops with the same accesses.
     """
 
     loads: int = 0
@@ -45,13 +45,13 @@ class Pass:
 
 @dataclass(frozen=True)
 class Part:
-    """A launch: its passes over elements, or over the rows of a matrix, which cost something besides.
+    """A launch: its passes over elements, or over the rows of a matrix, with some cost in addition.
 
     Attributes:
-        columns: numbers of a row, of which `threads` threads have each some; 0 if there are no rows.
-        whole: there are no loops in that over rows, whose accesses are the pass's.
-        tile: bytes per element that go to a tile and back, in the loop over rows.
-        without: text that stands in what this launch does not go through.
+        columns: numbers per row, shared by `threads` threads; 0 if there are no rows.
+        whole: the loop over rows contains no loops; its own accesses are the pass's.
+        tile: bytes per element written to a tile and read back in the loop over rows.
+        without: text that occurs in blocks that this launch does not execute.
     """
 
     file: str
@@ -67,7 +67,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Case:
-    """A piece of work, by the launches that it was and is."""
+    """A piece of work, with its launches before and now."""
 
     name: str
     before: tuple[Part, ...]

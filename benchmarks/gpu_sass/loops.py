@@ -1,9 +1,11 @@
-"""Machine code for a GPU (SASS) as loops, from what nvdisasm prints.
+"""Loops in GPU machine code (SASS), from the output of nvdisasm.
 
-Of a loop, per turn of one thread:
-- instructions: on the longest way through it, without the branches that call a subroutine (a division's or a root's
-  slow case, which is rarely taken) and without loops within it;
-- bytes in flight: the most that loads have asked global memory for before the first instruction that needs one of them;
+For each loop, per iteration of one thread:
+- instructions: on the longest path through it, without branches that call a subroutine (the slow case of a division
+or
+  a root, which is rarely taken) and without inner loops;
+- bytes in flight: the maximum that loads have requested from global memory before the first instruction that needs
+one;
 - accesses to global and shared memory, by their width in bytes.
 """
 
@@ -37,17 +39,17 @@ class Instruction:
 
     @property
     def width(self) -> int:
-        """Bytes that a load or a store moves for one thread."""
+        """Return the bytes that a load or store moves for one thread."""
         return next((WIDTHS[part] for part in self.opcode.split(".") if part in WIDTHS), 4)
 
     @property
     def target(self) -> str | None:
-        """The label that it may go to."""
+        """Return the label of a possible jump."""
         found = TARGET.search(self.operands)
         return found[1] if found else None
 
     def reads(self, register: int) -> bool:
-        """Whether it needs the register, or one of the four from an aligned one on, which wide operands name once."""
+        """Return whether it reads the register, or one of the aligned group of four that wide operands name once."""
         named = [int(each) for each in REGISTER.findall(self.operands)]
         if self.name not in ("STG", "LDG", "LDS", "ST", "BRA", "EXIT"):
             named = named[1:]
@@ -56,7 +58,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop's blocks, in the order of addresses, without those of loops within it."""
+    """Blocks of a loop in the order of addresses, without those of inner loops."""
 
     instructions: int
     in_flight: int
@@ -66,12 +68,12 @@ class Loop:
     address: int
 
     def count(self, name: str, width: int | None = None) -> int:
-        """Accesses of that name, such as LDG, of that many bytes if it matters."""
+        """Return the number of instructions with this name, such as LDG, of that many bytes if given."""
         return sum(count for each, size, count in self.accesses if each == name and width in (None, size))
 
 
 class Kernel:
-    """One kernel's instructions and what follows what."""
+    """Instructions and control flow of one kernel."""
 
     def __init__(self, text: str) -> None:
         self.code: list[Instruction] = []
@@ -87,7 +89,7 @@ class Kernel:
 
     @cached_property
     def blocks(self) -> list[tuple[int, int]]:
-        """[first, last) of each."""
+        """Return [first, last) of each block."""
         ends = {0, len(self.code), *(place for place in self._labels.values() if place < len(self.code))}
         ends |= {i + 1 for i, each in enumerate(self.code) if each.name in ("BRA", "EXIT", "BSYNC", "RET", "CALL")}
         marks = sorted(end for end in ends if end <= len(self.code))
@@ -95,7 +97,7 @@ class Kernel:
 
     @cached_property
     def follows(self) -> dict[int, list[int]]:
-        """The blocks that may come after each."""
+        """Return the possible successors of each block."""
         number = {first: block for block, (first, _) in enumerate(self.blocks)}
         found: dict[int, list[int]] = {}
         for block, (_, end) in enumerate(self.blocks):
@@ -110,7 +112,7 @@ class Kernel:
         return found
 
     def loops(self, without: str = "") -> Iterator[Loop]:
-        """Each, by its way back; blocks in which `without` occurs are not gone through."""
+        """Yield the loops, by their back edges; blocks that contain `without` are skipped."""
         bodies = [
             (head, self._body(head, tail)) for tail, after in self.follows.items() for head in after if head <= tail
         ]
@@ -162,13 +164,13 @@ class Kernel:
 
 
 def kernels(text: str) -> dict[str, Kernel]:
-    """By name, of what nvdisasm prints of a cubin."""
+    """Return the kernels in nvdisasm's output of a cubin, by name."""
     parts = SECTION.split(text)[1:]
     return {name: Kernel(body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def _in_flight(code: list[Instruction]) -> int:
-    """A turn after the other: what was asked for in this one is needed in it, or in the next."""
+    """Return the bytes in flight; two iterations are followed, since loads may be needed in the next one."""
     waiting: dict[int, int] = {}
     most = 0
     for each in [*code, *code]:

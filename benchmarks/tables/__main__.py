@@ -35,17 +35,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers()
-    every = commands.add_parser("all", help="run, time and report; also without a command")
+    every = commands.add_parser("all", help="run, time and report; the default")
     every.set_defaults(command=do_all)
-    listed = commands.add_parser("list", help="the data sets, where they come from, their licences")
+    listed = commands.add_parser("list", help="list the data sets with their sources and licences")
     listed.set_defaults(command=show_list)
-    fits = commands.add_parser("run", help="make the fits that are missing")
+    fits = commands.add_parser("run", help="run the missing fits")
     fits.set_defaults(command=make_fits)
-    timed = commands.add_parser("time", help="seconds to fit and µs per row, on few sets; wants an idle machine")
+    timed = commands.add_parser("time", help="measure seconds to fit and µs per row; needs an idle machine")
     timed.set_defaults(command=time_fits)
-    told = commands.add_parser("report", help="write the report of what is measured")
+    told = commands.add_parser("report", help="write the report of what has been measured")
     told.set_defaults(command=tell)
-    forget = commands.add_parser("forget", help="forget what methods gave, to measure them again")
+    forget = commands.add_parser("forget", help="delete the records of methods, to measure them again")
     forget.set_defaults(command=forget_methods)
     forget.add_argument("methods", nargs="+", metavar="METHOD")
     for command in (every, fits, forget, told):
@@ -55,11 +55,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     for command in (every, told):
         command.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"default: {OUT}")
     for command in (every, fits, timed):
-        command.add_argument("--method", action="append", metavar="NAME", help=f"of {', '.join(METHODS)}; default: all")
+        command.add_argument(
+            "--method", action="append", metavar="NAME", help=f"one of {', '.join(METHODS)}; default: all"
+        )
     for command in (every, fits):
         command.add_argument("--set", action="append", metavar="NAME", help="data set; default: all")
         command.add_argument("--repeats", type=int, default=REPEATS, help=f"default: {REPEATS}")
-        command.add_argument("--processes", type=int, default=1, help="of one thread each; default: 1")
+        command.add_argument("--processes", type=int, default=1, help="processes of one thread each; default: 1")
     words = sys.argv[1:] if arguments is None else arguments
     return parser.parse_args(words or ["all"])
 
@@ -78,32 +80,32 @@ def show_list(options: argparse.Namespace) -> int:
 
 
 def do_all(options: argparse.Namespace) -> int:
-    """Run, time, report; stop where one of them did."""
+    """Run, time and report; stop at the first of them that fails."""
     return make_fits(options) or time_fits(options) or tell(options)
 
 
 def methods(options: argparse.Namespace) -> list[str]:
-    """Names of the methods that were asked for."""
+    """Return the names of the selected methods."""
     chosen = [get(name) for name in options.method] if options.method else list(METHODS.values())
     for method in chosen:
         if not method.installed:
-            raise DataError(f"{method.label} needs a package: pip install {method.package}, or choose others: --method")
+            raise DataError(f"{method.label} needs a package: pip install {method.package}, or see --method")
     return [method.name for method in chosen]
 
 
 def make_fits(options: argparse.Namespace) -> int:
-    """Make what is missing; status 1 if fits failed or are left."""
+    """Run missing fits; the status is 1 if fits failed or remain."""
     known = records.read(options.records)
     wanted = jobs(options.set or CATALOGUE, methods(options), options.repeats)
     todo = [job for job in wanted if job.key not in known]
-    print(f"{len(wanted) - len(todo)} of {len(wanted)} fits are in {options.records}", file=sys.stderr)
+    print(f"{len(wanted) - len(todo)} of {len(wanted)} fits are already in {options.records}", file=sys.stderr)
     made, failed = run(todo, options.records, options.processes)
-    print(f"{made} fits made, {len(failed)} of them failed, {len(todo) - made} are left", file=sys.stderr)
+    print(f"{made} fits run, {len(failed)} of them failed, {len(todo) - made} remain", file=sys.stderr)
     return int(bool(failed) or made < len(todo))
 
 
 def time_fits(options: argparse.Namespace) -> int:
-    """Time what is missing, a round after the other."""
+    """Time missing fits, one round after the other."""
     left = 0
     for number in range(timing.ROUNDS):
         todo = timing.round_jobs(number, records.read(options.times), methods(options))
@@ -118,7 +120,7 @@ def time_fits(options: argparse.Namespace) -> int:
 
 
 def tell(options: argparse.Namespace) -> int:
-    """Write the report, and print where dnnkit stands."""
+    """Write the report and print its headline."""
     found = report.build(list(records.read(options.records).values()), list(records.read(options.times).values()))
     for path in report.write(found, options.out):
         print(path)
@@ -127,9 +129,9 @@ def tell(options: argparse.Namespace) -> int:
 
 
 def forget_methods(options: argparse.Namespace) -> int:
-    """Take the records of methods out of the file."""
+    """Delete records of methods from the file."""
     names = [get(name).name for name in options.methods]
-    print(f"{records.forget(options.records, names)} records forgotten")
+    print(f"{records.forget(options.records, names)} records deleted")
     return 0
 
 

@@ -1,11 +1,12 @@
-"""The data sets: each with its source, its target, and the columns that are left out, with why.
+"""The data sets: each with its source, its target, and the excluded columns, with reasons.
 
-Chosen before any of dnnkit's results: tables of 150 to 20,000 rows with a target that people predict. One version of
-each set: KEEL's `wdbc`, `wine`, `iris` are scikit-learn's, `wisconsin` is MASS's `biopsy` (with its missing values),
-`optdigits` contains scikit-learn's digits, KEEL's imbalanced problems are one a set. Left out, too: KEEL's
-`australian`, `crx`, `heart` and `ring`, for their decimal points were lost in this package (30.83 became 3083, and 2.5
-became 25).
-Columns are left out where they tell the target, name the row, are free text or dates.
+Chosen before any result of dnnkit: tables of 150 to 20,000 rows with a target that people predict. Only one version
+of each set is used: KEEL's `wdbc`, `wine`, `iris` are scikit-learn's, `wisconsin` is MASS's `biopsy` (with its
+missing values), `optdigits` contains scikit-learn's digits, and KEEL's imbalanced problems are one per set. Also
+excluded are KEEL's `australian`, `crx`, `heart` and `ring`, because decimal points were lost in this package (30.83
+became 3083, and 2.5 became 25).
+
+Columns are excluded if they reveal the target, identify the row, or are free text or dates.
 """
 
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ class Entry:
     Arguments:
         name: its name here.
         source: a name in `sources.SOURCES`.
-        item: its name there.
-        target: the column to predict.
-        task: what the target is.
-        drop: columns that are left out. Default: none.
+        item: its name in the source.
+        target: column to predict.
+        task: kind of target.
+        drop: excluded columns. Default: none.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Entry:
 
 
 def _entries(task: Literal["classification", "regression"], source: str, lines: str) -> list[Entry]:
-    """Read lines of `name item target: columns left out`."""
+    """Read lines of `name item target: excluded columns`."""
     found = []
     for line in lines.strip().splitlines():
         head, _, drop = line.partition(":")

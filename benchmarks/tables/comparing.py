@@ -1,4 +1,4 @@
-"""Comparing methods over data sets: ranks, Friedman, Nemenyi's critical difference, Wilcoxon.
+"""Comparison of methods over data sets: ranks, Friedman, Nemenyi's critical difference, Wilcoxon.
 
 Source: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7 (2006).
 """
@@ -17,7 +17,7 @@ def ranks(scores: np.ndarray) -> np.ndarray:
         scores: errors (sets, methods); smaller is better.
 
     Returns:
-        (sets, methods): 1 for the best; those that tie share the mean of their ranks.
+        (sets, methods): 1 for the best; ties get the mean of their ranks.
     """
     from scipy.stats import rankdata
 
@@ -25,16 +25,17 @@ def ranks(scores: np.ndarray) -> np.ndarray:
 
 
 def friedman(scores: np.ndarray) -> float:
-    """Give the p-value of the hypothesis that all methods are alike."""
+    """Return the p-value of the hypothesis that all methods perform equally."""
     from scipy.stats import friedmanchisquare
 
     return float(friedmanchisquare(*scores.T).pvalue)
 
 
 def critical_difference(methods: int, sets: int, alpha: float = ALPHA) -> float:
-    """Give the difference of mean ranks from which two methods differ significantly, after Nemenyi.
+    """Return Nemenyi's critical difference of mean ranks, from which two methods differ significantly.
 
-    q √(k (k + 1) / 6N), where q is the studentized range's quantile for k methods and infinite degrees over √2.
+    q √(k (k + 1) / 6N), where q is the quantile of the studentized range for k methods and infinite
+    degrees of freedom, over √2.
     """
     from scipy.stats import studentized_range
 
@@ -43,7 +44,7 @@ def critical_difference(methods: int, sets: int, alpha: float = ALPHA) -> float:
 
 
 def groups(mean_ranks: np.ndarray, difference: float) -> list[tuple[int, ...]]:
-    """Give the largest groups of methods of which none differs significantly, as indices from the best rank on."""
+    """Return the largest groups of methods without a significant difference, as indices from the best rank on."""
     order = np.argsort(mean_ranks, kind="stable")
     found: list[tuple[int, ...]] = []
     for start in range(len(order)):
@@ -55,14 +56,14 @@ def groups(mean_ranks: np.ndarray, difference: float) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method beside another, set by set.
+    """Comparison of two methods over data sets.
 
     Arguments:
-        sets: how many.
-        wins: sets on which the first has the smaller error.
-        ties: sets on which both have the same.
-        p: two-sided Wilcoxon signed-rank test on the differences; 1 where there are none.
-        median_difference: of the errors, first less second; negative where the first is better.
+        sets: number of data sets.
+        wins: sets on which the first method has the smaller error.
+        ties: sets on which both have the same error.
+        p: two-sided Wilcoxon signed-rank test on the differences; 1 if there are none.
+        median_difference: of the errors, first minus second; negative if the first is better.
     """
 
     sets: int
@@ -73,7 +74,7 @@ class Comparison:
 
     @property
     def share(self) -> float:
-        """Of sets won; a tie is half a win."""
+        """Return the share of sets won; a tie counts as half a win."""
         return (self.wins + self.ties / 2) / self.sets
 
 

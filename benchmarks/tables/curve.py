@@ -1,11 +1,11 @@
-"""The curve of error against seconds on which the estimators' default was chosen: the tuning sets, and nothing else.
+"""The curve of error against seconds that the estimators' defaults were chosen from, on the tuning sets only.
 
-    python -m benchmarks.tables.curve                   # measure what is missing, then write JSON, markdown, picture
+    python -m benchmarks.tables.curve                   # measure what is missing, then write JSON, Markdown, figure
 
-Each variant differs from the default in what its line says. Errors are misclassified shares, or the root of the mean
-square as a share of the standard deviation, in multiples of HistGradientBoosting's on the same rows; a set's 4,000
-first rows of a fixed order are split into two halves, each of which is learned from once. Seconds are the
-processor time of all fits with one thread: members are independent, so more threads divide it.
+Each variant differs from the default as its label says. Errors are misclassification rates, or root mean squared
+errors divided by the standard deviation, relative to HistGradientBoosting's on the same rows. The first 4,000 rows of
+a set in a fixed order are split into two halves; each is the training set once. Seconds are the processor time of all
+fits with one thread: members are independent, so more threads divide it.
 """
 
 import argparse
@@ -30,17 +30,17 @@ from benchmarks.tables.tuning import TUNING
 ROWS = 4000
 RECORDS, OUT = Path("runs/tables/curve.jsonl"), Path("benchmarks/results")
 LEAST = 0.005
-"""Is added to errors before they are divided, for some are nearly 0."""
+"""Added to errors before they are divided, because some are nearly 0."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs from the default.
+    """Difference from the default.
 
     Attributes:
-        family: which line of the picture it is part of.
-        label: what differs, in words.
-        parameters: of the estimator.
+        family: line of the figure that it belongs to.
+        label: the difference, in words.
+        parameters: parameters of the estimator.
     """
 
     family: str
@@ -56,11 +56,11 @@ REALMLP: dict[str, Any] = {
     "batch_size": 256,
     "calibration": None,
 }
-"""What RealMLP-TD-S has in place of the default's; it has SELU for classes, too."""
+"""Settings of RealMLP-TD-S that replace the default's; it has SELU for classification, too."""
 
 
 def of(family: str, name: str, values: list[Any], words: str) -> dict[str, Variant]:
-    """A variant for each value of a parameter."""
+    """Return a variant for each value of a parameter."""
     return {f"{name}={value}": Variant(family, words.format(value), {name: value}) for value in values}
 
 
@@ -83,11 +83,11 @@ VARIANTS: dict[str, Variant] = {
     "plain": Variant("steps", "scikit-learn's MLP with this encoder", {"preset": "mlp", "encoder": "tabular"}),
     "realmlp": Variant("steps", "one network of RealMLP-TD-S's sizes", REALMLP),
 }
-"""By the names that records have."""
+"""By their names in records."""
 
 
 def halves(name: str) -> Iterator[tuple[int, Any, Any, Any, Any]]:
-    """The number of a half, and (x, y) to learn from and to be tested with."""
+    """Yield, for each half, its number, and (x, y) to train on and to test on."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
     table = load(name)
@@ -100,7 +100,7 @@ def halves(name: str) -> Iterator[tuple[int, Any, Any, Any, Any]]:
 
 
 def measure(name: str, variant: str) -> Iterator[records.Record]:
-    """A record for each half of a data set."""
+    """Yield a record for each half of a data set."""
     import dnnkit as dk
 
     is_class = load(name).entry.task == "classification"
@@ -136,7 +136,7 @@ def run(path: Path, names: list[str]) -> None:
 
 
 def summary(path: Path) -> dict[str, dict[str, Any]]:
-    """For each variant that is whole: seconds of all fits, and means of its errors in multiples of boosting's."""
+    """Return, for each complete variant, the seconds of all fits and mean errors relative to boosting's."""
     known = records.read(path)
     means: dict[str, dict[str, dict[str, float]]] = {}
     for name in TUNING:
@@ -170,7 +170,7 @@ def summary(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def table(told: dict[str, dict[str, Any]]) -> str:
-    """Markdown, a row for each variant."""
+    """Return a Markdown table, one row per variant."""
     lines = [
         "| variant | seconds | error, classes | error, numbers | log loss | better on |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -184,13 +184,13 @@ def table(told: dict[str, dict[str, Any]]) -> str:
 
 
 FAMILIES = {"members": "#1f6fb4", "epochs": "#d1495b", "width": "#2e933c", "batch": "#8a5fbf"}
-"""Lines of the picture, and their colours."""
+"""Lines of the figure and their colours."""
 HIGHEST = 0.95
-"""Of the errors in the picture; what is above is in the table."""
+"""Largest error in the figure; variants above it are only in the table."""
 
 
 def draw(path: Path, told: dict[str, dict[str, Any]]) -> None:
-    """Error against seconds: a line through the default for each family."""
+    """Plot error against seconds: a line through the default for each family."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

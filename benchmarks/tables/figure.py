@@ -11,10 +11,11 @@ from benchmarks.tables.comparing import groups
 def draw(path: Path, panels: list[tuple[str, list[str], np.ndarray, float]]) -> None:
     """Draw a diagram for each group of data sets, one below the other.
 
-    Methods hang from an axis of mean ranks, the best at the left; a bar joins those that do not differ significantly.
+    Methods are placed along an axis of mean ranks, the best at the left; a bar joins those that do not differ
+    significantly.
 
     Arguments:
-        path: of the picture.
+        path: path of the figure.
         panels: title, labels of the methods, their mean ranks, critical difference.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -20,7 +20,7 @@ class Table:
     """A data set, ready to be split.
 
     Arguments:
-        entry: what the catalogue says of it.
+        entry: its entry in the catalogue.
         x: pandas DataFrame of numbers and strings, missing values kept.
         y: array (rows,) of class names (str), or of numbers (float64).
     """
@@ -31,11 +31,11 @@ class Table:
 
     @property
     def categories(self) -> list[str]:
-        """Columns that are not numbers."""
+        """Return the columns that are not numeric."""
         return [name for name in self.x if self.x[name].dtype == object]
 
     def facts(self) -> dict[str, Any]:
-        """What a reader of the report wants to know of it."""
+        """Return facts for the report."""
         entry = self.entry
         return {
             "name": entry.name,
@@ -55,10 +55,10 @@ class Table:
 def load(name: str) -> Table:
     """Read one data set of the catalogue.
 
-    Numbers stay numbers (booleans are 0 and 1), all else becomes strings; rows without a target are left out.
+    Numbers stay numbers (booleans become 0 and 1), all other values become strings; rows without a target are dropped.
 
     Raises:
-        DataError: no such data set, or its package is not installed.
+        DataError: the data set is unknown, or its package is not installed.
     """
     if name not in CATALOGUE:
         raise DataError(f"no data set is called {name!r}: python -m benchmarks.tables list shows all {len(CATALOGUE)}")
@@ -85,10 +85,10 @@ def load(name: str) -> Table:
 
 
 def folds(table: Table, repeats: int = REPEATS) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-    """Give repeat, fold, the rows to fit on and the rows to test on.
+    """Yield repeat, fold, the rows to fit on and the rows to test on.
 
-    Two halves a repeat, stratified: by class, or by the tenth of the target's order that a row is in. The seed is the
-    repeat's number, so that all methods see the same halves.
+    Each repeat has two halves, stratified by class, or by decile of the target. The seed is the number of the repeat,
+    so that all methods get the same halves.
     """
     from sklearn.model_selection import StratifiedKFold
 

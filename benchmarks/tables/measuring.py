@@ -18,12 +18,12 @@ ONE_THREAD = (
     "NUMBA_NUM_THREADS",
     "LIGHTGBM_NUM_THREADS",
 )
-"""Variables that have to be 1 before a process of its own imports NumPy."""
+"""Variables that have to be 1 before a process imports NumPy."""
 
 
 @dataclass(frozen=True, order=True)
 class Job:
-    """A fit: repeats first, so that a run that is stopped has as much of every data set."""
+    """A fit; sorted by repeat first, so that an interrupted run has equally many repeats of all data sets."""
 
     repeat: int
     fold: int
@@ -33,17 +33,17 @@ class Job:
 
     @property
     def key(self) -> tuple[str, str, int, int]:
-        """What a record is found by."""
+        """Return the key of the fit's record."""
         return self.set, self.method, self.repeat, self.fold
 
 
 def jobs(sets: Iterable[str], methods: Iterable[str], repeats: int = REPEATS) -> list[Job]:
-    """All fits, in the order in which they are made.
+    """Return all fits, in the order in which they are run.
 
     Arguments:
         sets: names of the catalogue.
         methods: names of the registry.
-        repeats: how often a data set is split anew. Default: 5.
+        repeats: number of times that each data set is split. Default: 5.
     """
     found, methods = [], list(methods)
     for name in sets:
@@ -55,12 +55,12 @@ def jobs(sets: Iterable[str], methods: Iterable[str], repeats: int = REPEATS) ->
 
 
 def one_thread() -> None:
-    """Let this process, and those that it starts, use one thread."""
+    """Restrict this process and its children to one thread."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
 
 
 def split(table: Table, job: Job) -> tuple[Any, Any]:
-    """The rows to fit on, and those to test on."""
+    """Return the rows to fit on and the rows to test on."""
     for repeat, fold, fit, test in folds(table, job.repeat + 1):
         if (repeat, fold) == (job.repeat, job.fold):
             return fit, test
@@ -68,12 +68,12 @@ def split(table: Table, job: Job) -> tuple[Any, Any]:
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """Fit, predict and score; what fails is a record, too."""
+    """Fit, predict and score; a failure is recorded, too."""
     table = load(job.set)
     fit, test = split(table, job)
     record: dict[str, Any] = {"set": job.set, "method": job.method, "repeat": job.repeat, "fold": job.fold}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "did not converge" is how a default is
+        warnings.simplefilter("ignore")  # defaults may stop before they converge
         begin = perf_counter()
         try:
             estimator = get(job.method).build(table.entry.task, job.repeat * FOLDS + job.fold)

@@ -1,7 +1,7 @@
-"""What is compared: a registry of methods, each with its own defaults.
+"""The compared methods: a registry, each with its own defaults.
 
-A method builds an estimator of scikit-learn's kind from a task and a seed; it gets the DataFrame as the catalogue has
-it: numbers, strings, missing values. Another one is one more function here. All run with one thread.
+A method builds a scikit-learn estimator from a task and a seed; the estimator gets the DataFrame as the catalogue has
+it: numbers, strings, missing values. To add a method, add a function here. All run with one thread.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,15 @@ Build = Callable[[str, int], Any]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to learn from a table.
+    """One method.
 
     Arguments:
-        name: in records and on the command line.
-        label: in tables and figures.
-        package: what has to be installed.
-        build: from task ("classification" or "regression") and seed, an estimator that is not fitted.
-        sets: the data sets it runs on, for what is slow. Default: all.
-        baseline: not dnnkit: the rule which sets are left out looks at these alone.
+        name: name in records and on the command line.
+        label: name in tables and figures.
+        package: package that it requires.
+        build: returns an unfitted estimator for a task ("classification" or "regression") and a seed.
+        sets: data sets that it runs on, for slow methods. Default: all.
+        baseline: whether the method is not dnnkit's; the rule that excludes sets only looks at baselines.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Method:
     baseline: bool = True
 
     def runs_on(self, name: str) -> bool:
-        """Whether it is measured on a data set."""
+        """Return whether it is measured on a data set."""
         return self.sets is None or name in self.sets
 
     @property
     def installed(self) -> bool:
-        """Whether its package is here."""
+        """Return whether its package is installed."""
         return find_spec(self.package) is not None
 
 
@@ -53,7 +53,7 @@ METHODS: dict[str, Method] = {}
 
 
 def method(name: str, label: str, package: str = "sklearn", **options: Any) -> Callable[[Build], Build]:
-    """Register what builds an estimator."""
+    """Register a function that builds an estimator."""
 
     def register(build: Build) -> Build:
         METHODS[name] = Method(name, label, package, build, **options)
@@ -70,7 +70,7 @@ def get(name: str) -> Method:
 
 
 def few(classification: int = 7, regression: int = 4) -> tuple[str, ...]:
-    """A few of the sets that are reported on, for what is slow: those whose names have the smallest SHA-256."""
+    """Return a few of the reported sets, for slow methods: those whose names have the smallest SHA-256."""
     order = sorted(REPORTED, key=lambda name: sha256(name.encode()).hexdigest())
     counts = {"classification": classification, "regression": regression}
     return tuple(
@@ -82,17 +82,17 @@ def few(classification: int = 7, regression: int = 4) -> tuple[str, ...]:
 
 
 def is_number(x: Any) -> list[str]:
-    """Names of the columns that hold numbers; for ColumnTransformer."""
+    """Return the names of numeric columns, for ColumnTransformer."""
     return [name for name in x if x[name].dtype != object]
 
 
 def is_category(x: Any) -> list[str]:
-    """Names of all others."""
+    """Return the names of all other columns."""
     return [name for name in x if x[name].dtype == object]
 
 
 def prepared(scaled: bool) -> Any:
-    """Numbers with medians for what is missing; categories one-hot and numbers standardised, or both as they are."""
+    """Impute numbers with medians; one-hot encode categories and standardize numbers, or leave both as they are."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -112,11 +112,12 @@ def prepared(scaled: bool) -> Any:
 
 
 class NativeCategories:
-    """A method that takes categories itself: strings become pandas' categories, those of the training rows.
+    """A method that handles categories itself: strings become pandas categories, those of the training rows.
 
     Arguments:
         estimator: the method.
-        fill: whether missing numbers become their column's median, for a method that takes none. Default: no.
+        fill: whether missing numbers are replaced by their column's median, for methods that do not handle them.
+            Default: False.
     """
 
     def __init__(self, estimator: Any, fill: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Records of fits, one JSON object a line: a run that was killed goes on after its last whole line."""
+"""Records of fits, one JSON object per line; a killed run continues after its last complete line."""
 
 import json
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ Record = dict[str, Any]
 
 
 def key(record: Record) -> tuple[str, str, int, int]:
-    """What tells one fit from another."""
+    """Return what identifies a fit."""
     return record["set"], record["method"], record["repeat"], record["fold"]
 
 
 def read(path: Path) -> dict[tuple[str, str, int, int], Record]:
-    """Give the fits that succeeded, the newest of each; half a line at the end is left out."""
+    """Return the newest record of each fit that succeeded; an incomplete last line is ignored."""
     found = {}
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -30,7 +30,7 @@ def read(path: Path) -> dict[tuple[str, str, int, int], Record]:
 
 
 def append(path: Path, record: Record) -> None:
-    """Add a line; it begins on a line of its own even where a killed run left half of one."""
+    """Append a record, on a new line even if a killed run left an incomplete one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         if file.tell() > 0:
@@ -41,7 +41,7 @@ def append(path: Path, record: Record) -> None:
 
 
 def forget(path: Path, methods: Iterable[str]) -> int:
-    """Leave out what some methods gave, and say how many lines that were; the rest is written anew."""
+    """Delete the records of some methods by rewriting the file; return the number of deleted lines."""
     records, away = read(path), set(methods)
     kept = [record for record in records.values() if record["method"] not in away]
     part = path.with_suffix(".part")

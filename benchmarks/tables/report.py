@@ -1,4 +1,4 @@
-"""The report: markdown, JSON and the critical-difference diagram, from records."""
+"""The report: Markdown, JSON and the critical-difference diagram, from records."""
 
 import json
 import os
@@ -38,15 +38,16 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Report:
-    """What was found.
+    """Results of the benchmark.
 
     Arguments:
-        methods: those that run on all sets, and have records.
-        scores: means by set and method, over the same halves for all.
+        methods: methods that run on all sets and have records.
+        scores: means by set and method, over the same halves for all methods.
         reported: sets that count.
-        left_out: sets that the rule leaves out, and why.
-        slow: comparisons on few sets: by method, its sets, and means of it and dnnkit over the same halves.
-        times: by set and method; empty where nothing was timed.
+        left_out: sets that the rule excludes, with reasons.
+        slow: comparisons on few sets: by method, its sets, with the means of the method and of dnnkit over the same
+            halves.
+        times: by set and method; empty if nothing was timed.
     """
 
     methods: tuple[str, ...]
@@ -57,37 +58,37 @@ class Report:
     times: timing.Times
 
     def errors(self, sets: Collection[str], score: str = "normalised") -> np.ndarray:
-        """An array (sets, methods)."""
+        """Return an array (sets, methods)."""
         return results.matrix(self.scores, sets, self.methods, score)
 
     def of(self, task: str) -> list[str]:
-        """Reported sets of one task."""
+        """Return the reported sets of one task."""
         return [name for name in self.reported if CATALOGUE[name].task == task]
 
     def comparison(self, other: str, sets: Collection[str] | None = None) -> Comparison:
-        """Dnnkit beside another method, by the normalised error."""
+        """Compare dnnkit with another method, by the normalised error."""
         table = self.errors(sets or self.reported)
         return compare(table[:, self.methods.index(OURS)], table[:, self.methods.index(other)])
 
     def slow_comparison(self, other: str) -> Comparison:
-        """Dnnkit beside a method that ran on few sets."""
+        """Compare dnnkit with a method that ran on few sets."""
         means = self.slow[other]
         table = results.matrix(means, means, (OURS, other))
         return compare(table[:, 0], table[:, 1])
 
 
 def build(found: Collection[Record], timed: Collection[Record]) -> Report:
-    """Work out the report.
+    """Compute the report.
 
     Raises:
-        DataError: there are no records of dnnkit or of the baselines yet.
+        DataError: there are no records of dnnkit or of a baseline yet.
     """
     there = {record["method"] for record in found}
     everywhere = [m.name for m in METHODS.values() if m.sets is None]
     methods = tuple(name for name in everywhere if name in there)
     missing = [m for m in everywhere if m not in there and (METHODS[m].baseline or m == OURS)]
     if missing:
-        raise DataError(f"nothing is measured of {', '.join(missing)}: python -m benchmarks.tables run")
+        raise DataError(f"no measurements of {', '.join(missing)} yet: run `python -m benchmarks.tables run`")
     scores, left_out = results.means(found, methods), results.left_out(found)
     slow = {
         name: {s: m for s, m in results.means(found, (OURS, name)).items() if s not in TUNING and s not in left_out}
@@ -102,7 +103,7 @@ def build(found: Collection[Record], timed: Collection[Record]) -> Report:
 
 
 def markdown(report: Report) -> str:
-    """Write the report: where dnnkit loses first."""
+    """Return the report, starting with the data sets on which dnnkit loses."""
     parts = (headline, losses, summary, by_set, few_sets, seconds, provenance)
     return "\n\n".join(part(report) for part in parts) + "\n"
 
@@ -130,7 +131,7 @@ def headline(report: Report) -> str:
 
 
 def says(found: Comparison, label: str) -> str:
-    """One sentence of a comparison."""
+    """Return one sentence about a comparison."""
     better = "better" if found.median_difference < 0 else "worse"
     verdict = f"significantly {better}" if found.p < 0.05 else "no significant difference"
     ties = f" and {found.ties} ties" if found.ties else ""
@@ -145,7 +146,7 @@ def p_value(p: float) -> str:
 
 
 def order_of_loss(report: Report, against: Collection[str]) -> list[tuple[float, str, str]]:
-    """Sets by how far dnnkit is behind the best of some methods, the greatest loss first: loss, set, that method."""
+    """Return (loss, set, best method) by how far dnnkit is behind the best of some methods, the largest loss first."""
     found = []
     for name in report.reported:
         best = min(against, key=lambda method: report.scores[name][method]["normalised"])
@@ -155,7 +156,7 @@ def order_of_loss(report: Report, against: Collection[str]) -> list[tuple[float,
 
 
 def losses(report: Report) -> str:
-    """Name the sets on which the scaled MLP is better, and those on which the best of all others is far better."""
+    """List the sets on which the scaled MLP is better, and those on which the best of all others is far better."""
     beaten = [(loss, name) for loss, name, _ in order_of_loss(report, (RIVAL,)) if loss > 0]
     lines = ["## Where dnnkit loses", "", f"To {METHODS[RIVAL].label}, on {len(beaten)} sets (normalised errors):", ""]
     lines += [
@@ -185,7 +186,7 @@ def row(cells: Collection[Any]) -> str:
 
 
 def summary(report: Report) -> str:
-    """One line a method."""
+    """Return a table with one line per method."""
     table, place = report.errors(report.reported), ranks(report.errors(report.reported)).mean(axis=0)
     classes = report.of("classification")
     log_loss, auc = (report.errors(classes, score) for score in ("log_loss", "auc"))
@@ -214,7 +215,7 @@ def summary(report: Report) -> str:
 
 
 def by_set(report: Report) -> str:
-    """Every set, the greatest losses first; the best is bold."""
+    """Return a table of all sets, the largest losses first; the best is bold."""
     others = [m for m in report.methods if METHODS[m].baseline]
     heads = ["data set", "rows", "columns", "task", "halves", *(METHODS[m].label for m in report.methods)]
     lines = [
@@ -245,7 +246,7 @@ def set_row(report: Report, name: str) -> str:
 
 
 def few_sets(report: Report) -> str:
-    """What ran on few sets."""
+    """Return the results of methods that ran on few sets."""
     if not report.slow:
         return "RealMLP was not measured."
     lines = ["## RealMLP, on sets chosen by the hash of their names", ""]
@@ -260,7 +261,7 @@ def few_sets(report: Report) -> str:
 
 
 def seconds(report: Report) -> str:
-    """What it costs."""
+    """Return the times."""
     if not report.times:
         return "Times were not measured."
     heads = ["method", "seconds to fit", "µs per row to predict", "dnnkit fits faster by"]
@@ -282,7 +283,7 @@ def seconds(report: Report) -> str:
 
 
 def provenance(report: Report) -> str:
-    """Where the data sets are from."""
+    """Return a table of the data sets and their sources."""
     heads = [
         "data set",
         "package: item",
@@ -305,7 +306,7 @@ def provenance(report: Report) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that were compared."""
+    """Return the versions of the compared packages."""
     found = {}
     for package in PACKAGES:
         try:
@@ -316,7 +317,7 @@ def versions() -> dict[str, str]:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Everything that was found, aggregated."""
+    """Return all results, aggregated."""
 
     def rounded(value: Any) -> Any:
         if isinstance(value, dict):
@@ -343,7 +344,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def write(report: Report, folder: Path, name: str = "tables") -> list[Path]:
-    """Write the three files, and give their paths."""
+    """Write the three files and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     page, data, picture = (folder / f"{name}.{kind}" for kind in ("md", "json", "png"))
     page.write_text(markdown(report) + f"\n![Critical-difference diagram]({picture.name})\n", encoding="utf-8")

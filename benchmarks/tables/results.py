@@ -1,4 +1,4 @@
-"""What the records say: means of each data set and method over the same halves, and which sets are left out."""
+"""Aggregated records: means of each data set and method over the same halves, and the excluded sets."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -11,15 +11,15 @@ from benchmarks.tables.methods import METHODS
 from benchmarks.tables.records import Record
 
 EASY, HARD = 0.005, 0.98
-"""A set is left out if every baseline that runs on all sets has an error below the first, or none a normalised one
-below the second: there is nothing to tell methods apart by. The rule looks at no result of dnnkit."""
+"""A set is excluded if every baseline that runs on all sets has an error below the first, or none has a normalised
+error below the second: such a set cannot distinguish methods. The rule does not look at results of dnnkit."""
 
 Means = dict[str, dict[str, dict[str, float]]]
-"""By set, then method: the means of its scores, and how many halves they are of."""
+"""By set, then method: mean scores, and the number of halves."""
 
 
 def means(found: Iterable[Record], methods: Collection[str]) -> Means:
-    """Average over the halves on which all these methods were measured; sets that lack one of them are left out."""
+    """Average over the halves on which all these methods were measured; sets that lack a method are left out."""
     by_set: dict[str, dict[str, dict[tuple[int, int], Record]]] = defaultdict(lambda: defaultdict(dict))
     for record in found:
         if record["method"] in methods:
@@ -33,13 +33,13 @@ def means(found: Iterable[Record], methods: Collection[str]) -> Means:
 
 
 def average(records: list[Record]) -> dict[str, float]:
-    """Average each score of some records."""
+    """Return the mean of each score over some records."""
     names = [name for name in records[0] if name not in ("set", "method", "repeat", "fold")]
     return {"halves": len(records), **{name: mean(record[name] for record in records) for name in names}}
 
 
 def left_out(found: Iterable[Record]) -> dict[str, str]:
-    """Say which sets the rule leaves out, and why."""
+    """Return the sets that the rule excludes, with reasons."""
     everywhere = [m.name for m in METHODS.values() if m.baseline and m.sets is None]
     reasons = {}
     for name, scores in means(found, everywhere).items():
@@ -51,5 +51,5 @@ def left_out(found: Iterable[Record]) -> dict[str, str]:
 
 
 def matrix(scores: Means, sets: Collection[str], methods: Collection[str], score: str = "normalised") -> np.ndarray:
-    """Give one score as an array (sets, methods)."""
+    """Return one score as an array (sets, methods)."""
     return np.array([[scores[name][method][score] for method in methods] for name in sets])

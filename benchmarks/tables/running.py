@@ -1,4 +1,4 @@
-"""Make the fits that are missing, in processes of one thread each, and keep each result at once."""
+"""Run missing fits in processes of one thread each; each result is stored immediately."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ from benchmarks.tables.records import Record
 
 
 def begin() -> None:
-    """Make a worker: Ctrl-C is its parent's business, and it ends where its parent was killed."""
+    """Set up a worker: Ctrl-C is handled by its parent, and it exits when its parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=follow, args=(os.getppid(),), daemon=True).start()
 
 
 def follow(parent: int) -> None:
-    """End this process when it has another parent; one that waits for work would wait for ever."""
+    """Exit when this process gets another parent; otherwise a waiting worker would wait forever."""
     while os.getppid() == parent:
         sleep(1)
     os._exit(1)
@@ -33,18 +33,18 @@ def follow(parent: int) -> None:
 def run(
     todo: list[Job], path: Path, processes: int = 1, work: Callable[[Job], Record] = measure
 ) -> tuple[int, list[Record]]:
-    """Make fits and append a record of each.
+    """Run fits and append a record of each.
 
-    Ctrl-C starts no more fits, and waits for those that run; another one leaves at once.
+    Ctrl-C starts no more fits and waits for running ones; a second Ctrl-C exits at once.
 
     Arguments:
         todo: the fits, in this order.
         path: file of the records.
-        processes: how many, of one thread each. Default: 1.
-        work: what gives the record of a fit, a function of a module. Default: `measure`.
+        processes: number of processes, of one thread each. Default: 1.
+        work: function that returns the record of a fit; it has to be a module's. Default: `measure`.
 
     Returns:
-        How many were made, and the records of those that failed.
+        The number of fits run, and the records of failed ones.
     """
     one_thread()
     made, failed, waiting = 0, [], list(reversed(todo))
@@ -69,13 +69,16 @@ def run(
                 if not waiting:
                     raise
                 waiting.clear()
-                print(f"\ninterrupted: {len(running)} fits are being ended, Ctrl-C leaves them", file=sys.stderr)
+                print(
+                    f"\ninterrupted: waiting for {len(running)} fits; Ctrl-C again exits at once",
+                    file=sys.stderr,
+                )
     progress.end()
     return made, failed
 
 
 class Progress:
-    """One line that says how far it is and how long it takes; on no terminal one every half minute."""
+    """A progress line with the remaining time; if the output is no terminal, a new line every half minute."""
 
     def __init__(self, path: Path) -> None:
         self.seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -85,7 +88,7 @@ class Progress:
         self.live, self.shown = sys.stderr.isatty(), 0.0
 
     def add(self, job: Job, record: Record) -> None:
-        """Learn from a fit how long others take."""
+        """Use the time of a fit to estimate that of others."""
         if "failed" in record:
             print(f"{job.method} on {job.set}: {record['failed']}", file=sys.stderr, flush=True)
             return
@@ -93,7 +96,7 @@ class Progress:
         self.rates[job.method].append(record["seconds"] / job.rows)
 
     def left(self, jobs: Collection[Job]) -> float:
-        """Seconds of work in jobs: from the same fit on other halves, else from the method's seconds per row."""
+        """Estimate the seconds of jobs from the same fit on other halves, or from the method's seconds per row."""
         rates = {method: median(found) for method, found in self.rates.items()}
         usual = mean(rates.values()) if rates else 1e-3
         return sum(
@@ -102,7 +105,7 @@ class Progress:
         )
 
     def show(self, made: int, total: int, left: list[Job], processes: int) -> None:
-        """Write the line, if it is time."""
+        """Write the line if it is due."""
         now = monotonic()
         if now - self.shown < (0.5 if self.live else 30.0):
             return
@@ -113,6 +116,6 @@ class Progress:
         print(f"\r{line[:78]:78}" if self.live else line, end="" if self.live else "\n", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Leave the terminal with a whole line."""
+        """End the line on a terminal."""
         if self.live:
             print(file=sys.stderr)

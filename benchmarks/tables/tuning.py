@@ -1,6 +1,6 @@
-"""The data sets on which dnnkit's default was chosen; all others are reported on, and nothing is chosen on them.
+"""The data sets on which dnnkit's defaults were chosen; all others are reported on, and nothing is chosen on them.
 
-`tuned_on.txt` names them, fifteen at most, and was written before any result.
+`tuned_on.txt` names at most fifteen, and was written before any result.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ FILE = Path(__file__).with_name("tuned_on.txt")
 
 
 def read(text: str) -> tuple[str, ...]:
-    """Give the catalogue's names of what lines `source: item, target` name; `#` starts a comment.
+    """Return the catalogue's names for lines `source: item, target`; `#` starts a comment.
 
     Raises:
         DataError: a line names no data set of the catalogue.
@@ -24,7 +24,7 @@ def read(text: str) -> tuple[str, ...]:
             continue
         source, _, item = line.partition(",")[0].partition(":")
         if (source.strip(), item.strip()) not in known:
-            raise DataError(f"{FILE.name} names {line!r}, which is not in the catalogue: write source: item, target")
+            raise DataError(f"{FILE.name} names {line!r}, which is not in the catalogue: write `source: item, target`")
         names.append(known[source.strip(), item.strip()])
     return tuple(names)
 

@@ -21,12 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--backend", action="append", help="numpy and numba, if none is given")
-    parser.add_argument("--stand-in", action="store_true", help="the CuPy backend on the CPU, too")
+    parser.add_argument("--backend", action="append", help="can be repeated; default: numpy and numba")
+    parser.add_argument("--stand-in", action="store_true", help="also run the CuPy backend on the CPU")
     parser.add_argument("--threads", type=int, default=8)
-    parser.add_argument("--calls", type=int, default=200_000, help="of each backend, in all works without the server")
-    parser.add_argument("--requests", type=int, default=100_000, help="to each server; the stand-in has none")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument("--calls", type=int, default=200_000, help="calls per backend, without the server's")
+    parser.add_argument("--requests", type=int, default=100_000, help="requests to each server; the stand-in has none")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="file for the results")
     options = parser.parse_args(arguments)
     outcomes = []
     for backend in (options.backend or ["numpy", "numba"]) + [STAND_IN] * options.stand_in:

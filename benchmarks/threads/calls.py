@@ -1,4 +1,4 @@
-"""Calls of one network by many threads, each compared with what it may give."""
+"""Calls of one network by many threads; each result is compared with the possible ones."""
 
 import hashlib
 import threading
@@ -12,7 +12,7 @@ import numpy as np
 import dnnkit as dk
 
 ROWS = (1, 3, 64, 65, 300)
-"""How many are predicted at a time: on the fast path, at its end, in one batch, in several workers."""
+"""Numbers of rows to predict: on the fast path, at its limit, in one batch, by several workers."""
 
 _rng = np.random.default_rng(0)
 X = _rng.normal(size=(300, 12)).astype(np.float32)
@@ -22,7 +22,7 @@ FIT: dict[str, Any] = {"batch_size": 20, "verbose": 0}
 
 @dataclass(frozen=True)
 class Outcome:
-    """A work on a backend: how many calls there were, in which time, and how many of them were wrong."""
+    """A workload on a backend: number of calls, seconds, and number of wrong results."""
 
     work: str
     backend: str
@@ -33,7 +33,7 @@ class Outcome:
 
 
 def network(backend: str) -> dk.Sequential:
-    """A small one that has everything a prediction can go through, trained a little."""
+    """Return a small network with everything that a prediction can involve, trained a little."""
     net = dk.Sequential(
         [dk.Dense(24, activation="tanh"), dk.Dropout(0.2), dk.Dense(5, activation="softmax")], seed=1, backend=backend
     )
@@ -43,14 +43,14 @@ def network(backend: str) -> dk.Sequential:
 
 
 def hashed(answer: Any) -> str:
-    """Equal for answers that are equal bit for bit."""
+    """Return a hash, equal for results that are equal bit for bit."""
     if isinstance(answer, dk.Evaluation):
         return hashed(np.array(list(answer.values())))
     return hashlib.sha256(np.ascontiguousarray(answer).tobytes()).hexdigest()
 
 
 def ask(net: dk.Sequential, question: int) -> str:
-    """One call of a reader: a prediction of some rows, an evaluation, or a parameter."""
+    """Make one call of a reader: a prediction of some rows, an evaluation, or a parameter."""
     match question % 8:
         case 0:
             return hashed(net.evaluate(X, Y))
@@ -61,11 +61,11 @@ def ask(net: dk.Sequential, question: int) -> str:
 
 
 QUESTIONS = 40
-"""All that `ask` tells apart."""
+"""Number of different questions of `ask`."""
 
 
 def answers(net: dk.Sequential) -> dict[int, str]:
-    """What this thread is answered."""
+    """Return the answers to all questions in this thread."""
     return {question: ask(net, question) for question in range(QUESTIONS)}
 
 
@@ -77,7 +77,7 @@ def count(
     call: Callable[[int], bool],
     beside: Callable[[threading.Event], None] | None = None,
 ) -> Outcome:
-    """Have threads call until all is done, or what runs beside them has ended; `call` says whether it was right."""
+    """Call from threads until all calls are done, or `beside` has ended; `call` returns whether it was right."""
     right, wrong, over = [0] * threads, [0] * threads, threading.Event()
     failures: list[BaseException] = []
 
@@ -111,14 +111,14 @@ def count(
 
 
 def readers(backend: str, threads: int, calls: int) -> Outcome:
-    """Nothing changes."""
+    """Readers only; nothing changes."""
     net = network(backend)
     expected = answers(net)
     return count("readers", backend, threads, calls, lambda question: ask(net, question) == expected[question])
 
 
 def beside_assignments(backend: str, threads: int, calls: int) -> Outcome:
-    """A thread puts in one set of parameters after the other: every answer must be of one set, whole."""
+    """Readers while a thread assigns one set of parameters after the other: no answer may mix two sets."""
     nets = [network(backend) for _ in range(3)]
     for epochs, net in enumerate(nets):
         net.fit(X, Y, epochs=epochs + 1, **FIT)
@@ -138,7 +138,7 @@ def beside_assignments(backend: str, threads: int, calls: int) -> Outcome:
 
 
 def beside_fit(backend: str, threads: int, calls: int, epochs: int = 4) -> Outcome:
-    """Beside fits, one after the other: every answer must be that after a step, and each fit ends as one alone does."""
+    """Readers during successive fits: every answer must be that after a step, and each fit ends as it does alone."""
     alone, seen = network(backend), [answers(network(backend))]
 
     class Note(dk.callbacks.Callback):
@@ -163,5 +163,5 @@ def beside_fit(backend: str, threads: int, calls: int, epochs: int = 4) -> Outco
 
 
 def possible_answers(states: Sequence[dict[int, str]]) -> dict[int, set[str]]:
-    """Question -> what it may be answered."""
+    """Return the possible answers to each question."""
     return {question: {state[question] for state in states} for question in range(QUESTIONS)}

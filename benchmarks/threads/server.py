@@ -1,4 +1,4 @@
-"""A threaded HTTP server that predicts, as people write one, and clients that know what it must answer."""
+"""A threaded HTTP server that predicts, as people write one, and clients that know the right answers."""
 
 import http.client
 import threading
@@ -10,13 +10,13 @@ from benchmarks.threads.calls import ROWS, Outcome, X, count, network
 
 
 def serve(backend: str, threads: int, requests: int) -> Outcome:
-    """Clients with a connection each; every answer must be the prediction of the rows that were sent."""
+    """Serve clients with a connection each; every answer must be the prediction for the rows that were sent."""
     net = network(backend)
     expected = {rows: net.predict(X[:rows]).tobytes() for rows in ROWS}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # one packet for an answer, not one for each of its lines
+        wbufsize = -1  # one packet per response, not one per line
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -83,7 +83,7 @@ class Together:
             net.executable,
             run.data,
             run.batch_size,
-            [run.order(net.seed, state.epoch + number) for number in range(count)],
+            [run.order_to_draw(net.seed, state.epoch + number) for number in range(count)],
             net.hyperparameters(steps) if steps > 0 else net.hyperparameters(1),
             run.steps,
             state.sums,

@@ -5,13 +5,18 @@ from math import inf, prod
 from typing import Any, Protocol
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.many import DrawnOrder
 from dnnkit.backends.state import HostArray, TrainingState
 from dnnkit.deferred import dataclass
 from dnnkit.diagnosis.watch import Watch
+from dnnkit.seeds import entropy
 from dnnkit.settings import whole
 from dnnkit.training.epoch_order import Shuffle, epoch_order
 from dnnkit.training.history import History
 from dnnkit.training.parts import Feed
+
+LARGEST_DRAWN = 1 << 32
+"""Samples and epochs below which an order can be drawn from words of 32 bits."""
 
 SAMPLED = 1 << 18
 """Bytes of each array to hash when deciding whether an epoch continues with the same data."""
@@ -88,6 +93,13 @@ class Run:
         else:
             order = epoch_order(self.shuffle, self.samples, self.rows, seed, epoch)
         return order if self.among is None else self.among[order]
+
+    def order_to_draw(self, seed: int, epoch: int) -> HostArray | DrawnOrder:
+        """As `order`, for a backend that draws permutations itself."""
+        is_permutation = self.shuffle is True and self.rows == self.samples < LARGEST_DRAWN
+        if self.orders is None and self.among is None and is_permutation and epoch < LARGEST_DRAWN:
+            return DrawnOrder(entropy(seed, "order", epoch), self.rows)
+        return self.order(seed, epoch)
 
     def sample_of_data(self) -> str:
         """Return a cheap fingerprint of some rows."""

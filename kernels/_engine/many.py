@@ -6,6 +6,7 @@ threads that may need one at once, so memory grows with threads, not with networ
 """
 
 from dnnkit.kernels._engine.interpreter import run_at, run_segment, worker_at
+from dnnkit.kernels._engine.permutation import SCRATCH, permute
 from dnnkit.kernels._engine.structures import JOB, LIMIT, LINE, MANY, PASS
 from dnnkit.kernels._engine.timing import ticks
 from dnnkit.kernels._numba import atomics, flush_to_zero
@@ -45,7 +46,11 @@ def run_job(job_address):
         if one.trains != 0 and is_over:
             return
         place = take_team(one.teams, one.team_count)
-        run_pass(job_address, pass_address, vector(0, one.teams, one.team_count * LINE)[place + 1])
+        team = vector(0, one.teams, one.team_count * LINE)
+        if one.words != 0:
+            one.order = team[place + 2] + 8 * SCRATCH
+            permute(one.order, one.row_count, one.entropy, one.words, team[place + 2])
+        run_pass(job_address, pass_address, team[place + 1])
         atomics.store(vector(0, one.teams, one.team_count * LINE), place, 0)
         if one.done < one.last:
             return

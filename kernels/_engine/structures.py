@@ -271,7 +271,8 @@ JOB = Structure(
 PASS = Structure(
     {
         "trains": "1 if it trains, 0 if it evaluates",
-        "teams": "address of the teams that can run it, a cache line each: 1 while in use, the address of its RUN",
+        "teams": "address of the teams that can run it, a cache line each: 1 while in use, the address of its RUN, "
+        "the address of its memory for an order",
         "team_count": "number of teams",
         "first": "the first step to run",
         "last": "the step after the last",
@@ -282,7 +283,9 @@ PASS = Structure(
         "targets": "as in RUN",
         "weights": "as in RUN",
         "bits": "as in RUN",
-        "order": "as in RUN",
+        "order": "as in RUN; set to the team's memory if the order is drawn",
+        "entropy": "address of the words that the order is drawn from",
+        "words": "number of these words; 0 if the order is given",
         "row_count": "as in RUN",
         "batch_weights": "as in RUN",
         "rates": "as in RUN",

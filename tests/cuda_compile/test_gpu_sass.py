@@ -54,7 +54,7 @@ def test_a_pass_is_found_by_its_accesses_or_is_an_error() -> None:
     assert elements == 4
     assert list(_turns([(loop, 4), (loop, 1)], 10)) == [(loop, 2), (loop, 2)]
     assert list(_turns([(loop, 4)], 0.6)) == [(loop, 1)]
-    with pytest.raises(DataError, match="no loop does what Pass"):
+    with pytest.raises(DataError, match="no loop matches Pass"):
         _fitting(loops, Pass(1, 1), None)
 
 
