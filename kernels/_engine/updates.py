@@ -128,7 +128,7 @@ def kernel_gradient_of_columns(worker, run, stage, option):
 def update_fused(worker, run, stage, option):
     """Update a dense stage, each piece of its kernel as soon as its gradient is computed."""
     x, dz = x_of(worker, run, stage), dz_of(worker, run, stage)
-    height = height_of(worker, run, stage, in_tiles(x))
+    height = height_of(worker, run, stage, in_tiles(x, stage.outputs))
     for first in range(0, stage.inputs, height):
         left = stage.inputs - first
         count = height if height < left else left

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from dnnkit.kernels._numba.extending import resolved_by_type
+from dnnkit.kernels._numba.extending import fused_multiply_add, resolved_by_type
 from dnnkit.kernels._numba.jit import INLINED, jit
+from dnnkit.kernels._target.processor import FUSED
 
 UNFUSED: dict[str, Any] = {**INLINED, "fastmath": {"nsz"}}
 """Options without "contract". log1p ends by adding a constant or zero: where it adds zero, "contract" would fuse a
@@ -54,7 +55,10 @@ ERF_TERMS = {
 }
 """Polynomial of erf(x) / x in x², for |x| ≤ ½; beyond, 1 - erfc(x) loses no digits."""
 WHOLE_NUMBERS, BITS_OF_WHOLE_NUMBERS = 1.5 * 2.0**52, 0x4338000000000000
-"""A number where adjacent float64 differ by one, and its bits."""
+WHOLE_NUMBERS_32, BITS_OF_WHOLE_NUMBERS_32 = 1.5 * 2.0**23, 0x4B400000
+"""A number where adjacent float64, or float32, differ by one, and its bits. Adding it rounds to an integer, which is
+then in the last bits of the sum; AVX2 cannot convert a float64 to an integer.
+"""
 HALF_PI = (1.57079625129699707031, 7.54978941586159635336e-8, 5.39030285815811905290e-15)
 """π/2 in three parts. The first two have few enough digits for integer multiples to be exact (Cody & Waite 1980)."""
 LARGEST_ANGLE = 2.0**20
@@ -72,19 +76,63 @@ SPLIT = {types.float32: 2.0**12 + 1, types.float64: 2.0**27 + 1}
 """Constants of Dekker's splitting (T. J. Dekker, 1971), which separates the upper half of a number's digits."""
 
 
-@jit
+@resolved_by_type(**INLINED)
 def tanh(x):
-    """Return tanh(x), accurate also near 0: t / (t + 2) with t = exp(-2 |x|) - 1."""
-    t = expm1_of_negative(-abs(x + x))
-    y = -t / (t + type(x)(2))
-    return -y if x < 0 else y
+    """Return tanh(x), accurate also near 0: t / (t + 2) with t = exp(2 x) - 1."""
+    if x == types.float32:
+
+        def tanh_32(x):
+            n, p = _reduce_32(_within(x + x, np.float32(-30), np.float32(30)))
+            power = _power_32(n)
+            t = power * p + (power - np.float32(1))
+            return t / (t + np.float32(2))
+
+        return tanh_32
+
+    def tanh_64(x):
+        n, p, q = _reduce_64(_within(x + x, -60.0, 60.0))
+        power = _power_64(n)
+        less, more = power - 1.0, power + 1.0
+        return (less * q + more * p) / (more * q + less * p)
+
+    return tanh_64
+
+
+@resolved_by_type(**INLINED)
+def logistic(x):
+    """Return (1 / (1 + exp(-x)), 1 / (1 + exp(x))), both accurate also where they are tiny."""
+    if x == types.float32:
+
+        def logistic_32(x):
+            n, p = _reduce_32(_within(-x, np.float32(-110), np.float32(110)))
+            half = np.int32(n >> np.int32(1))
+            a, b = _power_32(np.int32(-half)), (p + np.float32(1)) * _power_32(np.int32(n - half))
+            return a / (a + b), b / (a + b)
+
+        return logistic_32
+
+    def logistic_64(x):
+        n, p, q = _reduce_64(_within(-x, -760.0, 760.0))
+        half = n >> np.int64(1)
+        a, b = (q - p) * _power_64(-half), (q + p) * _power_64(n - half)
+        return a / (a + b), b / (a + b)
+
+    return logistic_64
+
+
+@jit
+def _within(x, low, high):
+    """Clamp x; NaN propagates. Each line compiles to one instruction."""
+    x = low if x < low else x
+    return high if x > high else x
 
 
 @jit
 def _reduce_32(x):
-    """Return (n, exp(r) - 1) for a float32 within the range of exp; for NaN, n is 0 and r NaN."""
+    """Return (n, exp(r) - 1) for a float32 within the range of exp; for NaN, r is NaN and n undefined."""
     kind = np.float32
-    whole = np.floor(x * kind(LOG2_E) + kind(0.5))
+    shifted = x * kind(LOG2_E) + kind(WHOLE_NUMBERS_32)
+    whole = shifted - kind(WHOLE_NUMBERS_32)
     r = (x - whole * kind(0.693359375)) + whole * kind(2.12194440e-4)
     p = kind(1.9875691500e-4)
     p = p * r + kind(1.3981999507e-3)
@@ -92,24 +140,19 @@ def _reduce_32(x):
     p = p * r + kind(4.1665795894e-2)
     p = p * r + kind(1.6666665459e-1)
     p = p * r + kind(5.0000001201e-1)
-    return np.int32(kind(0) if x != x else whole), p * r * r + r
+    return np.int32(shifted.view(np.int32) - np.int32(BITS_OF_WHOLE_NUMBERS_32)), p * r * r + r
 
 
 @jit
 def _reduce_64(x):
-    """As `_reduce_32`, for a float64."""
-    whole = np.floor(x * LOG2_E + 0.5)
+    """Return (n, p, q) with exp(r) = (q + p) / (q - p) for a float64: callers may merge the division with their own."""
+    shifted = x * LOG2_E + WHOLE_NUMBERS
+    whole = shifted - WHOLE_NUMBERS
     r = (x - whole * 6.93145751953125e-1) - whole * 1.42860682030941723212e-6
     square = r * r
     p = r * ((1.26177193074810590878e-4 * square + 3.02994407707441961300e-2) * square + 1.0)
     q = (3.00198505138664455042e-6 * square + 2.52448340349684104192e-3) * square + 2.27265548208155028766e-1
-    return _whole_number(0.0 if x != x else whole), 2.0 * p / (q * square + 2.0 - p)
-
-
-@jit
-def _whole_number(x):
-    """Convert an integral float64 within ±2⁵¹ to an integer, by adding 1.5 · 2⁵²: AVX2 has no such conversion."""
-    return np.float64(x + WHOLE_NUMBERS).view(np.int64) - np.int64(BITS_OF_WHOLE_NUMBERS)
+    return shifted.view(np.int64) - np.int64(BITS_OF_WHOLE_NUMBERS), p, q * square + 2.0
 
 
 @jit
@@ -130,16 +173,16 @@ def exp(x):
 
         def exp_32(x):
             # Two factors, because 2ⁿ alone overflows and underflows before exp(x) does.
-            n, p = _reduce_32(min(max(x, np.float32(-110)), np.float32(89)) if x == x else x)
+            n, p = _reduce_32(_within(x, np.float32(-110), np.float32(89)))
             half = np.int32(n >> np.int32(1))
             return (p + np.float32(1)) * _power_32(half) * _power_32(np.int32(n - half))
 
         return exp_32
 
     def exp_64(x):
-        n, p = _reduce_64(min(max(x, -760.0), 710.0) if x == x else x)
+        n, p, q = _reduce_64(_within(x, -760.0, 710.0))
         half = n >> np.int64(1)
-        return (p + 1.0) * _power_64(half) * _power_64(n - half)
+        return (2.0 * p / (q - p) + 1.0) * _power_64(half) * _power_64(n - half)
 
     return exp_64
 
@@ -170,16 +213,16 @@ def expm1_of_negative(x):
     if x == types.float32:
 
         def expm1_32(x):
-            n, p = _reduce_32(max(x, np.float32(-30)) if x == x else x)
+            n, p = _reduce_32(np.float32(-30) if x < np.float32(-30) else x)
             power = _power_32(n)
             return power * p + (power - np.float32(1))
 
         return expm1_32
 
     def expm1_64(x):
-        n, p = _reduce_64(max(x, -60.0) if x == x else x)
+        n, p, q = _reduce_64(-60.0 if x < -60.0 else x)
         power = _power_64(n)
-        return power * p + (power - 1.0)
+        return power * (2.0 * p / (q - p)) + (power - 1.0)
 
     return expm1_64
 
@@ -213,18 +256,43 @@ def erfc(x):
 def erfc_and_exp(x):
     """Return (1 - erf(x), exp(-x²)), both accurate also where they are tiny."""
     kind, farthest = (np.float32 if x == types.float32 else np.float64), ERFC_IS_ZERO[x]
-    even, odd = ERFC_TERMS[x][::2], ERFC_TERMS[x][1::2]  # two short sums: LLVM would leave a long one as a loop
 
     def erfc_of(x):
-        size = min(abs(x), kind(farthest)) if x == x else x
+        size = kind(farthest) if abs(x) > kind(farthest) else abs(x)
         square, lost = _square(size)
-        t = (size - kind(3)) / (size + kind(3))
-        scaled = _polynomial(t * t, even) + t * _polynomial(t * t, odd)
         bell = exp(-square) * (kind(1) - lost)
-        y = bell * scaled / (kind(1) + size + size)
+        y = bell * _scaled_erfc(size)
         return (kind(2) - y if x < 0 else y), bell
 
     return erfc_of
+
+
+@resolved_by_type(**INLINED)
+def normal_tail(x):
+    """Return (1 - erf(x / √2), exp(-x² / 2)), without the error that rounding x / √2 causes in the tail."""
+    kind, farthest = (np.float32 if x == types.float32 else np.float64), ROOT_2 * ERFC_IS_ZERO[x]
+
+    def tail_of(x):
+        size = kind(farthest) if abs(x) > kind(farthest) else abs(x)
+        square, lost = _square(size)
+        bell = exp(kind(-0.5) * square) * (kind(1) - kind(0.5) * lost)
+        y = bell * _scaled_erfc(size * kind(1 / ROOT_2))
+        return (kind(2) - y if x < 0 else y), bell
+
+    return tail_of
+
+
+@resolved_by_type(**INLINED)
+def _scaled_erfc(x):
+    """Return exp(x²) (1 - erf(x)) for x ≥ 0."""
+    kind = np.float32 if x == types.float32 else np.float64
+    even, odd = ERFC_TERMS[x][::2], ERFC_TERMS[x][1::2]  # two short sums: a long one LLVM leaves as a loop
+
+    def scaled(x):
+        t = (x - kind(3)) / (x + kind(3))
+        return (_polynomial(t * t, even) + t * _polynomial(t * t, odd)) / (kind(1) + x + x)
+
+    return scaled
 
 
 @resolved_by_type(**INLINED)
@@ -244,6 +312,10 @@ def _square(x):
     """Return x² and its rounding error, which exp(-x²) would magnify."""
     kind, split = (np.float32 if x == types.float32 else np.float64), SPLIT[x]
 
+    def fused(x):
+        square = x * x
+        return square, fused_multiply_add(x, x, -square)
+
     def square_of(x):
         scaled = x * kind(split)
         high = scaled - (scaled - x)
@@ -251,7 +323,7 @@ def _square(x):
         square = x * x
         return square, (high * high - square) + kind(2) * high * low + low * low
 
-    return square_of
+    return fused if FUSED else square_of
 
 
 @jit

@@ -92,6 +92,19 @@ def add_up(scores, targets, weights, scale, gradient, total):
     total[0] = sum_of_rows
 """
 
+LOSS_OF_ELEMENTS = """\
+from dnnkit.kernels._numba.at_address import pointed
+from dnnkit.kernels._numba.elements import add_up
+
+from dnnkit.kernels.losses.{name}.cpu import slope, term
+
+
+def loss_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
+    scores, targets = pointed(scores_pointer, (rows, columns)), pointed(targets_pointer, (rows, columns))
+    weights, gradient = pointed(weights_pointer, rows), pointed(gradient_pointer, (rows, columns))
+    total[0] += add_up(term, slope, scores, targets, weights, scale, gradient)
+"""
+
 METRIC = """\
 from dnnkit.kernels._numba.at_address import pointed
 
@@ -294,6 +307,8 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
         functions = RUNTIME_LOSSES[name].cpu
         unique += f".{hashlib.sha256(functions.encode()).hexdigest()[:16]}"
     source = LOSS.format(functions=functions, shape=shape, shape_of_one=shape_of_one)
+    if registry.loss(name).elementwise:
+        source = LOSS_OF_ELEMENTS.format(name=name)
     kind = "int64*" if labels else "number*"
     arguments = f"number* {kind} number* int64 int64 float64 number* float64*"
     return EntryPoints(unique, dtype, f"{name}_{targets}", source, loss=arguments)

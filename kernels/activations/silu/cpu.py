@@ -1,14 +1,15 @@
 """SiLU, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
+from dnnkit.kernels._numba.elementary import logistic
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.activations.sigmoid import cpu as sigmoid
 
 
 @jit
 def forward(x):
-    return x * sigmoid.forward(x)
+    return x * logistic(x)[0]
 
 
 @jit
 def derivative(x):
-    return sigmoid.forward(x) * (type(x)(1) + x * sigmoid.forward(-x))
+    share, rest = logistic(x)
+    return share * (type(x)(1) + x * rest)

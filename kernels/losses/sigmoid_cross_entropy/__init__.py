@@ -14,3 +14,4 @@ REDUCTION = "mean"
 SCORES = "logits"
 OUTPUTS = "binary"
 TAKES_LABELS = False
+ELEMENTWISE = True

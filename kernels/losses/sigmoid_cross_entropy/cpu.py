@@ -1,4 +1,4 @@
-"""Sigmoid cross-entropy, row by row. Contract: the package's docstring."""
+"""Sigmoid cross-entropy, element by element. Contract: the package's docstring."""
 
 from dnnkit.kernels._numba.elementary import exp, log1p_of_share
 from dnnkit.kernels._numba.jit import jit
@@ -7,13 +7,23 @@ from dnnkit.kernels.activations.sigmoid import cpu as sigmoid
 
 
 @jit
+def term(z, t):
+    zero = type(z)(0)
+    return (zero if z < zero else z) - z * t + log1p_of_share(exp(-abs(z)))
+
+
+@jit
+def slope(z, t):
+    return sigmoid.forward(z) - t
+
+
+@jit
 def row(i, logits, targets, factor, out):
     """Loss of row i; `factor` times its gradient goes to row i of out."""
     kind, outputs = out.dtype.type, logits.shape[1]
-    zero, step = kind(0), factor / kind(outputs)
-    total = zero
+    step, total = factor / kind(outputs), kind(0)
     for k in range(outputs):
-        z, t = logits[i, k], target(targets, i, k, zero)
-        total += (zero if z < zero else z) - z * t + log1p_of_share(exp(-abs(z)))
-        out[i, k] = step * (sigmoid.forward(z) - t)
+        z, t = logits[i, k], target(targets, i, k, kind(0))
+        total += term(z, t)
+        out[i, k] = step * slope(z, t)
     return total / kind(outputs)

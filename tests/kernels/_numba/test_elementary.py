@@ -7,10 +7,10 @@ import numba
 import numpy as np
 import pytest
 
-from dnnkit.kernels._numba.elementary import LARGEST_ANGLE, erf, erfc, sine_and_cosine
+from dnnkit.kernels._numba.elementary import LARGEST_ANGLE, erf, erfc, logistic, normal_tail, sine_and_cosine, tanh
 from dnnkit.kernels._numba.front_end import OPTIONS
 
-SMALL_BATCH = {"erf": 3, "erfc": 6}
+SMALL_BATCH = {"erf": 3, "erfc": 6, "normal tail": 6, "tanh": 4, "logistic": 3}
 """In units in the last place of the result; just below 1 erfc's are half as large as those of its terms."""
 TAIL = {"float32": 9.0, "float64": 26.0}
 """Beyond it erfc is nearly the smallest normal number."""
@@ -28,7 +28,31 @@ def fill_erfc(x, y):
         y[place] = erfc(x[place])
 
 
-FUNCTIONS = {"erf": (fill_erf, mpmath.erf), "erfc": (fill_erfc, mpmath.erfc)}
+@numba.njit(**OPTIONS)
+def fill_normal_tail(x, y):
+    for place in range(x.size):
+        y[place] = normal_tail(x[place])[0]
+
+
+@numba.njit(**OPTIONS)
+def fill_tanh(x, y):
+    for place in range(x.size):
+        y[place] = tanh(x[place])
+
+
+@numba.njit(**OPTIONS)
+def fill_logistic(x, y):
+    for place in range(x.size):
+        y[place] = logistic(x[place])[0]
+
+
+FUNCTIONS = {
+    "erf": (fill_erf, mpmath.erf),
+    "erfc": (fill_erfc, mpmath.erfc),
+    "normal tail": (fill_normal_tail, lambda x: mpmath.erfc(x / mpmath.sqrt(2))),
+    "tanh": (fill_tanh, mpmath.tanh),
+    "logistic": (fill_logistic, lambda x: 1 / (1 + mpmath.exp(-x))),
+}
 
 
 def values(name: str, x: np.ndarray) -> np.ndarray:

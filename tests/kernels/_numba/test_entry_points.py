@@ -1,15 +1,21 @@
 """Entry points: what they do beyond a single kernel. The conformance suite tests their values."""
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
 from dnnkit.kernels import registry
+from dnnkit.kernels._numba.at_address import pointed
+from dnnkit.kernels._numba.elementary import exp
 from dnnkit.kernels._numba.entry_points import (
     activation_entry_points,
     loss_entry_points,
     metric_entry_points,
     slope_entry_points,
 )
+from dnnkit.kernels._numba.front_end import bitcode
+from dnnkit.kernels._numba.signature import signature
+from dnnkit.kernels._target.processor import REGISTER_BYTES
 from dnnkit.testing.cases import DTYPES, Case, samples
 from tests.conformance.entry_points import EntryPoints
 
@@ -58,3 +64,23 @@ def test_with_the_slope_kept_both_ways_give_the_same_bits(name, dtype, rng):
     slope_entry_points(dtype).call("backward", places["dy"], places["slope"], places["dx"], *x.shape)
     np.testing.assert_array_equal(y, compiled.activation(name, x))
     np.testing.assert_array_equal(dx, compiled.activation_backward(name, dy, x))
+
+
+def test_loops_are_vectors_of_whole_registers():
+    def exponentials(pointer, count):
+        x = pointed(pointer, count)
+        for place in range(count):
+            x[place] = exp(x[place])
+
+    code = str(llvm.parse_bitcode(bitcode(exponentials, signature("number* int64", "float32"), "all").content))
+    assert f"<{REGISTER_BYTES // 4} x float>" in code
+
+
+@pytest.mark.parametrize("columns", [1, 3, 1100])
+def test_elements_of_a_loss_are_weighted_row_by_row(columns, rng):
+    scores, targets = rng.normal(size=(700, columns)), rng.random((700, columns))
+    weights = rng.random(700)
+    wanted = registry.loss("sigmoid_cross_entropy").loss_and_gradient(scores, targets, weights, 0.5)
+    loss, gradient = EntryPoints().loss("sigmoid_cross_entropy", scores, targets, weights, 0.5)
+    np.testing.assert_allclose(loss, wanted[0], rtol=1e-13)
+    np.testing.assert_allclose(gradient, wanted[1], rtol=1e-12, atol=1e-16)

@@ -21,7 +21,7 @@ ORDERS = ["CC", "FC", "CF", "FF"]
 @numba.njit(nogil=True)
 def product(a, b, out):
     """As its size decides: number by number, in tiles, or by the BLAS."""
-    cpu.multiply(out.dtype.type(0), numbers_of(a, b, out), cpu.in_tiles(a))
+    cpu.multiply(out.dtype.type(0), numbers_of(a, b, out), cpu.in_tiles(a, b.shape[1]))
 
 
 @numba.njit(nogil=True)
@@ -104,10 +104,12 @@ def test_deep_and_wide_products_are_right(dtype: str, rows: int) -> None:
 
 
 def test_a_product_too_large_for_the_caches_is_the_blas() -> None:
-    a, b = operands(600, 500, 33, "float32", "CC")
-    assert not cpu.in_tiles(a)
-    assert cpu.in_tiles(a[:100]) == processor.FUSED
+    a, b = operands(900, 600, 33, "float32", "CC")
+    assert not cpu.in_tiles(a, 33)
+    assert cpu.in_tiles(a[:100], 33) == processor.FUSED
+    assert cpu.in_tiles(a, 8) == processor.FUSED  # each number of a is read once
     check(product, a, b)
+    check(product, a, np.ascontiguousarray(b[:, :8]))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
