@@ -62,7 +62,7 @@ class Askable(Buildable):
             sample_weight: (N,), weight of each row. With several outputs, also a dictionary by output name or a list.
             callbacks: callbacks with `on_test_...` methods.
             return_dict: return a plain dictionary instead of an `Evaluation`.
-            others: Keras's arguments that are not supported; an error that says what to use instead.
+            others: unsupported arguments of Keras; the error says what to use instead.
 
         Returns:
             An `Evaluation`: loss and metrics in order and by name.
@@ -162,7 +162,7 @@ class Askable(Buildable):
             batch_size: rows computed at a time; default 1024.
             verbose: 1 or 2 print a line when done, 0 (default) prints nothing; "auto" is 1.
             callbacks: callbacks with `on_predict_...` methods.
-            others: Keras's arguments that are not supported; an error that says what to use instead.
+            others: unsupported arguments of Keras; the error says what to use instead.
 
         Returns:
             An array (N, ...). With several outputs, a list or dictionary of arrays, in the form passed to `dk.Model`.

@@ -107,7 +107,7 @@ class Buildable(WithWeights):
                 batches' gradients, or their sum if the loss is a sum, as in `step`; four batches of 32 train like one
                 of 128, up to rounding. `fit` still counts batches as steps; schedules count updates; dropout draws a
                 mask per batch. Batches left over at the end of an epoch count towards the first update of the next.
-            others: Keras's arguments that are not supported; an error that says what to use instead.
+            others: unsupported arguments of Keras; the error says what to use instead.
 
         Raises:
             UnknownArgument: an argument is not supported.

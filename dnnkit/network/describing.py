@@ -27,7 +27,7 @@ class Describable(Network):
         Arguments:
             line_length: maximum width of the table in columns; default 80.
             print_fn: called with the whole text; default `print`.
-            others: Keras's arguments that are not supported; an error that says what to use instead.
+            others: unsupported arguments of Keras; the error says what to use instead.
         """
         refuse("summary", others, Describable.summary)
         from dnnkit.network import summary

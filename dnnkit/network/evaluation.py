@@ -48,7 +48,7 @@ class Evaluation:
         return self._values.values()
 
     def items(self) -> Any:
-        """(name, value) pairs."""
+        """Return the (name, value) pairs."""
         return self._values.items()
 
     def get(self, name: str, default: Any = None) -> Any:

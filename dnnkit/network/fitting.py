@@ -115,7 +115,7 @@ class Fittable(Askable):
                 which makes the same call with the same network and data. Every batch is divided among them; the
                 trajectory equals that of a single process up to rounding. Callbacks, progress and checkpoints run in
                 the first process; all get the History and the parameters (docs/mpi.md).
-            others: Keras's arguments that are not supported; an error that says what to use instead.
+            others: unsupported arguments of Keras; the error says what to use instead.
 
         Returns:
             The `History` of these epochs.
