@@ -83,7 +83,8 @@ class Stages:
     ) -> tuple[Array | None, list[Array]]:
         """Return the gradients of x, if requested, and of each trained parameter in canonical order.
 
-        `dy` is the gradient of the scores. The parameters' gradients are views of `out` if the backend writes to buffers.
+        `dy` is the gradient of the scores. The parameters' gradients are views of `out` if the backend writes to
+        buffers.
         """
         wanted, gradients = self._wanted[needs_dx], dict[str, Array]()
         slopes: list[Array | None] = [*(None for _ in self._stages), dy]
