@@ -25,7 +25,7 @@ def zeros(shape: tuple[int, ...], dtype: str) -> HostArray:
 
 
 def empty(shape: tuple[int, ...], dtype: str) -> HostArray:
-    """As `zeros`, uninitialized: recycled memory is not returned to the system and fetched again."""
+    """Like `zeros`, but uninitialized: recycled memory is not returned to the system and fetched again."""
     return _beginning_with_a_line(np.empty(math.prod(shape) + LINE, dtype), shape)
 
 

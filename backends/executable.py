@@ -132,7 +132,7 @@ class Executable(ABC):
         """Make the current or next `run_steps` return between two steps; callable from a signal handler."""
 
     def give_up(self) -> None:
-        """As `request_stop`, but a step of seconds is abandoned without an update."""
+        """Like `request_stop`, but a step that takes seconds is abandoned without an update."""
         self.request_stop()
 
     @abstractmethod
@@ -198,7 +198,7 @@ class Executable(ABC):
         raise self._without_parts()
 
     def update_flat(self, gradient: HostArray, hyperparameters: Hyperparameters) -> None:
-        """As `update`, with a gradient as written by `differentiate_part`."""
+        """Like `update`, with a gradient as written by `differentiate_part`."""
         raise self._without_parts()
 
     def _without_parts(self) -> BackendUnavailable:
@@ -223,7 +223,7 @@ class Executable(ABC):
         raise self._without_full_batches()
 
     def flatten_trained(self, values: Mapping[str, HostArray]) -> Array:
-        """The inverse of `name_trained`; missing parameters are zero."""
+        """Invert `name_trained`; missing parameters are zero."""
         raise self._without_full_batches()
 
     def weight(self, data: Any, rows: HostArray | None = None) -> float:

@@ -65,7 +65,7 @@ class FullBatchExecutable(Around):
     # -- numbers in and out ------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """As in every executable; steps are slots "step_0", "step_1", ..., the oldest first, and changes likewise."""
+        """Return a snapshot with steps as slots "step_0", "step_1", ..., the oldest first, and changes likewise."""
         inner, slots = self._inner.snapshot(), dict[str, HostArray]()
         with self._backend.on_device():
             for place, pair in enumerate(self._iterations.pairs):

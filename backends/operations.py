@@ -227,7 +227,7 @@ class Operations:
         needs_dx: bool,
         out: tuple[Array | None, Array | None, Array | None] = (None, None, None),
     ) -> tuple[Array | None, Array, Array]:
-        """As `dense_backward`, from the gradient after the dropout."""
+        """Like `dense_backward`, from the gradient after the dropout."""
         dy = self.draw_dropout(dy, dropout, out=dy)
         return self.dense_backward(dy, x, w, saved, activation, needs_dx, out=out)
 

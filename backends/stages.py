@@ -80,11 +80,11 @@ class CustomFunction(Protocol):
     """Interface of a user-defined layer, on the backend's array namespace `xp`."""
 
     def forward(self, xp: Namespace, x: Array, *parameters: Array) -> tuple[Array, Any]:
-        """From x (B, *input_shape), return y (B, *output_shape) and whatever `backward` needs."""
+        """Return y (B, *output_shape) for x (B, *input_shape), and whatever `backward` needs."""
         ...
 
     def backward(self, xp: Namespace, dy: Array, saved: Any, *parameters: Array) -> tuple[Array, ...]:
-        """From dy, return (dx, gradient of the first parameter, of the second, ...)."""
+        """Return (dx, gradient of the first parameter, of the second, ...) for dy."""
         ...
 
 

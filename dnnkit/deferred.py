@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(cls=None, /, **options):
-        """As `dataclasses.dataclass`, without support for `order` and `slots`."""
+        """Like `dataclasses.dataclass`, without support for `order` and `slots`."""
         if cls is None:
             return lambda cls: dataclass(cls, **options)
         _Making(cls, options)

@@ -124,7 +124,7 @@ class CupyBackend(CupyOperations, Backend):
 
     @contextmanager
     def stay_on_device(self) -> Iterator[None]:
-        """As `on_device`, for longer: the operations within, a dozen per step, need not switch devices."""
+        """Like `on_device`, but for longer: the operations within, a dozen per step, need not switch devices."""
         with self.on_device():
             before = getattr(self._of_thread, "is_inside", False)
             self._of_thread.is_inside = True

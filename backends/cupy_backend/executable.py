@@ -174,7 +174,7 @@ class CupyExecutable(TimedExecutable):
     # -- numbers of another executable -------------------------------------------------------------------------------
 
     def take_over(self, other: Executable) -> None:
-        """As in the base class, after the other's work in other streams."""
+        """Take over as the base class does, after the other's work in other streams."""
         assert isinstance(other, CupyExecutable), "one backend builds programs with the same parts alike"
         with other._entered():
             super().take_over(other)
@@ -203,7 +203,7 @@ class CupyExecutable(TimedExecutable):
                 self._prepared.add(kind)
 
     def _compile_evaluation(self, data: Data, rows: int, hyperparameters: Hyperparameters) -> None:
-        """As `_compile`, for evaluations."""
+        """Like `_compile`, for evaluations."""
         if self._is_timed:
             self._summed(data, np.arange(rows), rows, self._parameters)
         else:
@@ -252,7 +252,7 @@ class CupyExecutable(TimedExecutable):
     # -- inference ---------------------------------------------------------------------------------------------------
 
     def predict(self, data: Data, batch_size: int, parameters: Array | None = None) -> HostArray:
-        """As in the base class, but predictions are copied to the host together."""
+        """Predict as the base class does, but copy predictions to the host together."""
         outputs, dtype = self.program.output_features, np.dtype(self.program.dtype)
         room = 0 if len(data) <= batch_size else min(PREDICTIONS, self._backend.memory()[0] // 8)
         together = max(1, room // (outputs * dtype.itemsize * batch_size))  # in batches

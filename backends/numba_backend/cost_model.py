@@ -142,7 +142,7 @@ def threads(program: Program, rows: int, steps: int) -> int:
 
 
 def started(program: Program, rows: int, steps: int) -> int:
-    """As `threads`, without user-defined parts."""
+    """Like `threads`, without user-defined parts."""
     return usable(program.num_threads) if roughly(program, rows, steps) > WORTH_THREADS else 0
 
 

@@ -263,7 +263,7 @@ class NumbaExecutable(CompiledReader):
                 self._homes.changed()
 
     def _run_giant(self, first: int, last: int, hyperparameters: Hyperparameters, threads: int) -> tuple[int, int]:
-        """As `run_steps`, on copies that then replace the originals: a compiled step changes its numbers early."""
+        """Like `run_steps`, on copies that then replace the originals, as a compiled step changes its numbers early."""
         team, rows = self.epoch.team, self.epoch.batches.batch_size
         numbers = self._homes.to_write(team.partition, team.layout)
         own, sums, outcome = numbers.copy(), self.epoch.sums.copy(), (first, -1)

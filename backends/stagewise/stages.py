@@ -81,10 +81,10 @@ class Stages:
     def backward(
         self, parameters: Array, dy: Array, saved: list[Any], needs_dx: bool, out: Array
     ) -> tuple[Array | None, list[Array]]:
-        """From the gradient in the scores, return that in x, if requested, and in each trained parameter in canonical
-        order.
+        """Return the gradients of x, if requested, and of each trained parameter in canonical order.
 
-        The parameters' gradients are views of `out` if the backend writes to buffers.
+        `dy` is the gradient of the scores. The parameters' gradients are views of `out` if the backend writes to
+        buffers.
         """
         wanted, gradients = self._wanted[needs_dx], dict[str, Array]()
         slopes: list[Array | None] = [*(None for _ in self._stages), dy]

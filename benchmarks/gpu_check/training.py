@@ -1,4 +1,4 @@
-"""784-128-10 on images like MNIST's, or on MNIST itself where it is."""
+"""784-128-10 on images like MNIST's, or on MNIST itself if it is available."""
 
 import os
 from pathlib import Path

@@ -123,7 +123,7 @@ class _EventFile:
     """An event file, created on the first write, and open only while writing."""
 
     def __init__(self, folder: Path, name: str = "", size: int = 0) -> None:
-        """A new file, or the first `size` bytes of an existing one."""
+        """Create a new file, or continue an existing one after its first `size` bytes."""
         import socket  # imported late to keep `import dnnkit` fast
 
         host = re.sub("[^0-9A-Za-z-]", "_", socket.gethostname())

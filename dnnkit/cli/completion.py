@@ -32,5 +32,5 @@ def backends(incomplete: str) -> list[str]:
 
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
-    """A completion that offers these values."""
+    """Return a completion that offers these values."""
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]

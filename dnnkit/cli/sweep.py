@@ -124,7 +124,7 @@ def sweep(
     if quiet:
         logging.getLogger("dnnkit").setLevel(logging.ERROR)
     if resume is not None:
-        _refuse_beside_resume(context)
+        _refuse_with_resume(context)
         run = SweepRun(SweepOptions.of_run(resume), resume)
     else:
         folder = out or new_folder(f"{dataset}-sweep")
@@ -178,7 +178,7 @@ def _asked(context: typer.Context) -> "SweepOptions":
     )
 
 
-def _refuse_beside_resume(context: typer.Context) -> None:
+def _refuse_with_resume(context: typer.Context) -> None:
     for parameter in context.command.params:
         if is_given(context, str(parameter.name)) and parameter.name not in WHILE_RESUMED:
             raise ConfigurationError(

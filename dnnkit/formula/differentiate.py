@@ -61,7 +61,7 @@ def _of_activation(expression: Expression) -> dict[str, Steps]:
 
 
 def _of_loss(expression: Expression) -> dict[str, Steps]:
-    """If it depends on y only through y - t, use that variable: less to compute, and no cancellation."""
+    """Substitute one variable for y - t if y occurs only in it: less to compute, and no cancellation."""
     difference = sympy.Symbol("difference", real=True)
     of_difference = expression.xreplace({X: difference + T})  # SymPy cancels T - T, except in T > difference + T
     of_difference = of_difference.replace(

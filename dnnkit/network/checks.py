@@ -71,7 +71,7 @@ def check_dtype(dtype: Any) -> Dtype:
 
 
 def check_input_shape(given: Any) -> Shape:
-    """The shape of one sample; a leading None stands for the batch and is dropped."""
+    """Return the shape of one sample; a leading None stands for the batch and is dropped."""
     shape = tuple(np.atleast_1d(np.asarray(given, object)).tolist())
     if len(shape) > 1 and shape[0] is None:
         shape = shape[1:]

@@ -36,7 +36,7 @@ class Chosen:
     def loss_and_gradient(
         self, predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace
     ) -> tuple[Array, Array]:
-        """The interface of a loss kernel; `weights` is unused."""
+        """Return loss and gradient, as a loss kernel does; `weights` is unused."""
         return xp.sum(predictions * targets), targets * scale
 
 
@@ -174,7 +174,7 @@ def differentiated(program: Program, of_parameters: bool) -> Program:
 
 
 def _predicting(stage: Stage) -> Stage:
-    """The stage as in prediction, in training programs too: no random draws, and fixed statistics."""
+    """Return the stage as in prediction, in training programs too: no random draws, and fixed statistics."""
     from dnnkit.backends.one_function import drawing, has_statistics
 
     if drawing(stage) is not None:
@@ -185,7 +185,7 @@ def _predicting(stage: Stage) -> Stage:
 
 
 def _frozen(stage: Stage) -> Stage:
-    """The stage with all parameters frozen, so that only x has a gradient."""
+    """Return the stage with all parameters frozen, so that only x has a gradient."""
     changes: dict[str, Any] = {}
     for name, value in vars(stage).items():
         if isinstance(value, Parameter):

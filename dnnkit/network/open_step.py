@@ -330,7 +330,7 @@ def _has_logits(program: Program, place: int) -> bool:
 
 
 def _as_predicted(program: Program) -> tuple[Any, ...]:
-    """The stages as in predictions, without dropout."""
+    """Return the stages as in predictions, without dropout."""
     for stage in program.stages:
         if isinstance(stage, Op) and hasattr(registry.find(stage.kind, "stage"), "PREDICT"):
             raise ConfigurationError(

@@ -108,13 +108,13 @@ class Network(Protocol):
         """Assign several parameters."""
 
     def get_layer(self, name: str | None = ...) -> Layer:
-        """The layer of that name, as a copy that gives access to its weights."""
+        """Return the layer of that name, as a copy that gives access to its weights."""
 
     def values_of_layer(self, name: str, *, given: bool) -> Any:
-        """Inputs or outputs of a layer as symbolic values."""
+        """Return inputs or outputs of a layer as symbolic values."""
 
     def as_layer(self) -> Layer:
-        """The network as a layer of another network."""
+        """Return the network as a layer of another network."""
 
     def freeze(self, *layers: str | int) -> None:
         """Exclude layers from training."""

@@ -164,7 +164,7 @@ def training(net: Network) -> str:
 
 
 def text(net: Network) -> str:
-    """The `repr`: the layers as written, each with its number of parameters."""
+    """Return the `repr`: the layers as written, each with its number of parameters."""
     shown = [
         f"    {_called(row)},{f'  # {row.name}: {row.numbers}' if row.numbers not in ('', '0') else ''}"
         for row in rows(net)
@@ -177,7 +177,7 @@ def text(net: Network) -> str:
 
 
 def _called(row: Row) -> str:
-    """A layer as written, and, in a graph, what it is called on."""
+    """Format a layer as written, and, in a graph, its inputs."""
     if row.layer is None:
         return f"Input({row.shape}, {row.name!r})"
     return repr(row.layer) + "".join(f"({reads})" for reads in row.reads)
@@ -187,7 +187,7 @@ STYLE = "text-align:left;padding:2px 12px 2px 0"
 
 
 def html(net: Network) -> str:
-    """The table for notebooks."""
+    """Return the table for notebooks."""
     from html import escape  # only notebooks need it
 
     connected = not net.graph.is_chain

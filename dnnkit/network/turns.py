@@ -102,10 +102,10 @@ class Turns:
 
     @contextmanager
     def rebuilding(self, what: str) -> Iterator[None]:
-        """A turn for a change that a running fit cannot survive; raises `ConcurrentUse` during one, in any thread."""
-        self._refuse_beside_fit(what)
+        """Take a turn for a change that is not possible during a fit; raise `ConcurrentUse` then, in any thread."""
+        self._refuse_during_fit(what)
         with self:
-            self._refuse_beside_fit(what)
+            self._refuse_during_fit(what)
             yield
 
     @contextmanager
@@ -125,7 +125,7 @@ class Turns:
         self._has_begun = True
 
     def stretch(self, executable: Executable, step_size: int) -> "Stretch":
-        """A fit's turn: if `may_pause`, the executable is asked to stop as soon as another thread wants its turn.
+        """Return a fit's turn: if `may_pause`, the executable is asked to stop once another thread waits for its turn.
 
         `step_size` is rows times parameters. A step that takes seconds begins with a copy of the parameters for
         readers. One that takes milliseconds does so only after a thread has read during this fit, because the copy may
@@ -133,7 +133,7 @@ class Turns:
         """
         return Stretch(self, executable, step_size)
 
-    def _refuse_beside_fit(self, what: str) -> None:
+    def _refuse_during_fit(self, what: str) -> None:
         if self._fitting is not None and (self._has_begun or self._fitting != acting()):
             raise self._concurrent(what)
 
@@ -220,7 +220,7 @@ class Stretch:
         self.may_pause, self._copies = True, False
 
     def end(self, first: int, last: int) -> int:
-        """The step before which the next turn ends: `last`, or just one step if it begins with a copy."""
+        """Return the end of the next turn: `last`, or one step after `first` if it begins with a copy."""
         self._copies = self._step_size > (LONG if self._turns._has_readers else GIANT)
         return first + 1 if self._copies else last
 

@@ -80,7 +80,7 @@ class WholeNetwork(
     # -- as symbolic values ------------------------------------------------------------------------------------------
 
     def _values(self) -> list[Symbol]:
-        """A symbolic value for each value of the graph: the original ones if available, otherwise new ones."""
+        """Return a symbolic value for each value of the graph: the original ones if available, otherwise new ones."""
         self.join()
         if self._symbols is None or self._symbols[0] != self.graph.calls:
             if None in (each.shape for each in self.graph.inputs):

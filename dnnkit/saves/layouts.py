@@ -55,7 +55,7 @@ NO_MODULES = ("Input", "Rescaling", "GaussianNoise")
 
 
 def _torch_modules(layer: Layer) -> int:
-    """A dense layer is a Linear plus a module for its activation; preprocessing of data has no module."""
+    """Return the number of modules: a dense layer is a Linear and its activation's module; preprocessing has none."""
     has_activation = getattr(layer, "activation", None) not in (None, "linear") and type(layer).__name__ == "Dense"
     return 0 if type(layer).__name__ in NO_MODULES else 2 if has_activation else 1
 

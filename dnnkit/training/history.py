@@ -82,7 +82,7 @@ class History:
         return f"{count:,} epoch{'s' * (count != 1)} in {took} on {self.plan.backend}, seed {self.seed}"
 
     def _table(self) -> list[list[str]]:
-        """A header row, then the first, last and best epochs (by validation loss, or else training loss)."""
+        """Return a header row, then the first, last and best epochs (by validation loss, or else training loss)."""
         count = len(self.epoch)
         by = self.history.get("val_loss") or self.history.get("loss") or [nan]
         best = min(range(count), key=lambda place: by[place] if by[place] == by[place] else inf)

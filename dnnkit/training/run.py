@@ -95,7 +95,7 @@ class Run:
         return order if self.among is None else self.among[order]
 
     def order_to_draw(self, seed: int, epoch: int) -> HostArray | DrawnOrder:
-        """As `order`, for a backend that draws permutations itself."""
+        """Like `order`, for a backend that draws permutations itself."""
         is_permutation = self.shuffle is True and self.rows == self.samples < LARGEST_DRAWN
         if self.orders is None and self.among is None and is_permutation and epoch < LARGEST_DRAWN:
             return DrawnOrder(entropy(seed, "order", epoch), self.rows)
