@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import dnnkit.losses  # noqa: F401 - registers the built-in losses
 from dnnkit.activations import key_of
 from dnnkit.activations import names as activation_names
 from dnnkit.backends.base import Backend

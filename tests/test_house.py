@@ -167,7 +167,7 @@ def test_wheel_and_sdist_contain_dnnkit_alone(tmp_path: Path) -> None:
     expected = {f"dnnkit/{name}" for name in files.stdout.split() if re.match(r"(backends|kernels)/.*\.(py|cu)$", name)}
     expected |= {name for name in files.stdout.split() if re.match(r"dnnkit/.*\.py$", name)}
     assert {name for name in names if name.endswith((".py", ".cu"))} == expected
-    data = ("__init__.pyi", "py.typed", "datasets/digits.npy", "bench/page.css", "bench/page.js")
+    data = ("__init__.pyi", "ops.pyi", "py.typed", "datasets/digits.npy", "bench/page.css", "bench/page.js")
     assert {f"dnnkit/{name}" for name in data} <= set(names)
 
 

@@ -1,5 +1,9 @@
 """The kernels as functions, on the current backend."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +16,14 @@ from dnnkit.errors import ConfigurationError, DataError, ShapeError
 from dnnkit.kernels import registry
 from tests.oracles import ACTIVATIONS, LOSSES, central_difference
 
+STUB = Path(ops.__file__).with_suffix(".pyi")
 X = np.array([[-2.0, -0.3, 0.4], [1.1, 2.5, -4.2]])
+
+
+def test_the_stub_is_current(tmp_path: Path) -> None:
+    target = tmp_path / "ops.pyi"
+    subprocess.run([sys.executable, "-m", "tests.dnnkit.ops_stub", target], cwd=STUB.parents[1], check=True)
+    assert target.read_text() == STUB.read_text(), "run python -m tests.dnnkit.ops_stub"
 
 
 def test_everything_that_is_promised_is_listed() -> None:
