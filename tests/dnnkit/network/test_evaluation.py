@@ -37,7 +37,7 @@ def test_it_is_values_in_order_and_a_mapping_by_name() -> None:
     assert 0.25 not in found
     assert repr(found) == "Evaluation(loss=0.25, accuracy=0.5)"
     assert pickle.loads(pickle.dumps(found)) == found
-    with pytest.raises(UnknownName, match=r"'acuracy': did you mean 'accuracy'\? there is loss, accuracy"):
+    with pytest.raises(UnknownName, match=r"'acuracy': did you mean 'accuracy'\? expected one of loss, accuracy"):
         found["acuracy"]
     with pytest.raises(IndexError):
         found[2]

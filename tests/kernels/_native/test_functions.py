@@ -42,7 +42,7 @@ def test_code_comes_from_the_archive_once_and_an_edited_callee_is_new(tmp_path):
     assert files(cache) == before
 
     relu = checkout / "kernels" / "activations" / "relu" / "cpu.py"
-    edit_unseen(relu, "return zero if x < zero else x  # the", "return zero if x < zero else 2*x# the")
+    edit_unseen(relu, "return zero if x < zero else x  # written", "return zero if x < zero else 2*x# written")
     third = run(REPORT, checkout, cache)
     assert third["relu"] == [0, 4, 6]
     assert third["folder"] != first["folder"]
