@@ -101,7 +101,7 @@ for kernel in (77, 78):
     try:
         first(*given)
     except Exception as error:
-        print(type(error).__name__, "GPU 0: a kernel has failed" in str(in_our_words(error, "GPU 0")))
+        print(type(error).__name__, "GPU 0: a kernel failed" in str(in_our_words(error, "GPU 0")))
     else:
         ((again, given),) = recording.calls(10)
         again(*given)

@@ -75,7 +75,7 @@ def without(value: float, row: int) -> Any:
     ({"x3": "nan"}, {}, DataError, r"a\.parquet, row 377, column 'x3': x has NaN or infinite numbers"),
     ({"x3": "null"}, {}, DataError, r"a\.parquet, row 377, column 'x3': x has NaN or infinite numbers"),
     ({"label": "null"}, {}, DataError, r"a\.parquet: the column 'label' has rows without a value"),
-    ({"x3": ["a"] * ROWS}, {}, DataError, "the column 'x3' has the type string: expected numbers"),
+    ({"x3": ["a"] * ROWS}, {}, DataError, "the column 'x3' has type string: expected numbers"),
     ({}, {"y": "lable"}, DataError, "has no column 'lable': did you mean 'label'"),
     ({}, {"columns": ["x0", "label"]}, DataError, "the column 'label' is used both as a sample and as a target"),
 ])  # fmt: skip
