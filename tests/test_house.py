@@ -146,7 +146,6 @@ def test_the_symlinks_are_relative_and_committed() -> None:
         assert str(link.readlink()) == f"../{folder}"
 
 
-@pytest.mark.slow
 def test_wheel_and_sdist_contain_dnnkit_alone(tmp_path: Path) -> None:
     source = tmp_path / "source"
     files = processes.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT)
@@ -154,10 +153,8 @@ def test_wheel_and_sdist_contain_dnnkit_alone(tmp_path: Path) -> None:
         pytest.skip("not a git checkout")
     for name in files.stdout.split("\n")[:-1]:
         target = source / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).is_symlink():
-            target.symlink_to((ROOT / name).readlink())
-        elif (ROOT / name).exists():
+        if (ROOT / name).is_file() and not (ROOT / name).is_symlink():  # a source distribution has no links
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     processes.run([*pip, "-w", str(tmp_path), str(source)], check=True)
