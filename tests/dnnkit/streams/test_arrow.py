@@ -53,6 +53,18 @@ def test_a_file_trains_as_its_rows_do(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.extras
+def test_the_held_out_share_may_begin_within_a_row_group(tmp_path: Path) -> None:
+    stream = dk.streams.open(write(tmp_path / "t.parquet", table(weight=None)), "label", buffer=BUFFER, block_rows=7)
+    expected, net = network(), network()
+    options: dict[str, Any] = {"batch_size": BATCH, "validation_split": 0.3, "shuffle": False, "verbose": 0}
+    in_memory = expected.fit(*data(), epochs=2, **options)
+    streamed = net.fit(stream, epochs=2, **options)
+    assert bits(net) == bits(expected)
+    for name, values in in_memory.history.items():  # held-out rows are measured in parts
+        np.testing.assert_allclose(streamed[name], values, rtol=1e-6)
+
+
+@pytest.mark.extras
 def test_a_path_and_a_column_are_enough_and_shards_are_one_table(tmp_path: Path) -> None:
     found = table(weight=None)
     for number, first in enumerate(range(0, ROWS, 200)):
