@@ -1,5 +1,5 @@
-# `make demo` and `make test` work on a fresh machine with python3 (3.11 or later, with venv) and make. They set up .venv,
-# and mend it where it is of an old Python, was moved, or was left half-made.
+# `make demo` and `make test` work on a fresh machine with python3 (3.11 or later, with venv) and make. They create
+# .venv, and repair it if its Python is too old, it was moved, or its installation was interrupted.
 
 PYTHON ?= python3
 VENV := .venv
