@@ -60,6 +60,8 @@ class Executable(ABC):
     `Hyperparameters`; and gradient accumulation. An executable written before has the default, and would silently
     ignore these, so it is never given such a program.
     """
+    multiplies_compressed = False
+    """Whether `load` takes `CompressedRows`, which the first layer then multiplies without making them dense."""
     can_run_epochs = False
     """Whether it runs several epochs of one step in one call; the order of the rows then does not matter."""
     loads_in_parallel = False

@@ -45,6 +45,9 @@ def no_memory(name: str, shape: tuple[int, ...], dtype: Any = None, fill: HostAr
 class Operations:
     """The operations that dnnkit needs on a library's arrays."""
 
+    multiplies_compressed = False
+    """Whether `dense` and `dense_backward` take `CompressedRows` as x; dx is then not requested."""
+
     @property
     def xp(self) -> Namespace:
         """The array-API namespace."""

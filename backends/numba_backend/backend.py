@@ -65,6 +65,7 @@ class NumbaBackend(NumpyBackend):
 
     name = "numba"
     install = "pip install numba scipy-openblas32"
+    multiplies_compressed = False  # stage by stage; the compiled epoch does
 
     @classmethod
     def unavailable_reason(cls) -> str | None:

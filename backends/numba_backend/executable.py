@@ -30,6 +30,7 @@ from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, S
 from dnnkit.deferred import dataclass
 from dnnkit.kernels._engine.structures import STOP
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
 if TYPE_CHECKING:
@@ -521,7 +522,7 @@ class NumbaExecutable(CompiledReader):
 
 def _form(data: Data) -> tuple[object, ...]:
     """Return what a schedule depends on in the data."""
-    return data.x.dtype, data.weights is None, data.bits is None
+    return data.x.dtype, data.weights is None, data.bits is None, isinstance(data.x, CompressedRows)
 
 
 def _is_one_batch(order: HostArray, batch_size: int) -> bool:

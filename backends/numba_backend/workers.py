@@ -85,7 +85,7 @@ class WorkerTeam:
         self._parts, part_bytes = kernels.part_structures(own_rows)
         self._part_memory = zeros((workers, part_bytes), "uint8")
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
-        self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
+        self._columns = np.zeros((workers, max(features + nonzero_columns.words(features), own_rows)), np.int64)
         self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
         self.signals = memoryview(self._control)  # type: ignore[arg-type] # missing in NumPy's stubs
         self._dx_place = plans[0].slope(0)
@@ -433,6 +433,7 @@ class WorkerTeam:
         run.batch_weights, run.out = address(batches.batch_weights), address(batches.out)
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset
         _, run.targets, run.weights, run.bits = data.addresses
+        run.starts, run.entry_columns = data.entries or (0, 0)
         run.slot_stride = numbers.slots.shape[-1]
         if self.program.averages:
             rule, *_ = self.program.rules
@@ -448,7 +449,8 @@ class WorkerTeam:
             worker.parameters = numbers.addresses[0] + row * numbers.parameters.strides[0]
             worker.slots = numbers.addresses[1] + row * numbers.slots.strides[0]
             worker.totals, worker.used = address(sums[number]), self._features
-            worker.columns = address(self._all_columns if data.bits is None else self._columns[number])
+            is_whole = data.bits is None and data.entries is None
+            worker.columns = address(self._all_columns if is_whole else self._columns[number])
         run.weight_width = 1 if data.weights is None or data.weights.ndim == 1 else data.weights.shape[1]
         if data.weights is None:
             self._row_weights.fill(1)

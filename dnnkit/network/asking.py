@@ -76,6 +76,7 @@ class Askable(Buildable):
         heard = CallbackList.of(callbacks)
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         data: Any
+        x = self._as_compressed(x, choosing.NONE_TRAINED, y, sample_weight)
         if is_streamed(x):
             data = self._in_parts(x, y, sample_weight, batch_size)
             samples, rows = data.rows, batch_size
@@ -182,8 +183,10 @@ class Askable(Buildable):
         if callbacks is not None:
             return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
         if is_streamed(x):
-            return self._predict_streamed(x, batch_size)
-        if self._folding is not None:
+            x = self._as_compressed(x, choosing.NONE_TRAINED)
+            if is_streamed(x):
+                return self._predict_streamed(x, batch_size)
+        elif self._folding is not None:
             return self._predict_folded(x, batch_size)
         executable = self._executable if self._is_plain else None
         if executable is not None and (few := self._predict_few(executable, x)) is not None:
@@ -253,6 +256,16 @@ class Askable(Buildable):
         return turns.read(executable, lambda parameters: executable.predict_few(x, parameters))
 
     # -- data -------------------------------------------------------------------------------------------------------
+
+    def _as_compressed(self, x: Any, rows: int | None, *others: Any) -> Any:
+        """Return a sparse matrix as `CompressedRows`, if the first layer multiplies them; everything else as given.
+
+        Builds the network if necessary. `others` are targets and weights.
+        """
+        if (found := streamed.compressed(x, *others)) is None:
+            return x
+        self._check_samples(found, rows)
+        return found if self.executable.multiplies_compressed else x
 
     def _check_samples(self, given: Any, rows: int | None) -> Any:
         """Convert samples for the executable; if necessary, build the network for batches of at most `rows` rows."""

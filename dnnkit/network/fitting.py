@@ -159,7 +159,9 @@ class Fittable(Askable):
             checkpoints or nullcontext(),
             ExitStack() as opened,
         ):
-            if streamed.is_streamed(x):
+            if ranks is None:
+                asked.x = self._as_compressed(x, batch_size or 32, y, sample_weight)
+            if streamed.is_streamed(asked.x):
                 run = self._prepare_streamed(asked, checkpoints, opened, ranks)
             else:
                 run = self.prepare_run(asked, checkpoints, ranks=ranks)
@@ -312,6 +314,7 @@ class Fittable(Askable):
         """Return the validation data: checked arrays, or a stream."""
         given = asked.validation_data
         x, y, *weight = (given, None) if streamed.is_streamed(given) else given
+        x = self._as_compressed(x, None, y, *weight)
         if not streamed.is_streamed(x):
             return self._check(x, y, weight[0] if weight else None, asked.class_weight), None
         stream = streamed.open_streamed(x, y, weight[0] if weight else None)

@@ -11,6 +11,7 @@ import numpy as np
 from dnnkit.backends.diagnosis import remark
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
+from dnnkit.kernels.compressed_rows import CompressedRows, is_sparse
 from dnnkit.network.protocol import Network
 from dnnkit.training.parts import Feed
 
@@ -26,6 +27,9 @@ Check: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 ARRAYS = ("__array__", "__array_interface__", "__dlpack__", "shape", "dtype", "columns", "__arrow_c_stream__")
 """Attributes of which every array, table or sparse matrix has at least one."""
 
+MOST_FILLED = 0.1
+"""Fraction of nonzero numbers up to which sparse rows are multiplied as they are: above, dense products are faster."""
+
 SAMPLED = 1024
 """Rows that are checked before the first epoch."""
 
@@ -34,7 +38,7 @@ def is_streamed(x: Any) -> bool:
     """Whether x is a path, a stream, a sparse matrix, or an iterable of batches."""
     if isinstance(x, np.ndarray):
         return False
-    if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False) or hasattr(type(x), "tocsr"):
+    if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False) or is_sparse(x):
         return True
     if isinstance(x, list | tuple):
         return bool(x) and isinstance(x[0], str | PathLike) and all(isinstance(each, str | PathLike) for each in x)
@@ -46,6 +50,19 @@ def makes_batches(x: Any) -> bool:
     if isinstance(x, str | bytes | list | tuple | dict | set | frozenset | range) or not hasattr(type(x), "__iter__"):
         return False
     return hasattr(x, "__next__") or not any(hasattr(x, each) for each in ARRAYS)
+
+
+def compressed(x: Any, *others: Any) -> CompressedRows | None:
+    """Return a sparse matrix in the form that first layers multiply as it is; None for anything else.
+
+    Also None if it has too few zeros for that to pay, or if targets or weights, the others, are not in memory.
+    """
+    if not is_sparse(x) or any(is_streamed(each) for each in others):
+        return None
+    from dnnkit.streams.sparse import require_numbers
+
+    require_numbers(x, "x")
+    return CompressedRows.of(x) if x.nnz <= MOST_FILLED * x.shape[0] * x.shape[1] else None
 
 
 def open_streamed(x: Any, y: Any, sample_weight: Any) -> "Stream | Batches":
