@@ -143,7 +143,7 @@ class CompiledReader(FlatExecutable):
         return super().loading, self._multiplied is None
 
     @property
-    def multiplies_compressed(self) -> bool:  # noqa: D102
+    def multiplies_compressed(self) -> bool:  # type: ignore[override] # noqa: D102
         return self._multiplied is not None and self._rescale.scale == 1 and not self._class_columns
 
     def _examined(self, data: Data) -> Data:
@@ -239,7 +239,11 @@ class CompiledReader(FlatExecutable):
         are called; otherwise as many as products read in place, if these are enough for full speed.
         """
         threads, workers = cost_model.threads(self.program, len(data), 1), cost_model.readers(self.program, len(data))
-        in_place = 0 if isinstance(data.x, CompressedRows) else most_rows(int(data.x.shape[1]), np.dtype(self.program.dtype).itemsize)
+        in_place = (
+            0
+            if isinstance(data.x, CompressedRows)
+            else most_rows(int(data.x.shape[1]), np.dtype(self.program.dtype).itemsize)
+        )
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED and not calls else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
         return partition, min(rows, len(data)), threads

@@ -30,10 +30,12 @@ from dnnkit.kernels.optimizer_step.reference import AVERAGE
 class Data:
     """Rows on the backend: inputs (N, F), targets, row weights; the weights also on the host, for their sums.
 
+    The inputs are `CompressedRows` where the executable multiplies these.
+
     Weights per output, (N, outputs), have a mean of 1, so their sums are row counts, and they are not on the host.
     """
 
-    x: Array | CompressedRows
+    x: Array
     y: Array | None
     weights: Array | None
     host_weights: HostArray | None

@@ -27,7 +27,7 @@ Check: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 ARRAYS = ("__array__", "__array_interface__", "__dlpack__", "shape", "dtype", "columns", "__arrow_c_stream__")
 """Attributes of which every array, table or sparse matrix has at least one."""
 
-MOST_FILLED = 0.1
+MOST_FILLED = 0.25
 """Fraction of nonzero numbers up to which sparse rows are multiplied as they are: above, dense products are faster."""
 
 SAMPLED = 1024

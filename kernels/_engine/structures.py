@@ -143,8 +143,8 @@ WORKER = Structure(
         "dz": "address of the gradient with respect to a stage's z; before that, of predictions for metrics",
         "targets": "address of the batch's labels (rows,), int64, or targets (rows, target_width)",
         "weights": "address of the batch's row weights (rows,), or (rows, weight_width)",
-        "columns": "address of the indices of nonzero columns, int64, followed by a row of bits; of compressed rows, of "
-        "the position that is read next in each row of the batch, int64",
+        "columns": "address of the indices of nonzero columns, int64, followed by a row of bits; for compressed rows, "
+        "of the position that is read next in each row of the batch, int64",
         "totals": "address of its sums of the loss and of the metrics in order, float64",
         "spare": "address of a second gradient, whose contents are added to the first",
         "parts": "address of memory per output, if there are several",

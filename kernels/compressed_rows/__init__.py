@@ -1,13 +1,13 @@
 """Compressed rows: the products of a dense layer whose inputs are stored by their nonzero numbers (CSR).
 
-Maths:    product: y = x[rows] · w;  transposed product: dw = x[rows]ᵀ · y. A sum has only the terms of stored numbers, in
-          the order of the columns, or of the rows.
+Maths:    product: y = x[rows] · w;  transposed product: dw = x[rows]ᵀ · y. A sum has only the terms of stored numbers,
+          in the order of the columns, or of the rows.
 Shapes:   x (N, F) as starts (N + 1,) and columns (K,), int64, and values (K,): row i has the numbers `values[e]` in the
           columns `columns[e]`, ascending and without repetition, for e = starts[i] ... starts[i + 1] - 1; rows (B,)
           integers; w (F, O), y (B, O) or, transposed, dw (F, O), in the dtype of the values.
 Units:    none.
-Traffic:  product: per stored number a row of w, O numbers, and 16 bytes; the transposed product: the same with y, and dw
-          is written once as a whole. A dense product reads B F numbers and multiplies as many times O.
+Traffic:  product: per stored number a row of w, O numbers, and 16 bytes; the transposed product: the same with y, and
+          dw is written once as a whole. A dense product reads B F numbers and multiplies as many times O.
 Errors:   rows must be in [0, N) and columns in [0, F); the caller checks.
 Accuracy: as a dense product with these terms; where that sums in tiles (`kernels/matmul`), the same bits.
 Source:   -
