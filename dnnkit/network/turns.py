@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from dnnkit.backends.acting import acting
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.mutex import Mutex
 from dnnkit.backends.stagewise.giant_step import GIANT
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConcurrentUse
@@ -69,7 +70,7 @@ class Turns:
         """Reset all state that concerns other threads."""
         self.settled: Settled | None = None
         self._averages: tuple[Settled, Any] | None = None
-        self._lock, self._mutex = FairLock(), threading.Lock()
+        self._lock, self._mutex = FairLock(), Mutex()
         self._pause: Callable[[], None] | None = None
         self._fitting: int | None = None
         self._has_begun = self._has_readers = False
