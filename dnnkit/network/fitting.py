@@ -17,10 +17,10 @@ from dnnkit.distributed.together import together
 from dnnkit.instead import refuse
 from dnnkit.network import checks, streamed
 from dnnkit.network.adapting import adapt
-from dnnkit.network.asking import INFERENCE_BATCH, Askable
+from dnnkit.network.evaluating import INFERENCE_BATCH, Evaluable
 from dnnkit.network.freezing import require_trainable
 from dnnkit.training import loop
-from dnnkit.training.asked import Asked, Load, load_alone
+from dnnkit.training.arguments import FitArguments, Load, load_alone
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.fingerprint import fingerprint
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dnnkit.distributed.ranks import Ranks
 
 
-class Fittable(Askable):
+class Fittable(Evaluable):
     """Adds `fit` to a network."""
 
     _draws_seed: bool
@@ -82,7 +82,8 @@ class Fittable(Askable):
             x: samples (N, ...). With several inputs, a dictionary by input name or a list. Also accepted
                 (docs/streams.md): the path of a .npy, .parquet or .arrow file, a glob pattern, a folder or list of
                 shards, `dk.streams.open(...)`; an iterator, generator or re-iterable object that yields batches (x, y)
-                or (x, y, sample_weight); a sparse matrix, which is converted to dense rows in chunks.
+                or (x, y, sample_weight); a sparse matrix, of which a first dense
+                layer multiplies the nonzero numbers only; before other layers, rows become dense in chunks.
             y: targets, one row per sample. For data on disk, another path or the name of a column.
             batch_size: samples per step, default 32. At most N, unless `steps_per_epoch` repeats samples or they are
                 drawn with replacement.
@@ -131,7 +132,7 @@ class Fittable(Askable):
         """
         refuse("fit", others, Fittable.fit)
         heard = CallbackList.of(callbacks)
-        asked = Asked(
+        asked = FitArguments(
             x,
             y,
             sample_weight,
@@ -174,7 +175,7 @@ class Fittable(Askable):
 
     def prepare_run(
         self,
-        asked: Asked,
+        asked: FitArguments,
         checkpoints: Checkpoints | None = None,
         load: Load = load_alone,
         ranks: "Ranks | None" = None,
@@ -254,7 +255,7 @@ class Fittable(Askable):
         )
 
     def _prepare_streamed(
-        self, asked: Asked, checkpoints: Checkpoints | None, opened: ExitStack, ranks: "Ranks | None"
+        self, asked: FitArguments, checkpoints: Checkpoints | None, opened: ExitStack, ranks: "Ranks | None"
     ) -> Run:
         """`prepare_run` for data on disk or from an iterator; `opened` closes the readers."""
         given = streamed.open_streamed(asked.x, asked.y, asked.sample_weight)
@@ -310,7 +311,7 @@ class Fittable(Askable):
             feed=feed,
         )
 
-    def _held_out(self, asked: Asked) -> tuple[tuple[Any, ...] | None, Any]:
+    def _held_out(self, asked: FitArguments) -> tuple[tuple[Any, ...] | None, Any]:
         """Return the validation data: checked arrays, or a stream."""
         given = asked.validation_data
         x, y, *weight = (given, None) if streamed.is_streamed(given) else given
@@ -324,7 +325,7 @@ class Fittable(Askable):
         self._check_sample(streamed.Sample.of(stream), asked.class_weight)
         return None, stream
 
-    def _read_in_parts(self, stream: Any, asked: Asked, batch_size: int) -> InParts:
+    def _read_in_parts(self, stream: Any, asked: FitArguments, batch_size: int) -> InParts:
         check = partial(self._checked, class_weight=asked.class_weight)
         return streamed.in_parts(self, stream, check, max(batch_size, 256))
 
