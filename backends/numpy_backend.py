@@ -40,7 +40,7 @@ class NumpyBackend(Backend):
     """NumPy and the BLAS it was built with."""
 
     name = "numpy"
-    multiplies_compressed = True
+    most_filled = 0.02
 
     @property
     def xp(self) -> Namespace:

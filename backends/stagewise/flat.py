@@ -130,10 +130,15 @@ class FlatExecutable(Executable):
         return data
 
     @property
-    def multiplies_compressed(self) -> bool:  # type: ignore[override] # noqa: D102
+    def most_filled(self) -> float:  # type: ignore[override] # noqa: D102
         is_first = bool(self._stages) and isinstance(self._stages[0], Dense) and readers(self._sources)[0] == [(0, 0)]
         is_as_given = (self._rescale.scale, self._rescale.offset) == (1, 0) and not self._class_columns
-        return self._backend.multiplies_compressed and is_first and is_as_given
+        return self._most_filled if is_first and is_as_given else 0.0
+
+    @property
+    def _most_filled(self) -> float:
+        """`most_filled` for a dense stage that reads the data as given."""
+        return self._backend.most_filled
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
         """Return the sum of the row weights of each batch, (steps,)."""

@@ -14,6 +14,7 @@ from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.graph.symbols import is_symbolic
 from dnnkit.instead import refuse
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.network import checks, joining, streamed
 from dnnkit.network.building import Buildable
 from dnnkit.network.evaluation import Evaluation, as_of_batch
@@ -262,10 +263,12 @@ class Evaluable(Buildable):
 
         Builds the network if necessary. `others` are targets and weights.
         """
-        if (found := streamed.compressed(x, *others)) is None:
+        if not streamed.is_sparse_with(x, *others):
             return x
-        self._check_samples(found, rows)
-        return found if self.executable.multiplies_compressed else x
+        if not self.is_built:
+            self._check_samples(CompressedRows.of(x.tocsr()[: max(1, rows or x.shape[0])]), rows)
+        is_worth = x.nnz <= self.executable.most_filled * x.shape[0] * x.shape[1]
+        return CompressedRows.of(x) if is_worth else x
 
     def _check_samples(self, given: Any, rows: int | None) -> Any:
         """Convert samples for the executable; if necessary, build the network for batches of at most `rows` rows."""

@@ -82,8 +82,8 @@ class Fittable(Evaluable):
             x: samples (N, ...). With several inputs, a dictionary by input name or a list. Also accepted
                 (docs/streams.md): the path of a .npy, .parquet or .arrow file, a glob pattern, a folder or list of
                 shards, `dk.streams.open(...)`; an iterator, generator or re-iterable object that yields batches (x, y)
-                or (x, y, sample_weight); a sparse matrix, of which a first dense
-                layer multiplies the nonzero numbers only; before other layers, rows become dense in chunks.
+                or (x, y, sample_weight); a sparse matrix, of which a first dense layer multiplies the nonzero numbers
+                only (before other layers, rows become dense in chunks).
             y: targets, one row per sample. For data on disk, another path or the name of a column.
             batch_size: samples per step, default 32. At most N, unless `steps_per_epoch` repeats samples or they are
                 drawn with replacement.

@@ -11,7 +11,7 @@ import numpy as np
 from dnnkit.backends.diagnosis import remark
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
-from dnnkit.kernels.compressed_rows import CompressedRows, is_sparse
+from dnnkit.kernels.compressed_rows import is_sparse
 from dnnkit.network.protocol import Network
 from dnnkit.training.parts import Feed
 
@@ -26,9 +26,6 @@ Check: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 
 ARRAYS = ("__array__", "__array_interface__", "__dlpack__", "shape", "dtype", "columns", "__arrow_c_stream__")
 """Attributes of which every array, table or sparse matrix has at least one."""
-
-MOST_FILLED = 0.25
-"""Fraction of nonzero numbers up to which sparse rows are multiplied as they are: above, dense products are faster."""
 
 SAMPLED = 1024
 """Rows that are checked before the first epoch."""
@@ -52,17 +49,14 @@ def makes_batches(x: Any) -> bool:
     return hasattr(x, "__next__") or not any(hasattr(x, each) for each in ARRAYS)
 
 
-def compressed(x: Any, *others: Any) -> CompressedRows | None:
-    """Return a sparse matrix in the form that first layers multiply as it is; None for anything else.
-
-    Also None if it has too few zeros for that to pay, or if targets or weights, the others, are not in memory.
-    """
+def is_sparse_with(x: Any, *others: Any) -> bool:
+    """Whether x is a sparse matrix of numbers, and the others, targets and weights, are in memory."""
     if not is_sparse(x) or any(is_streamed(each) for each in others):
-        return None
+        return False
     from dnnkit.streams.sparse import require_numbers
 
     require_numbers(x, "x")
-    return CompressedRows.of(x) if x.nnz <= MOST_FILLED * x.shape[0] * x.shape[1] else None
+    return True
 
 
 def open_streamed(x: Any, y: Any, sample_weight: Any) -> "Stream | Batches":
