@@ -145,7 +145,7 @@ class CompiledReader(FlatExecutable):
     def loading(self) -> Hashable | None:  # noqa: D102
         return super().loading, self._multiplied is None
 
-    _most_filled = MOST_FILLED  # type: ignore[assignment]
+    _most_filled = MOST_FILLED
 
     def _examined(self, data: Data) -> Data:
         if isinstance(data.x, CompressedRows):
