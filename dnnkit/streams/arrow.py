@@ -14,10 +14,10 @@ from dnnkit.registry import did_you_mean
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.rows import Rows
 
-WHOLE = 64 << 20
+WHOLE = 32 << 20
 """Maximum number of bytes of a row group that is decoded as a whole, some columns at a time."""
 
-TOGETHER = 64
+TOGETHER = 32
 """Columns of a row group that are decoded together."""
 
 PAD = 16
