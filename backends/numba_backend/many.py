@@ -89,8 +89,8 @@ class Job:
         self._seconds_of_epoch = seconds_of_epoch
         self.execution = cost_model.record(SINGLE, self.size)
         self.has_weights = data.host_weights is not None
-        self.batches = self._batches(data, np.arange(work.rows), work.batch_size, self.size)
-        """Batches of the rows in their own order."""
+        self.batches = self._batches(data, np.arange(work.rows) % len(data), work.batch_size, self.size)
+        """Batches of the rows in their own order, as many as in an epoch."""
         self.training = teams(("train", kind, self.size, self.clips, _form(data)))
         self.measuring: Teams | None = None
         if held_out is not None:

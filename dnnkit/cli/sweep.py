@@ -1,7 +1,7 @@
 """`dnnkit sweep`: train many networks on one data set together, and rank them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -187,10 +187,12 @@ def _asked(context: typer.Context) -> "SweepOptions":
     epochs = given["epochs"]
     if epochs is None:
         epochs = EPOCHS_OF_TABLES if is_table else epochs_of(images_of(dataset))
-    names = ("hidden", "activation", "optimizer", "learning_rate", "metric", "dtype", "backend")
+    same = ("hidden", "activation", "optimizer", "learning_rate", "metric", "dtype", "backend", "task", "held_out")
+    options: dict[str, Any] = {name: given[name] for name in (*same, "delimiter", "decimal", "encoding")}
+    options |= {name: tuple(given[name] or ()) for name in ("target", "ignore", "categories", "missing")}
     return SweepOptions(
         dataset,
-        **{name: given[name] for name in names},
+        **options,
         grid=tuple(given["grid"] or ()),
         folds=None if given["folds"] is None else check_count("--folds", given["folds"], 2),
         repeats=check_count("--repeats", given["repeats"]),
@@ -199,8 +201,6 @@ def _asked(context: typer.Context) -> "SweepOptions":
         patience=check_optional_count("--patience", given["patience"]),
         halving=None if given["halving"] is None else check_count("--halving", given["halving"], 2),
         seed=check_seed(given["seed"]),
-        **{name: tuple(given[name] or ()) for name in ("target", "ignore", "categories", "missing")},
-        **{name: given[name] for name in ("task", "held_out", "delimiter", "decimal", "encoding")},
     )
 
 

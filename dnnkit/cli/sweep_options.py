@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError
@@ -110,7 +111,8 @@ class SweepOptions:
                 f"{folder} is not a run of `dnnkit sweep` that can be resumed: {error.strerror}"
             ) from None
         values = read({FILE: content}, FILE, SWEEP, str(folder))
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        lists: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **lists})
 
 
 def is_sweep(folder: Path) -> bool:

@@ -30,7 +30,8 @@ def compiled(
         threads: maximum number of threads; None for the backend's choice.
     """
     aim, part = aim_of(settings, data), data.train
-    batch = min(settings.batch_size, part.rows)
+    full_batch = settings.solver == "lbfgs" or getattr(settings.solver, "full_batch", False)
+    batch = part.rows if full_batch else min(settings.batch_size, part.rows)
     mean_weight = 1.0 if part.weights is None else float(part.weights.mean())
     penalty = settings.alpha / (2 * batch * mean_weight * aim.objective)
     net = network_of(settings, data, aim, seed, threads, penalty, name=name)
@@ -68,7 +69,7 @@ def train(
             data.train.x,
             targets,
             validation_data=None,
-            batch_size=settings.batch_size,
+            batch_size=None if net.optimizer.full_batch else settings.batch_size,
             epochs=epochs or settings.max_iter,
             shuffle=settings.shuffle,
             sample_weight=data.train.weights,
