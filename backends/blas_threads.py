@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from dnnkit.backends.acting import acting
+from dnnkit.backends.mutex import Mutex
 
 ALONE = object()
 """Limit requested by a fork: no thread computes."""
@@ -43,7 +44,7 @@ class BlasThreads:
 
     def _forget_threads(self) -> None:
         """Reset the state, as in the child of a fork, which has no other threads."""
-        self._lock = threading.Lock()
+        self._lock = Mutex()
         self._users = set[int]()
         """Thread numbers, so that an interrupted thread can remove itself, whether or not it was added."""
         self._kind: int | object | None = None

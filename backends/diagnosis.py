@@ -28,7 +28,7 @@ def remark(text: str) -> None:
 
 
 @cache
-def say_once(text: str) -> None:
+def warn_once(text: str) -> None:
     """Log a warning once per process."""
     remark(text)
 

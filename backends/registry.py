@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from functools import cache
 
 from dnnkit.backends.base import Backend
-from dnnkit.backends.diagnosis import say_once
+from dnnkit.backends.diagnosis import warn_once
 from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable
 from dnnkit.registry import Lazy, Registry, did_you_mean
@@ -121,7 +121,7 @@ def get_backend_or_default(address: str, origin: str) -> Backend:
         return resolve(address, origin)
     except BackendUnavailable as error:
         backend = get_backend()
-        say_once(f"{origin}, of backend {address!r}, continues on {backend.name!r}: {error}")
+        warn_once(f"{origin}, of backend {address!r}, continues on {backend.name!r}: {error}")
         return backend
 
 

@@ -24,14 +24,14 @@ NETWORKS = {"64-128-10": (64, 128, 10), "784-2048-2048-10": (784, 2048, 2048, 10
 WAYS = {"one by one": 1, "batches": 256}
 
 
-def server_class() -> Any:
-    """Return the example's `Server`."""
+def example() -> Any:
+    """Return the example's `application`."""
     spec = importlib.util.spec_from_file_location("serve", Path(__file__).parents[1] / "examples" / "serve.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Server
+    return module.application
 
 
 async def client(port: int, request: bytes, end: float, times: list[float]) -> None:
@@ -88,7 +88,7 @@ def measured(app: Any, features: int, count: int, seconds: float) -> tuple[float
 
 def main(seconds: float, rounds: int, path: Path | None) -> None:
     """Measure and print both modes, for each network and number of clients."""
-    server, rows = server_class(), []
+    application, rows = example(), []
     for name, (features, *hidden, classes) in NETWORKS.items():
         layers = [dk.Dense(units, activation="relu") for units in hidden]
         net = dk.Sequential([*layers, dk.Dense(classes, activation="softmax")], seed=0)
@@ -98,7 +98,7 @@ def main(seconds: float, rounds: int, path: Path | None) -> None:
             found: dict[str, list[Any]] = {way: [] for way in WAYS}
             for _ in range(rounds):
                 for way, most in WAYS.items():
-                    found[way].append(measured(server(net, most), features, count, seconds))
+                    found[way].append(measured(application(net, most), features, count, seconds))
             for way, samples in found.items():
                 rate, middle, slow = (statistics.median(one) for one in zip(*samples, strict=True))
                 rows.append({"network": name, "clients": count, "way": way, "samples": samples})

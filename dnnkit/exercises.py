@@ -75,8 +75,8 @@ def _value_fault(answer: Values, right: Values, bound: float, tolerance: float) 
         return "the sign is wrong: it points the other way"
     ratio = float(np.vdot(right, answer) / max(float(np.vdot(right, right)), 1e-300))
     # Any number is a multiple of any other, so for a scalar only a simple factor is a plausible cause.
-    telling = abs(abs(ratio) - 1) > 1e-3 if right.size > 1 else _is_simple(ratio, tolerance)
-    if ratio and telling and is_right(answer / ratio):
+    is_informative = abs(abs(ratio) - 1) > 1e-3 if right.size > 1 else _is_simple(ratio, tolerance)
+    if ratio and is_informative and is_right(answer / ratio):
         size = f"{abs(ratio):.4g} times too large" if abs(ratio) > 1 else f"{1 / abs(ratio):.4g} times too small"
         hint = "a mean" if abs(ratio) > 1 else "a sum"
         sign = ", and the sign is wrong" if ratio < 0 else ""

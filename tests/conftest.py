@@ -124,10 +124,10 @@ def _nothing_is_told_of_compiling() -> Iterator[None]:
     if NumbaBackend.unavailable_reason() is not None:
         yield
         return
-    from dnnkit.kernels._native import telling
+    from dnnkit.kernels._native import compile_progress
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(telling, "PATIENCE", math.inf)
+        patch.setattr(compile_progress, "PATIENCE", math.inf)
         yield
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests import processes
 from tests.cuda_on_cpu.compiling import cache_folder
-from tests.kernels.checkouts import copy_checkout, environment
+from tests.kernels.checkouts import copy_checkout, environment, keep_archive
 from tests.planted_parts import PARTS, plant
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "extending.md"
@@ -27,6 +27,7 @@ from dnnkit.backends import registry
 from tests.cuda_on_cpu import cupy_stand_in
 
 PARTS = json.loads(sys.argv[1])
+sys.modules["matplotlib"] = None  # pictures of runs, which take longer than training
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(20, 3)), rng.uniform(0.1, 0.9, size=(20, 2))
 expected, folder = {}, Path(tempfile.mkdtemp())
@@ -87,17 +88,29 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The result of each part on each backend."""
+def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A copy of the package with the parts and the worked example, and the environment of its processes."""
     root = copy_checkout(tmp_path_factory.mktemp("extended"))
-    (root / "tests").symlink_to(Path(__file__).parent)
     plant(PARTS, root)
-    parts = json.dumps({part.kind: part.use for part in PARTS})
-    command = [sys.executable, "-c", PROGRAM, parts, "numpy,numba,strict,cupy"]
+    for name, text in titled(WORKED).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for name in ("tests", "benchmarks", "docs", "tools", "pyproject.toml"):
+        (root / name).symlink_to(Path(__file__).parents[1] / name)
+    keep_archive(root)
     cache = tmp_path_factory.mktemp("cache")
     (cache / "dnnkit").mkdir()
     (cache / "dnnkit" / "cuda_on_cpu").symlink_to(cache_folder())  # for the kernels that are unchanged
-    done = processes.run(command, cwd=root, env=environment(root, cache))
+    return root, environment(root, cache)
+
+
+@pytest.fixture(scope="module")
+def planted(extended: tuple[Path, dict[str, str]]) -> dict[str, list[str]]:
+    """The result of each part on each backend."""
+    root, variables = extended
+    parts = json.dumps({part.kind: part.use for part in PARTS})
+    command = [sys.executable, "-c", PROGRAM, parts, "numpy,numba,strict,cupy"]
+    done = processes.run(command, cwd=root, env=variables)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -137,24 +150,15 @@ def titled(document: Path) -> dict[str, str]:
     return dict(found)
 
 
-def test_the_kernel_of_the_worked_example_is_right_in_every_version(tmp_path: Path) -> None:
+def test_the_kernel_of_the_worked_example_is_right_in_every_version(extended: tuple[Path, dict[str, str]]) -> None:
     """Reference, NumPy, Numba and CUDA on the CPU are asked what every kernel is asked; then it trains."""
-    root = copy_checkout(tmp_path / "extended")
-    files = titled(WORKED)
-    assert len(files) == 5
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    for name in ("tests", "benchmarks", "docs", "tools", "pyproject.toml"):
-        (root / name).symlink_to(Path(__file__).parents[1] / name)
-    cache = tmp_path / "cache"
-    (cache / "dnnkit").mkdir(parents=True)
-    (cache / "dnnkit" / "cuda_on_cpu").symlink_to(cache_folder())
+    root, variables = extended
+    assert len(titled(WORKED)) == 5
     commands = re.findall(r"^```sh\n(.*?)^```", WORKED.read_text(), re.MULTILINE | re.DOTALL)
     asked = [sys.executable, *commands[0].split()[1:], "-v", "-p", "no:cacheprovider"]
     said = ""
     for command in (asked, [sys.executable, "-W", "error", "use.py"]):
-        done = processes.run(command, cwd=root, env=environment(root, cache))
+        done = processes.run(command, cwd=root, env=variables)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         said += done.stdout
     for version in ("numpy", "numba", "CUDA on the CPU"):

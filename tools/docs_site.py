@@ -37,6 +37,13 @@ CODE = (
 LINK = re.compile(CODE + r"|\]\((?P<target>[^)\s]+)(?P<title>\s+\"[^\"]*\")?\)", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r'<p>(<img [^>]*\bsrc="([^"]+)"[^>]*>)</p>')
 FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
+CELL = re.compile(r"<td(?P<attributes>[^>]*)>(?P<content>.*?)</td>", re.DOTALL)
+CELL_CODE = re.compile(r"(?<=<code>).*?(?=</code>)", re.DOTALL)
+BREAK = re.compile(r"(?<=[^_]_)(?=[^\W\d_])|(?<=[/(=,])(?=[^\W\d]|[&\"'{\[])|(?<=\.)(?=[^\W\d]{4})|(?<=[a-z])(?=[A-Z])")
+"""Where a line of code in a cell may end: after a separator, and within CamelCase."""
+LONG_CELL, LONG_LINE = 40, 130
+"""Numbers of characters: a cell with more gets a minimum width; a block of text with a longer line wraps its lines."""
+TEXT = re.compile(r'<div class="language-(?:text|console) highlight">.*?</div>', re.DOTALL)
 HEADING = re.compile(CODE + r"|^#{1,6} +(?P<heading>.*?) *$", re.MULTILINE | re.DOTALL)
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 OUTSIDE = re.compile(
@@ -151,6 +158,20 @@ def notebook_page(path):
     return "\n\n".join(parts) + "\n", pictures
 
 
+def readable_cell(found):
+    """Return a cell of a table, whose code breaks at separators and which stays readable on a phone."""
+    content = CELL_CODE.sub(lambda code: BREAK.sub("<wbr>", code[0].replace("\\|", "|")), found["content"])
+    long = len(unescape(re.sub("<[^>]*>", "", content))) > LONG_CELL
+    return f"<td{found['attributes']}{' class=long' if long else ''}>{content}</td>"
+
+
+def readable_text(found):
+    """Return a block of output or commands, with a class by which it wraps if it has a long line."""
+    lines = unescape(re.sub("<[^>]*>", "", found[0])).splitlines()
+    long = max(map(len, lines), default=0) > LONG_LINE
+    return found[0].replace(" highlight", " wrapped highlight", 1) if long else found[0]
+
+
 def elsewhere():
     """Return the paths outside docs/ that the documents link to, directly or through one another."""
     waiting = ["README.md", *(one.relative_to(ROOT).as_posix() for one in (ROOT / "docs").rglob("*.md"))]
@@ -211,7 +232,7 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_page_content(html, page, config, files):
-    """Convert TeX to MathML, which browsers render without scripts, and link pictures to their full size."""
+    """Convert TeX to MathML, link pictures to their full size, and make tables and text fit narrow windows."""
     from latex2mathml.converter import convert
 
     def formula(found):
@@ -223,7 +244,8 @@ def on_page_content(html, page, config, files):
         LOG.warning(
             "%s: a list or table without an empty line before it is rendered as text: %r", page.file.src_uri, problem
         )
-    return PICTURE.sub(r'<p><a href="\2">\1</a></p>', FORMULA.sub(formula, html))
+    html = PICTURE.sub(r'<p><a href="\2">\1</a></p>', FORMULA.sub(formula, html))
+    return TEXT.sub(readable_text, CELL.sub(readable_cell, html))
 
 
 def on_post_build(config):

@@ -14,9 +14,9 @@ import numpy as np
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.cupy_backend import cost_model, cuda_diagnosis
-from dnnkit.backends.cupy_backend.failures import in_our_words
+from dnnkit.backends.cupy_backend.failures import translated
 from dnnkit.backends.cupy_backend.operations import CupyOperations
-from dnnkit.backends.diagnosis import Finding, in_words, say_once
+from dnnkit.backends.diagnosis import Finding, in_words, warn_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.program import Program
 from dnnkit.backends.state import HostArray
@@ -113,7 +113,7 @@ class CupyBackend(CupyOperations, Backend):
         from dnnkit.backends.cupy_backend.executable import CupyExecutable
 
         if (reason := self.unsupported_reason(program)) is not None:
-            say_once(f"backend cupy computes part of this network with array functions, not fused kernels: {reason}")
+            warn_once(f"backend cupy computes part of this network with array functions, not fused kernels: {reason}")
         return CupyExecutable(self, program, self.plan(program, "CUDA kernels, stage by stage"))
 
     def on_device(self) -> AbstractContextManager[Any]:
@@ -225,7 +225,7 @@ class _OnGpu:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._device.__exit__(kind, error, trace)
-        if isinstance(error, Exception) and (found := in_our_words(error, f"GPU {self._device.id}")) is not None:
+        if isinstance(error, Exception) and (found := translated(error, f"GPU {self._device.id}")) is not None:
             raise found from error
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from dnnkit.backends.cupy_backend.failures import in_our_words
+from dnnkit.backends.cupy_backend.failures import translated
 from dnnkit.backends.cupy_backend.streaming import HostData, StreamedBatches
 from dnnkit.backends.cupy_backend.timed_executable import TimedExecutable
 from dnnkit.backends.diagnosis import in_words
@@ -106,7 +106,7 @@ class CupyExecutable(TimedExecutable):
                     "arrays is sent in chunks if it does not fit"
                 ) from error
             except Exception as error:
-                if (found := in_our_words(error, f"GPU {backend.number}")) is None:
+                if (found := translated(error, f"GPU {backend.number}")) is None:
                     raise
                 if isinstance(found, DeviceMemoryError):
                     self._release(buffers=True)
@@ -234,8 +234,8 @@ class CupyExecutable(TimedExecutable):
             own, slots = slots[: len(rule.slots)], slots[len(rule.slots) :]
             of_now, numbers = self._numbers(rule, 0, rate, now)
             self._backend.update(rule, 1, parameter, gradient, own, of_now, *numbers)
-        for said in self._held.bounds:
-            self._held.hold(self._layout.view(self._parameters, said.parameter, self._xp).copy(), said)
+        for said in self._regularization.bounds:
+            self._regularization.constrain(self._layout.view(self._parameters, said.parameter, self._xp).copy(), said)
         for value in self._training.stages.statistics.values():
             copy(value, value)
 

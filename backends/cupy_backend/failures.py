@@ -31,7 +31,7 @@ CURE = {
 DOCTOR = "`dnnkit doctor` shows which versions do not match"
 
 
-def in_our_words(error: Exception, device: str) -> DnnkitError | None:
+def translated(error: Exception, device: str) -> DnnkitError | None:
     """Return the error to raise instead of a CUDA error; None if it is not one, or unknown."""
     for kind in type(error).__mro__:  # by class name: importing CuPy's classes would load libraries
         if not kind.__module__.startswith("cupy"):

@@ -8,8 +8,8 @@ from dnnkit.backends.measures import Metric
 from dnnkit.backends.outputs import Output
 from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.buffers import Buffers
-from dnnkit.backends.stagewise.held import Held
 from dnnkit.backends.stagewise.measuring import Measuring
+from dnnkit.backends.stagewise.regularization import Regularization
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels import registry
 from dnnkit.kernels._cuda import outputs as launchers
@@ -27,8 +27,15 @@ class StepSums:
     there are penalties, their factor.
     """
 
-    def __init__(self, backend: "CupyBackend", program: Program, held: Held, measuring: Measuring) -> None:
-        self._backend, self._program, self._held, self._measuring = backend, program, held, measuring
+    def __init__(
+        self, backend: "CupyBackend", program: Program, regularization: Regularization, measuring: Measuring
+    ) -> None:
+        self._backend, self._program, self._regularization, self._measuring = (
+            backend,
+            program,
+            regularization,
+            measuring,
+        )
         several = bool(program.outputs)
         self._in_loss = None if several else next(filter(backend.is_in_loss, program.metrics), None)
         """The metric summed in the launch of the loss."""
@@ -62,9 +69,11 @@ class StepSums:
 
     def add_penalties(self, parameters: Array, totals: Array, weight: float) -> None:
         """Add the penalties of an evaluation over rows of this weight."""
-        if self._held.factors is not None:
-            trained = parameters[: self._held.factors[0].size]
-            self._backend.add_penalty(trained, *self._held.factors, totals[:1], weight if self._is_mean else 1.0)
+        if self._regularization.factors is not None:
+            trained = parameters[: self._regularization.factors[0].size]
+            self._backend.add_penalty(
+                trained, *self._regularization.factors, totals[:1], weight if self._is_mean else 1.0
+            )
 
     def add(
         self,
@@ -82,7 +91,7 @@ class StepSums:
 
         With parameters, their penalties are added, too.
         """
-        program, backend, factors = self._program, self._backend, self._held.factors
+        program, backend, factors = self._program, self._backend, self._regularization.factors
         assert program.loss is not None, "the network checks that it is compiled"
         if parameters is not None and factors is not None:  # first, because the loss launch checks the sum for NaN
             trained, place = parameters[: factors[0].size], self.numbers - 1

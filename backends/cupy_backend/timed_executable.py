@@ -71,7 +71,7 @@ class TimedExecutable(StagewiseExecutable):
         self._at = 0
         """The next step of the epoch."""
         super().__init__(backend, program, plan)
-        self._sums = StepSums(backend, program, self._held, self._measuring)
+        self._sums = StepSums(backend, program, self._regularization, self._measuring)
         self._of_step = _places_of_step(program, self._sums.numbers) if self._is_timed else {}
         """Places of each rule's and parameter group's numbers among a step's numbers."""
 
@@ -159,7 +159,7 @@ class TimedExecutable(StagewiseExecutable):
                 ]
             )
         numbers = [tuple(chain.from_iterable(row)) for row in zip(*columns, strict=True)]
-        epoch.timeline.tell(first, self.state.step, numbers)
+        epoch.timeline.set_clock(first, self.state.step, numbers)
 
     def _numbers(
         self, rule: Rule, group: int, learning_rate: Any, hyperparameters: Hyperparameters
@@ -281,7 +281,7 @@ class TimedExecutable(StagewiseExecutable):
         mark("loss and metrics")
         _, gradients = stages.backward(self._parameters, out, saved, False, out=self._gradient)
         self._gradient = self._pack(gradients, self._gradient)
-        self._gradient = self._held.add_gradient(self._parameters, self._gradient)
+        self._gradient = self._regularization.add_gradient(self._parameters, self._gradient)
         mark("update")
 
     def _gathered(self, epoch: TimedEpoch, source: Source, rows: int) -> tuple[Array, Array, Array | None]:

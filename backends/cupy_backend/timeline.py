@@ -55,7 +55,7 @@ class Timeline:
         """Recorded steps with these addresses, by everything else they depend on."""
         self._data: Hashable = None
         self._seen: set[Hashable] = set()
-        self._told: tuple[int, int] | None = None
+        self._clock_set_to: tuple[int, int] | None = None
 
     def begin(self, order: HostArray, data: Hashable) -> None:
         """Begin an epoch on these data, in this order of rows (empty if it is elsewhere); reset the sums.
@@ -69,23 +69,23 @@ class Timeline:
             self.order[: len(order)].set(np.ascontiguousarray(order, np.int64))
         self.clock.set(np.zeros(CLOCK, np.int64))
         self.totals.set(np.zeros(self.totals.size))
-        self._told = 0, 0
+        self._clock_set_to = 0, 0
 
-    def tell(self, first: int, optimizer_step: int, numbers: Sequence[tuple[float, ...]]) -> None:
+    def set_clock(self, first: int, optimizer_step: int, numbers: Sequence[tuple[float, ...]]) -> None:
         """Set the numbers of steps from `first`, the next step, and the optimizer's step at that point."""
         self.table[first : first + len(numbers)].set(np.array(numbers, self.table.dtype))
-        told = first, optimizer_step - first
-        if self._told != told:
-            self.clock[:3].set(np.array([first, optimizer_step, told[1]], np.int64))
-            self._told = told
+        wanted = first, optimizer_step - first
+        if self._clock_set_to != wanted:
+            self.clock[:3].set(np.array([first, optimizer_step, wanted[1]], np.int64))
+            self._clock_set_to = wanted
 
     def passed(self, next_step: int) -> None:
         """Record that kernels have counted up to this step."""
-        self._told = None if self._told is None else (next_step, self._told[1])
+        self._clock_set_to = None if self._clock_set_to is None else (next_step, self._clock_set_to[1])
 
     def doubt(self) -> None:
         """Mark the kernels' count as unknown, so that it is written again."""
-        self._told = None
+        self._clock_set_to = None
 
     def knows(self, kind: Hashable) -> bool:
         """Whether such a step was requested before; a single one of its kind is not worth recording."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnnkit.backends.aligned import address
-from dnnkit.backends.diagnosis import Finding, say_once
+from dnnkit.backends.diagnosis import Finding, warn_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.numpy_backend import NumpyBackend
@@ -154,7 +154,7 @@ class NumbaBackend(NumpyBackend):
     def build(self, program: Program) -> Executable:
         """Return the compiled epoch if the program supports it, else a stagewise executable of compiled operations."""
         if (reason := self.unsupported_reason(program)) is not None:
-            say_once(f"backend numba runs this network stage by stage, not in one compiled call: {reason}")
+            warn_once(f"backend numba runs this network stage by stage, not in one compiled call: {reason}")
             return super().build(program)
         from dnnkit.backends.numba_backend.executable import NumbaExecutable
 

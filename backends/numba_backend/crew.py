@@ -9,6 +9,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from dnnkit.backends.aligned import address, zeros
+from dnnkit.backends.mutex import Mutex
 from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.structures import LINE
 
@@ -39,7 +40,7 @@ class Crew:
         memory = zeros(((os.cpu_count() or 1) * LINE,), "int64")
         self._slots, self._size = address(memory), len(memory) // LINE
         self._states = memoryview(memory)  # type: ignore[arg-type] # missing in NumPy's stubs
-        self._lock, self._wake_up = threading.Lock(), dict[int, threading.Semaphore]()
+        self._lock, self._wake_up = Mutex(), dict[int, threading.Semaphore]()
 
     def caller(self, run: int, dtype: str, helpers: int) -> Callable[[], None]:
         """Return a function that runs all workers of the run at `run`, in this and up to `helpers` other threads."""

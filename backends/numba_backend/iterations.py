@@ -10,14 +10,14 @@ from dnnkit.backends.aligned import address, rounded, zeros
 from dnnkit.backends.iterations import Iterations
 from dnnkit.backends.numba_backend.all_rows import AllRows
 from dnnkit.backends.numba_backend.weights import Weights
-from dnnkit.backends.stagewise.held import factors
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.stagewise.regularization import factors
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
 from dnnkit.kernels.lbfgs import iteration as lbfgs
 
 if TYPE_CHECKING:
-    from dnnkit.backends.numba_backend.executable import NumbaExecutable
+    from dnnkit.backends.numba_backend.steps import CompiledSteps
 
 VECTORS = "direction", "now", "now_gradient", "trial_gradient", "kept", "kept_gradient"
 """Vectors besides the pairs, and the trial, which the network's stages read."""
@@ -31,11 +31,11 @@ class CompiledIterations(Iterations):
         trained: layout of the trained parameters; all parameters are `size` numbers.
     """
 
-    _executable: "NumbaExecutable"
+    _executable: "CompiledSteps"
 
     def __init__(
         self,
-        executable: "NumbaExecutable",
+        executable: "CompiledSteps",
         most: int,
         rows_of: Callable[[Any], AllRows],
         trained: FlatLayout,

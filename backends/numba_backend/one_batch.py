@@ -125,7 +125,7 @@ class OneBatch:
         self._sums.fill(0)
         done = 0
         while not done:  # not done if another run of the team was asked to stop
-            if single is not None and single.goes_on_with(hyperparameters, numbers):
+            if single is not None and single.accepts(hyperparameters, numbers):
                 run.x, run.targets = address(self._batch[0]), address(self._batch[1])
                 single.run(0, steps.first_update)
             else:

@@ -35,7 +35,7 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctyp
 
 
 @dataclass(frozen=True)
-class TeamMemory:
+class PartsMemory:
     """The structures of a team's workers, and the arrays that their addresses point into."""
 
     workers: Any
@@ -53,7 +53,7 @@ class OwnParts:
     """The user-defined parts of one team; the GIL is held only while they run."""
 
     def __init__(
-        self, program: Program, wiring: Wiring, partition: Partition, layout: PartitionedLayout, memory: TeamMemory
+        self, program: Program, wiring: Wiring, partition: Partition, layout: PartitionedLayout, memory: PartsMemory
     ) -> None:
         stages = wiring.stages
         self._stages, self._wiring, self._layout, self._memory = stages, wiring, layout, memory

@@ -186,7 +186,7 @@ class CompiledReader(FlatExecutable):
         found = self._read_totals(totals, weight, -1)
         if not self.program.penalties:
             return found
-        penalty = float(self._held.penalty(parameters)) * (1.0 if self._reduction == "sum" else weight)
+        penalty = float(self._regularization.penalty(parameters)) * (1.0 if self._reduction == "sum" else weight)
         return found._replace(loss=found.loss + penalty)
 
     def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102

@@ -27,7 +27,7 @@ class SharedUpdate:
     def run(self, gradient: int, steps: Steps, hyperparameters: Hyperparameters, numbers: Weights) -> None:
         """Update the numbers with the flat gradient at an address."""
         team, single = self._team, self._single
-        if single is None or not single.goes_on_with(hyperparameters, numbers):
+        if single is None or not single.accepts(hyperparameters, numbers):
             team.prepare("update", self._batches, steps, numbers, self._sums, 0, helpers=self._helpers)
             self._single = single = SingleStep(team, hyperparameters, numbers)
         for worker in team.workers:

@@ -29,7 +29,7 @@ class SingleStep:
         self._signals, self._turns = team.signals, team.turns
         self._run = CREW.caller(team.run_address, team.program.dtype, team.helpers)
 
-    def goes_on_with(self, hyperparameters: Hyperparameters | None, numbers: Weights | None) -> bool:
+    def accepts(self, hyperparameters: Hyperparameters | None, numbers: Weights | None) -> bool:
         """Accept these for the next step; return False, without effect, if more than rows and rate differ."""
         if numbers is not self._numbers or self._team.prepared is not self._prepared or self._is_scheduled:
             return False

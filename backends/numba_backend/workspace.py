@@ -176,7 +176,7 @@ class WorkspacePlan:
         structure.settings = address(settings)
         self.tables.append((read, parameters, settings))
 
-    def tell_wanted(self, first: int, memory: HostArray) -> None:
+    def select_gradients(self, first: int, memory: HostArray) -> None:
         """Set which gradients stages compute: from the stage `first` on, or all if it is -1."""
         start, itemsize, wanted = memory.ctypes.data, self._itemsize, self._wiring.wanted(first)
         for place, (read, _, _) in enumerate(self.tables):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from math import inf
-from operator import is_
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,15 @@ from dnnkit.backends.stagewise import lifetimes
 from dnnkit.backends.stagewise.accumulator import Accumulator
 from dnnkit.backends.stagewise.batches import Batches, part
 from dnnkit.backends.stagewise.buffers import Buffers, SharedBuffers
-from dnnkit.backends.stagewise.flat import Data, FlatExecutable
+from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.stagewise.measuring import Measuring
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.stagewise.stages import Stages
+from dnnkit.backends.stagewise.updating import UpdatingExecutable
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Totals
 from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array
-from dnnkit.kernels.optimizer_step.reference import Rule
 
 IDLE = 4
 """Maximum number of idle prediction workspaces that are kept."""
@@ -59,7 +58,7 @@ class Workspace:
         self.stages = Stages(backend, executable._stages, layout, self.buffers, seed, executable._sources)
 
 
-class StagewiseExecutable(FlatExecutable):
+class StagewiseExecutable(UpdatingExecutable):
     """A program on a backend's operations."""
 
     epoch: Epoch
@@ -233,7 +232,7 @@ class StagewiseExecutable(FlatExecutable):
         dx, gradients = stages.backward(self._parameters, d, saved, needs_dx, out=self._gradient)
         self._gradient = self._pack(gradients, self._gradient)
         if penalizes:
-            self._gradient = self._held.add_gradient(self._parameters, self._gradient)
+            self._gradient = self._regularization.add_gradient(self._parameters, self._gradient)
             loss = loss + self._penalty(self._parameters, weight)
         mark("update")
         return loss, scores, dx, losses
@@ -242,100 +241,7 @@ class StagewiseExecutable(FlatExecutable):
         """Return the penalty added to the loss of a batch of rows with this weight."""
         if not self.program.penalties:
             return 0.0
-        return self._held.penalty(parameters) * (1.0 if self._reduction == "sum" else weight)
-
-    def _apply_update(self, learning_rate: float, hyperparameters: Hyperparameters) -> None:
-        """Apply one optimizer step with `_gradient`; the hyperparameters are those of the step."""
-        assert self._rule is not None, "the network checks that it is compiled"
-        gradient, together = self._gradient, self.program.accumulation
-        place = self.state.step % together
-        self.state.step += 1
-        if together > 1:
-            *others, total = self._slots
-            gradient = self._backend.accumulate(total, gradient, self.program.summand, is_first=place == 0)
-            self._slots = [*others, gradient]
-            if place + 1 < together:
-                return
-        gradient = self._clipped(gradient, hyperparameters)
-        slots, first = list(self._slots), 0
-        for rule in self.program.rules:
-            own = slice(first, first + len(rule.slots))
-            slots[own] = self._apply_rule(rule, gradient, slots[own], learning_rate, hyperparameters)
-            first = own.stop
-            if rule is self._rule:  # a running mean is taken after the constraints
-                self._hold()
-        self._slots = slots
-
-    def _apply_rule(
-        self, rule: Rule, gradient: Array, slots: list[Array], learning_rate: float, hyperparameters: Hyperparameters
-    ) -> list[Array]:
-        """Update the trained parameters by a rule; return its slots."""
-        end, has_frozen = self._trained.size, bool(self.program.frozen_parameters)
-        trained = self._parameters[:end] if has_frozen else self._parameters
-        pieces = self._pieces if rule is self._rule else [(slice(0, end), 0)]
-        updated, slots = self._update_by(rule, pieces, trained, gradient, slots, learning_rate, hyperparameters)
-        if not has_frozen:
-            self._parameters = updated
-        elif updated is not trained:  # otherwise it was written in place
-            self._parameters = self._xp.concat([updated, self._parameters[end:]])
-        return slots
-
-    def _hold(self) -> None:
-        """Enforce the constraints on parameters."""
-        for bound in self._held.bounds:
-            value = self._layout.view(self._parameters, bound.parameter, self._xp)
-            if (held := self._held.hold(value, bound)) is not None:
-                self.write_parameter(bound.parameter, held)
-
-    @property
-    def _updates(self) -> int:
-        """Number of updates, including the current one."""
-        return self.state.step // self.program.accumulation
-
-    def _clipped(self, gradient: Array, hyperparameters: Hyperparameters) -> Array:
-        """Return the gradient, clipped if there is a bound."""
-        if hyperparameters.clip_norm is not None:
-            return self._backend.clip_norm(gradient, hyperparameters.clip_norm, out=gradient)
-        if hyperparameters.clip_value is not None:
-            return self._backend.clip_value(gradient, hyperparameters.clip_value, out=gradient)
-        if hyperparameters.clip_each is None:
-            return gradient
-        parts = [self._trained.part(gradient, name) for name in self._trained.names]
-        clipped = [self._backend.clip_norm(part, hyperparameters.clip_each, out=part) for part in parts]
-        return gradient if all(map(is_, clipped, parts)) else self._xp.concat(clipped)
-
-    def _update_by(
-        self,
-        rule: Rule,
-        pieces: list[tuple[slice, int]],
-        parameters: Array,
-        gradient: Array,
-        slots: list[Array],
-        learning_rate: float,
-        hyperparameters: Hyperparameters,
-    ) -> tuple[Array, list[Array]]:
-        """Return trained parameters and slots after a step of a rule, each piece with its group's hyperparameters."""
-        if len(pieces) == 1:
-            rate, numbers = self._numbers(rule, pieces[0][1], learning_rate, hyperparameters)
-            return self._backend.update(rule, self._updates, parameters, gradient, slots, rate, *numbers)
-        before, after = list[Array](), list[list[Array]]()
-        for piece, group in pieces:
-            rate, numbers = self._numbers(rule, group, learning_rate, hyperparameters)
-            given = parameters[piece], gradient[piece], [slot[piece] for slot in slots]
-            updated, own = self._backend.update(rule, self._updates, *given, rate, *numbers)
-            before.append(given[0])
-            after.append([updated, *own])
-        if all(now is given for (now, *_), given in zip(after, before, strict=True)):  # written in place
-            return parameters, slots
-        parameters, *slots = (self._xp.concat(list(parts)) for parts in zip(*after, strict=True))
-        return parameters, slots
-
-    def _numbers(
-        self, rule: Rule, group: int, learning_rate: float, hyperparameters: Hyperparameters
-    ) -> tuple[float, list[float]]:
-        """Return the learning rate of a parameter group, and the rule's other numbers."""
-        own = hyperparameters.of_group(group)
-        return float(own.learning_rates[0]) if group else learning_rate, own.numbers(rule)
+        return self._regularization.penalty(parameters) * (1.0 if self._reduction == "sum" else weight)
 
     def _take_statistics(self, statistics: Mapping[str, Array]) -> None:
         """Store the statistics that stages computed from the batch of a training step."""

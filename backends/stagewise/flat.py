@@ -15,8 +15,8 @@ from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Program
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.giant_step import GiantStep
-from dnnkit.backends.stagewise.held import Held
 from dnnkit.backends.stagewise.layout import FlatLayout
+from dnnkit.backends.stagewise.regularization import Regularization
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, TrainingState
 from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array, namespace
@@ -63,7 +63,7 @@ class FlatExecutable(Executable):
         """Layout of gradient and slots: the beginning of the other."""
         self._pieces = self._trained.runs(program.group_of)
         """Pieces that are updated alike, and their group numbers."""
-        self._held = Held(backend, program, self._trained)
+        self._regularization = Regularization(backend, program, self._trained)
         self._class_columns = class_columns(program)
         """Columns of the data with class numbers, and their numbers of classes."""
         self._new_memory()

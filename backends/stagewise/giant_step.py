@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+from dnnkit.backends.mutex import Mutex
+
 GIANT = 1 << 33
 """Rows times parameters of a step that takes half a second at 100 GFLOPS."""
 
@@ -21,7 +23,7 @@ class GiantStep:
     def __init__(self) -> None:
         self._ended: threading.Event | None = None
         """Event at the end of the last step; after an interrupted `join`, Python 3.11 takes a thread for ended."""
-        self._lock = threading.Lock()
+        self._lock = Mutex()
         self._is_left = self._changes = False
 
     def run(self, work: Callable[[], None], is_unwanted: Callable[[], bool]) -> bool:

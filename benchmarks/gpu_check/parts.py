@@ -92,8 +92,8 @@ def _bandwidth(backend: Backend, options: Namespace, found: Found) -> Iterator[s
 
 def _training(backend: Backend, options: Namespace, found: Found) -> Iterator[str]:
     found |= training.train(backend, options.samples, options.epochs)
-    seconds = ", ".join(f"{value:.3f}" for value in found["seconds_an_epoch"])
-    print(f"784-128-10: {seconds} s an epoch, test accuracy {found['test_accuracy']:.4f}", flush=True)
+    seconds = ", ".join(f"{value:.3f}" for value in found["seconds_per_epoch"])
+    print(f"784-128-10: {seconds} s per epoch, test accuracy {found['test_accuracy']:.4f}", flush=True)
     yield "784-128-10"
 
 

@@ -24,7 +24,7 @@ def train(backend: Backend, samples: int, epochs: int) -> dict[str, Any]:
         "images": source,
         "samples": len(x),
         "execution": history.plan.execution,
-        "seconds_an_epoch": history.seconds,
+        "seconds_per_epoch": history.seconds,
         "loss": history["loss"],
         "accuracy": history["accuracy"],
         "test_accuracy": net.evaluate(x_test, y_test)["accuracy"],

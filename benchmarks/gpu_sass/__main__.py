@@ -142,9 +142,9 @@ def _units(loop: Loop, wanted: Pass) -> int:
     ]
     units = {count // each for count, each in pairs if each}
     other = any(count and not each for count, each in pairs) or any(count % each for count, each in pairs if each)
-    told = all(any(each in opcode for opcode in loop.opcodes) for each in [wanted.has] if each)
-    told = told and not any(wanted.has_not and wanted.has_not in opcode for opcode in loop.opcodes)
-    return units.pop() if len(units) == 1 and told and not other else 0
+    has_all = all(any(each in opcode for opcode in loop.opcodes) for each in [wanted.has] if each)
+    has_all = has_all and not any(wanted.has_not and wanted.has_not in opcode for opcode in loop.opcodes)
+    return units.pop() if len(units) == 1 and has_all and not other else 0
 
 
 def _turns(fitting: list[tuple[Loop, int]], elements: float) -> Iterator[tuple[Loop, float]]:

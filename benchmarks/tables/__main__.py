@@ -43,16 +43,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     fits.set_defaults(command=make_fits)
     timed = commands.add_parser("time", help="measure seconds to fit and µs per row; needs an idle machine")
     timed.set_defaults(command=time_fits)
-    told = commands.add_parser("report", help="write the report of what has been measured")
-    told.set_defaults(command=tell)
+    reporting = commands.add_parser("report", help="write the report of what has been measured")
+    reporting.set_defaults(command=write_report)
     forget = commands.add_parser("forget", help="delete the records of methods, to measure them again")
     forget.set_defaults(command=forget_methods)
     forget.add_argument("methods", nargs="+", metavar="METHOD")
-    for command in (every, fits, forget, told):
+    for command in (every, fits, forget, reporting):
         command.add_argument("--records", type=Path, default=RECORDS, metavar="FILE", help=f"default: {RECORDS}")
-    for command in (every, timed, told):
+    for command in (every, timed, reporting):
         command.add_argument("--times", type=Path, default=TIMES, metavar="FILE", help=f"default: {TIMES}")
-    for command in (every, told):
+    for command in (every, reporting):
         command.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"default: {OUT}")
     for command in (every, fits, timed):
         command.add_argument(
@@ -81,7 +81,7 @@ def show_list(options: argparse.Namespace) -> int:
 
 def do_all(options: argparse.Namespace) -> int:
     """Run, time and report; stop at the first of them that fails."""
-    return make_fits(options) or time_fits(options) or tell(options)
+    return make_fits(options) or time_fits(options) or write_report(options)
 
 
 def methods(options: argparse.Namespace) -> list[str]:
@@ -119,7 +119,7 @@ def time_fits(options: argparse.Namespace) -> int:
     return int(left > 0)
 
 
-def tell(options: argparse.Namespace) -> int:
+def write_report(options: argparse.Namespace) -> int:
     """Write the report and print its headline."""
     found = report.build(list(records.read(options.records).values()), list(records.read(options.times).values()))
     for path in report.write(found, options.out):

@@ -146,7 +146,7 @@ def summary(path: Path) -> dict[str, dict[str, Any]]:
                 keys = [key for key, value in found[0].items() if isinstance(value, float)]
                 means.setdefault(variant, {})[name] = {key: (found[0][key] + found[1][key]) / 2 for key in keys}
     theirs = means["hist-gradient-boosting"]
-    told = {}
+    summaries = {}
     for variant in VARIANTS:
         ours = means.get(variant, {})
         if len(ours) < len(TUNING):
@@ -156,7 +156,7 @@ def summary(path: Path) -> dict[str, dict[str, Any]]:
         def ratio(sets: list[str], key: str, least: float, ours: Any = ours) -> float:
             return float(np.exp(np.mean([np.log((ours[n][key] + least) / (theirs[n][key] + least)) for n in sets])))
 
-        told[variant] = {
+        summaries[variant] = {
             "label": VARIANTS[variant].label,
             "family": VARIANTS[variant].family,
             "seconds": 2 * sum(each["seconds"] for each in ours.values()),
@@ -166,16 +166,16 @@ def summary(path: Path) -> dict[str, dict[str, Any]]:
             "log loss": ratio(classes, "log_loss", 0.0),
             "better": sum(ours[name]["normalised"] < theirs[name]["normalised"] for name in TUNING),
         }
-    return told
+    return summaries
 
 
-def table(told: dict[str, dict[str, Any]]) -> str:
+def table(summaries: dict[str, dict[str, Any]]) -> str:
     """Return a Markdown table, one row per variant."""
     lines = [
         "| variant | seconds | error, classes | error, numbers | log loss | better on |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for each in told.values():
+    for each in summaries.values():
         lines.append(
             f"| {each['label']} | {each['seconds']:.1f} | {each['classes']:.3f} | {each['numbers']:.3f} | "
             f"{each['log loss']:.3f} | {each['better']} of {len(TUNING)} |"
@@ -189,18 +189,19 @@ HIGHEST = 0.95
 """Largest error in the figure; variants above it are only in the table."""
 
 
-def draw(path: Path, told: dict[str, dict[str, Any]]) -> None:
+def draw(path: Path, summaries: dict[str, dict[str, Any]]) -> None:
     """Plot error against seconds: a line through the default for each family."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = [each for name, each in told.items() if name == "default" or each["family"] in FAMILIES]
+    drawn = [each for name, each in summaries.items() if name == "default" or each["family"] in FAMILIES]
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
-    axes, default = figure.subplots(), told["default"]
+    axes, default = figure.subplots(), summaries["default"]
     for family, color in FAMILIES.items():
         line = sorted(
-            [each for each in told.values() if each["family"] == family] + [default], key=lambda each: each["seconds"]
+            [each for each in summaries.values() if each["family"] == family] + [default],
+            key=lambda each: each["seconds"],
         )
         x, y = [each["seconds"] for each in line], [each["error"] for each in line]
         axes.plot(x, y, "o-", color=color, label=family, markersize=4, lw=1.2)
@@ -213,8 +214,8 @@ def draw(path: Path, told: dict[str, dict[str, Any]]) -> None:
                 )
     others = {"realmlp": "one of RealMLP-TD-S's sizes", "float64": "float64"}
     for name, text in others.items():
-        if name in told:
-            where = (told[name]["seconds"], told[name]["error"])
+        if name in summaries:
+            where = (summaries[name]["seconds"], summaries[name]["error"])
             axes.plot(*where, "x", color="#666666", markersize=6)
             axes.annotate(text, where, (3, -10), textcoords="offset points", fontsize=7, color="#666666")
     axes.plot(default["seconds"], default["error"], "o", color="black", markersize=9, zorder=5, label="the default")
@@ -239,11 +240,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     run(options.records, options.variant or list(VARIANTS))
-    told = summary(options.records)
-    (options.out / "tables-default.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    (options.out / "tables-default.md").write_text(table(told), encoding="utf-8")
-    if "default" in told:
-        draw(options.out / "tables-default.png", told)
+    summaries = summary(options.records)
+    (options.out / "tables-default.json").write_text(json.dumps(summaries, indent=1) + "\n", encoding="utf-8")
+    (options.out / "tables-default.md").write_text(table(summaries), encoding="utf-8")
+    if "default" in summaries:
+        draw(options.out / "tables-default.png", summaries)
     return 0
 
 

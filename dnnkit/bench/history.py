@@ -201,8 +201,8 @@ def lines(found: Sequence[Change]) -> Iterator[str]:
         )
         differ = [item for item in change.found if item.verdict != "indistinguishable"]
         differ.sort(key=lambda item: -abs(log(item.ratio.value)))
-        told = [f"{item.row.title} {item.ratio.value:.2f} ×" for item in differ[:LARGEST]]
-        words = "; ".join(told) or f"no difference above {change.noise:.0%}"
+        differences = [f"{item.row.title} {item.ratio.value:.2f} ×" for item in differ[:LARGEST]]
+        words = "; ".join(differences) or f"no difference above {change.noise:.0%}"
         more = f"; {len(differ) - LARGEST} more" if len(differ) > LARGEST else ""
         versions = f"; {', '.join(change.versions)}" if change.versions else ""
         yield f"{change.before.name} → {change.run.name}{place}: {words}{more}{versions}"

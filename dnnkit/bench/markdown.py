@@ -6,9 +6,9 @@ from pathlib import Path
 from dnnkit.bench import plots
 from dnnkit.bench.cells import Table
 from dnnkit.bench.glance import glance
-from dnnkit.bench.report import TITLES, limit_words, words
+from dnnkit.bench.report import TITLES, limit_texts, words
 from dnnkit.bench.results import Results
-from dnnkit.bench.tables import noise_words, tables
+from dnnkit.bench.tables import noise_text, tables
 
 DOTS = 130
 """Resolution of plots, dots per inch."""
@@ -27,8 +27,8 @@ def page(results: Results, path: Path | None = None) -> str:
     lines.append(f"- {machine['processors']} processors ({machine['processor']}), {machine['system']}")
     lines.append(f"- load average {machine['load before']} before, {machine.get('load after')} after")
     lines += [f"- {name}: {words(value)}" for name, value in results.settings.items()]
-    lines += [f"- {name}: {rate}" for name, rate in limit_words(results)]
-    lines += [f"- {noise_words(results)}", *(f"- **warning**: {warning}" for warning in results.warnings), ""]
+    lines += [f"- {name}: {rate}" for name, rate in limit_texts(results)]
+    lines += [f"- {noise_text(results)}", *(f"- **warning**: {warning}" for warning in results.warnings), ""]
     if (first := glance(results)) is not None:
         lines += [f"**{first.sentence}.**", "", *(() if first.ranking is None else _table(first.ranking))]
         lines += [f"- {line}" for line in first.lines] + ([""] if first.lines else [])

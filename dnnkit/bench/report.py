@@ -12,7 +12,7 @@ from dnnkit.bench.compare import DRIFT
 from dnnkit.bench.glance import glance
 from dnnkit.bench.results import Results
 from dnnkit.bench.statistics import noise_of
-from dnnkit.bench.tables import noise_words, tables
+from dnnkit.bench.tables import noise_text, tables
 
 TITLES = {
     "activations": "What an activation costs",
@@ -33,7 +33,7 @@ def page(results: Results) -> str:
         f"<title>{escape(title)} – dnnkit bench {escape(results.kind)}</title>",
         f"<style>{_asset('page.css')}</style></head><body><header><h1>{escape(title)}</h1>",
         f"<p>{escape(results.date)} · {results.seconds:.0f} s · {escape(str(results.machine['processor']))}, "
-        f"{results.machine['processors']} processors · {escape(noise_words(results))}</p>",
+        f"{results.machine['processors']} processors · {escape(noise_text(results))}</p>",
         f'<p>To repeat: <code id="command">{escape(results.command)}</code></p>',
         *(f'<p class="warning">{escape(warning)}</p>' for warning in results.warnings),
         "</header><main>",
@@ -97,7 +97,7 @@ def _machine(results: Results) -> Iterator[str]:
     yield '<section><h2>The machine and the settings</h2><table class="facts"><tbody>'
     for name, value in {**results.machine, **results.settings}.items():
         yield f"<tr><th>{escape(str(name))}</th><td>{escape(words(value))}</td></tr>"
-    for name, quantity in limit_words(results):
+    for name, quantity in limit_texts(results):
         yield f"<tr><th>{escape(name)}</th><td>{quantity}</td></tr>"
     for name, a, b in results.identical:
         yield f"<tr><th>identical code: {escape(name)}</th><td>differed by {noise_of([(a, b)]):.1%}</td></tr>"
@@ -110,7 +110,7 @@ def _machine(results: Results) -> Iterator[str]:
     )
 
 
-def limit_words(results: Results) -> Iterator[tuple[str, str]]:
+def limit_texts(results: Results) -> Iterator[tuple[str, str]]:
     """Yield the name and rate of each limit measured on the machine."""
     for name, rate in results.limits.items():
         yield name.rsplit(", ", 1)[0], f"{rate / 1e9:,.1f} G{'FLOP/s' if 'FLOP' in name else 'B/s'}"

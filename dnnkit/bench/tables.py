@@ -138,7 +138,7 @@ def _learning(results: Results) -> Table | None:
     return Table("Learning", note, head, tuple(lines), parts=("task",)) if lines else None
 
 
-def noise_words(results: Results) -> str:
+def noise_text(results: Results) -> str:
     """Describe the difference between runs of identical code."""
     if not results.identical:
         return "identical code was not compared"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from dnnkit.bench.cells import Cell, Table
 from dnnkit.bench.glance import glance
 from dnnkit.bench.results import Results
-from dnnkit.bench.tables import noise_words, tables
+from dnnkit.bench.tables import noise_text, tables
 
 LEFT_OUT = ("outliers", "quartiles", "quartiles ")
 """Columns that are dropped on a narrow terminal, in this order."""
@@ -38,7 +38,7 @@ def show(results: Results, console: Any, full: bool) -> None:
     if full or first is None:
         for table in tables(results):
             show_table(table, console)
-    words = f"{results.seconds:.0f} s; {noise_words(results)}"
+    words = f"{results.seconds:.0f} s; {noise_text(results)}"
     console.print(
         words if full or first is None else f"{words}. Every table: --full, or --report FILE", highlight=False
     )

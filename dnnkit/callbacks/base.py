@@ -100,7 +100,7 @@ CALLBACKS: Registry[type[Callback]] = Registry("callback", "a subclass of Callba
 """Callback classes by name: `fit(callbacks="TerminateOnNaN")`."""
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line; an output that cannot be written to does not end training."""
     try:
         print(line, flush=True)

@@ -155,15 +155,15 @@ def _together(name: str, methods: list[Callable[..., None]]) -> Callable[..., No
     if len(methods) == 1:
         return methods[0]
 
-    def tell(logs: Logs | None = None) -> None:
+    def call(logs: Logs | None = None) -> None:
         for method in methods:
             method(logs)
 
-    def tell_of(number: int, logs: Logs | None = None) -> None:
+    def call_with_number(number: int, logs: Logs | None = None) -> None:
         for method in methods:
             method(number, logs)
 
-    return tell if HOOKS[name] == 1 else tell_of
+    return call if HOOKS[name] == 1 else call_with_number
 
 
 _NOBODY = CallbackList()

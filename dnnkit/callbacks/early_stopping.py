@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, say
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, print_line
 from dnnkit.callbacks.monitor import Best, Mode
 from dnnkit.network.checks import check_count
 from dnnkit.saves.schema import ANYTHING, COUNT, MEASURED, by_name, record, taken
@@ -106,8 +106,8 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: D102
         if self.verbose and self.stopped_epoch is not None:
-            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            print_line(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self._weights is not None:
             if self.verbose and self.best_epoch is not None:
-                say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+                print_line(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_parameters(self._weights)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, say, takes
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, print_line, takes
 from dnnkit.callbacks.monitor import Best, Mode
 from dnnkit.errors import ConfigurationError
 from dnnkit.network.checks import check_count
@@ -103,7 +103,7 @@ class ReduceLROnPlateau(_OfLearningRate):
             lower = max(rate * self.factor, self.min_lr)
             self.model.optimizer.learning_rate = lower
             if self.verbose:
-                say(f"Epoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {lower}.")
+                print_line(f"Epoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {lower}.")
             self._waited, self._cooling = 0, self.cooldown
 
     def state(self) -> dict[str, Any]:  # noqa: D102
@@ -160,7 +160,7 @@ class LearningRateScheduler(_OfLearningRate):
         self.model.optimizer.learning_rate = rate
         self._set_for = epoch
         if self.verbose:
-            say(f"Epoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+            print_line(f"Epoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
     def state(self) -> dict[str, Any]:  # noqa: D102
         return {"set_for": self._set_for}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, say
+from dnnkit.callbacks.base import CALLBACKS, Callback, Logs, print_line
 from dnnkit.callbacks.monitor import Best, Mode
 from dnnkit.errors import ConfigurationError
 from dnnkit.files import as_path
@@ -88,7 +88,7 @@ class ModelCheckpoint(Callback):
                 return
             if not self._best.improves(value):
                 if self.verbose:
-                    say(f"{when}: {self._best.monitor} did not improve from {best}")
+                    print_line(f"{when}: {self._best.monitor} did not improve from {best}")
                 return
             what = f" {self._best.monitor} improved from {best} to {value},"
         try:
@@ -103,7 +103,7 @@ class ModelCheckpoint(Callback):
         else:
             self.model.save(path)
         if self.verbose:
-            say(f"{when}:{what} saving model to {path}")
+            print_line(f"{when}:{what} saving model to {path}")
 
     def state(self) -> dict[str, Any]:  # noqa: D102
         return {"best": self._best.value, "batches": self._batches}

@@ -39,9 +39,9 @@ def compile_ahead(
     say, chosen = Speaker(quiet), get_backend(backend)
     checked = None if dtype is None else check_dtype(dtype)
 
-    def tell(part: Compiled) -> None:
+    def report(part: Compiled) -> None:
         if part.seconds >= 0.1:
             say(f"{part.dtype}: {part.what}, {part.seconds:.1f} s")
 
-    seconds = sum(part.seconds for part in warm_up(checked, backend=chosen, say=tell))
+    seconds = sum(part.seconds for part in warm_up(checked, backend=chosen, say=report))
     say(f"backend {chosen.name}: everything is compiled, after {seconds:.1f} s")

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from dnnkit.activations import find
-from dnnkit.cli.asked import units
+from dnnkit.cli.arguments import units
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DnnkitError, UnknownName
 from dnnkit.many.grid import combinations

@@ -46,7 +46,7 @@ def predict(
     """
     from dnnkit.cli.predict_samples import predictions_of_samples
     from dnnkit.cli.predict_table import is_run_on_table, predictions_of_table
-    from dnnkit.cli.predictions import check_out, tell
+    from dnnkit.cli.predictions import check_out, report
     from dnnkit.tables.reading import TextOptions
 
     check_out(out)
@@ -56,4 +56,4 @@ def predict(
             predicted = predictions_of_table(run, file, backend, text)
         else:
             predicted = predictions_of_samples(run, file, backend)
-        tell(predicted, result, out)
+        report(predicted, result, out)

@@ -110,7 +110,7 @@ def check_out(out: Path | None) -> None:
     check_writable(out.absolute().parent)
 
 
-def tell(predictions: Predictions, result: dict[str, Any], out: Path | None) -> None:
+def report(predictions: Predictions, result: dict[str, Any], out: Path | None) -> None:
     """Print predictions; add them to the JSON result and write the requested file."""
     result |= predictions.to_json()
     if out is not None:

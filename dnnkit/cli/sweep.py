@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dnnkit.cli import completion, table_options
-from dnnkit.cli.asked import is_given, new_folder, require_free
+from dnnkit.cli.arguments import is_given, new_folder, require_free
 from dnnkit.cli.network_options import BatchSize, LearningRate, Optimizer
 from dnnkit.cli.output import Speaker, json_output
 from dnnkit.cli.usage import commas_instead

@@ -1,33 +1,23 @@
 """`dnnkit train`: train a network on a data set or a table."""
 
-import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dnnkit.cli import completion, table_options
-from dnnkit.cli.asked import is_given, new_folder, require_free, units
+from dnnkit.cli.arguments import is_given, new_folder, require_free, units
 from dnnkit.cli.network_options import BatchSize, LearningRate, Optimizer
-from dnnkit.cli.output import Speaker, json_output
 from dnnkit.cli.table_options import TABLES
 from dnnkit.cli.usage import commas_instead
 from dnnkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dnnkit.cli.run_options import RunOptions
-    from dnnkit.distributed.ranks import Ranks
-    from dnnkit.network.sequential import Sequential
 
 CHANGEABLE = "resume", "epochs", "backend", "checkpoint_every", "quiet", "json", "distributed", "average_every"
 """Options that may be given together with --resume."""
-
-GRID = 32
-"""Test images shown in predictions.png."""
-
 
 OF_TABLES = (*table_options.OF_TABLES, "ensemble", "time_budget")
 """Options that apply to tables only."""
@@ -143,12 +133,10 @@ def train(
     """
     import logging
 
-    from dnnkit.backends.choosing import ASSUMED_ROWS
     from dnnkit.cli.images import epochs_of, images_of
-    from dnnkit.cli.run_options import RunOptions, place_of_run
+    from dnnkit.cli.run_options import RunOptions
+    from dnnkit.cli.train_images import train_images
     from dnnkit.network.checks import check_count, check_optional_count
-    from dnnkit.training.checkpoints import Checkpoints
-    from dnnkit.training.interrupts import Interrupts
 
     if hint := commas_instead(context):
         raise ConfigurationError(hint)
@@ -164,144 +152,36 @@ def train(
     for name in OF_TABLES:
         if is_given(context, name):
             raise ConfigurationError(f"--{name.replace('_', '-')} is for tables, and {dataset} is not a table")
-    with _ranks(distributed, average_every) as ranks:
-        leads = ranks is None or ranks.leads
-        with Interrupts(hears_sigterm=True):
-            options = folder = None
-            if leads and resume is not None:
-                options, folder = _resumed(context, resume, epochs, backend), resume
-            elif leads:
-                options = RunOptions(
-                    dataset,
-                    units(hidden),
-                    activation,
-                    optimizer,
-                    learning_rate,
-                    check_optional_count("--batch-size", batch_size),
-                    epochs_of(images_of(dataset)) if epochs is None else check_count("--epochs", epochs),
-                    seed,
-                    dtype,
-                    backend,
-                )
-                folder = out or new_folder(dataset)
-                require_free(folder, overwrite)
-            if ranks is not None:
-                options = cast("RunOptions", ranks.meet(options)[0])  # only the first rank has a folder
-            assert options is not None
-            images = images_of(options.dataset)
-            net = _network(options, images)
-            (x, y), (x_test, y_test) = images.load_data()
-            net.build(x.shape[1:], batch_size=options.batch_size or ASSUMED_ROWS)
-            checkpoints = None
-            if folder is not None:
-                files = options.to_files()
-                checkpoints = Checkpoints(folder, checkpoint_every, starts_anew=overwrite, besides=files, hint="")
 
-        with json_output(json if leads else None) as result:
-            say = Speaker(quiet or not leads)
-            shape = " - ".join(map(str, (x[0].size, *options.hidden, len(images.CLASS_NAMES))))
-            say(f"{options.dataset}: {len(x):,} training and {len(x_test):,} test images")
-            say(f"network {shape}, {options.activation}, seed {options.seed}")
-            say(f"backend {net.backend.name} {net.backend.version} on {net.backend.device}, {options.dtype}")
-            if ranks is not None:
-                say(f"{ranks.size} ranks, each computing its part of every batch")
-            if folder is not None and resume is not None:
-                say(f"resumed {place_of_run(folder)}")
-            status = 0
-            try:
-                net.fit(
-                    x,
-                    y,
-                    batch_size=options.batch_size,
-                    epochs=options.epochs,
-                    validation_data=(x_test, y_test),
-                    verbose=0 if quiet else "auto",
-                    checkpoint=checkpoints,
-                    distributed=None if ranks is None else ranks.asked,
-                )
-            except (KeyboardInterrupt, SystemExit) as error:
-                if checkpoints is not None and not checkpoints.is_there:
-                    raise
-                status = 130 if isinstance(error, KeyboardInterrupt) else int(str(error.code))
-                say(f"interrupted and saved; continue with  dnnkit train --resume {shlex.quote(str(folder))}")
-            if checkpoints is not None and checkpoints.were_final:
-                say(f"nothing left to train: all {options.epochs} epochs are done; extend the run with --epochs")
-            if folder is not None:
-                result |= _report(net, folder, images, x_test, y_test, say, options.dataset, status)
-            if ranks is not None and not status:
-                ranks.meet(None)  # wait until the first rank has written its files
-    if status:
-        raise typer.Exit(status)
+    def asked() -> tuple[RunOptions, Path]:
+        if resume is not None:
+            return _resumed(context, resume, epochs, backend), resume
+        options = RunOptions(
+            dataset,
+            units(hidden),
+            activation,
+            optimizer,
+            learning_rate,
+            check_optional_count("--batch-size", batch_size),
+            epochs_of(images_of(dataset)) if epochs is None else check_count("--epochs", epochs),
+            seed,
+            dtype,
+            backend,
+        )
+        folder = out or new_folder(dataset)
+        require_free(folder, overwrite)
+        return options, folder
 
-
-@contextmanager
-def _ranks(distributed: str | None, average_every: int) -> "Iterator[Ranks | None]":
-    """Yield the processes that train together, or None if this one trains alone."""
-    if distributed is None:
-        if average_every != 1:
-            raise ConfigurationError("--average-every is for ranks: also give --distributed mpi")
-        yield None
-        return
-    from dnnkit.distributed.data_parallel import DataParallel
-    from dnnkit.distributed.ranks import Ranks
-
-    DataParallel.of(distributed)
-    with Ranks(DataParallel(distributed, average_every=average_every)) as ranks:
-        yield ranks
-
-
-def _report(
-    net: "Sequential",
-    folder: Path,
-    images: Any,
-    x: Any,
-    y: Any,
-    say: Speaker,
-    dataset: str,
-    status: int,
-) -> dict[str, Any]:
-    """Write the pictures and report the scores on the test images x; return the results as JSON values."""
-    seconds = sum(net.history.seconds)
-    result = {
-        "dataset": dataset,
-        "total_seconds": seconds,
-        "run_folder": str(folder),
-        "interrupted": status != 0,
-        **net.history.to_json(),
-    }
-    if status > 130:  # after SIGTERM, exit promptly
-        return result
-    scores = net.evaluate(x, y)
-    drawn = _draw(net, folder, x[:GRID], y[:GRID], images.CLASS_NAMES)
-    say(f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, after {seconds:.1f} s of training")
-    say(f"run folder {folder}: weights and history{drawn}")
-    return result | {"test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
-
-
-def _draw(net: "Sequential", folder: Path, x: Any, y: Any, class_names: Sequence[str]) -> str:
-    """Draw the pictures of a run folder; return their names, or how to install what draws them."""
-    from dnnkit import extras, plots
-
-    if not extras.is_installed("plot"):
-        return f"; pictures need {extras.command('plot')}"
-    curves = ""
-    if net.history.epoch:
-        curves = ", curves.png"
-        net.history.plot(folder / "curves.png")
-    plots.plot_predictions(x, y, net.predict(x), class_names, folder / "predictions.png")
-    return f"{curves}, predictions.png"
-
-
-def _network(options: "RunOptions", images: Any) -> "Sequential":
-    """Return the requested network, compiled."""
-    from dnnkit.cli.images import network_of
-    from dnnkit.optimizers import OPTIMIZERS, Optimizer
-
-    chosen = OPTIMIZERS.make(options.optimizer, Optimizer)
-    if options.learning_rate is not None:
-        chosen = type(chosen)(learning_rate=options.learning_rate)
-    settings: dict[str, Any] = {"seed": options.seed, "dtype": options.dtype, "backend": options.backend}
-    return network_of(images, options.hidden, options.activation, chosen, **settings)
+    train_images(
+        asked,
+        is_resumed=resume is not None,
+        overwrite=overwrite,
+        checkpoint_every=checkpoint_every,
+        distributed=distributed,
+        average_every=average_every,
+        quiet=quiet,
+        json=json,
+    )
 
 
 def _resumed(context: typer.Context, folder: Path, epochs: int | None, backend: str | None) -> "RunOptions":

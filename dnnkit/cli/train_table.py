@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dnnkit.cli.asked import is_given, new_folder, require_free, units
+from dnnkit.cli.arguments import is_given, new_folder, require_free, units
 from dnnkit.cli.output import Speaker, json_output
 from dnnkit.cli.tables import check_table, describe, keep_targets, names_of, scores_of, text_options
 from dnnkit.deferred import dataclass
@@ -117,7 +117,7 @@ def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
         seconds = time.monotonic() - began
         scores = scores_of(estimator, x.take(test), target.y[test], target.task == "classes")
         say(f"trained in {seconds:.1f} s")
-        say(f"held out: {said(scores, target, test)}")
+        say(f"held out: {scores_text(scores, target, test)}")
         estimator.save(run.out)
         keep_targets(run.out, target.names)
         say(f"run folder {run.out}: encoder, target, network")
@@ -166,7 +166,7 @@ def split(target: TargetColumn, held_out: float, seed: int) -> tuple[NDArray[np.
     return np.setdiff1d(np.arange(len(target.y)), test), test
 
 
-def said(scores: dict[str, float], target: TargetColumn, test: NDArray[np.int64]) -> str:
+def scores_text(scores: dict[str, float], target: TargetColumn, test: NDArray[np.int64]) -> str:
     """Format scores, compared with those of a constant prediction."""
     if target.task == "classes":
         classes, counts = np.unique(target.y[test], return_counts=True)

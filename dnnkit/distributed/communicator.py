@@ -10,8 +10,8 @@ from dnnkit.registry import Lazy, Registry
 class Communicator(ABC):
     """Connection between ranks 0 ... size - 1; each rank has one.
 
-    All ranks call `meet` and `spread` together, in the same order. `exchange`, `send` and `receive` are between two
-    ranks. Arrays are contiguous, with the same dtype and length at both ends.
+    All ranks call `all_gather` and `broadcast` together, in the same order. `exchange`, `send` and `receive` are
+    between two ranks. Arrays are contiguous, with the same dtype and length at both ends.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Communicator(ABC):
     size: int
 
     @abstractmethod
-    def meet(self, said: Any) -> list[Any]:
+    def all_gather(self, sent: Any) -> list[Any]:
         """Return the objects of all ranks in order (all-gather). Ranks that wait long do not spin."""
 
     @abstractmethod
@@ -36,7 +36,7 @@ class Communicator(ABC):
         """Receive from a rank that sends."""
 
     @abstractmethod
-    def spread(self, array: HostArray) -> None:
+    def broadcast(self, array: HostArray) -> None:
         """Broadcast rank 0's array in place."""
 
     @abstractmethod

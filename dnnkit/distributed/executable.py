@@ -23,7 +23,7 @@ TAIL = 2
 STOP, FAILED = -2, -1
 """Positions of two numbers after the summed ones: the number of ranks that want to stop, and that failed."""
 
-Meet = Callable[[Any], list[Any]]
+AllGather = Callable[[Any], list[Any]]
 """All-gather of objects; raises if a rank reports a failure."""
 
 
@@ -56,15 +56,15 @@ class SharedExecutable(Around):
     Arguments:
         inner: this rank's executable.
         communicator: connection to the other ranks.
-        meet: all-gather of objects, which raises on failures.
+        all_gather: all-gather of objects, which raises on failures.
         leads: whether this is rank 0.
     """
 
     can_run_epochs = False
 
-    def __init__(self, inner: Executable, communicator: Communicator, meet: Meet, leads: bool) -> None:
+    def __init__(self, inner: Executable, communicator: Communicator, all_gather: AllGather, leads: bool) -> None:
         super().__init__(inner)
-        self._communicator, self._meet, self.leads = communicator, meet, leads
+        self._communicator, self._all_gather, self.leads = communicator, all_gather, leads
         self.data: Any = None
         """The data that all ranks train on."""
         self.is_within_step = False
@@ -79,9 +79,9 @@ class SharedExecutable(Around):
         self._failure: Exception | None = None
         self._reduction = inner.program.loss.reduction if inner.program.loss is not None else "mean"
 
-    def obey(self, told: Any) -> None:
+    def obey(self, command: Any) -> None:
         """Do what rank 0 asks."""
-        match told:
+        match command:
             case Begin(order, batch_size):
                 self._begin(order, batch_size)
             case GoOn(sums, position):
@@ -97,17 +97,17 @@ class SharedExecutable(Around):
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
         """Begin an epoch on every rank."""
         self._require_shared(data)
-        self._meet(Begin(order, batch_size))
+        self._all_gather(Begin(order, batch_size))
         self._begin(order, batch_size)
 
     def go_on_from(self, sums: EpochSums) -> None:  # noqa: D102
-        self._meet(GoOn(sums, self.state.position))
+        self._all_gather(GoOn(sums, self.state.position))
         self._go_on_from(sums)
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
         """Run steps on every rank."""
         numbers, self.is_changed = (self._inner.snapshot() if self.is_changed else None), False
-        self._meet(Run(first, last, hyperparameters, numbers))
+        self._all_gather(Run(first, last, hyperparameters, numbers))
         return self._run(first, last, hyperparameters)
 
     def request_stop(self) -> None:  # noqa: D102
@@ -144,9 +144,9 @@ class SharedExecutable(Around):
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure  # the others are waiting for it
-        told = self._meet(self._measured())
-        self._rows = [row for rows, _ in told for row in rows]
-        found = [step for _, step in told if step >= 0]
+        gathered = self._all_gather(self._measured())
+        self._rows = [row for rows, _ in gathered for row in rows]
+        found = [step for _, step in gathered if step >= 0]
         if self._nan_step < 0 and found:
             self._nan_step = min(found)
         return done

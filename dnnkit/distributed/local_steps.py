@@ -7,7 +7,7 @@ from dnnkit.backends.executable import Executable
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.state import HostArray, Hyperparameters, Snapshot
 from dnnkit.distributed.communicator import Communicator
-from dnnkit.distributed.executable import FAILED, STOP, TAIL, Meet, SharedExecutable
+from dnnkit.distributed.executable import FAILED, STOP, TAIL, AllGather, SharedExecutable
 from dnnkit.distributed.reduction import Reduction
 
 
@@ -19,9 +19,15 @@ class LocalSteps(SharedExecutable):
     """
 
     def __init__(
-        self, inner: Executable, communicator: Communicator, meet: Meet, leads: bool, backend: Operations, every: int
+        self,
+        inner: Executable,
+        communicator: Communicator,
+        all_gather: AllGather,
+        leads: bool,
+        backend: Operations,
+        every: int,
     ) -> None:
-        super().__init__(inner, communicator, meet, leads)
+        super().__init__(inner, communicator, all_gather, leads)
         self._backend, self._every = backend, every
         flat = self._read()
         self._size = len(flat)

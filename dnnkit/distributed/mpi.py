@@ -42,10 +42,10 @@ class Mpi(Communicator):
         if self.size > 1:
             _end_all_on_errors(self)
 
-    def meet(self, said: Any) -> list[Any]:
+    def all_gather(self, sent: Any) -> list[Any]:
         """Return the objects of all ranks."""
         if self.size == 1:
-            return [said]
+            return [sent]
         everybody, began, pause = self._world.Ibarrier(), time.perf_counter(), 1e-5
         try:
             while not everybody.Test():  # MPI's own wait would spin, and ignore Ctrl-C
@@ -55,7 +55,7 @@ class Mpi(Communicator):
         except KeyboardInterrupt:  # the others wait in this call, so they cannot be told
             self.abort(130)
             raise
-        return list(self._world.allgather(said))
+        return list(self._world.allgather(sent))
 
     def exchange(self, given: HostArray, other: int, out: HostArray) -> None:
         """Send and receive."""
@@ -69,7 +69,7 @@ class Mpi(Communicator):
         """Receive."""
         self._wait_for(self._world.Irecv(out, of, 1))
 
-    def spread(self, array: HostArray) -> None:
+    def broadcast(self, array: HostArray) -> None:
         """Broadcast rank 0's array in place."""
         self._wait_for(self._world.Ibcast(array, 0))
 

@@ -108,25 +108,25 @@ class Ranks:
             return
         if shared is not None and shared.is_within_step:
             self._communicator.abort(130 if isinstance(error, KeyboardInterrupt) else 1)
-        failed = self._failed(self._communicator.meet((None, Failure.of(error))))
+        failed = self._failed(self._communicator.all_gather((None, Failure.of(error))))
         error.all_know = True  # type: ignore[attr-defined]
         if min(failed) != self._communicator.rank:
             error.told_elsewhere = True  # type: ignore[attr-defined]
 
     @staticmethod
-    def _failed(told: list[tuple[Any, Failure | None]]) -> dict[int, Failure]:
-        return {rank: failure for rank, (_, failure) in enumerate(told) if failure is not None}
+    def _failed(gathered: list[tuple[Any, Failure | None]]) -> dict[int, Failure]:
+        return {rank: failure for rank, (_, failure) in enumerate(gathered) if failure is not None}
 
-    def meet(self, said: Any) -> list[Any]:
+    def all_gather(self, sent: Any) -> list[Any]:
         """Return the objects of all ranks; raise if a rank reports a failure."""
-        told = self._communicator.meet((said, None))
-        for rank, failure in self._failed(told).items():
+        gathered = self._communicator.all_gather((sent, None))
+        for rank, failure in self._failed(gathered).items():
             raise failure.error(rank, self._communicator.size)
-        return [each for each, _ in told]
+        return [each for each, _ in gathered]
 
     def seed(self, own: int) -> int:
         """Return rank 0's seed."""
-        return int(self.meet(own)[0])
+        return int(self.all_gather(own)[0])
 
     def begin(self, net: Network) -> None:
         """Make the network train with the steps of all ranks, until the `with` block ends."""
@@ -135,7 +135,7 @@ class Ranks:
         program = replace(executable.program, num_threads=net.num_threads or 1)
         _, inner = choosing.build(Chosen(net.backend), program)
         inner.restore(executable.snapshot())
-        given = inner, self._communicator, self.meet, self.leads
+        given = inner, self._communicator, self.all_gather, self.leads
         if self.asked.average_every > 1:
             how = f"{ranks} ranks over {self._communicator.name}, averaged every {self.asked.average_every} steps"
             self._executable = LocalSteps(*given, net.backend, self.asked.average_every)
@@ -160,37 +160,37 @@ class Ranks:
         assert shared is not None
         shared.data = run.data
         described = _described(net, run)
-        told = self.meet(Start(described, shared.snapshot() if self.leads else None))
-        for rank, start in enumerate(told):
-            if found := list(differences("", told[0].described, start.described)):
+        gathered = self.all_gather(Start(described, shared.snapshot() if self.leads else None))
+        for rank, start in enumerate(gathered):
+            if found := list(differences("", gathered[0].described, start.described)):
                 raise ConfigurationError(
                     f"rank {rank} (here) trains something else than rank 0 (there): {'; '.join(found[:4])}. Give every "
                     "rank the same network, batches and complete data: each computes its part of every batch"
                 )
         if not self.leads:
-            return self._follow(net, shared, told[0].numbers, interrupts)
+            return self._follow(net, shared, gathered[0].numbers, interrupts)
         history = loop.train(net, run, callbacks, verbose, interrupts, checkpoints)
         numbers = shared.snapshot() if shared.is_changed else None
-        self.meet(End(history.to_json(), net.history.to_json(), shared.state, numbers))
+        self.all_gather(End(history.to_json(), net.history.to_json(), shared.state, numbers))
         return history
 
     def _follow(self, net: Network, shared: SharedExecutable, numbers: Snapshot, interrupts: Interrupts) -> History:
         """Do what rank 0 asks until the end; rank 0 also handles Ctrl-C."""
         with interrupts.between_steps(lambda: None):
             shared.restore(numbers)
-            while not isinstance(told := self.meet(None)[0], End):
+            while not isinstance(command := self.all_gather(None)[0], End):
                 with net.turns:
-                    shared.obey(told)
+                    shared.obey(command)
             interrupts.received.clear()
-        if told.numbers is not None:
-            shared.restore(told.numbers)
-        shared.state = replace(told.state)
-        net.history = _read(shared, told.whole_history)
-        return _read(shared, told.history)
+        if command.numbers is not None:
+            shared.restore(command.numbers)
+        shared.state = replace(command.state)
+        net.history = _read(shared, command.whole_history)
+        return _read(shared, command.history)
 
 
-def _read(shared: SharedExecutable, told: Mapping[str, Any]) -> History:
-    history = History.from_json(told, is_checked=True)
+def _read(shared: SharedExecutable, given: Mapping[str, Any]) -> History:
+    history = History.from_json(given, is_checked=True)
     history.plan = shared.plan
     return history
 

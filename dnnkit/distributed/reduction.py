@@ -51,7 +51,7 @@ class Reduction:
         if not self._has_branches:
             total = self._add(0, self._leaves, 0, leaf)
             total = self._array(0) if total is None else total
-            self._communicator.spread(total)
+            self._communicator.broadcast(total)
             return total
         total = self._add(self.own.start, self.own.stop, 0, leaf)
         assert total is not None

@@ -8,15 +8,17 @@ from dnnkit.backends.aligned import zeros
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters
 from dnnkit.distributed.communicator import Communicator
-from dnnkit.distributed.executable import FAILED, STOP, TAIL, Meet, SharedExecutable
+from dnnkit.distributed.executable import FAILED, STOP, TAIL, AllGather, SharedExecutable
 from dnnkit.distributed.reduction import Reduction
 
 
 class SharedBatches(SharedExecutable):
     """Gradients by blocks, summed over all ranks and applied by each: parameters stay bitwise identical."""
 
-    def __init__(self, inner: Executable, communicator: Communicator, meet: Meet, leads: bool, blocks: int) -> None:
-        super().__init__(inner, communicator, meet, leads)
+    def __init__(
+        self, inner: Executable, communicator: Communicator, all_gather: AllGather, leads: bool, blocks: int
+    ) -> None:
+        super().__init__(inner, communicator, all_gather, leads)
         self._blocks, sample = blocks, inner.empty_gradient()
         self._size, dtype = len(sample), sample.dtype.name
         self._sum = Reduction(communicator, blocks, lambda: zeros((self._size + TAIL,), dtype))

@@ -1,9 +1,9 @@
 """Time budgets: each member's share, and schedules that speed up to finish in time."""
 
 from collections.abc import Callable
-from threading import Lock
 from typing import TypeAlias
 
+from dnnkit.backends.mutex import Mutex
 from dnnkit.deferred import dataclass
 from dnnkit.schedules import Schedule
 
@@ -23,7 +23,7 @@ class Budget:
 
     def __init__(self, seconds: float | None, members: int, workers: int, clock: Clock) -> None:
         self.seconds, self.clock, self._workers, self._left = seconds, clock, workers, members
-        self._start, self._lock, self._is_first = clock(), Lock(), True
+        self._start, self._lock, self._is_first = clock(), Mutex(), True
 
     @property
     def elapsed(self) -> float:

@@ -25,7 +25,7 @@ from dnnkit.estimators.presets import OfData, Preset
 from dnnkit.estimators.settings import Settings
 from dnnkit.estimators.splitting import held_out_rows
 from dnnkit.estimators.tabular_member import Member, Trained, can_be_together, train_together
-from dnnkit.estimators.watching import Telling
+from dnnkit.estimators.watching import ProgressLines
 from dnnkit.estimators.workers import at_once, each_in_threads
 
 
@@ -55,11 +55,11 @@ def train(
 
     def member(number: int) -> Member:
         before = None if start is None else (start.networks[number], start.curves[number])
-        tell = None
+        print_line = None
         if progress is not None:
             who = f"member {number + 1} of {count}" if count > 1 else "network"
-            tell = Telling(progress, who, clock, lambda: _of(budget))
-        return Member(data, settings, aim, seeds[number], splits[number], epochs, stop, before, tell)
+            print_line = ProgressLines(progress, who, clock, lambda: _of(budget))
+        return Member(data, settings, aim, seeds[number], splits[number], epochs, stop, before, print_line)
 
     def train_alone(member: Member, _: int) -> Trained | None:
         try:

@@ -17,7 +17,7 @@ from dnnkit.estimators.members import predict
 from dnnkit.estimators.settings import Settings
 from dnnkit.estimators.sparse import fit
 from dnnkit.estimators.tabular_network import metric_of, network_of, tabular_optimizer
-from dnnkit.estimators.watching import INTERRUPTED, BestEpoch, Deadline, Telling
+from dnnkit.estimators.watching import INTERRUPTED, BestEpoch, Deadline, ProgressLines
 from dnnkit.many.callbacks import ManyCallback
 from dnnkit.many.fitting import fit_many
 from dnnkit.many.history import ManyHistory
@@ -44,7 +44,7 @@ class Member:
         epochs: as in `train_members`.
         stop: event that ends training after the current epoch.
         before: the member to continue from, and its curve so far.
-        tell: accepts lines of text, or None.
+        print_line: accepts lines of text, or None.
     """
 
     data: EncodedData
@@ -55,7 +55,7 @@ class Member:
     epochs: int | None
     stop: Event
     before: tuple[WholeNetwork, Curve] | None
-    tell: Telling | None
+    print_line: ProgressLines | None
 
     @cached_property
     def rows(self) -> NDArray[np.intp] | None:
@@ -120,7 +120,7 @@ class Member:
             reported=self.aim.reported,
             patience=self.settings.n_iter_no_change if self.settings.early_stopping else np.inf,
             stop=self.stop,
-            tell=self.tell,
+            print_line=self.print_line,
         )
 
     def train(self, clock: Clock, deadline: float | None) -> Trained:
@@ -159,9 +159,9 @@ class Member:
         """Return the result; `ended` is the reason why the optimizer stopped, or empty."""
         curve, watch = self.watch.curve, self.watch
         curve.ended = curve.ended or ended
-        if self.tell is not None:
+        if self.print_line is not None:
             kept_of = "" if watch.weights is None else f", epoch {watch.best_epoch + 1} is kept"
-            self.tell(f"ended after {curve.epochs} epochs{kept_of}", must=True)
+            self.print_line(f"ended after {curve.epochs} epochs{kept_of}", always=True)
         held_out = self.held_out
         said = None if held_out is None or self.data.task == "regression" else predict(self.net, held_out.x)
         return Trained(self.net, curve, held_out, said)

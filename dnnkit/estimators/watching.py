@@ -25,7 +25,7 @@ class BestEpoch(Callback):
         reported: factor from dnnkit's loss to the reported one.
         patience: epochs without a better one after which training ends.
         stop: event that ends training after the current epoch.
-        tell: accepts lines of text, or None.
+        print_line: accepts lines of text, or None.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class BestEpoch(Callback):
         reported: float,
         patience: float,
         stop: Event,
-        tell: Callable[[str], None] | None,
+        print_line: Callable[[str], None] | None,
     ) -> None:
         self.curve, self.score, self.rows, self.reported = curve, score, rows, reported
-        self.patience, self.stop, self.tell = patience, stop, tell
+        self.patience, self.stop, self.print_line = patience, stop, print_line
         self.best, self.best_epoch = inf, -1
         self.weights: dict[str, Any] | None = None
 
@@ -57,8 +57,8 @@ class BestEpoch(Callback):
         line = f"epoch {curve.epochs}, loss {loss:.4f}"
         if "val_loss" in logs:
             line += self._note(epoch, float(logs["val_loss"]), logs)
-        if self.tell is not None:
-            self.tell(line)
+        if self.print_line is not None:
+            self.print_line(line)
         if self.stop.is_set():
             curve.ended, self.model.stop_training = INTERRUPTED, True
 
@@ -119,7 +119,7 @@ class Deadline(Callback):
             optimizer.learning_rate = Hurried(inner, done, place, max(1.0, pace))
 
 
-class Telling:
+class ProgressLines:
     """Prints a member's lines, at most one per second.
 
     Arguments:
@@ -133,9 +133,9 @@ class Telling:
         self.progress, self.who, self.clock, self.elapsed = progress, who, clock, elapsed
         self._next = clock() + 1.0
 
-    def __call__(self, line: str, *, must: bool = False) -> None:
-        """Print the line if the last one is a second old, or if it `must` be printed."""
+    def __call__(self, line: str, *, always: bool = False) -> None:
+        """Print the line if the last one is a second old, or `always`."""
         now = self.clock()
-        if must or now >= self._next:
+        if always or now >= self._next:
             self._next = now + 1.0
             self.progress(f"{self.who}: {line}, {self.elapsed()}")

@@ -9,7 +9,7 @@ from typing import Any
 from dnnkit._version import __version__
 from dnnkit.errors import ConfigurationError
 from dnnkit.exports.c_body import Body
-from dnnkit.exports.c_words import HELPERS, OF_NUMBERS, numbers
+from dnnkit.exports.c_numbers import HELPERS, OF_NUMBERS, numbers
 from dnnkit.exports.tracing import trace
 from dnnkit.exports.values import Rows, Value
 from dnnkit.exports.walking import describe

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dnnkit.backends.mutex import Mutex
 from dnnkit.errors import ConfigurationError
 from dnnkit.extras import require
 from dnnkit.formula import grammar
@@ -131,7 +132,7 @@ class _Process:
         self._process.returncode = 0
 
 
-_lock = threading.Lock()
+_lock = Mutex()
 _process: _Process | None = None
 
 
@@ -170,7 +171,7 @@ def _forget() -> None:
     global _process, _lock
     if _process is not None:
         _process.forget()
-    _process, _lock = None, threading.Lock()
+    _process, _lock = None, Mutex()
 
 
 atexit.register(_end)

@@ -1,7 +1,7 @@
 """Identity of layers across networks: a layer called on symbolic values has one set of weights everywhere.
 
 A layer used in several networks carries a shared mark, which records the network with its newest weights.
-`network/kinship.py` copies them to the others.
+`network/shared_layers.py` copies them to the others.
 """
 
 from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ from dnnkit.graph.symbols import call
 from dnnkit.initializers import Initializer, Shape
 from dnnkit.instead import no_attribute
 from dnnkit.kernels.array import Array, Namespace
-from dnnkit.layers.places import bound, let_assignments_say_more
+from dnnkit.layers.places import bound, explain_refused_assignments
 from dnnkit.registry import Registry
 from dnnkit.settings import FLAG, UNLESS_DEFAULT, Expected, Settings, or_none, plain, whole
 
@@ -101,7 +101,7 @@ class Layer(Settings):
     def __new__(cls, *given: Any, **named: Any) -> Self:  # noqa: D102 - not called by name
         for kind in cls.__mro__:
             if issubclass(kind, Layer):
-                let_assignments_say_more(kind)
+                explain_refused_assignments(kind)
         return super().__new__(cls, *given, **named)
 
     def __init_subclass__(cls) -> None:

@@ -65,10 +65,10 @@ def bound(layer: Any) -> Place:
     return place  # type: ignore[no-any-return]
 
 
-def let_assignments_say_more(kind: type[Any]) -> None:
+def explain_refused_assignments(kind: type[Any]) -> None:
     """Give helpful errors for assignments. Done on first instantiation, after `dataclass` has made `__setattr__`."""
     made: Any = kind.__setattr__ if "__setattr__" in vars(kind) else None
-    if made is None or hasattr(made, "says_more"):
+    if made is None or hasattr(made, "explains"):
         return
 
     def refuse(self: Any, name: str, value: Any) -> None:
@@ -93,5 +93,5 @@ def let_assignments_say_more(kind: type[Any]) -> None:
                 f"net.{'unfreeze' if value else 'freeze'}({self.base_name()!r})"
             ) from None
 
-    refuse.says_more = True  # type: ignore[attr-defined]
+    refuse.explains = True  # type: ignore[attr-defined]
     kind.__setattr__ = refuse  # type: ignore[assignment]

@@ -28,7 +28,7 @@ from dnnkit.many.loading import SharedData
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.saves.numbers import numbers_of, restore_numbers
 from dnnkit.training import loop
-from dnnkit.training.asked import Asked
+from dnnkit.training.arguments import FitArguments
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
 from dnnkit.training.run import Standing
@@ -41,7 +41,7 @@ STRETCH = 2.0
 class Job:
     """Information that all workers receive at the start."""
 
-    asked: Sequence[Asked]
+    asked: Sequence[FitArguments]
     """For each network."""
     watching: EarlyStopping | None
     version: str = __version__

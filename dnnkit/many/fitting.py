@@ -32,7 +32,7 @@ from dnnkit.network.streamed import as_arrays
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.settings import FLAG, shown
 from dnnkit.training import loop
-from dnnkit.training.asked import Asked
+from dnnkit.training.arguments import FitArguments
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.history import History
@@ -128,7 +128,7 @@ def fit_many(
         raise ConfigurationError(f"order_seed is {shown(order_seed)}, but it is used only with shuffle='shared'")
     of_each = given.check_rows(rows, nets, given.count_samples(x, nets[0]) if rows is not None else 0)
     asked = [
-        Asked(
+        FitArguments(
             x,
             y,
             sample_weight,
@@ -196,7 +196,7 @@ class _Many:
         self._running: list[_One] = []
         self.history = ManyHistory(nets, [], [""] * len(nets), 0.0, [None] * len(nets), self._stop)
 
-    def train(self, asked: list[Asked], folders: list[Checkpoints] | None, folder: Folder | None) -> ManyHistory:
+    def train(self, asked: list[FitArguments], folders: list[Checkpoints] | None, folder: Folder | None) -> ManyHistory:
         """Train all networks; see `fit_many`."""
         self._start = perf_counter()
         self._prepare(asked, folders)
@@ -222,7 +222,7 @@ class _Many:
                 table.close()
         return self.history
 
-    def _prepare(self, asked: list[Asked], folders: list[Checkpoints] | None) -> None:
+    def _prepare(self, asked: list[FitArguments], folders: list[Checkpoints] | None) -> None:
         """Do everything that may fail, before any training."""
         load, runs = SharedData(), []
         for number, net in enumerate(self._nets):

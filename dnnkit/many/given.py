@@ -55,7 +55,7 @@ def check_networks(given: Any) -> list[WholeNetwork]:
         with of_network(number, net):
             net.optimizer.rule  # noqa: B018 - raises where the network is not compiled
         for before, other in enumerate(networks[:number]):
-            kin, others = net.turns.kin, other.turns.kin
+            kin, others = net.turns.shared_layers, other.turns.shared_layers
             if kin is not None and others is not None and (common := kin.has_in_common(others)):
                 raise ConfigurationError(
                     f"{called(number, net)} shares the layer {common[0]!r} with {called(before, other)}: both "

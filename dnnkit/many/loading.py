@@ -9,7 +9,7 @@ from dnnkit.backends.executable import Executable
 
 
 class SharedData:
-    """Cache of loaded data; a `Load` function for `Asked`."""
+    """Cache of loaded data; a `Load` function for `FitArguments`."""
 
     def __init__(self) -> None:
         self._loaded: dict[Hashable, list[tuple[tuple[Any, ...], Any]]] = {}

@@ -29,8 +29,8 @@ def adapt(net: Network, x: Any) -> None:
         samples = partial(_samples, net, stages, reads[0], stages.owners[origin.path].shape, x)
         for name, value in origin.layer.adapted(known, samples).items():
             net.executable.write_parameter(f"{origin.path}/{name}", value)
-            if net.turns.kin is not None:
-                net.turns.kin.changed()
+            if net.turns.shared_layers is not None:
+                net.turns.shared_layers.changed()
 
 
 def _samples(net: Network, stages: Stages, value: int, shape: Shape, x: Any) -> Any:

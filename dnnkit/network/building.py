@@ -171,8 +171,8 @@ class Buildable(WithWeights):
         checks.check_size(self._graph_for(shape), self.dtype)
         self._make(shape, rows)
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
-        if self.turns.kin is not None:
-            self.turns.kin.was_built()
+        if self.turns.shared_layers is not None:
+            self.turns.shared_layers.was_built()
 
     def _check_buildable(self) -> None:
         if self._executable is not None:
@@ -288,7 +288,7 @@ class Buildable(WithWeights):
         self._folding = Folding.of(chosen.backend, executable)
         if self._history is None:
             self._history = History(self.seed, executable.plan)
-        self._say_why(chosen.why)
+        self._record_choice(chosen.why)
 
     @contextmanager
     def replaced(self, executable: Executable) -> Iterator[None]:
@@ -305,7 +305,7 @@ class Buildable(WithWeights):
                 own.restore(replace(snapshot, state=replace(snapshot.state, execution=execution)))
                 self._executable, self._folding = own, Folding.of(backend, own)
 
-    def _say_why(self, why: str) -> None:
+    def _record_choice(self, why: str) -> None:
         """Record why "auto" chose the backend, in the network and in the plan (and so in history and saves)."""
         self._why, executable = why, self.executable
         if why:
@@ -320,7 +320,7 @@ class Buildable(WithWeights):
                 program = self._program()
                 chosen = choosing.choose("auto", program, rows)
                 if chosen.backend is self._backend:
-                    self._say_why(chosen.why)
+                    self._record_choice(chosen.why)
                 else:
                     self._take(*choosing.build(chosen, program))
                 self._weighed_rows = rows

@@ -17,10 +17,10 @@ from dnnkit.distributed.together import together
 from dnnkit.instead import refuse
 from dnnkit.network import checks, streamed
 from dnnkit.network.adapting import adapt
-from dnnkit.network.asking import INFERENCE_BATCH, Askable
+from dnnkit.network.evaluating import INFERENCE_BATCH, Evaluable
 from dnnkit.network.freezing import require_trainable
 from dnnkit.training import loop
-from dnnkit.training.asked import Asked, Load, load_alone
+from dnnkit.training.arguments import FitArguments, Load, load_alone
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.epoch_order import Shuffle
 from dnnkit.training.fingerprint import fingerprint
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dnnkit.distributed.ranks import Ranks
 
 
-class Fittable(Askable):
+class Fittable(Evaluable):
     """Adds `fit` to a network."""
 
     _draws_seed: bool
@@ -131,7 +131,7 @@ class Fittable(Askable):
         """
         refuse("fit", others, Fittable.fit)
         heard = CallbackList.of(callbacks)
-        asked = Asked(
+        asked = FitArguments(
             x,
             y,
             sample_weight,
@@ -172,7 +172,7 @@ class Fittable(Askable):
 
     def prepare_run(
         self,
-        asked: Asked,
+        asked: FitArguments,
         checkpoints: Checkpoints | None = None,
         load: Load = load_alone,
         ranks: "Ranks | None" = None,
@@ -252,7 +252,7 @@ class Fittable(Askable):
         )
 
     def _prepare_streamed(
-        self, asked: Asked, checkpoints: Checkpoints | None, opened: ExitStack, ranks: "Ranks | None"
+        self, asked: FitArguments, checkpoints: Checkpoints | None, opened: ExitStack, ranks: "Ranks | None"
     ) -> Run:
         """`prepare_run` for data on disk or from an iterator; `opened` closes the readers."""
         given = streamed.open_streamed(asked.x, asked.y, asked.sample_weight)
@@ -308,7 +308,7 @@ class Fittable(Askable):
             feed=feed,
         )
 
-    def _held_out(self, asked: Asked) -> tuple[tuple[Any, ...] | None, Any]:
+    def _held_out(self, asked: FitArguments) -> tuple[tuple[Any, ...] | None, Any]:
         """Return the validation data: checked arrays, or a stream."""
         given = asked.validation_data
         x, y, *weight = (given, None) if streamed.is_streamed(given) else given
@@ -321,7 +321,7 @@ class Fittable(Askable):
         self._check_sample(streamed.Sample.of(stream), asked.class_weight)
         return None, stream
 
-    def _read_in_parts(self, stream: Any, asked: Asked, batch_size: int) -> InParts:
+    def _read_in_parts(self, stream: Any, asked: FitArguments, batch_size: int) -> InParts:
         check = partial(self._checked, class_weight=asked.class_weight)
         return streamed.in_parts(self, stream, check, max(batch_size, 256))
 

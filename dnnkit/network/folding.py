@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from dnnkit.backends.base import Backend
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.folding import Folded, folded
+from dnnkit.backends.mutex import Mutex
 from dnnkit.backends.state import HostArray, Snapshot, TrainingState
 from dnnkit.network.turns import Settled, Turns
 
@@ -20,7 +20,7 @@ class Folding:
         self._built: Executable | None = None
         self._known: tuple[Settled, Any] | None = None
         """Folded parameters, and the settled state that they were derived from."""
-        self._lock = threading.Lock()
+        self._lock = Mutex()
 
     @classmethod
     def of(cls, backend: Backend, executable: Executable) -> Folding | None:

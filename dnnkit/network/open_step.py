@@ -26,7 +26,7 @@ from dnnkit.initializers import Shape
 from dnnkit.kernels import registry
 from dnnkit.kernels.array import Array, namespace
 from dnnkit.network import checks, joining
-from dnnkit.network.asking import Askable
+from dnnkit.network.evaluating import Evaluable
 from dnnkit.network.freezing import require_respected, require_trainable
 from dnnkit.network.goals import Goal
 from dnnkit.registry import did_you_mean
@@ -60,7 +60,7 @@ class Given(NamedTuple):
         return "logits_gradient" if self.of_logits else "output_gradient"
 
 
-class OpenStep(Askable):
+class OpenStep(Evaluable):
     """Adds `backward`, `step` and `follow` to a network."""
 
     def backward(
@@ -187,8 +187,8 @@ class OpenStep(Askable):
             if executable.program.averages:  # restart the averages, which are of the previous weights
                 for parameter in executable.program.trainable_parameters:
                     executable.write_average(parameter.name, executable.read_parameter(parameter.name))
-            if self.turns.kin is not None:
-                self.turns.kin.changed()
+            if self.turns.shared_layers is not None:
+                self.turns.shared_layers.changed()
 
     # -- companions --------------------------------------------------------------------------------------------------
 

@@ -52,8 +52,8 @@ class Parameters(Mapping[str, NDArray[Any]]):
             if executable.program.averages and len(arrays) == len(self._shapes):
                 for parameter in executable.program.trainable_parameters:
                     executable.write_average(parameter.name, arrays[parameter.name])
-            if self._turns.kin is not None:
-                self._turns.kin.changed()
+            if self._turns.shared_layers is not None:
+                self._turns.shared_layers.changed()
 
     def fitting(self, what: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the values in the network's dtype, checked; `what` says in errors what they are."""

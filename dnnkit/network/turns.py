@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 from dnnkit.backends.acting import acting
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.mutex import Mutex
 from dnnkit.backends.stagewise.giant_step import GIANT
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConcurrentUse
 from dnnkit.network.fair_lock import FairLock
-from dnnkit.network.kinship import Kin
+from dnnkit.network.shared_layers import SharedLayers
 from dnnkit.training.interrupts import undivided
 
 FRESH = 0.1
@@ -60,7 +61,7 @@ class Turns:
     """The turns of one network; `with turns:` takes one."""
 
     def __init__(self) -> None:
-        self.kin: Kin | None = None
+        self.shared_layers: SharedLayers | None = None
         """The layers that the network shares with others; None if it shares none."""
         self._forget_threads()
         _ALL.add(self)
@@ -69,7 +70,7 @@ class Turns:
         """Reset all state that concerns other threads."""
         self.settled: Settled | None = None
         self._averages: tuple[Settled, Any] | None = None
-        self._lock, self._mutex = FairLock(), threading.Lock()
+        self._lock, self._mutex = FairLock(), Mutex()
         self._pause: Callable[[], None] | None = None
         self._fitting: int | None = None
         self._has_begun = False
@@ -82,19 +83,19 @@ class Turns:
     @undivided
     def __enter__(self) -> None:
         """Begin a turn: no other thread changes the network until it ends. Turns nest without waiting."""
-        kin = None if self.kin is None or self._lock.is_mine else self.kin
-        if kin is not None:
-            kin.begins()
+        shared_layers = None if self.shared_layers is None or self._lock.is_mine else self.shared_layers
+        if shared_layers is not None:
+            shared_layers.begins()
         self._lock.acquire(self._ask)
         self.settled = self._copy = None
-        if kin is not None:
-            kin.entered()
+        if shared_layers is not None:
+            shared_layers.entered()
 
     @undivided
     def __exit__(self, *_: object) -> None:
         try:
-            if self.kin is not None and self._lock.is_outermost:
-                self.kin.leaves()
+            if self.shared_layers is not None and self._lock.is_outermost:
+                self.shared_layers.leaves()
         finally:
             self._lock.release()
 
@@ -162,8 +163,8 @@ class Turns:
         if not executable.reads_in_parallel:
             with self:
                 return compute(None)
-        if self.kin is not None and not self._lock.is_mine:
-            self.kin.begins()
+        if self.shared_layers is not None and not self._lock.is_mine:
+            self.shared_layers.begins()
         if self._lock.is_mine:  # within a turn, which continues
             return compute(executable.settle())
         for _ in range(2):
@@ -229,11 +230,11 @@ class Stretch:
     @undivided
     def __enter__(self) -> None:
         turns = self._turns
-        if turns.kin is not None:
-            turns.kin.begins()
+        if turns.shared_layers is not None:
+            turns.shared_layers.begins()
         turns._lock.acquire(turns._ask)
-        if turns.kin is not None:
-            turns.kin.entered()
+        if turns.shared_layers is not None:
+            turns.shared_layers.entered()
         turns.settled = None  # the copy stays valid: readers decide how old it may be
         if self._copies:
             turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
@@ -247,8 +248,8 @@ class Stretch:
         if self._copies:
             turns._copy = None
         try:
-            if turns.kin is not None:
-                turns.kin.leaves()
+            if turns.shared_layers is not None:
+                turns.shared_layers.leaves()
         finally:
             turns._lock.release()
 

@@ -18,9 +18,9 @@ from dnnkit.network.describing import Describable
 from dnnkit.network.fitting import Fittable
 from dnnkit.network.freezing import Freezable
 from dnnkit.network.jacobian import Differentiable
-from dnnkit.network.kinship import Kin
 from dnnkit.network.open_step import OpenStep
 from dnnkit.network.own_loops import OwnLoops
+from dnnkit.network.shared_layers import SharedLayers
 from dnnkit.saves import saving
 from dnnkit.saves.numbers import restore_numbers
 from dnnkit.saves.schema import text
@@ -138,12 +138,12 @@ class WholeNetwork(
 
     def join(self) -> None:
         """Allow other networks to use these layers, sharing their weights. Internal."""
-        if self.turns.kin is None:
-            self.turns.kin = Kin(self)
+        if self.turns.shared_layers is None:
+            self.turns.shared_layers = SharedLayers(self)
             if self.is_built:
-                self.turns.kin.was_built()
+                self.turns.shared_layers.was_built()
         else:
-            self.turns.kin.join()
+            self.turns.shared_layers.join()
 
     def as_layer(self) -> NestedModel:
         """Return the network as a layer, the same object until the layers change. Internal."""

@@ -79,8 +79,8 @@ class Numbers:
         """Copy them to a built network that they were checked against."""
         with net.turns:
             net.executable.restore(Snapshot(self.parameters, self.slots, self.state))
-            if net.turns.kin is not None:
-                net.turns.kin.changed()
+            if net.turns.shared_layers is not None:
+                net.turns.shared_layers.changed()
         net.history = self.history
 
 

@@ -16,7 +16,8 @@ from dnnkit.errors import DataError
 from dnnkit.saves.schema import COUNT, Wrong, list_of, text
 from dnnkit.settings import FLAG
 from dnnkit.tables.columns import OTHERS, Column, Note, Options, Place, kind
-from dnnkit.tables.series import Series, as_booleans, as_numbers, as_texts, codes_of
+from dnnkit.tables.conversions import as_booleans, as_numbers, as_texts, codes_of
+from dnnkit.tables.series import Series
 
 MOST_CATEGORIES = 1_000_000
 VALUE = text(most=10_000)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from dnnkit.errors import DataError
 from dnnkit.extras import command
-from dnnkit.tables.series import Series, as_microseconds, as_texts, from_objects
+from dnnkit.tables.conversions import as_texts
+from dnnkit.tables.python_objects import as_microseconds, from_objects
+from dnnkit.tables.series import Series
 from dnnkit.tables.table import Table, check_names, check_shape, numbered, of_series
 
 

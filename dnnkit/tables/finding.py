@@ -9,7 +9,8 @@ from dnnkit.deferred import dataclass
 from dnnkit.tables import category_columns, number_columns  # noqa: F401 # which fill KINDS
 from dnnkit.tables.category_columns import FreeText
 from dnnkit.tables.columns import KINDS, Column, Options
-from dnnkit.tables.series import Series, typed
+from dnnkit.tables.conversions import typed
+from dnnkit.tables.series import Series
 from dnnkit.tables.table import Table
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from dnnkit.errors import DataError
 from dnnkit.settings import is_masked, shown
 from dnnkit.tables.data_frames import is_of_a_frame_library, of_frame, series_of_column
-from dnnkit.tables.series import Series, as_microseconds, from_objects, seconds
+from dnnkit.tables.python_objects import as_microseconds, from_objects, seconds
+from dnnkit.tables.series import Series
 from dnnkit.tables.table import Table, check_names, check_shape, numbered, of_matrix, of_series
 
 

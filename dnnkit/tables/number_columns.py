@@ -10,8 +10,9 @@ from dnnkit.errors import DataError
 from dnnkit.saves.schema import Wrong, list_of, one_of, text
 from dnnkit.settings import FLAG, Expected
 from dnnkit.tables.columns import MISSING, REAL, Column, Note, Options, Place, figure, kind
+from dnnkit.tables.conversions import as_dates, as_numbers
 from dnnkit.tables.scaling import SCALINGS, Scale
-from dnnkit.tables.series import Series, as_dates, as_numbers
+from dnnkit.tables.series import Series
 
 
 def _scale(value: Any) -> tuple[float, float]:

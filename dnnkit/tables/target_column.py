@@ -13,8 +13,9 @@ from dnnkit.errors import DataError
 from dnnkit.registry import did_you_mean
 from dnnkit.settings import shown
 from dnnkit.tables.columns import figure
+from dnnkit.tables.conversions import as_numbers, as_texts, typed
 from dnnkit.tables.finding import is_an_identifier
-from dnnkit.tables.series import Series, as_numbers, as_texts, typed
+from dnnkit.tables.series import Series
 from dnnkit.tables.summary import listed, printable
 from dnnkit.tables.table import Table
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.settings import shown
-from dnnkit.tables.series import Series, is_number
+from dnnkit.tables.conversions import is_number
+from dnnkit.tables.series import Series
 from dnnkit.tables.table import Table, check_names, of_series
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}

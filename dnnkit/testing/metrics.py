@@ -36,7 +36,9 @@ def _targets(kernel: str) -> tuple[Literal["values", "labels"], ...]:
 
 
 def _values(implementation: Implementation, kernel: str) -> Iterator[Case]:
-    factors = {"shape": SHAPES, "given": implementation.variations, "targets": _targets(kernel), "kind": THRESHOLDS}
+    metric, most = registry.metric(kernel), 10 * implementation.largest
+    shapes = [shape for shape in SHAPES if metric.number_of_sums(shape[1]) <= most]
+    factors = {"shape": shapes, "given": implementation.variations, "targets": _targets(kernel), "kind": THRESHOLDS}
     for chosen in pairwise(**factors, dtype=DTYPES, weighted=(False, True)):
         yield Case(kernel, **chosen)
 

@@ -12,7 +12,7 @@ from typing import Any
 from dnnkit.backends.diagnosis import remark
 from dnnkit.backends.state import Totals
 from dnnkit.callbacks.callback_list import CallbackList
-from dnnkit.callbacks.hearing import after_callbacks, evaluate
+from dnnkit.callbacks.with_callbacks import after_callbacks, evaluate
 from dnnkit.network.protocol import Network
 from dnnkit.training.checkpoints import Checkpoints
 from dnnkit.training.history import History

@@ -16,9 +16,9 @@ import numpy as np
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, ShapeError
+from dnnkit.kernels._cuda.compile_notice import compiling
 from dnnkit.kernels._cuda.recording import current, refuse
 from dnnkit.kernels._cuda.source import Source, dtype_of
-from dnnkit.kernels._cuda.telling import told
 from dnnkit.kernels.array import Array
 
 THREADS = 256
@@ -173,7 +173,7 @@ def _kernel(cupy: ModuleType, source: Source, name: str, cooperative: bool) -> _
     for kind, parameter in source.signatures()[name]:
         found = _Parameter(name, kind, parameter, dtype_of(kind))
         parameters[parameter] = found.array if kind.endswith("*") else found.number
-    with told():
+    with compiling():
         function = _module(cupy, source, cooperative).get_function(name)
     return _Kernel(name, function, parameters)
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from llvmlite.binding import ffi
 
 from dnnkit.background import in_background
-from dnnkit.kernels._native.telling import Watch, told
+from dnnkit.kernels._native.compile_progress import ProgressLine, in_progress
 
 Result = TypeVar("Result")
 
@@ -41,7 +41,7 @@ def apart(work: Callable[[], Result]) -> Result:
         finally:
             is_over = True
 
-    with Watch() as watch:
+    with ProgressLine() as watch:
         try:
             return in_background(run, watch.look, LOOK)
         finally:
@@ -75,7 +75,7 @@ def alone(path: Path, what: str, dtype: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        with told(what, dtype, is_awaited=True), suppress(Timeout):
+        with in_progress(what, dtype, is_awaited=True), suppress(Timeout):
             lock.acquire(timeout=LONGEST_WAIT, poll_interval=LOOK)
     except (OSError, NotImplementedError):
         pass

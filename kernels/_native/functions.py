@@ -10,9 +10,9 @@ from dnnkit.deferred import dataclass
 from dnnkit.errors import BackendUnavailable
 from dnnkit.kernels._native import archive, blas, kept, machine_code
 from dnnkit.kernels._native.archive import Bitcode
+from dnnkit.kernels._native.compile_progress import in_progress
 from dnnkit.kernels._native.compiling import alone, apart
 from dnnkit.kernels._native.fingerprint import is_archived
-from dnnkit.kernels._native.telling import told
 
 SHARED = "dnnkit.shared."
 """Symbol prefix of functions that other functions call; module, name and dtype follow."""
@@ -63,7 +63,7 @@ class Function:
         with alone(kept.lock_of(self._place), self.name, self.dtype):
             code = kept.read(self._place)
             if code is None:
-                with told(self.name, self.dtype):
+                with in_progress(self.name, self.dtype):
                     made = self.bitcode()
                     code = kept.Code(made.symbol, made.needs, machine_code.compile_bitcode(made.content))
                     kept.keep(self._place, code)

@@ -168,7 +168,7 @@ class Function:
             raise KernelError(f"{self.name}: invalid configuration, grid {tuple(grid)}, block {tuple(block)}")
         threads = sizes[3] * sizes[4] * sizes[5]
         if threads > self._bound:
-            raise KernelError(f"{self.name}: {threads} threads a block, at most {self._bound}")
+            raise KernelError(f"{self.name}: {threads} threads per block, at most {self._bound}")
         if any(size % blocks for size, blocks in zip(sizes[:3], self._cluster, strict=True)):
             raise KernelError(f"{self.name}: a grid {tuple(grid)} of clusters of {self._cluster} blocks")
         most = MOST_CLUSTER if self.non_portable_cluster_size_allowed else PORTABLE_CLUSTER

@@ -120,7 +120,7 @@ def test_unknown_errors_are_passed_on(cupy: ModuleType, monkeypatch: pytest.Monk
     with pytest.raises(type(failure)) as error:
         net.executable.predict(loaded, 10)
     assert error.value is failure
-    assert failures.in_our_words(failure, "GPU 0") is None
+    assert failures.translated(failure, "GPU 0") is None
 
 
 def test_a_failed_allocation_of_pinned_memory_is_reported(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

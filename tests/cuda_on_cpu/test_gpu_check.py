@@ -68,7 +68,7 @@ def test_it_checks_everything_and_times_it(tmp_path: Path, monkeypatch: pytest.M
     assert {f"{kind} {way}" for kind in bandwidth.KINDS for way in ("forward", "backward")} <= timed
     assert {"copy", "gather uint8", "dropout mask", "dense relu dz and db", "softmax forward"} <= timed
     assert all(record["bytes_per_second"] > 0 for record in found["bandwidth"]["kernels"])
-    assert len(found["training"]["seconds_an_epoch"]) == 2
+    assert len(found["training"]["seconds_per_epoch"]) == 2
     assert found["training"]["test_accuracy"] > 0.5
     assert "CUDA kernels" in found["training"]["execution"]
 
@@ -95,19 +95,22 @@ def test_a_wrong_kernel_is_named(
 @pytest.mark.cuda_on_cpu
 def test_a_part_that_crashes_or_hangs_is_recorded_and_others_continue(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
-    path.write_text(json.dumps({"updates": {"status": "done"}}))  # of another run
-    asked = ("machine", "activations", "dense", "losses", "updates", "training")
+    asked = ("machine", "dense", "losses", "updates", "training")
     absent = [f"{name}=absent" for name in PARTS if name not in asked]
-    faults = ",".join(["activations=raise", "dense=crash", "losses=hang", "training=raise", *absent])
-    command = [*COMMAND, "--out", str(path), *SMALL, "--limit", "15"]
-    result = processes.run(command, cwd=ROOT, env={**os.environ, FAULTS: faults})
+    faults = ",".join(["dense=crash", "losses=hang", "training=raise", *absent])
+    for limit in ("5", "20", "120"):  # a busy machine needs longer until a part hangs
+        path.write_text(json.dumps({"updates": {"status": "done"}}))  # of another run
+        command = [*COMMAND, "--out", str(path), *SMALL, "--limit", limit]
+        result = processes.run(command, cwd=ROOT, env={**os.environ, FAULTS: faults})
+        found = json.loads(path.read_text())
+        if found["losses"].get("checks") == 3 and [part["status"] for part in found.values()].count("hung") == 1:
+            break
     assert result.returncode == 1, result.stderr
-    found = json.loads(path.read_text())
     assert list(found) == [name for name in PARTS if name in asked]
     ended = {name: part["status"] for name, part in found.items()}
     crashed = dict.fromkeys(asked, "crashed")
     assert ended == {**crashed, "machine": "done", "losses": "hung", "updates": "done"}
-    assert "CUDARuntimeError 700" in found["activations"]["last_words"][-1]
+    assert "CUDARuntimeError 700" in found["training"]["last_words"][-1]
     assert found["dense"]["exit"] == -11
     for name in ("dense", "losses"):
         assert any("in run" in line for line in found[name]["last_words"]), name

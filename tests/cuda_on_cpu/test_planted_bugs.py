@@ -239,7 +239,7 @@ def test_a_wrong_number_of_arguments_and_sizes() -> None:
         kernel = compile_for_cpu('extern "C" __global__ void __launch_bounds__(256) kernel() {}').get_function("kernel")
         with pytest.raises(KernelError, match="kernel: "):
             kernel(grid, block, ())
-    with pytest.raises(KernelError, match="512 threads a block, at most 256"):
+    with pytest.raises(KernelError, match="512 threads per block, at most 256"):
         kernel((1,), (512,), ())
     kernel((1,), (256,), ())
 

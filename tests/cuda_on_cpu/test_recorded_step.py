@@ -309,7 +309,7 @@ def test_an_error_within_a_step_keeps_earlier_steps(cupy: ModuleType, monkeypatc
             steps(net, 0, 8)
     reached = executable.state.step
     assert 0 < reached < 8
-    assert executable.epoch.timeline._told is None
+    assert executable.epoch.timeline._clock_set_to is None
     steps(net, reached, 8)
     assert executable.state.step == 8
     assert executable.epoch.timeline.clock.get()[:3].tolist() == [8, 7, 0]

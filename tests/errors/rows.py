@@ -1,21 +1,26 @@
 """Calls that raise errors, by subject."""
 
-PREPARED = """
+NAMES = """
 import copy, os, numpy as np, dnnkit as dk
 x, y = np.linspace(-1, 1, 24).reshape(6, 4), np.arange(6) % 3
 net = dk.Sequential([dk.Dense(3, activation="softmax")], seed=0, backend="numpy")
 net.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
 net.build(4)
 new = lambda *layers: dk.Sequential(list(layers) or [dk.Dense(3)], seed=0, backend="numpy")
-net.save("run")
 one, other = dk.Input((4,), name="one"), dk.Input((3,), name="other")
 both = dk.Model([one, other], [dk.Dense(2, name="a")(one), dk.Dense(1, name="b")(other)], seed=0, backend="numpy")
+"""
+"""What the calls use: trained networks and data."""
+
+FILES = """
+net.save("run")
 open("text.txt", "w").write("no numbers")
 rows = [f"{n},name {n},{n * n / 8},{'abc'[n % 3] if n else 'z'}" for n in range(30)]
 open("t.csv", "w").write("\\n".join(["id,name,price,kind", *rows]))
 open("text.npy", "w").write("no numbers")
 os.mkdir("other"); open("other/manifest.json", "w").write("[")
 """
+"""The files in the folder where they are called."""
 
 ROWS: dict[str, list[str]] = {
     "Graphs": [

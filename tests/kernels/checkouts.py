@@ -7,6 +7,7 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from dnnkit.kernels._native import archive, fingerprint
 from tests.processes import Process, started
 
 CHECKOUT = Path(__file__).parents[2]
@@ -49,6 +50,16 @@ def copy_checkout(to: Path) -> Path:
     for folder in ("dnnkit", "backends", "kernels"):
         shutil.copytree(CHECKOUT / folder, to / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return to
+
+
+def keep_archive(checkout: Path) -> None:
+    """Let a copy that only has additional kernels use the archive, whose code is that of its sources, too.
+
+    Otherwise it would compile everything with Numba, which takes seconds.
+    """
+    if fingerprint.is_archived():
+        about = {**archive.about(), "sources": fingerprint.sources_of(checkout / "kernels")}
+        (checkout / "kernels" / "_native" / "archive" / archive.ABOUT.name).write_text(json.dumps(about))
 
 
 def environment(checkout: Path, cache: Path, **more: str) -> dict[str, str]:

@@ -264,6 +264,6 @@ def epochs():
     return state.step / state.steps
 
 
-@figure("MNIST: times that both accuracies are measured, once an epoch", 17, mnist=True)
+@figure("MNIST: times that both accuracies are measured, once per epoch", 17, mnist=True)
 def measurements():
     return len(trained(dk.get_backend().name)[1])

@@ -968,7 +968,7 @@ BACKENDS = [
         "tests/backends/numba_backend/test_cost_model.py -k products_cost",
     ),
     Fault(
-        "backends-team-totals", SCALE, "backends/numba_backend/workers.py",
+        "backends-team-totals", SCALE, "backends/numba_backend/team_memory.py",
         'workers if partition.by == "rows" else 1', "workers",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
     ),
@@ -1003,7 +1003,7 @@ BACKENDS = [
         "tests/backends/test_executable.py -k 'stop_request and numba'",
     ),
     Fault(
-        "backends-epoch-input-gradient", SCALE, "backends/numba_backend/executable.py",
+        "backends-epoch-input-gradient", SCALE, "backends/numba_backend/steps.py",
         "team.input_gradient(rows) * self._rescale.scale", "team.input_gradient(rows)",
         "tests/dnnkit/network/test_gradients.py -k 'raw_input and numba'",
     ),
@@ -1138,7 +1138,7 @@ BACKENDS = [
         "tests/dnnkit/network/test_output_weights.py -k 'held_out and numpy'",
     ),
     Fault(
-        "backends-average-before-it-holds", ORDER, "backends/numba_backend/workers.py",
+        "backends-average-before-it-holds", ORDER, "backends/numba_backend/team_memory.py",
         "run.averages_apart = bool(program.bounds)", "run.averages_apart = False",
         "tests/dnnkit/layers/test_penalties.py -k 'running_means and units/1 and 1'",
     ),
@@ -1239,9 +1239,9 @@ BACKENDS = [
         "tests/dnnkit/network/test_model.py -k 'takes_over and numpy'",
     ),
     Fault(
-        "backends-kinship-stale", STALE, "dnnkit/network/kinship.py",
+        "backends-shared-layers-stale", STALE, "dnnkit/network/shared_layers.py",
         "shared.newest, shared.version = self, shared.version + 1", "shared.newest = self",
-        "tests/dnnkit/network/test_kinship.py -k train_in_turn",
+        "tests/dnnkit/network/test_shared_layers.py -k train_in_turn",
     ),
     Fault(
         "backends-diagnosis-next-step", ONE, "dnnkit/diagnosis/recorder.py",
@@ -1255,7 +1255,7 @@ BACKENDS = [
         "tests/dnnkit/network/test_accumulation.py -k 'goes_on_in_the_middle and numba'",
     ),
     Fault(
-        "backends-accumulated-stale", STALE, "backends/stagewise/executable.py",
+        "backends-accumulated-stale", STALE, "backends/stagewise/updating.py",
         "is_first=place == 0", "is_first=self.state.step == 1",
         "tests/dnnkit/network/test_accumulation.py -k 'small_batches and numpy'",
     ),

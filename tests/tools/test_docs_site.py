@@ -65,3 +65,20 @@ def test_the_build_refuses_what_is_wrong(tmp_path: Path) -> None:
     assert built.returncode != 0
     for said in ("nowhere.md", "#nowhere", "not a list", "https://example.org/x.png", "unlisted.md"):
         assert said in built.stderr, said
+
+
+def test_tables_and_output_fit_a_phone() -> None:
+    cell = docs_site.CELL.sub(
+        docs_site.readable_cell,
+        '<td style="x"><code>on_train_begin(logs)</code> a_b</td><td><code>a \\| b/__init__.py, 1.5</code></td><td>'
+        "<code>BackupRestore</code></td>",
+    )
+    assert cell == (
+        '<td style="x"><code>on_<wbr>train_<wbr>begin(<wbr>logs)</code> a_b</td>'
+        "<td><code>a | b/<wbr>__init__.py, 1.5</code></td><td><code>Backup<wbr>Restore</code></td>"
+    )
+    assert docs_site.CELL.sub(docs_site.readable_cell, f"<td>{'word ' * 9}</td>").startswith("<td class=long>")
+    block = '<div class="language-console highlight"><pre><span>$</span> {}</pre></div>'
+    short, long = (block.format("&lt;" * count) for count in (100, 131))
+    assert docs_site.TEXT.sub(docs_site.readable_text, short) == short
+    assert docs_site.TEXT.sub(docs_site.readable_text, long) == long.replace(" highlight", " wrapped highlight")

@@ -116,7 +116,7 @@ def _work(results: Results, work: Work) -> Iterator[str]:
         yield f"| *arithmetic floor* | {duration(floor)} | | | 1 |{' |' * (len(names) + 2)}"
     yield ""
     if floor:
-        yield _floor_words(results, work)
+        yield _floor_text(results, work)
     for verdict in results.verdicts(work):
         yield f"- {verdict}"
     for peer, how in differing.items():
@@ -126,7 +126,7 @@ def _work(results: Results, work: Work) -> Iterator[str]:
     yield ""
 
 
-def _floor_words(results: Results, work: Work) -> str:
+def _floor_text(results: Results, work: Work) -> str:
     words = f"- floor: {product_flops(work) / 1e9:.4g} GFLOP in an epoch's matrix products"
     if rates := results.rates("copy"):
         moved = update_bytes(work)

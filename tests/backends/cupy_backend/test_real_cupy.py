@@ -32,7 +32,7 @@ assert found is None, found
 FAILURES = """
 import cupy
 from cupy_backends.cuda.libs import cublas, nvrtc
-from dnnkit.backends.cupy_backend.failures import in_our_words
+from dnnkit.backends.cupy_backend.failures import translated
 from dnnkit.errors import BackendUnavailable, DeviceMemoryError
 
 runtime, compiler = cupy.cuda.runtime, cupy.cuda.compiler
@@ -44,7 +44,7 @@ for failure, kind in (
     (runtime.CUDARuntimeError(700), BackendUnavailable),
     (compiler.CompileException("a.cu(1): error", "", "a.cu", ()), BackendUnavailable),
 ):
-    assert type(in_our_words(failure, "GPU 0")) is kind, failure
+    assert type(translated(failure, "GPU 0")) is kind, failure
 assert cupy.cuda.driver.CUDADriverError.__module__.startswith("cupy")
 assert "CUBLAS_STATUS_NOT_INITIALIZED" in str(cublas.CUBLASError(1))
 assert "CUBLAS_STATUS_ALLOC_FAILED" in str(cublas.CUBLASError(3))
@@ -87,7 +87,7 @@ for stream in (cupy.cuda.Stream.null,):
 
 LAUNCH = """
 import numpy as np
-from dnnkit.backends.cupy_backend.failures import in_our_words
+from dnnkit.backends.cupy_backend.failures import translated
 from dnnkit.kernels._cuda.recording import Recording
 
 class Array:
@@ -101,7 +101,7 @@ for kernel in (77, 78):
     try:
         first(*given)
     except Exception as error:
-        print(type(error).__name__, "GPU 0: a kernel failed" in str(in_our_words(error, "GPU 0")))
+        print(type(error).__name__, "GPU 0: a kernel failed" in str(translated(error, "GPU 0")))
     else:
         ((again, given),) = recording.calls(10)
         again(*given)

@@ -46,7 +46,7 @@ def test_a_pair_costs_one_exchange_per_pass_except_the_first(count: int) -> None
     assert exchanges(plain(count), two, clips=True) == pairs + max(0, pairs - 1) + 1
 
 
-def test_one_hidden_layer_costs_one_exchange_a_step() -> None:
+def test_one_hidden_layer_costs_one_exchange_per_step() -> None:
     stages = network(784, (128, "relu", True), Dropout(0.2, 1), (10, "linear", True))
     for workers in range(2, 9):
         assert exchanges(stages, Partition("units", workers)) == 1
@@ -125,7 +125,7 @@ def test_rows_are_gathered_per_step_or_once_if_all_steps_share_them(
 
 
 @given(networks(), DIVISIONS, st.booleans(), st.sampled_from(["gathered", "columns", "in place"]))
-def test_every_parameter_is_updated_once_a_step(drawn: tuple, partition: Partition, clips: bool, inputs: Any) -> None:
+def test_every_parameter_is_updated_once_per_step(drawn: tuple, partition: Partition, clips: bool, inputs: Any) -> None:
     """Stages are updated when their gradient is complete, or all at the end if sums of gradients or their norm come
     first."""
     _, stages = drawn

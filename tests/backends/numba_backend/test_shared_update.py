@@ -32,7 +32,7 @@ def test_threads_share_an_update_and_change_no_bit(
     name: str, clip: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cost_model, "SHARED_UPDATE", -1.0)
-    monkeypatch.setattr("dnnkit.backends.numba_backend.executable.usable", lambda asked: asked)
+    monkeypatch.setattr("dnnkit.backends.numba_backend.steps.usable", lambda asked: asked)
     with dividing("units/1", in_threads=False):
         expected = updated(OPTIMIZERS[name](clip), 1, apart=False)
         for threads, apart in ((1, True), (2, False), (3, True)):

@@ -47,7 +47,7 @@ def test_names_of_older_files_are_read_as_those_of_now(tmp_path):
     assert again.settings == {"seconds per round": 0.003, "seeds": 3}
 
 
-def test_csv_has_a_line_a_row_and_the_columns_of_all():
+def test_csv_has_a_line_per_row_and_the_columns_of_all():
     lines = list(csv.DictReader(make().to_csv().splitlines()))
     assert len(lines) == 21
     assert (lines[3]["activation"], lines[3]["table"], float(lines[3]["median"])) == ("a3", "step", 4 * 1.004)

@@ -31,7 +31,7 @@ def dnnkit(
         patch.delenv("DNNKIT_BACKEND", raising=False)
         for name, value in {"COLUMNS": "120", "TERM": "xterm", **variables}.items():
             patch.setenv(name, value)
-        patch.setattr(importlib.import_module("dnnkit.cli.train"), "GRID", FEW)
+        patch.setattr(importlib.import_module("dnnkit.cli.train_images"), "GRID", FEW)
         patch.setattr(sys, "argv", ["dnnkit", *arguments])
         patch.setattr(warnings, "formatwarning", warnings.formatwarning)
         stack.enter_context(warnings.catch_warnings())

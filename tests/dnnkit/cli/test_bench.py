@@ -105,7 +105,7 @@ def test_csv_on_standard_output_is_alone_there(tmp_path):
 def test_a_formula_is_measured_next_to_the_built_in_of_its_name(tmp_path):
     pytest.importorskip("dnnkit.formula", reason="activations from formulas are not part of this checkout")
     own = ["--add", "tanh=1-2/(1+exp(2*x))"]  # which replaces the name for the rest of the process
-    done = bench_in_a_process(tmp_path, "activations", *ACTIVATIONS, *own, "--json", "-")
+    done = bench_in_a_process(tmp_path, "activations", *ACTIVATIONS, "--epochs", "1", *own, "--json", "-")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert {row["case"]["activation"] for row in rows} == {"relu", "tanh", "tanh (formula)"}

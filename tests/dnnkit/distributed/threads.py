@@ -20,7 +20,7 @@ class _Shared:
     """What the ranks of one run share."""
 
     def __init__(self, size: int) -> None:
-        self.size, self.said = size, [None] * size
+        self.size, self.sent = size, [None] * size
         self.barrier = threading.Barrier(size, timeout=LONGEST)
         self.boxes = {(one, other): queue.Queue[HostArray]() for one in range(size) for other in range(size)}
 
@@ -32,11 +32,11 @@ class Threads(Communicator):
         self._shared, self.rank, self.size = shared, rank, shared.size
         self.was_aborted = False
 
-    def meet(self, said: Any) -> list[Any]:
+    def all_gather(self, sent: Any) -> list[Any]:
         shared = self._shared
-        shared.said[self.rank] = said
+        shared.sent[self.rank] = sent
         shared.barrier.wait()
-        found = list(shared.said)
+        found = list(shared.sent)
         shared.barrier.wait()
         return found
 
@@ -50,8 +50,8 @@ class Threads(Communicator):
     def receive(self, out: HostArray, of: int) -> None:
         out[...] = self._shared.boxes[of, self.rank].get(timeout=LONGEST)
 
-    def spread(self, array: HostArray) -> None:
-        array[...] = self.meet(np.array(array))[0]
+    def broadcast(self, array: HostArray) -> None:
+        array[...] = self.all_gather(np.array(array))[0]
 
     def abort(self, status: int) -> None:
         self.was_aborted = True

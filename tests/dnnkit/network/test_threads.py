@@ -113,7 +113,7 @@ def test_during_a_fit_parameters_are_of_a_whole_step(name: str) -> None:
 
     def fit() -> None:
         try:
-            net.fit(x, y, epochs=400 if name == "numba" else 100, batch_size=8, verbose=0)
+            net.fit(x, y, epochs=200 if name == "numba" else 30, batch_size=8, verbose=0)
         finally:
             over.set()
 
@@ -288,7 +288,7 @@ def test_a_network_that_two_threads_build_is_built_once(backend: Backend) -> Non
         assert all(np.array_equal(found[0], other) for other in found)
 
 
-STRESS = {"numpy": 1200, "numba": 4000, "cupy": 60}
+STRESS = {"numpy": 600, "numba": 2000, "cupy": 40}
 """Calls of each workload; the command `python -m benchmarks.threads` makes many more."""
 
 
@@ -336,10 +336,10 @@ def test_a_child_of_a_fork_waits_for_no_thread_of_its_parent(name: str) -> None:
 
     class Fork(dk.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any) -> None:
-            over.set() if epoch >= 50 else None
+            over.set() if epoch >= 20 else None
 
     def fit() -> None:
-        net.fit(X, Y, epochs=51, callbacks=Fork(), verbose=0)
+        net.fit(X, Y, epochs=21, callbacks=Fork(), verbose=0)
 
     def forks() -> None:
         while not over.is_set():

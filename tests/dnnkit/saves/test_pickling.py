@@ -18,7 +18,7 @@ import pytest
 import dnnkit as dk
 from dnnkit.activations import ACTIVATIONS
 from dnnkit.backends import Backend, get_backend
-from dnnkit.backends.diagnosis import say_once
+from dnnkit.backends.diagnosis import warn_once
 from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.kernels import registry as kernels
 from dnnkit.metrics import METRICS
@@ -270,7 +270,7 @@ def test_without_its_backend_it_continues_on_the_current_one(caplog: pytest.LogC
     state = net.__getstate__()
     state["backend"] = "cupy:7"
     twin = dk.Sequential.__new__(dk.Sequential)
-    say_once.cache_clear()
+    warn_once.cache_clear()
     with caplog.at_level(logging.WARNING, "dnnkit"), dk.use_backend("numpy"):
         twin.__setstate__(state)
     assert twin.backend.name == "numpy"

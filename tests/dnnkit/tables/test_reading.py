@@ -8,8 +8,8 @@ import pytest
 
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError, DataError
+from dnnkit.tables.conversions import typed
 from dnnkit.tables.reading import TextOptions, read_table
-from dnnkit.tables.series import typed
 
 PLAIN = "name,size,kind\nx,1.5,7\ny,,8\n"
 

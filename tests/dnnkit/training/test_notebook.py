@@ -138,7 +138,7 @@ def test_a_kernel_is_a_notebook_and_this_process_is_none(shown):
     assert shown["setup"] == []
 
 
-def test_a_training_is_one_output_with_a_line_an_epoch(shown):
+def test_a_training_is_one_output_with_a_line_per_epoch(shown):
     lines = text_of(shown["three epochs"])
     history = json.loads(written(shown["their numbers"], "stdout"))
     assert len(lines) == 3

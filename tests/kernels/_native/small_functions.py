@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from numba import types
 
-from dnnkit.kernels._native import functions, kept, machine_code, telling
+from dnnkit.kernels._native import compile_progress, functions, kept, machine_code
 from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 from dnnkit.kernels._numba.front_end import bitcode
@@ -69,7 +69,7 @@ def folders(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[list]:
     """Folders to search, the last to write to; only the last at first."""
     found = [tmp_path / "own"]
     found[0].mkdir()
-    for module in (kept, telling):
+    for module in (kept, compile_progress):
         monkeypatch.setattr(module, "places", lambda: tuple(found))
     kept._tell_once.cache_clear()
     return found

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from llvmlite.binding import ffi
 
-from dnnkit.kernels._native import compiling, kept, telling
+from dnnkit.kernels._native import compile_progress, compiling, kept
 from dnnkit.kernels._native.compiling import alone, apart
 from dnnkit.kernels._native.functions import Function
 from tests.kernels._native.small_functions import compiled, folders, new, value
@@ -147,9 +147,9 @@ def test_another_process_is_awaited_until_it_has_compiled_or_died(is_killed, fol
     with holder(folder / "relu.lock") as process:
         thread = threading.Thread(target=enter)
         thread.start()
-        while not telling._under_way:
+        while not compile_progress._under_way:
             time.sleep(0.01)
-        assert telling._under_way[0].is_awaited
+        assert compile_progress._under_way[0].is_awaited
         assert not entered.is_set()
         if is_killed:
             process.kill()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dnnkit.kernels._native import telling
+from dnnkit.kernels._native import compile_progress
 
 
 class Terminal(io.StringIO):
@@ -28,10 +28,10 @@ def clock(monkeypatch, tmp_path):
     """A clock that only the test moves, an empty cache, and nothing compiled before."""
     clock = Clock()
     (tmp_path / "compiled").mkdir()
-    monkeypatch.setattr(telling, "monotonic", clock)
-    monkeypatch.setattr(telling, "PATIENCE", 1.0)
-    monkeypatch.setattr(telling, "places", lambda: (tmp_path / "compiled",))
-    monkeypatch.setattr(telling, "_series", telling._Series(0.0, ended=-telling.GAP))
+    monkeypatch.setattr(compile_progress, "monotonic", clock)
+    monkeypatch.setattr(compile_progress, "PATIENCE", 1.0)
+    monkeypatch.setattr(compile_progress, "places", lambda: (tmp_path / "compiled",))
+    monkeypatch.setattr(compile_progress, "_series", compile_progress._Series(0.0, ended=-compile_progress.GAP))
     return clock
 
 
@@ -40,7 +40,7 @@ def terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
-    monkeypatch.setattr(telling, "sys", SimpleNamespace(stderr=terminal))  # pytest has its own in sys
+    monkeypatch.setattr(compile_progress, "sys", SimpleNamespace(stderr=terminal))  # pytest has its own in sys
     return terminal
 
 
@@ -50,7 +50,7 @@ def drawn(terminal):
 
 
 def compile_for(seconds, clock, what="relu.forward", dtype="float32", **more):
-    with telling.Watch() as watch, telling.told(what, dtype, **more):
+    with compile_progress.ProgressLine() as watch, compile_progress.in_progress(what, dtype, **more):
         for _ in range(round(seconds * 16)):
             clock.now += 1 / 16
             watch.look()
@@ -75,7 +75,7 @@ def test_less_than_a_second_in_all_is_not_told(is_terminal, clock, request, capl
         compile_for(0.1875, clock)
     assert caplog.records == []
     assert terminal is None or terminal.getvalue() == ""
-    clock.now += 2 * telling.GAP
+    clock.now += 2 * compile_progress.GAP
     for _ in range(4):
         compile_for(0.1875, clock)
     assert caplog.records == []
@@ -84,13 +84,13 @@ def test_less_than_a_second_in_all_is_not_told(is_terminal, clock, request, capl
 def test_elsewhere_a_series_is_one_line_and_the_next_another(clock, caplog, tmp_path):
     for _ in range(3):
         compile_for(2.0, clock)
-        clock.now += telling.GAP / 2
+        clock.now += compile_progress.GAP / 2
     assert caplog.messages == [
         "dnnkit: compiling for float32, which takes about 3 s (a guess), once for this machine; stored in "
         f"{tmp_path / 'compiled'}"
     ]
     assert caplog.records[0].name == "dnnkit"
-    clock.now += telling.GAP + 1
+    clock.now += compile_progress.GAP + 1
     compile_for(2.0, clock)
     assert len(caplog.records) == 2
 
@@ -124,16 +124,16 @@ def test_usual_times_are_recorded_per_dtype(clock, terminal, tmp_path):
         clock.now += 1.0
     assert json.loads(record.read_text()) == {"float32": 12.0}
     assert record.stat().st_mode & 0o777 == 0o600
-    clock.now += 2 * telling.GAP
+    clock.now += 2 * compile_progress.GAP
     compile_for(2.0, clock)  # of a new version: nothing of it is cached
     assert drawn(terminal)[-3].startswith("dnnkit: compiling, 2 s of about 12 s: ")
     assert json.loads(record.read_text()) == {"float32": 6.0}  # it seems quicker, or was interrupted
-    clock.now += 2 * telling.GAP
-    (tmp_path / "compiled" / f"relu.forward.float32-0{telling.SUFFIX}").touch()
+    clock.now += 2 * compile_progress.GAP
+    (tmp_path / "compiled" / f"relu.forward.float32-0{compile_progress.SUFFIX}").touch()
     compile_for(2.0, clock)
     assert drawn(terminal)[-3].startswith("dnnkit: compiling, 2 s of at most about 6 s: ")
     assert json.loads(record.read_text()) == {"float32": 6.0}  # one more kernel is not all of them
-    clock.now += 2 * telling.GAP
+    clock.now += 2 * compile_progress.GAP
     compile_for(30.0, clock, dtype="float64")
     assert json.loads(record.read_text()) == {"float32": 6.0, "float64": 30.0}
 
@@ -150,8 +150,8 @@ def test_a_line_that_cannot_be_written_ends_nothing(clock, monkeypatch, terminal
     monkeypatch.setattr(terminal, "write", lambda text: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     compile_for(3.0, clock)
     for stream in (None, io.StringIO()):
-        monkeypatch.setattr(telling, "sys", SimpleNamespace(stderr=stream))
-        clock.now += 2 * telling.GAP
+        monkeypatch.setattr(compile_progress, "sys", SimpleNamespace(stderr=stream))
+        clock.now += 2 * compile_progress.GAP
         compile_for(3.0, clock)
 
 
@@ -165,7 +165,7 @@ def test_it_is_drawn_behind_a_bar_of_progress(clock, terminal, monkeypatch):
     from rich.console import Console
     from rich.live import Live
 
-    monkeypatch.setattr(telling, "sys", sys)
+    monkeypatch.setattr(compile_progress, "sys", sys)
     monkeypatch.setattr(sys, "stderr", terminal)
     with Live("", console=Console(file=terminal, force_terminal=True), auto_refresh=False, redirect_stderr=True):
         assert sys.stderr is not terminal

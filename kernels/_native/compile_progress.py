@@ -46,7 +46,7 @@ class _Series:
     """Seconds that this process has compiled in the series."""
     is_first: bool = False
     """Whether the cache had nothing of the dtype: only such a series is representative of a first one."""
-    is_told: bool = False
+    is_logged: bool = False
 
 
 @dataclass
@@ -63,12 +63,12 @@ _under_way: list[_Work] = []
 
 
 @contextmanager
-def told(what: str, dtype: str, *, is_awaited: bool = False) -> Iterator[None]:
-    """Mark that this thread compiles, or waits for another process that does, within this context; `Watch` shows it."""
+def in_progress(what: str, dtype: str, *, is_awaited: bool = False) -> Iterator[None]:
+    """Mark that this thread compiles, or waits for another process that does; `ProgressLine` shows it."""
     global _series
     now = monotonic()
     if not _under_way and now - _series.ended > GAP:
-        _series = _Series(now, known=_records(), is_first=not holds(dtype))
+        _series = _Series(now, known=_records(), is_first=not has_cached(dtype))
     work = _Work(what, dtype, now, is_awaited)
     _under_way.append(work)
     try:
@@ -84,14 +84,14 @@ def told(what: str, dtype: str, *, is_awaited: bool = False) -> Iterator[None]:
                 _record(dtype, _series.compiled)
 
 
-class Watch:
+class ProgressLine:
     """Shows the work in progress whenever `look` is called, and clears the line on exit."""
 
     def __init__(self) -> None:
         self._drawn = ""
         self._at = 0.0
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "ProgressLine":
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -105,10 +105,10 @@ class Watch:
         if _terminal() is not None:
             if now - self._at >= REDRAW:
                 self._at = now
-                self._draw(_live(work, now - _series.began))
-        elif not _series.is_told:
-            _series.is_told = True
-            log.warning("%s", _once(work))
+                self._draw(_live_line(work, now - _series.began))
+        elif not _series.is_logged:
+            _series.is_logged = True
+            log.warning("%s", _message(work))
 
     def _draw(self, line: str) -> None:
         if not line and not self._drawn:
@@ -122,22 +122,22 @@ class Watch:
         self._drawn = line
 
 
-def _live(work: _Work, elapsed: float) -> str:
+def _live_line(work: _Work, elapsed: float) -> str:
     if work.is_awaited:
         return f"dnnkit: another process is compiling, {elapsed:.0f} s: {work.what} in {work.dtype}"
-    return f"dnnkit: compiling, {elapsed:.0f} s of {_usual(work.dtype)}: {work.what} in {work.dtype}"
+    return f"dnnkit: compiling, {elapsed:.0f} s of {_usual_duration(work.dtype)}: {work.what} in {work.dtype}"
 
 
-def _once(work: _Work) -> str:
+def _message(work: _Work) -> str:
     if work.is_awaited:
         return f"dnnkit: waiting for another process that is compiling for {work.dtype}"
     return (
-        f"dnnkit: compiling for {work.dtype}, which takes {_usual(work.dtype)}, once for this machine; "
+        f"dnnkit: compiling for {work.dtype}, which takes {_usual_duration(work.dtype)}, once for this machine; "
         f"stored in {places()[-1]}"
     )
 
 
-def _usual(dtype: str) -> str:
+def _usual_duration(dtype: str) -> str:
     """Return how long the compilations of a first training took on this machine, or an estimate."""
     known = _series.known.get(dtype)
     seconds, source = (GUESS, " (a guess)") if known is None else (known, "")
@@ -153,7 +153,7 @@ def _terminal() -> TextIO | None:
         return None
 
 
-def holds(title: str) -> bool:
+def has_cached(title: str) -> bool:
     """Whether the cache has a file whose title ends like this."""
     return any(next(folder.glob(f"*.{title}-*{SUFFIX}"), None) is not None for folder in places())
 

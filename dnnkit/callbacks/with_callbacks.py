@@ -28,14 +28,14 @@ def params(samples: int, batch_size: int) -> dict[str, int]:
     return {"epochs": 1, "steps": steps, "samples": samples, "batch_size": batch_size, "verbose": 0}
 
 
-def after_callbacks(tell: Callable[[dict[str, Any]], None], logs: Mapping[str, float]) -> dict[str, float]:
+def after_callbacks(call: Callable[[dict[str, Any]], None], logs: Mapping[str, float]) -> dict[str, float]:
     """Call the callbacks and return the logs with their additions, checked to be numbers."""
-    told: dict[str, Any] = dict(logs)
-    tell(told)
-    if told != logs:
-        for name, value in told.items():
-            told[name] = _NUMBER.check(f"a callback sets logs[{name!r}] to {shown(value)}", value)
-    return told
+    changed: dict[str, Any] = dict(logs)
+    call(changed)
+    if changed != logs:
+        for name, value in changed.items():
+            changed[name] = _NUMBER.check(f"a callback sets logs[{name!r}] to {shown(value)}", value)
+    return changed
 
 
 def evaluate(
@@ -52,10 +52,10 @@ def evaluate(
             callbacks.on_test_batch_begin(batch + 1, {})
 
     def measure(parameters: Any) -> dict[str, float]:
-        tell = after_batch if wants_batches else None
+        call = after_batch if wants_batches else None
         if isinstance(data, InParts):
-            return data.measure(executable, batch_size, parameters, tell)
-        return executable.measure(data, batch_size, parameters, tell)
+            return data.measure(executable, batch_size, parameters, call)
+        return executable.measure(data, batch_size, parameters, call)
 
     callbacks.on_test_begin({})
     if wants_batches:

@@ -22,7 +22,7 @@ def load_alone(executable: Executable, x: Any, y: Any, weights: Any) -> Any:
     return executable.load(x, y, weights)
 
 
-class Asked:
+class FitArguments:
     """The arguments of `fit` that say what to train on, and for how long.
 
     `among` are the rows of x to train on (None for all), `held_out` those to validate on (None for none). `whose` is

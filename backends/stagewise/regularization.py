@@ -19,7 +19,7 @@ def factors(program: Program, layout: FlatLayout) -> HostArray:
     return flat
 
 
-class Held:
+class Regularization:
     """Applies penalties and constraints on a backend's arrays; no-op without any."""
 
     def __init__(self, backend: Operations, program: Program, trained: FlatLayout) -> None:
@@ -43,8 +43,8 @@ class Held:
             return gradient
         return self._backend.add_penalty_gradient(parameters[: self._end], gradient, *self.factors)
 
-    def hold(self, value: Array, bound: Bound) -> Array | None:
+    def constrain(self, value: Array, bound: Bound) -> Array | None:
         """Return a parameter with its constraint enforced; None if done in place."""
         columns = self._xp.reshape(value, (value.shape[0], -1))
-        held = self._backend.norm_bound(columns, bound.least, bound.most, bound.rate, bound.not_negative)
-        return None if held is columns else self._xp.reshape(held, value.shape)
+        constrained = self._backend.norm_bound(columns, bound.least, bound.most, bound.rate, bound.not_negative)
+        return None if constrained is columns else self._xp.reshape(constrained, value.shape)

@@ -23,21 +23,21 @@ class _Series:
 
     ended: float = -GAP
     seconds: float = 0.0
-    is_told: bool = False
+    is_logged: bool = False
 
 
 _series = _Series()
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def compiling() -> Iterator[None]:
     """Track the time of compiling a kernel, or of loading it from CuPy's cache, within this context."""
     global _series
     began = monotonic()
     if began - _series.ended > GAP:
         _series = _Series()
-    if _series.seconds >= PATIENCE and not _series.is_told:
-        _series.is_told = True
+    if _series.seconds >= PATIENCE and not _series.is_logged:
+        _series.is_logged = True
         kept = os.environ.get("CUPY_CACHE_DIR") or "~/.cupy/kernel_cache"
         words = "dnnkit: compiling CUDA kernels, which takes seconds, once for this machine; CuPy stores them in %s"
         log.warning(words, kept)

@@ -17,7 +17,7 @@ _joined = 0
 """Counter of calls of `join`; the list of shared layers can change only when it does."""
 
 
-class Kin:
+class SharedLayers:
     """The layers that a network shares with others; `net` is a `Network`, which this module does not import."""
 
     def __init__(self, net: Any) -> None:
@@ -50,7 +50,7 @@ class Kin:
             self._looked = _joined
         return self._common
 
-    def has_in_common(self, other: "Kin") -> list[str]:
+    def has_in_common(self, other: "SharedLayers") -> list[str]:
         """Return the paths of the layers shared with another network."""
         return [self._paths[shared] for shared in self._in_common() if other in shared.members]
 
@@ -66,7 +66,7 @@ class Kin:
         me = acting()
         if self._busy == me or not self._net.is_built:
             return
-        stale: dict[Kin, list[Shared]] = {}
+        stale: dict[SharedLayers, list[Shared]] = {}
         for shared in self._in_common():
             if shared.newest not in (None, self) and self._seen.get(shared) != shared.version:
                 stale.setdefault(shared.newest, []).append(shared)
@@ -79,7 +79,7 @@ class Kin:
         finally:
             self._busy = None
 
-    def _take(self, other: "Kin", found: list[Shared]) -> None:
+    def _take(self, other: "SharedLayers", found: list[Shared]) -> None:
         versions, values = {shared: shared.version for shared in found}, dict[str, NDArray[Any]]()
         theirs, own = other._net.parameters, set(self._net.parameters)
         for shared in found:

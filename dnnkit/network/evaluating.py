@@ -9,7 +9,7 @@ from dnnkit.backends import choosing
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.registry import get_backend
 from dnnkit.backends.state import HostArray
-from dnnkit.callbacks import callback_list, hearing
+from dnnkit.callbacks import callback_list, with_callbacks
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.graph.symbols import is_symbolic
@@ -25,7 +25,7 @@ INFERENCE_BATCH = 1024
 """Rows that `predict` and `evaluate` compute at a time: enough for full BLAS speed, with little memory."""
 
 
-class Askable(Buildable):
+class Evaluable(Buildable):
     """Adds `predict` and `evaluate` to a network, which builds itself on the first data it sees."""
 
     @overload
@@ -72,7 +72,7 @@ class Askable(Buildable):
             NotReady: the network is not compiled, or has no loss.
             ShapeError, DataError: data does not fit the network.
         """
-        refuse("evaluate", others, Askable.evaluate)
+        refuse("evaluate", others, Evaluable.evaluate)
         heard = CallbackList.of(callbacks)
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         data: Any
@@ -83,8 +83,8 @@ class Askable(Buildable):
             x, y, weights = self._check(x, y, sample_weight, rows=choosing.NONE_TRAINED)
             samples = int(x.shape[0])
             data, rows = self.executable.load(x, y, weights), min(batch_size, samples)
-        heard.attach(self, hearing.params(samples, rows))
-        found = Evaluation(hearing.evaluate(self, self.executable, data, rows, heard))
+        heard.attach(self, with_callbacks.params(samples, rows))
+        found = Evaluation(with_callbacks.evaluate(self, self.executable, data, rows, heard))
         samples = data.rows if isinstance(data, InParts) else samples  # known only at the end of an iterator
         if check_verbosity(verbose):
             print(f"{samples:,} samples  " + "  ".join(f"{name} {value:.4f}" for name, value in found.items()))
@@ -173,14 +173,14 @@ class Askable(Buildable):
             ShapeError, DataError: the samples do not fit the network.
         """
         if verbose or others:
-            refuse("predict", others, Askable.predict)
+            refuse("predict", others, Evaluable.predict)
             found = self.predict(x, batch_size, callbacks=callbacks)
             if check_verbosity(verbose):
                 print(f"{self._rows_of(x):,} samples predicted")
             return found
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         if callbacks is not None:
-            return self._predict_heard(x, batch_size, CallbackList.of(callbacks))
+            return self._predict_with_callbacks(x, batch_size, CallbackList.of(callbacks))
         if is_streamed(x):
             return self._predict_streamed(x, batch_size)
         if self._folding is not None:
@@ -234,12 +234,12 @@ class Askable(Buildable):
         """Predictions of all outputs in the form in which the outputs were given."""
         return joining.arranged(found, self.graph, self._output_shapes)
 
-    def _predict_heard(self, x: Any, batch_size: int, callbacks: CallbackList) -> Any:
+    def _predict_with_callbacks(self, x: Any, batch_size: int, callbacks: CallbackList) -> Any:
         x = self._check_samples(x, choosing.NONE_TRAINED)
         samples = int(x.shape[0])
         rows = min(batch_size, samples)
-        callbacks.attach(self, hearing.params(samples, rows))
-        return self._arranged(hearing.predict(self, self.executable, x, rows, callbacks, self._arranged))
+        callbacks.attach(self, with_callbacks.params(samples, rows))
+        return self._arranged(with_callbacks.predict(self, self.executable, x, rows, callbacks, self._arranged))
 
     def _predict_few(self, executable: Executable, x: Any) -> NDArray[Any] | None:
         """Predict a small batch in microseconds: `Turns.read` inlined for the case that nothing has changed."""
