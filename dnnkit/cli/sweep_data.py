@@ -176,7 +176,7 @@ class TableRows(SweepData):
 
     def finish(self, choice: Choice, seed: int, epochs: int, folder: Path) -> tuple[str, dict[str, Any]]:  # noqa: D102
         from dnnkit.cli.tables import keep_targets, scores_of
-        from dnnkit.cli.train_table import said
+        from dnnkit.cli.train_table import scores_text
         from dnnkit.estimators.saving import load_estimator
 
         if is_save(folder):
@@ -189,7 +189,7 @@ class TableRows(SweepData):
             estimator.save(folder)
             keep_targets(folder, self._target.names)
         scores = scores_of(estimator, self._x_test, self._target.y[self._test], self._target.task == "classes")
-        return f"held out: {said(scores, self._target, self._test)}", {"held_out": {"rows": self.test_rows, **scores}}
+        return f"held out: {scores_text(scores, self._target, self._test)}", {"held_out": {"rows": self.test_rows, **scores}}
 
 
 def data_of(options: SweepOptions) -> SweepData:
