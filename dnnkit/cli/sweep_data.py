@@ -189,7 +189,8 @@ class TableRows(SweepData):
             estimator.save(folder)
             keep_targets(folder, self._target.names)
         scores = scores_of(estimator, self._x_test, self._target.y[self._test], self._target.task == "classes")
-        return f"held out: {scores_text(scores, self._target, self._test)}", {"held_out": {"rows": self.test_rows, **scores}}
+        said = f"held out: {scores_text(scores, self._target, self._test)}"
+        return said, {"held_out": {"rows": self.test_rows, **scores}}
 
 
 def data_of(options: SweepOptions) -> SweepData:
