@@ -191,10 +191,10 @@ class WorkerTeam(TeamMemory):
         user-defined part is raised here, and its step does not count: `outcome` returns which steps do.
         """
         self.prepare(purpose, batches, steps, numbers, sums, first)
-        self.go_on(threads)
+        self.run_prepared(threads)
         return self.outcome()
 
-    def go_on(self, threads: int) -> None:
+    def run_prepared(self, threads: int) -> None:
         """Run what was prepared; see `run`."""
         run, dtype = self.run_address, self.program.dtype
         try:

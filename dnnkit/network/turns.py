@@ -85,17 +85,17 @@ class Turns:
         """Begin a turn: no other thread changes the network until it ends. Turns nest without waiting."""
         shared_layers = None if self.shared_layers is None or self._lock.is_mine else self.shared_layers
         if shared_layers is not None:
-            shared_layers.begins()
+            shared_layers.update_stale()
         self._lock.acquire(self._ask)
         self.settled = self._copy = None
         if shared_layers is not None:
-            shared_layers.entered()
+            shared_layers.begin_turn()
 
     @undivided
     def __exit__(self, *_: object) -> None:
         try:
             if self.shared_layers is not None and self._lock.is_outermost:
-                self.shared_layers.leaves()
+                self.shared_layers.end_turn()
         finally:
             self._lock.release()
 
@@ -164,7 +164,7 @@ class Turns:
             with self:
                 return compute(None)
         if self.shared_layers is not None and not self._lock.is_mine:
-            self.shared_layers.begins()
+            self.shared_layers.update_stale()
         if self._lock.is_mine:  # within a turn, which continues
             return compute(executable.settle())
         for _ in range(2):
@@ -231,10 +231,10 @@ class Stretch:
     def __enter__(self) -> None:
         turns = self._turns
         if turns.shared_layers is not None:
-            turns.shared_layers.begins()
+            turns.shared_layers.update_stale()
         turns._lock.acquire(turns._ask)
         if turns.shared_layers is not None:
-            turns.shared_layers.entered()
+            turns.shared_layers.begin_turn()
         turns.settled = None  # the copy stays valid: readers decide how old it may be
         if self._copies:
             turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
@@ -249,7 +249,7 @@ class Stretch:
             turns._copy = None
         try:
             if turns.shared_layers is not None:
-                turns.shared_layers.leaves()
+                turns.shared_layers.end_turn()
         finally:
             turns._lock.release()
 
