@@ -20,6 +20,7 @@ from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Totals
 from dnnkit.deferred import dataclass
 from dnnkit.kernels._engine.structures import STOP
+from dnnkit.kernels.compressed_rows import CompressedRows
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
@@ -258,7 +259,7 @@ class NumbaExecutable(CompiledSteps):
 
 def _form(data: Data) -> tuple[object, ...]:
     """Return what a schedule depends on in the data."""
-    return data.x.dtype, data.weights is None, data.bits is None
+    return data.x.dtype, data.weights is None, data.bits is None, isinstance(data.x, CompressedRows)
 
 
 def _is_one_batch(order: HostArray, batch_size: int) -> bool:
