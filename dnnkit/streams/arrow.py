@@ -1,7 +1,7 @@
 """Rows of Parquet and Arrow files, read by pyarrow: numeric columns side by side, or a single column of vectors."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,8 @@ from dnnkit.registry import did_you_mean
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.rows import Rows
 
-WHOLE = 32 << 20
-"""Maximum number of bytes of a row group that is decoded as a whole, some columns at a time."""
-
-TOGETHER = 32
-"""Columns of a row group that are decoded together."""
-
-PAD = 16
-"""Unused elements between these: at a distance of a power of two, they would displace each other from the caches."""
-
 DECODED = 4 << 20
-"""Approximate number of bytes of other pieces that are decoded at a time."""
+"""Approximate number of bytes decoded at a time."""
 
 CURSORS = 8
 """Maximum number of pieces of a file that are read in alternation, each from its start to its end."""
@@ -43,11 +34,10 @@ def _pyarrow(path: Path) -> Any:
 class _Cursor:
     """Read position within a piece."""
 
-    parts: Iterator[HostArray]
-    """Decoded rows of the piece, from its start."""
+    batches: Iterator[Any]
     next_row: int = 0
     left: Any = ()
-    """Rows of the last part that have not been returned yet."""
+    """Rows of the last batch that have not been returned yet."""
 
 
 class TableRows(Rows):
@@ -69,8 +59,6 @@ class TableRows(Rows):
         if not self.count:
             raise DataError(f"{path} has no rows: remove it from the data set")
         self._cursors: dict[int, _Cursor] = {}
-        self._expects = False
-        """Whether pieces are read to their ends, unlike for a sample of the rows."""
 
     @abstractmethod
     def _open(self) -> tuple[Any, list[int]]:
@@ -124,14 +112,14 @@ class TableRows(Rows):
         cursor = self._cursors.pop(piece, None)
         if cursor is None or cursor.next_row > row:
             rows = max(1, min(1 << 16, DECODED // max(1, self.row_bytes)))
-            cursor = _Cursor(self._parts(piece, rows))
+            cursor = _Cursor(self._batches(self._numbers[piece], rows))
         done = 0
         while done < len(out):
             if not len(cursor.left):
-                part = next(cursor.parts, None)
-                if part is None:
+                batch = next(cursor.batches, None)
+                if batch is None:
                     raise OSError(f"{len(out) - done} rows are missing")
-                cursor.left = part
+                cursor.left = self._decoded(batch)
             skipped = min(row + done - cursor.next_row, len(cursor.left))
             here = min(len(out) - done, len(cursor.left) - skipped)
             out[done : done + here] = cursor.left[skipped : skipped + here]
@@ -144,10 +132,6 @@ class TableRows(Rows):
         else:  # otherwise each reading thread's memory stays in the pool
             self._arrow.default_memory_pool().release_unused()
 
-    def _parts(self, piece: int, rows: int) -> Iterator[HostArray]:
-        """Yield the rows of a piece from its start, about `rows` at a time."""
-        return map(self._decoded, self._batches(self._numbers[piece], rows))
-
     def _decoded(self, batch: Any) -> HostArray:
         """Return the rows of a record batch in memory, converting columns to rows once, not per block."""
         out = np.empty((batch.num_rows, *self.shape), self.dtype)
@@ -157,33 +141,23 @@ class TableRows(Rows):
                 raise DataError(f"{self.name}: the column {self.columns[0]!r} has rows without a vector: fill them in")
             out[...] = _numbers(values).reshape(out.shape)
             return out
-        for number, name in enumerate(self.columns):
-            out[:, number] = self._numbers_of(name, batch.column(number))
+        for number in range(batch.num_columns):
+            column = _numbers(batch.column(number))
+            if column.dtype.kind == "f" and self.dtype.kind != "f" and np.isnan(column).any():
+                raise DataError(
+                    f"{self.name}: the column {self.columns[number]!r} has rows without a value: fill them in, or "
+                    "drop them"
+                )
+            out[:, number] = column
         return out
-
-    def _numbers_of(self, name: str, column: Any) -> HostArray:
-        """Return the numbers of a column; raise `DataError` if one is missing and the dtype has no NaN."""
-        numbers = _numbers(column)
-        if numbers.dtype.kind == "f" and self.dtype.kind != "f" and np.isnan(numbers).any():
-            raise DataError(f"{self.name}: the column {name!r} has rows without a value: fill them in, or drop them")
-        return numbers
-
-    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
-        self._expects = True
 
     def release(self) -> None:  # noqa: D102
         self._cursors.clear()
-        self._expects = False
         self._arrow.default_memory_pool().release_unused()
 
     def identity(self) -> str:  # noqa: D102
         stat = self._path.stat()
         return f"{super().identity()} {self.columns} {stat.st_size} {self.pieces}"
-
-
-def _joined(column: Any) -> Any:
-    """Return a table's column as one array, without a copy if it is."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _numbers(column: Any) -> HostArray:
@@ -214,27 +188,6 @@ class ParquetRows(TableRows):
         self._file = self._arrow.parquet.ParquetFile(self._path, memory_map=True, pre_buffer=False)
         groups = self._file.metadata
         return self._file.schema_arrow, [groups.row_group(each).num_rows for each in range(groups.num_row_groups)]
-
-    def _parts(self, piece: int, rows: int) -> Iterator[HostArray]:
-        count = int(self.pieces[piece])  # type: ignore[index]
-        if not self._expects or len(self.columns) == 1 or count * self.row_bytes > WHOLE:
-            yield from super()._parts(piece, rows)
-        else:
-            yield self._whole(self._numbers[piece], count)
-
-    def _whole(self, number: int, count: int) -> HostArray:
-        """Return the rows of a row group: a column is decoded once, so this takes less time than parts of columns."""
-        out = np.empty((count, *self.shape), self.dtype)
-        for first in range(0, len(self.columns), TOGETHER):
-            names = self.columns[first : first + TOGETHER]
-            table = self._file.read_row_group(number, list(names), use_threads=False)
-            block = np.empty((len(names), count + PAD), self.dtype)[:, :count]
-            for place, name in enumerate(names):
-                block[place] = self._numbers_of(name, _joined(table.column(name)))
-            out[:, first : first + len(names)] = block.T
-            del table
-        self._arrow.default_memory_pool().release_unused()  # otherwise each reading thread's memory stays in the pool
-        return out
 
     def _batches(self, piece: int, rows: int) -> Iterator[Any]:
         for batch in self._file.iter_batches(rows, [piece], list(self.columns), use_threads=False):
