@@ -19,6 +19,7 @@ from dnnkit.kernels.interpolate.reference import interpolate
 
 if TYPE_CHECKING:
     from dnnkit.backends.iterations import Iterations
+    from dnnkit.backends.many import DrawnOrder
 
 AfterBatch: TypeAlias = Callable[[int, Totals], None]
 """Callback after each batch of an evaluation, with its number and the totals so far."""
@@ -105,6 +106,10 @@ class Executable(ABC):
     @abstractmethod
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
         """Pass data and row order for many steps at once, and reset the totals."""
+
+    def drawn(self, order: "DrawnOrder") -> HostArray:
+        """Draw the order of an epoch's rows."""
+        return order.array()
 
     @property
     def ended(self) -> str:

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dnnkit.backends.aligned import address
 from dnnkit.backends.inspection import StepParts
+from dnnkit.backends.many import DrawnOrder
 from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.compiled_hyperparameters import clips_of
 from dnnkit.backends.numba_backend.data import BatchSource
@@ -19,10 +21,14 @@ from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Totals
 from dnnkit.deferred import dataclass
-from dnnkit.kernels._engine.structures import STOP
+from dnnkit.kernels._engine import calls
+from dnnkit.kernels._engine.structures import SCRATCH, STOP
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
+
+WORTH_COMPILED = 1 << 12
+"""Rows from which their order is drawn in compiled code: 20 µs less, for a function to load once."""
 
 
 @dataclass
@@ -144,6 +150,14 @@ class NumbaExecutable(CompiledSteps):
         batches = Batches(self._source(data), order, size, weights, is_one=is_one)
         self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.host_weights is None else None)
         self._record_partition(partition)
+
+    def drawn(self, order: DrawnOrder) -> HostArray:  # noqa: D102
+        if order.rows < WORTH_COMPILED:
+            return order.array()
+        rows, entropy = np.empty(order.rows, np.int64), np.array(order.entropy, np.int64)
+        permute, scratch = calls.caller("permute", self.program.dtype), np.empty(SCRATCH, np.int64)
+        permute(address(rows), len(rows), address(entropy), len(entropy), address(scratch))
+        return rows
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch

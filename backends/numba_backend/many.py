@@ -22,8 +22,7 @@ from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.state import EpochSums, HostArray
 from dnnkit.kernels._engine import calls
-from dnnkit.kernels._engine.permutation import SCRATCH
-from dnnkit.kernels._engine.structures import ENDED, JOB, LINE, MANY, PASS, STOP
+from dnnkit.kernels._engine.structures import ENDED, JOB, LINE, MANY, PASS, SCRATCH, STOP
 
 
 class Teams:
