@@ -69,7 +69,7 @@ def all_blocks(zero, numbers, indexes, uses):
     width = REGISTER_BYTES // size
     for start in range(0, columns, 2 * width):
         b_block, block, right = b + start * size, target + start * size, columns - start
-        own = bias + start * size if bias != 0 and uses & (COLUMNS | ROWS_OF_B) != COLUMNS else 0
+        own = bias + start * size if bias != 0 and uses != COLUMNS and uses & PLACES == 0 else 0
         i = 0
         while i < rows:
             left = rows - i
@@ -154,8 +154,8 @@ def multiply_in_tiles(
 
     The four index arrays, given by address, select the rows of a, its columns, the matching rows of b, and the rows of
     the target; 0 means all in order. Other rows of the target are not changed. Column indices with row indices of the
-    target, or of b, are supported only together with row indices of a; a bias is not, if there are column indices
-    without those of b, as in gradients.
+    target, or of b, are supported only together with row indices of a; a bias is not, with
+    row indices of the target or with only column indices, as in gradients.
     """
     size, indexes = size_of(zero), (row_index, column_index, b_index, target_index)
     width = REGISTER_BYTES // size
