@@ -23,6 +23,7 @@ from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, T
 from dnnkit.deferred import dataclass
 from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.structures import SCRATCH, STOP
+from dnnkit.kernels.compressed_rows import CompressedRows
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
@@ -272,7 +273,7 @@ class NumbaExecutable(CompiledSteps):
 
 def _form(data: Data) -> tuple[object, ...]:
     """Return what a schedule depends on in the data."""
-    return data.x.dtype, data.weights is None, data.bits is None
+    return data.x.dtype, data.weights is None, data.bits is None, isinstance(data.x, CompressedRows)
 
 
 def _is_one_batch(order: HostArray, batch_size: int) -> bool:

@@ -79,6 +79,15 @@ def add_up(worker, run, stage, out):
             out[e] = summand[e] if other == 0 else out[e] + summand[e]
 
 
+@jit
+def finish(worker, run, stage):
+    """Add the bias to a stage's z, and apply the activation."""
+    z, bias = z_of(worker, run, stage), bias_of(worker, run, stage)
+    if bias.size > 0:
+        add_to_rows(z, bias)
+    activate_dense(stage.forward, z, y_of(worker, run, stage))
+
+
 @opcode
 def dense(worker, run, stage, option):
     """Compute a dense stage."""
@@ -110,10 +119,7 @@ def dense_part(worker, run, stage, option):
 def dense_join(worker, run, stage, option):
     """Add up all workers' partial products of a dense stage; then apply bias and activation."""
     add_up(worker, run, stage, vector(run.zero, stage.z, worker.rows * stage.outputs))
-    z, bias = z_of(worker, run, stage), bias_of(worker, run, stage)
-    if bias.size > 0:
-        add_to_rows(z, bias)
-    activate_dense(stage.forward, z, y_of(worker, run, stage))
+    finish(worker, run, stage)
 
 
 @opcode

@@ -14,7 +14,7 @@ from dnnkit.kernels._numba.rows import target
 
 @jit
 def row(i, logits, targets, factor, out):
-    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    """Return the loss of row i; write `factor` times its gradient to row i of out."""
     largest = largest_of(logits[i])
     for k in range(logits.shape[1]):  # separate from the sum, whose order is fixed, so that this loop is vectorized
         out[i, k] = exp(logits[i, k] - largest)
