@@ -120,9 +120,9 @@ class NumbaExecutable(CompiledSteps):
         """Return the sum of the row weights of each batch."""
         return self._weight_sums(data, order, batch_size)
 
-    def begin_many(self, size: int) -> Weights:
-        """Return the numbers to be trained by one worker in batches of `size` rows, run by the caller."""
-        self.state.execution = cost_model.record(SINGLE, size)
+    def begin_many(self, execution: str) -> Weights:
+        """Return the numbers to be trained by one worker, run by the caller, which records `execution`."""
+        self.state.execution = execution
         self._giant_step.wait()
         self._is_given_up = False
         self._record_partition(SINGLE)
