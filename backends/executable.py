@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from dnnkit.backends.inspection import StepParts, measured_step
 from dnnkit.backends.outputs import of_output, weights_of
 from dnnkit.backends.program import Program
@@ -19,7 +21,6 @@ from dnnkit.kernels.interpolate.reference import interpolate
 
 if TYPE_CHECKING:
     from dnnkit.backends.iterations import Iterations
-    from dnnkit.backends.many import DrawnOrder
 
 AfterBatch: TypeAlias = Callable[[int, Totals], None]
 """Callback after each batch of an evaluation, with its number and the totals so far."""
@@ -111,9 +112,9 @@ class Executable(ABC):
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
         """Pass data and row order for many steps at once, and reset the totals."""
 
-    def drawn(self, order: "DrawnOrder") -> HostArray:
-        """Draw the order of an epoch's rows."""
-        return order.array()
+    def permutation(self, entropy: HostArray, rows: int) -> HostArray:
+        """Return `numpy.random.default_rng(entropy).permutation(rows)`; entropy is at most four words of 32 bits."""
+        return np.random.default_rng(entropy.tolist()).permutation(rows)
 
     @property
     def ended(self) -> str:

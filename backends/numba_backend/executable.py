@@ -6,7 +6,6 @@ import numpy as np
 
 from dnnkit.backends.aligned import address
 from dnnkit.backends.inspection import StepParts
-from dnnkit.backends.many import DrawnOrder
 from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.compiled_hyperparameters import clips_of
 from dnnkit.backends.numba_backend.data import BatchSource
@@ -152,13 +151,13 @@ class NumbaExecutable(CompiledSteps):
         self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.host_weights is None else None)
         self._record_partition(partition)
 
-    def drawn(self, order: DrawnOrder) -> HostArray:  # noqa: D102
-        if order.rows < WORTH_COMPILED:
-            return order.array()
-        rows, entropy = np.empty(order.rows, np.int64), np.array(order.entropy, np.int64)
-        permute, scratch = calls.caller("permute", self.program.dtype), np.empty(SCRATCH, np.int64)
-        permute(address(rows), len(rows), address(entropy), len(entropy), address(scratch))
-        return rows
+    def permutation(self, entropy: HostArray, rows: int) -> HostArray:  # noqa: D102
+        if rows < WORTH_COMPILED:
+            return super().permutation(entropy, rows)
+        order, scratch = np.empty(rows, np.int64), np.empty(SCRATCH, np.int64)
+        permute, words = calls.caller("permute", self.program.dtype), np.ascontiguousarray(entropy, np.int64)
+        permute(address(order), rows, address(words), len(words), address(scratch))
+        return order
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.many import DrawnOrder
+from dnnkit.backends.many import DrawnOrders
 from dnnkit.backends.state import EpochSums, HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
@@ -130,8 +130,10 @@ class Steps:
             return in_background(lambda: self._draw(epoch))
 
     def _draw(self, epoch: int) -> HostArray:
-        order = self.run.order_to_draw(self.net.seed, epoch)
-        return self.net.executable.drawn(order) if isinstance(order, DrawnOrder) else order
+        orders = self.run.orders_to_draw(self.net.seed, epoch, 1)
+        if isinstance(orders, DrawnOrders):
+            return self.net.executable.permutation(orders.entropy[0], orders.rows)
+        return orders[0]
 
     def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
         """Run the steps before `last`, giving other threads turns in between; return the epoch's totals so far."""

@@ -9,7 +9,6 @@ pytest.importorskip("numba")
 
 import dnnkit as dk
 from dnnkit.backends.aligned import address
-from dnnkit.backends.many import DrawnOrder
 from dnnkit.kernels._engine.permutation import permute
 from dnnkit.kernels._engine.structures import SCRATCH
 
@@ -28,5 +27,6 @@ def test_an_executable_draws_short_and_long_orders_alike() -> None:
     net = dk.Sequential([dk.Dense(2)], backend="numba", seed=0)
     net.build(3)
     for rows in (1, 4095, 4096, 70_001):
-        order = DrawnOrder((2, 5, 2**32 - 1), rows)
-        np.testing.assert_array_equal(net.executable.drawn(order), order.array())
+        words = np.array([2, 5, 2**32 - 1])
+        expected = np.random.default_rng(words.tolist()).permutation(rows)
+        np.testing.assert_array_equal(net.executable.permutation(words, rows), expected)
