@@ -96,8 +96,8 @@ class Images(SweepData):
             net.fit(self._x, self.y, batch_size=self._options.batch_size, epochs=epochs, verbose=0)
             net.save(folder)
         scores = net.evaluate(*self._test)
-        said = f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}"
-        return said, {"test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
+        text = f"test accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}"
+        return text, {"test_loss": scores["loss"], "test_accuracy": scores["accuracy"]}
 
 
 class TableRows(SweepData):
@@ -189,8 +189,8 @@ class TableRows(SweepData):
             estimator.save(folder)
             keep_targets(folder, self._target.names)
         scores = scores_of(estimator, self._x_test, self._target.y[self._test], self._target.task == "classes")
-        said = f"held out: {scores_text(scores, self._target, self._test)}"
-        return said, {"held_out": {"rows": self.test_rows, **scores}}
+        text = f"held out: {scores_text(scores, self._target, self._test)}"
+        return text, {"held_out": {"rows": self.test_rows, **scores}}
 
 
 def data_of(options: SweepOptions) -> SweepData:

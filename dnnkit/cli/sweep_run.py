@@ -119,7 +119,7 @@ class SweepRun:
         combined = f"{_counted(len(self.choices), 'combination')} x {len(self.division)} = " if count > 1 else ""
         say(f"{combined}{_counted(count, 'network')}, {_counted(options.epochs, 'epoch')} at most, {options.dtype}")
 
-    def _told_by(self) -> str:
+    def _divided_into(self) -> str:
         count = len(self.division)
         return f"{count} folds" if self.options.folds else f"{count} divisions"
 
@@ -165,7 +165,7 @@ class SweepRun:
         if len(ranking) > SHOWN:
             lines.append(f"... {len(ranking) - SHOWN} more in {self.folder / RANKING}")
         if any(place.is_close for place in ranking[1:]):
-            lines.append(f"= not significantly worse than the first (95 %, {self._told_by()})")
+            lines.append(f"= not significantly worse than the first (95 %, {self._divided_into()})")
         elif len(self.division) == 1 and len(ranking) > 1:
             lines.append("one network each: add --folds 5 or --repeats 5 to measure how much is chance")
         return [*lines, ""]

@@ -17,7 +17,7 @@ from dnnkit.callbacks.early_stopping import EarlyStopping
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, WorkersLost
 from dnnkit.many import given
-from dnnkit.many.callbacks import check_callbacks, tell
+from dnnkit.many.callbacks import call_after_epoch, check_callbacks
 from dnnkit.many.elsewhere import Elsewhere, Job, kept
 from dnnkit.many.ending import Ending
 from dnnkit.many.executors import make_executor
@@ -261,7 +261,7 @@ class _Many:
             group = [one for one in self._running if one.fit.standing.epoch == epoch]
             self._train(group, epoch)
         if all(one.fit.standing.epoch > epoch for one in self._running):
-            tell(self._callbacks, epoch, self.history)
+            call_after_epoch(self._callbacks, epoch, self.history)
         for one in group:
             one.fit.standing.was_stopped = one.net.stop_training
             if one.net.stop_training or one.fit.standing.epoch >= one.fit.last_epoch:

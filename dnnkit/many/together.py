@@ -84,10 +84,10 @@ class Together:
             self._many.run(list(works.values()))
         self._seconds, self._most = max((perf_counter() - start) / count, 1e-9), GROWTH * count
         self._stalled = {fit for fit, work in works.items() if not work.passed}
-        whole = {fit: _take(fit, work) for fit, work in works.items()}  # update all states before any callback runs
+        whole = {fit: _advance(fit, work) for fit, work in works.items()}  # update all states before any callback runs
         for fit, passed in whole.items():
             if passed:
-                _tell(fit, epoch, passed, is_rest=len(passed) < len(works[fit].passed))
+                _record(fit, epoch, passed, is_rest=len(passed) < len(works[fit].passed))
         self._interrupts.check()
         for fit in fits:
             if fit not in works:
@@ -115,7 +115,7 @@ class Together:
         )
 
 
-def _take(fit: Fit, work: Work) -> list[Passed]:
+def _advance(fit: Fit, work: Work) -> list[Passed]:
     """Record the network's progress; return the epochs that are complete, including validation."""
     executable, steps = fit.net.executable, fit.run.steps
     state, passed = executable.state, work.passed
@@ -127,7 +127,7 @@ def _take(fit: Fit, work: Work) -> list[Passed]:
     return whole
 
 
-def _tell(fit: Fit, epoch: int, passed: list[Passed], *, is_rest: bool) -> None:
+def _record(fit: Fit, epoch: int, passed: list[Passed], *, is_rest: bool) -> None:
     """Report completed epochs, starting with `epoch`; `is_rest`: another epoch is in progress."""
     executable = fit.net.executable
     metrics, totals, state = executable.program.metrics, passed[-1].totals, executable.state
