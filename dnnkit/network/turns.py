@@ -73,7 +73,9 @@ class Turns:
         self._lock, self._mutex = FairLock(), Mutex()
         self._pause: Callable[[], None] | None = None
         self._fitting: int | None = None
-        self._has_begun = self._has_readers = False
+        self._has_begun = False
+        self.has_readers = False
+        """Whether another thread has read the network during this fit."""
         self._copy: _Copy | None = None
 
     # -- changing ----------------------------------------------------------------------------------------------------
@@ -119,7 +121,7 @@ class Turns:
         try:
             yield
         finally:
-            self._fitting, self._has_begun, self._has_readers, self._copy = None, False, False, None
+            self._fitting, self._has_begun, self.has_readers, self._copy = None, False, False, None
 
     def begin_training(self) -> None:
         """Refuse rebuilding from now on, also by this fit itself."""
@@ -203,7 +205,7 @@ class Turns:
             return self.settled
 
     def _copied(self, executable: Executable) -> Any:
-        self._has_readers = self._fitting is not None
+        self.has_readers = self._fitting is not None
         copy = self._copy
         if copy is None or copy.executable is not executable or copy.is_old:
             with self:
@@ -222,7 +224,7 @@ class Stretch:
 
     def end(self, first: int, last: int) -> int:
         """Return the end of the next turn: `last`, or one step after `first` if it begins with a copy."""
-        self._copies = self._step_size > (LONG if self._turns._has_readers else GIANT)
+        self._copies = self._step_size > (LONG if self._turns.has_readers else GIANT)
         return first + 1 if self._copies else last
 
     @undivided
