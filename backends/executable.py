@@ -60,6 +60,10 @@ class Executable(ABC):
     `Hyperparameters`; and gradient accumulation. An executable written before has the default, and would silently
     ignore these, so it is never given such a program.
     """
+    most_filled = 0.0
+    """Largest fraction of nonzero numbers up to which `load` should be given `CompressedRows`, which the first layer
+    then multiplies as they are; 0 if it does not support them.
+    """
     can_run_epochs = False
     """Whether it runs several epochs of one step in one call; the order of the rows then does not matter."""
     loads_in_parallel = False

@@ -6,6 +6,7 @@ Without it, networks are trained one after another.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import field
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,18 +28,20 @@ class Passed(NamedTuple):
     seconds: float
 
 
-class DrawnOrder(NamedTuple):
-    """The order `numpy.random.default_rng(entropy).permutation(rows)`, drawn only when it is needed.
+@dataclass(frozen=True, eq=False)
+class DrawnOrders:
+    """Row orders of consecutive epochs, `numpy.random.default_rng(words).permutation(rows)`, drawn when needed."""
 
-    `entropy` has at most four words of 32 bits.
-    """
-
-    entropy: tuple[int, ...]
+    entropy: HostArray
+    """(epochs, words), int64: at most four words of 32 bits per epoch."""
     rows: int
 
-    def array(self) -> HostArray:
-        """Return the order as an array."""
-        return np.random.default_rng(self.entropy).permutation(self.rows)
+    def __len__(self) -> int:
+        return len(self.entropy)
+
+    def arrays(self) -> list[HostArray]:
+        """Return the orders as arrays."""
+        return [np.random.default_rng(words).permutation(self.rows) for words in self.entropy.tolist()]
 
 
 @dataclass(eq=False)
@@ -52,10 +55,12 @@ class Work:
     executable: Executable
     data: Any
     batch_size: int
-    orders: Sequence[HostArray | DrawnOrder]
+    orders: Sequence[HostArray] | DrawnOrders
     """Row order of each epoch."""
     hyperparameters: Hyperparameters
     """Of all steps."""
+    rows: int
+    """Rows per epoch."""
     steps: int
     """Steps per epoch."""
     sums: EpochSums | None = None
@@ -77,6 +82,10 @@ class Many(ABC):
     @abstractmethod
     def evaluates(self, executable: Executable) -> bool:
         """Return whether it can also evaluate held-out rows, with the results of the executable's `measure`."""
+
+    def seconds_of_epoch(self, work: Work) -> float:
+        """Return a rough estimate of the seconds that an epoch takes one worker; infinity if it is unknown."""
+        return inf
 
     @abstractmethod
     def prepare(self, work: Work) -> None:

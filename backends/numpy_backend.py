@@ -21,6 +21,8 @@ from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.processors import usable, wanted
 from dnnkit.backends.program import Program
 from dnnkit.kernels.array import Array, Namespace
+from dnnkit.kernels.compressed_rows import CompressedRows
+from dnnkit.kernels.compressed_rows import reference as compressed_rows
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.interpolate import reference as interpolate
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -39,6 +41,7 @@ class NumpyBackend(Backend):
     """NumPy and the BLAS it was built with."""
 
     name = "numpy"
+    most_filled = 0.02
 
     @property
     def xp(self) -> Namespace:
@@ -139,7 +142,7 @@ class NumpyBackend(Backend):
         y, z = out
         if y is None:
             return super().dense(x, w, b, activation)
-        z = np.matmul(x, w, out=y if z is None else z)
+        z = _product(x, w, out=y if z is None else z)
         if b is not None:
             np.add(z, b, out=z)
         self.activation(activation, z, out=y)
@@ -160,7 +163,7 @@ class NumpyBackend(Backend):
         if dw is None:
             return super().dense_backward(dy, x, w, saved, activation, needs_dx)
         dz = self.activation_backward(activation, dy, saved, out=dy)
-        np.matmul(x.T, dz, out=dw)
+        _transposed_product(x, dz, out=dw)
         if needs_dx:
             dx = np.matmul(dz, w.T, out=dx)
         return dx, dw, dz.sum(axis=0, out=db)
@@ -255,6 +258,20 @@ class NumpyBackend(Backend):
             for target, value in zip(held, kept, strict=True):
                 target[...] = value
         return parameter, slots
+
+
+def _product(x: Array | CompressedRows, w: Array, out: Array) -> Array:
+    """Return x · w."""
+    if not isinstance(x, CompressedRows):
+        return np.matmul(x, w, out=out)
+    return compressed_rows.product(x.starts, x.columns, x.values, np.arange(len(x)), w, out)
+
+
+def _transposed_product(x: Array | CompressedRows, y: Array, out: Array) -> Array:
+    """Return xᵀ · y."""
+    if not isinstance(x, CompressedRows):
+        return np.matmul(x.T, y, out=out)
+    return compressed_rows.transposed_product(x.starts, x.columns, x.values, np.arange(len(x)), y, out)
 
 
 def _owner(library: str) -> str:

@@ -45,6 +45,9 @@ def no_memory(name: str, shape: tuple[int, ...], dtype: Any = None, fill: HostAr
 class Operations:
     """The operations that dnnkit needs on a library's arrays."""
 
+    most_filled = 0.0
+    """See `Executable`; if not 0, `dense` and `dense_backward` take `CompressedRows` as x, without dx."""
+
     @property
     def xp(self) -> Namespace:
         """The array-API namespace."""

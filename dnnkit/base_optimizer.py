@@ -248,14 +248,18 @@ class Optimizer(Settings):
 
     def hyperparameters(self, first: int, count: int, groups: Sequence[Group] = ()) -> Hyperparameters:
         """Return the hyperparameters of `count` updates after the first `first`, for all parameters and per group."""
-        if count == 1:
-            made = vars(self).get("_made")
-            if made is None or (found := made.get(groups)) is None:
-                found = self._numbers(first, count, groups)
-                if not self._differs(groups):
-                    self._kept[groups] = found
-            return found  # type: ignore[no-any-return]
-        return self._numbers(first, count, groups)
+        made, key = vars(self).get("_made"), groups if count == 1 else ("several", groups)
+        found: Hyperparameters | None = None if made is None else made.get(key)
+        if found is not None and len(found.learning_rates) == count:
+            return found
+        if found is None:
+            found = self._numbers(first, count, groups)
+            if self._differs(groups):
+                return found
+        else:
+            found = found.of_steps(np.zeros(count, np.intp))  # all steps have the same
+        self._kept[key] = found
+        return found
 
     def _differs(self, groups: Sequence[Group]) -> bool:
         """Whether any hyperparameter changes from step to step."""

@@ -65,7 +65,7 @@ def _plain(value: Numbers) -> Numbers:
 
 
 def _shares(base: Loss, weights: Sequence[float]) -> tuple[float, ...]:
-    """Return the factor of each output's loss, when outputs are rows of their own."""
+    """Return the factor of each output's loss, when each output is a separate row."""
     total = sum(weights) if base.over_outputs == "mean" else 1.0
     return tuple(float(weight) / float(total) for weight in weights)
 
@@ -168,7 +168,7 @@ struct Smoothed {{
 
 """
 CUDA_ROW = """\
-// Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
+// Returns the loss of the row, the same in all its threads; writes `factor` times its gradient to out.
 template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
     const Walked& row, Scores& scores, Targets& targets, REAL factor, REAL* out
@@ -202,7 +202,7 @@ def _cuda(base: Loss, key: str, given: Sequence[Numbers], smoothing: float, shar
         text += (
             "    REAL loss = REAL(0);\n"
             f"    row.map(scores, {targets}, out, [&](int k, REAL y, REAL t) {{\n"
-            "        const Alone one;  // the output as a row of its own\n"
+            "        const Alone one;  // the output as a separate row\n"
             "        Number score{y}, wanted{t};\n"
             "        REAL slope;\n"
             f"        loss += shares[k] * {called}one, score, wanted, shares[k] * factor, &slope{values});\n"

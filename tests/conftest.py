@@ -81,7 +81,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _ctrl_c_is_heard() -> Iterator[None]:
+def _ctrl_c_interrupts() -> Iterator[None]:
     """Restore SIGINT, which shells ignore in background jobs and every child process inherits."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -119,7 +119,7 @@ def _link_bytecode(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_is_told_of_compiling() -> Iterator[None]:
+def _no_messages_about_compiling() -> Iterator[None]:
     """Suppress the message about compiling, which would be in tests' output; its own tests set another delay."""
     if NumbaBackend.unavailable_reason() is not None:
         yield

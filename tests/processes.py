@@ -22,7 +22,7 @@ class Process(subprocess.Popen[str]):
     def __init__(self, command: Sequence[str | Path], patience: float, **options: Any) -> None:
         super().__init__(command, **options)
         self.hangs = False
-        self._said, self._patience = {"output": "", "errors": ""}, patience
+        self._output, self._patience = {"output": "", "errors": ""}, patience
         self._watchdog = Timer(patience, self._ask_where)
         self._watchdog.daemon = True
         self._watchdog.start()
@@ -44,7 +44,7 @@ class Process(subprocess.Popen[str]):
         """Return the next output line that begins with this; there has to be one."""
         assert self.stdout is not None
         for line in self.stdout:
-            self._said["output"] += line
+            self._output["output"] += line
             if line.startswith(beginning):
                 return line
         self.end()
@@ -53,11 +53,11 @@ class Process(subprocess.Popen[str]):
     def end(self, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Wait for its end and return its output."""
         output, errors = self.communicate(given)
-        self._said["output"] += output or ""
-        self._said["errors"] += errors or ""
+        self._output["output"] += output or ""
+        self._output["errors"] += errors or ""
         self._watchdog.cancel()
         self.check()
-        return subprocess.CompletedProcess(self.args, self.returncode, self._said["output"], self._said["errors"])
+        return subprocess.CompletedProcess(self.args, self.returncode, self._output["output"], self._output["errors"])
 
     def close(self) -> None:
         """Kill it and read the rest of its output."""
@@ -68,8 +68,8 @@ class Process(subprocess.Popen[str]):
             self._kill_all()
         for name, pipe in (("input", self.stdin), ("output", self.stdout), ("errors", self.stderr)):
             if pipe is not None and not pipe.closed:
-                if name in self._said:
-                    self._said[name] += pipe.read()
+                if name in self._output:
+                    self._output[name] += pipe.read()
                 with suppress(BrokenPipeError):
                     pipe.close()
         self.wait()
@@ -81,7 +81,7 @@ class Process(subprocess.Popen[str]):
 
     def fail(self, what: str) -> NoReturn:
         """Raise an error with its whole output if it failed."""
-        said = "".join(f"\n--- its {name}:\n{text}" for name, text in self._said.items())
+        said = "".join(f"\n--- its {name}:\n{text}" for name, text in self._output.items())
         raise AssertionError(f"{self.args} {what}{said}")
 
 

@@ -126,7 +126,7 @@ class TimedExecutable(StagewiseExecutable):
         if not isinstance(epoch, TimedEpoch):
             step = super().run_steps(first, last, hyperparameters)
         else:
-            self._tell(epoch, first, last, hyperparameters)
+            self._write_numbers(epoch, first, last, hyperparameters)
             self._at, begun_at = first, self.state.step
             try:
                 while self._at < last and not self._stop:
@@ -145,7 +145,7 @@ class TimedExecutable(StagewiseExecutable):
         epoch.is_over = step == len(epoch.batch_weights)
         return step
 
-    def _tell(self, epoch: TimedEpoch, first: int, last: int, hyperparameters: Hyperparameters) -> None:
+    def _write_numbers(self, epoch: TimedEpoch, first: int, last: int, hyperparameters: Hyperparameters) -> None:
         """Write what differs between these steps to the GPU."""
         begun, of_step = self.state.step + 1, registry.version("optimizer_step", "gpu").of_step
         columns: list[Any] = [self._sums.numbers_of(epoch.scales[first:last], epoch.batch_weights[first:last])]
@@ -239,7 +239,7 @@ class TimedExecutable(StagewiseExecutable):
         if not isinstance(epoch, TimedEpoch):
             super()._run_step(step, learning_rate, hyperparameters, may_change, mark)
             return
-        self._tell(epoch, step, step + 1, replace(hyperparameters, learning_rates=np.array([learning_rate])))
+        self._write_numbers(epoch, step, step + 1, replace(hyperparameters, learning_rates=np.array([learning_rate])))
         rows = min(epoch.batch_size, epoch.rows - step * epoch.batch_size)
         self._do_step(epoch, self._source(epoch, step), rows, hyperparameters, mark)
         self._passed(epoch, step, step + 1)

@@ -29,10 +29,18 @@ loss nor metrics, and read no targets.
 
 PENALIZING = "train", "differentiate", "first part"
 
-Inputs = Literal["gathered", "columns", "in place"]
-"""How the first stage reads the data: all columns, gathered; the nonzero columns, gathered; or the nonzero columns in
-place, which requires the network's dtype and no rescaling.
+Inputs = Literal["gathered", "columns", "in place", "compressed"]
+"""How the first stage reads the data: all columns, gathered; the nonzero columns, gathered; the nonzero columns in
+place, which requires the network's dtype and no rescaling; or the nonzero numbers of compressed rows, likewise.
 """
+
+VERSIONS: dict[Inputs, str] = {
+    "gathered": "", "columns": "_of_columns", "in place": "_of_columns", "compressed": "_of_compressed",
+}  # fmt: skip
+"""Suffix of the opcodes of a first dense stage."""
+
+IN_DATA = "in place", "compressed"
+"""Those that read the data itself."""
 
 
 Clips = Literal["", "whole", "each"]
@@ -108,7 +116,7 @@ def assemble(
     kinds = roles(stage_list, partition, wiring)
     # Only such a first stage reads the inputs that `use_shared` sets.
     is_read_by_one = wiring.reads_data_once and not isinstance(stage_list[0], Op)
-    shares = "rows" in kinds and key.inputs != "in place" and is_read_by_one
+    shares = "rows" in kinds and key.inputs not in IN_DATA and is_read_by_one
     share = "share_bytes" if key.bytes else "share_numbers"
     begin, take = [Instruction("begin")], _take(key, shares)
     steps = [Instruction(share), Instruction("exchange")] if shares else []
@@ -230,7 +238,7 @@ def _take(key: ScheduleKey, shares: bool) -> list[Instruction]:
         names.append("use_shared")
     elif key.inputs == "in place":
         names.append("prefetch_inputs")
-    else:
+    elif key.inputs != "compressed":
         names.append("take_bytes" if key.bytes else "take_numbers")
     return [Instruction(name) for name in names]
 
@@ -240,7 +248,7 @@ def _forward(stage: Stage, role: Role, key: ScheduleKey, place: int = -1) -> str
         case Dense():
             if role == "rows":
                 return "dense_part"
-            return "dense_of_columns" if place == 0 and key.inputs != "gathered" else "dense"
+            return "dense" + (VERSIONS[key.inputs] if place == 0 else "")
         case Activate():
             return "activate"
         case Rescale():
@@ -301,10 +309,8 @@ def _backward_of(
     name = {Dense: "dense", Activate: "activate", Rescale: "rescale", Dropout: "dropout"}[type(stage)]
     steps = [Instruction(f"{name}_backward", place, EXCHANGED if in_exchange else int(wants_dx))]
     if isinstance(stage, Dense) and is_trained(stage):
-        of_columns = place == 0 and key.inputs != "gathered"
-        in_place = of_columns and key.inputs == "in place"
-        what = "update_fused" if fuses else "kernel_gradient"
-        steps.append(Instruction(what + "_of_columns" * of_columns, place, IN_PLACE if in_place else 0))
+        what, inputs = "update_fused" if fuses else "kernel_gradient", key.inputs if place == 0 else "gathered"
+        steps.append(Instruction(what + VERSIONS[inputs], place, IN_PLACE if inputs == "in place" else 0))
     if in_exchange:
         steps += [Instruction("exchange"), Instruction("join_backward", place)]
     return steps

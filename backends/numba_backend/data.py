@@ -16,6 +16,7 @@ from dnnkit.backends.state import HostArray
 from dnnkit.deferred import dataclass
 from dnnkit.errors import DataError
 from dnnkit.kernels._numba.entry_points import mark_entry_points
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.kernels.nonzero_columns import WORD, words
 
 SAMPLE = 256
@@ -35,7 +36,7 @@ WORTH_THREADS = 1 << 24
 class BatchSource:
     """Data as opcodes read them; absent arrays are None."""
 
-    x: HostArray
+    x: HostArray | CompressedRows
     """(N, F), uint8 or in the network's dtype."""
     scale: float
     offset: float
@@ -47,15 +48,21 @@ class BatchSource:
     @cached_property
     def addresses(self) -> tuple[int, ...]:
         """Addresses of x, targets, weights and bits."""
-        return tuple(address(array) for array in (self.x, self.targets, self.weights, self.bits))
+        x = self.x.values if isinstance(self.x, CompressedRows) else self.x
+        return tuple(address(array) for array in (x, self.targets, self.weights, self.bits))
+
+    @cached_property
+    def entries(self) -> tuple[int, int] | None:
+        """Addresses of the starts and columns of compressed rows; None for other data."""
+        x = self.x
+        return (address(x.starts), address(x.columns)) if isinstance(x, CompressedRows) else None
 
 
 def batch_source(data: Data, rescale: Rescale, dtype: str) -> BatchSource:
     """Return the data as contiguous arrays of types that opcodes support."""
     targets, weights = (None if array is None else np.ascontiguousarray(array) for array in (data.y, data.weights))
-    source = BatchSource(
-        np.ascontiguousarray(data.x), float(rescale.scale), float(rescale.offset), targets, weights, data.bits
-    )
+    x = data.x if isinstance(data.x, CompressedRows) else np.ascontiguousarray(data.x)
+    source = BatchSource(x, float(rescale.scale), float(rescale.offset), targets, weights, data.bits)
     assert source.x.dtype in (np.uint8, dtype), f"inputs were loaded as {source.x.dtype}"
     assert targets is None or targets.dtype in (np.int64, dtype), f"targets were loaded as {targets.dtype}"
     assert weights is None or weights.dtype == dtype, f"row weights were loaded as {weights.dtype}"

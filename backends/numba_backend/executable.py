@@ -20,6 +20,7 @@ from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Totals
 from dnnkit.deferred import dataclass
 from dnnkit.kernels._engine.structures import STOP
+from dnnkit.kernels.compressed_rows import CompressedRows
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
@@ -113,12 +114,12 @@ class NumbaExecutable(CompiledSteps):
         """Return the sum of the row weights of each batch."""
         return self._weight_sums(data, order, batch_size)
 
-    def begin_many(self, size: int) -> Weights:
-        """Return the numbers to be trained by one worker in batches of `size` rows, run by the caller."""
-        self.state.execution = cost_model.record(SINGLE, size)
+    def begin_many(self, execution: str) -> Weights:
+        """Return the numbers to be trained by one worker, run by the caller, which records `execution`."""
+        self.state.execution = execution
         self._giant_step.wait()
         self._is_given_up = False
-        self._tell(SINGLE)
+        self._record_partition(SINGLE)
         return self._homes.flat_to_write()
 
     def steps_of(self, first: int, count: int, hyperparameters: Hyperparameters) -> Steps:
@@ -143,7 +144,7 @@ class NumbaExecutable(CompiledSteps):
         weights, is_one = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
         batches = Batches(self._source(data), order, size, weights, is_one=is_one)
         self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.host_weights is None else None)
-        self._tell(partition)
+        self._record_partition(partition)
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch
@@ -161,8 +162,8 @@ class NumbaExecutable(CompiledSteps):
         if is_giant(self._layout.size, rows):  # one step at a time, so that an interruption loses at most one step
             return self._note(first, *self._run_giant(first, first + 1, hyperparameters, threads))
         self.prepare_steps(first, last, hyperparameters)
-        numbers, can_go_on = self._homes.writing, last == first + 1 and not threads and not self._calls_any
-        epoch.single = SingleStep(team, hyperparameters, numbers) if can_go_on and numbers else None
+        numbers, can_repeat = self._homes.writing, last == first + 1 and not threads and not self._calls_any
+        epoch.single = SingleStep(team, hyperparameters, numbers) if can_repeat and numbers else None
         try:
             self._run(team, rows, threads)
         finally:  # user-defined errors and Ctrl-C are raised only after complete steps
@@ -258,7 +259,7 @@ class NumbaExecutable(CompiledSteps):
 
 def _form(data: Data) -> tuple[object, ...]:
     """Return what a schedule depends on in the data."""
-    return data.x.dtype, data.weights is None, data.bits is None
+    return data.x.dtype, data.weights is None, data.bits is None, isinstance(data.x, CompressedRows)
 
 
 def _is_one_batch(order: HostArray, batch_size: int) -> bool:

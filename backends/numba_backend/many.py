@@ -2,7 +2,7 @@
 
 import ctypes
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -11,19 +11,32 @@ import numpy as np
 
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.many import DrawnOrder, Many, Passed, Work
+from dnnkit.backends.many import DrawnOrders, Many, Passed, Work
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.numba_backend.compiled_hyperparameters import clips_of
 from dnnkit.backends.numba_backend.executable import Epoch, NumbaExecutable
+from dnnkit.backends.numba_backend.partition import SINGLE
 from dnnkit.backends.numba_backend.runs import Batches, Steps
 from dnnkit.backends.numba_backend.threads import in_threads
-from dnnkit.backends.numba_backend.weights import Weights
 from dnnkit.backends.numba_backend.workers import WorkerTeam
-from dnnkit.backends.state import EpochSums, HostArray
+from dnnkit.backends.state import HostArray
 from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.permutation import SCRATCH
 from dnnkit.kernels._engine.structures import ENDED, JOB, LINE, MANY, PASS, STOP
+
+WORDS = PASS.bytes // 8
+"""Words of a PASS. Those of a call are the rows of an array (passes, words), in which columns are filled at once."""
+
+_PLACE = {name: place for place, name in enumerate(PASS.words)}
+TEAMS, TEAM_COUNT, TOTALS = (_PLACE[name] for name in ("teams", "team_count", "totals"))
+FIRST, FIRST_UPDATE, RATES, CONSTANTS = (_PLACE[name] for name in ("first", "first_update", "rates", "constants"))
+ORDER, ENTROPY, ENTROPY_WORDS, BATCH_WEIGHTS = (_PLACE[name] for name in ("order", "entropy", "words", "batch_weights"))
+BEGAN, ENDED_AT = _PLACE["began"], _PLACE["ended"]
+OUTCOME = [_PLACE["done"], _PLACE["nan_step"], BEGAN, ENDED_AT]
+
+LATEST = np.iinfo(np.int64).max
+"""A time after all others."""
 
 
 class Teams:
@@ -58,80 +71,159 @@ class Teams:
 
 
 class Job:
-    """Work of one network, and the structures that describe it to compiled code.
+    """A network of a fit, and what compiled code reads of it; kept from call to call.
 
-    Networks are of one kind if their programs differ only in the seed, and their data have the same types.
+    Arguments:
+        work: its first work.
+        kind: a number common to all networks whose programs differ only in the seed.
+        teams: returns the teams of a kind: networks whose data have the same types, too.
+        seconds_of_epoch: a rough estimate.
     """
 
-    def __init__(self, work: Work, kind: int) -> None:
-        executable = work.executable
+    def __init__(self, work: Work, kind: int, teams: Callable[[Hashable], Teams], seconds_of_epoch: float) -> None:
+        executable, data, held_out = work.executable, work.data, work.held_out
         assert isinstance(executable, NumbaExecutable)
-        self.work, self.executable, data, held_out = work, executable, work.data, work.held_out
-        rows = _rows(work.orders[0]) if work.orders else len(data)
-        self.size = min(work.batch_size, rows)
-        self.numbers: Weights = executable.begin_many(self.size)
-        self.source = executable.source(data)
-        self.kind: Hashable = ("train", kind, self.size, clips_of(work.hyperparameters), _form(data))
-        self.kind_held_out: Hashable = None
+        self.executable, self.data, self.held_out = executable, data, held_out
+        self.rows, self.clips = work.rows, clips_of(work.hyperparameters)
+        self.size = min(work.batch_size, work.rows)
+        self._seconds_of_epoch = seconds_of_epoch
+        self.execution = cost_model.record(SINGLE, self.size)
+        self.has_weights = data.host_weights is not None
+        self.batches = self._batches(data, np.arange(work.rows) % len(data), work.batch_size, self.size)
+        """Batches of the rows in their own order, as many as in an epoch."""
+        self.training = teams(("train", kind, self.size, self.clips, _form(data)))
+        self.measuring: Teams | None = None
         if held_out is not None:
             count = executable.rows_to_evaluate(held_out, work.held_out_rows)
-            order, weights = (
-                np.arange(len(held_out)),
-                executable.sums_of_weights(held_out, np.arange(len(held_out)), count),
-            )
-            self.held_out = Batches(executable.source(held_out), order, count, weights)
-            self.kind_held_out = "evaluate", kind, count, _form(held_out)
+            self.batches_held_out = self._batches(held_out, np.arange(len(held_out)), count, count)
+            self.weight_held_out = float(self.batches_held_out.batch_weights.sum())
+            self.measuring = teams(("evaluate", kind, count, _form(held_out)))
         self.control = np.zeros(3 * LINE, np.int64)
+        self.signals = memoryview(self.control)  # type: ignore[arg-type] # missing in NumPy's stubs, as in workers.py
+        self._pattern = self._new_pattern(work.steps)
+        """What the passes of all its epochs have in common."""
+        self._epochs: list[Batches] = []
+        self.begin(work)
+
+    def _batches(self, data: Any, order: HostArray, batch_size: int, size: int) -> Batches:
+        weights = self.executable.sums_of_weights(data, order, batch_size)
+        return Batches(self.executable.source(data), order, size, weights)
+
+    def _new_pattern(self, steps: int) -> HostArray:
+        """Return the passes of an epoch, (passes, words)."""
+        passes, structures = 1 if self.measuring is None else 2, PASS.new(1)
+        pattern, words = np.zeros((passes, WORDS), np.int64), np.frombuffer(structures, np.int64)
+        for number in range(passes):
+            one, batches = structures[0], self.batches_held_out if number else self.batches
+            one.trains, one.last = int(not number), len(batches.batch_weights) if number else steps
+            one.x, one.targets, one.weights, one.bits = batches.data.addresses
+            one.row_limit, one.row_count = len(batches.data.x), len(batches.order)
+            one.order, one.batch_weights = address(batches.order), address(batches.batch_weights)
+            pattern[number] = words
+        return pattern
+
+    def is_of(self, work: Work) -> bool:
+        """Whether the work is of the same fit, and its gradient is clipped in the same way as before."""
+        is_same = self.data is work.data and self.held_out is work.held_out and self.rows == work.rows
+        return is_same and self.clips == clips_of(work.hyperparameters)
+
+    def begin(self, work: Work) -> None:
+        """Take the work of a call."""
+        self.work, self.numbers = work, self.executable.begin_many(self.execution)
+        self.passes = len(work.orders) * len(self._pattern)
+        self.seconds = len(work.orders) * self._seconds_of_epoch
+        self.control[:] = 0
         self.control[ENDED] = -1
-        self.epochs: list[Epoch] = []
-        self.sums_held_out: list[HostArray] = []
-        self.steps: Steps
-        self._weights: HostArray | None = None
-        self._entropy: HostArray = np.zeros((0, 0), np.int64)
-        """Entropy words of the drawn orders; a reference keeps them alive."""
-        self.first = 0
-        """Number of its first pass."""
+        count = max(1, work.steps * len(work.orders) - self.executable.state.position)
+        self.steps: Steps = self.executable.steps_of(0, count, work.hyperparameters)
 
     @property
-    def passes(self) -> int:
-        """Passes per epoch."""
-        return 1 if self.kind_held_out is None else 2
+    def width(self) -> int:
+        """Numbers that a pass sums, rounded up to whole cache lines."""
+        return -(-self.executable.program.measured // LINE) * LINE
 
-    @property
-    def cost(self) -> float:
-        """Rough estimate of its seconds."""
-        epochs = self.work.steps * len(self.work.orders)
-        return cost_model.roughly(self.executable.program, self.size, epochs)
+    def want(self, count: int, count_held_out: int) -> None:
+        """Prepare up to so many teams of its kind for training and for evaluation."""
+        self.training.want(count, self, "train", self.batches, self.steps)
+        if self.measuring is not None:
+            steps = Steps(0, len(self.batches_held_out.batch_weights))
+            self.measuring.want(count_held_out, self, "evaluate", self.batches_held_out, steps)
+        if isinstance(self.work.orders, DrawnOrders):
+            self.training.draw(self.rows)
 
-    def orders(self) -> Iterator[tuple[Batches, int]]:
-        """Yield the batches of each epoch, and the address of the entropy of its order, or 0 if it is already drawn.
-
-        If the training thread draws the orders, all epochs have the same batches here.
-        """
-        orders = self.work.orders
-        drawn = [order for order in orders if isinstance(order, DrawnOrder)]
-        if self.work.data.host_weights is None and len(drawn) == len(orders):
-            self._entropy = np.array([order.entropy for order in drawn], np.int64)
-            start, step = address(self._entropy), self._entropy.strides[0]
-            batches = self.batches(np.arange(drawn[0].rows))
-            for number in range(len(drawn)):
-                yield batches, start + number * step
+    def fill(self, passes: HostArray, sums: HostArray, first: int) -> None:
+        """Fill in its passes, the first of which is `first`."""
+        work, steps, pattern, state = self.work, self.steps, self._pattern, self.executable.state
+        assert steps.rates is not None
+        assert steps.constants is not None
+        self.first, count, begins = first, len(work.orders), state.position
+        for own, teams in zip(pattern, (self.training, self.measuring), strict=False):
+            assert teams is not None
+            own[TEAMS], own[TEAM_COUNT] = address(teams.lines), len(teams.teams)
+        block = passes[first : first + self.passes].reshape(count, *pattern.shape)
+        block[...] = pattern
+        training, numbers = block[:, 0], np.arange(count)
+        done = numbers * work.steps - begins
+        done[0] = 0
+        training[0, FIRST] = begins
+        training[:, FIRST_UPDATE] = state.step + done
+        training[:, RATES] = address(steps.rates) + 8 * done
+        training[:, CONSTANTS] = address(steps.constants) + _stride(steps) * done
+        if work.sums is not None:
+            sums[first, : len(work.sums.total)] = work.sums.total
+        orders = work.orders
+        if isinstance(orders, DrawnOrders) and not self.has_weights:
+            training[:, ENTROPY] = address(orders.entropy) + orders.entropy.strides[0] * numbers
+            training[:, ENTROPY_WORDS] = orders.entropy.shape[1]
+            self._epochs = [self.batches] * count
             return
-        for order in orders:
-            array = order.array() if isinstance(order, DrawnOrder) else order
-            yield self.batches(np.ascontiguousarray(array, np.int64)), 0
+        arrays = orders.arrays() if isinstance(orders, DrawnOrders) else orders
+        self._epochs = [self._in_order(np.ascontiguousarray(order, np.int64)) for order in arrays]
+        training[:, ORDER] = [address(batches.order) for batches in self._epochs]
+        training[:, BATCH_WEIGHTS] = [address(batches.batch_weights) for batches in self._epochs]
 
-    @property
-    def words(self) -> int:
-        """Number of entropy words per order."""
-        return int(self._entropy.shape[1])
-
-    def batches(self, order: HostArray) -> Batches:
+    def _in_order(self, order: HostArray) -> Batches:
         """Return batches of the rows in the given order."""
-        weights, data = self._weights, self.work.data
-        if weights is None or data.host_weights is not None:
-            weights = self._weights = self.executable.sums_of_weights(data, order, self.work.batch_size)
-        return Batches(self.source, order, self.size, weights)
+        if self.has_weights:
+            return self._batches(self.data, order, self.work.batch_size, self.size)
+        return Batches(self.batches.data, order, self.size, self.batches.batch_weights)
+
+    def describe(self, structure: Any, passes_address: int) -> None:
+        """Fill in its JOB."""
+        steps = self.steps
+        assert steps.rates is not None
+        assert steps.constants is not None
+        structure.first, structure.passes = passes_address + self.first * PASS.bytes, self.passes
+        structure.control, structure.seed = address(self.control), self.executable.program.seed
+        structure.parameters, structure.slots = self.numbers.addresses
+        structure.group_rates = steps.rates.strides[0] if steps.rates.ndim > 1 else 0
+        structure.group_constants, structure.constant_stride = steps.constants.strides[0], _stride(steps)
+        structure.clip_norm, structure.clip_value = steps.clip_norm, steps.clip_value
+
+    def record(self, passes: HostArray, sums: HostArray, seconds_per_tick: float) -> None:
+        """Record the results of its passes."""
+        work, executable, team, each = self.work, self.executable, self.training.teams[0], len(self._pattern)
+        place, begun, before = self.first, executable.state.position, work.sums
+        outcomes = passes[place : place + self.passes, OUTCOME].tolist()
+        rows = None if self.has_weights else self.rows
+        for batches, (done, nan_step, began, ended) in zip(self._epochs, outcomes[::each], strict=True):
+            if not ended:  # never begun
+                break
+            epoch = Epoch(batches, team, sums[place : place + 1], rows, begun, done, nan_step)
+            if before is not None:
+                epoch.first = before.first
+                if before.nan_step >= 0:
+                    epoch.nan_step = before.nan_step
+            executable.state.step += done - begun
+            executable.epoch = epoch
+            held_out = None
+            if self.measuring is not None:
+                measured, _, _, is_measured = outcomes[place + 1 - self.first]
+                if is_measured and measured == len(self.batches_held_out.batch_weights):
+                    totals = self.measuring.teams[0].totals(sums[place + 1 : place + 2])
+                    held_out = executable.read_totals(totals, self.weight_held_out)
+            work.passed.append(Passed(done, executable.totals(), held_out, (ended - began) * seconds_per_tick))
+            place, begun, before = place + each, 0, None
 
 
 class CompiledMany(Many):
@@ -145,7 +237,7 @@ class CompiledMany(Many):
         self._workers = workers
         self._teams: dict[Hashable, Teams] = {}
         self._kinds: dict[Hashable, int] = {}
-        self._kind_of: dict[Executable, int] = {}
+        self._jobs: dict[Executable, Job] = {}
 
     def takes(self, executable: Executable, data: Any, batch_size: int) -> bool:  # noqa: D102
         return isinstance(executable, NumbaExecutable) and executable.is_one_of_many(data, batch_size)
@@ -155,96 +247,49 @@ class CompiledMany(Many):
         is_exact = any(metric.exact is not None for metric in program.metrics)
         return not (is_exact or program.penalties or program.averages)
 
+    def seconds_of_epoch(self, work: Work) -> float:  # noqa: D102
+        return cost_model.roughly(work.executable.program, min(work.batch_size, work.rows), work.steps)
+
     def prepare(self, work: Work) -> None:  # noqa: D102
-        job = Job(work, self._kind(work.executable))
-        job.steps = job.executable.steps_of(0, 1, work.hyperparameters)
-        self._want(job, job.batches(np.arange(job.size)), Counter())
+        self._job(work).want(1, 1)
 
     def run(self, works: Sequence[Work]) -> None:  # noqa: D102
-        jobs = [Job(work, self._kind(work.executable)) for work in works]
-        jobs.sort(key=lambda job: -job.cost)  # stable: equal costs keep their order
-        alike = Counter[Hashable]([kind for job in jobs for kind in (job.kind, job.kind_held_out)])
-        count = sum(len(job.work.orders) * job.passes for job in jobs)
-        passes = PASS.new(count)
-        place = 0
+        jobs = [self._job(work) for work in works]
+        jobs.sort(key=lambda job: -job.seconds)  # stable: equal costs keep their order
+        alike = Counter(teams for job in jobs for teams in (job.training, job.measuring))
         for job in jobs:
-            job.first = place
-            place = self._fill(job, passes, place, alike)
+            job.want(*(min(self._workers, alike[teams]) for teams in (job.training, job.measuring)))
+        count, width = sum(job.passes for job in jobs), max(job.width for job in jobs)
+        passes, sums, first = zeros((count, WORDS), "int64"), zeros((count, width), "float64"), 0
+        for job in jobs:
+            job.fill(passes, sums, first)
+            first += job.passes
+        passes[:, TOTALS] = address(sums) + sums.strides[0] * np.arange(count)
         start = perf_counter()
-        self._run_jobs(jobs, passes)
-        seconds = perf_counter() - start
-        times = [(one.began, one.ended) for one in passes if one.ended]
-        ticks = max(end for _, end in times) - min(begin for begin, _ in times) if times else 0
+        self._run_jobs(jobs, address(passes))
+        seconds, began, ended = perf_counter() - start, passes[:, BEGAN], passes[:, ENDED_AT]
+        ticks = int(ended.max() - began.min(where=ended > 0, initial=LATEST))
         for job in jobs:
-            _note(job, passes, seconds / ticks if ticks else 0.0)
+            job.record(passes, sums, seconds / ticks if ticks > 0 else 0.0)
 
-    # -- running -------------------------------------------------------------------------------------------------------
+    def _job(self, work: Work) -> Job:
+        """Return the job for this work, the same from call to call."""
+        executable = work.executable
+        job = self._jobs.get(executable)
+        if job is not None and job.is_of(work):
+            job.begin(work)
+            return job
+        like = replace(executable.program, seed=0, num_threads=None)
+        kind = self._kinds.setdefault(like, len(self._kinds))
+        job = Job(work, kind, lambda key: self._teams.setdefault(key, Teams()), self.seconds_of_epoch(work))
+        self._jobs[executable] = job
+        return job
 
-    def _kind(self, executable: Executable) -> int:
-        """Return a number common to all networks whose programs differ only in the seed."""
-        if executable not in self._kind_of:
-            like = replace(executable.program, seed=0, num_threads=None)
-            self._kind_of[executable] = self._kinds.setdefault(like, len(self._kinds))
-        return self._kind_of[executable]
-
-    def _want(self, job: Job, batches: Batches, alike: Counter[Hashable]) -> tuple[Teams, Teams | None]:
-        """Return the teams that train and evaluate this kind of network, enough for all threads."""
-        training = self._teams.setdefault(job.kind, Teams())
-        training.want(max(1, min(self._workers, alike[job.kind])), job, "train", batches, job.steps)
-        if job.kind_held_out is None:
-            return training, None
-        measuring, steps = self._teams.setdefault(job.kind_held_out, Teams()), Steps(0, len(job.held_out.batch_weights))
-        measuring.want(max(1, min(self._workers, alike[job.kind_held_out])), job, "evaluate", job.held_out, steps)
-        return training, measuring
-
-    def _fill(self, job: Job, passes: Any, place: int, alike: Counter[Hashable]) -> int:
-        """Fill in the passes of a job, starting at index `place`; return the next free index."""
-        work, executable, state, done = job.work, job.executable, job.executable.state, 0
-        begins = state.position
-        job.steps = steps = executable.steps_of(0, work.steps * len(work.orders) - begins, work.hyperparameters)
-        rates, constants, varies = address(steps.rates), address(steps.constants), _stride(steps)
-        has_weights, first = work.data.host_weights is not None, begins
-        for number, (batches, entropy) in enumerate(job.orders()):
-            if number == 0:
-                training, measuring = self._want(job, batches, alike)
-                team = training.teams[0]
-                if entropy:
-                    training.draw(len(batches.order))
-            else:
-                first = 0
-            one = passes[place]
-            epoch = Epoch(batches, team, team.zero_totals(), None if has_weights else len(batches.order), first)
-            if number == 0 and work.sums is not None:
-                _go_on(epoch, work.sums, begins)
-            job.epochs.append(epoch)
-            one.trains, one.first, one.last, one.first_update = 1, first, work.steps, state.step + done
-            one.rates, one.constants = rates + 8 * done, constants + varies * done
-            _fill_rows(one, training, batches, epoch.sums)
-            one.entropy, one.words = entropy, job.words
-            place, done = place + 1, done + work.steps - first
-            if measuring is not None:
-                sums = measuring.teams[0].zero_totals()
-                job.sums_held_out.append(sums)
-                passes[place].last = len(job.held_out.batch_weights)
-                _fill_rows(passes[place], measuring, job.held_out, sums)
-                place += 1
-        return place
-
-    def _run_jobs(self, jobs: list[Job], passes: Any) -> None:
+    def _run_jobs(self, jobs: list[Job], passes_address: int) -> None:
         """Run the passes; a request to stop an executable stops its job."""
         structures, queue, many = JOB.new(len(jobs)), zeros((LINE,), "int64"), MANY.new(1)
-        start = ctypes.addressof(passes)
         for structure, job in zip(structures, jobs, strict=True):
-            steps = job.steps
-            assert steps.rates is not None
-            assert steps.constants is not None
-            structure.first = start + job.first * PASS.bytes
-            structure.passes = len(job.epochs) * job.passes
-            structure.control, structure.seed = address(job.control), job.executable.program.seed
-            structure.parameters, structure.slots = job.numbers.addresses
-            structure.group_rates = steps.rates.strides[0] if steps.rates.ndim > 1 else 0
-            structure.group_constants, structure.constant_stride = steps.constants.strides[0], _stride(steps)
-            structure.clip_norm, structure.clip_value = steps.clip_norm, steps.clip_value
+            job.describe(structure, passes_address)
         many[0].job, many[0].jobs, many[0].queue = ctypes.addressof(structures), len(jobs), address(queue)
         run_jobs, place = calls.caller("run_jobs", jobs[0].executable.program.dtype), ctypes.addressof(many)
 
@@ -253,7 +298,7 @@ class CompiledMany(Many):
                 job.control[STOP] = 1
 
         for job in jobs:
-            job.executable.signals_of_many = memoryview(job.control)  # type: ignore[arg-type] # as in workers.py
+            job.executable.signals_of_many = job.signals
         try:
             in_threads(lambda thread: run_jobs(place), min(self._workers, len(jobs)), stop)
         finally:
@@ -261,51 +306,12 @@ class CompiledMany(Many):
                 job.executable.signals_of_many = None
 
 
-def _note(job: Job, passes: Any, seconds_per_tick: float) -> None:
-    """Record the results of each pass."""
-    work, executable = job.work, job.executable
-    for number, epoch in enumerate(job.epochs):
-        one = passes[job.first + number * job.passes]
-        if not one.ended:  # never begun
-            return
-        epoch.last = one.done
-        if epoch.nan_step < 0:
-            epoch.nan_step = one.nan_step
-        executable.state.step += one.done - one.first
-        executable.epoch = epoch
-        held_out = None
-        if job.sums_held_out:
-            after = passes[job.first + number * job.passes + 1]
-            if after.ended and after.done == after.last:
-                totals = epoch.team.totals(job.sums_held_out[number])
-                held_out = executable.read_totals(totals, float(job.held_out.batch_weights.sum()))
-        work.passed.append(Passed(one.done, executable.totals(), held_out, (one.ended - one.began) * seconds_per_tick))
-
-
 def _form(data: Any) -> Hashable:
     """Return the properties of the data that schedules, and teams that run them, depend on."""
     return data.x.dtype.name, data.x.shape[1], 0 if data.weights is None else data.weights.ndim, data.bits is None
-
-
-def _rows(order: HostArray | DrawnOrder) -> int:
-    return order.rows if isinstance(order, DrawnOrder) else len(order)
 
 
 def _stride(steps: Steps) -> int:
     """Return the stride in bytes of the optimizer's numbers between steps; 0 if they are constant."""
     assert steps.constants is not None
     return steps.constants.strides[1] if steps.constants.shape[1] > 1 else 0
-
-
-def _go_on(epoch: Epoch, sums: EpochSums, position: int) -> None:
-    """Continue an epoch from the sums measured earlier."""
-    epoch.first, epoch.last, epoch.nan_step = sums.first, position, sums.nan_step
-    epoch.team.counted(epoch.sums)[0] = sums.total
-
-
-def _fill_rows(one: Any, teams: Teams, batches: Batches, sums: HostArray) -> None:
-    """Fill in the rows a pass reads, its teams, and where it adds its measurements."""
-    one.teams, one.team_count, one.totals = address(teams.lines), len(teams.teams), address(sums)
-    one.x, one.targets, one.weights, one.bits = batches.data.addresses
-    one.row_limit, one.row_count = len(batches.data.x), len(batches.order)
-    one.order, one.batch_weights = address(batches.order), address(batches.batch_weights)

@@ -132,8 +132,8 @@ class OneBatch:
                 team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
                 run.x, run.targets = address(self._batch[0]), address(self._batch[1])
                 threads = cost_model.threads(team.program, self._rows, 1)
-                can_go_on = not threads and not self._calls_any
-                self._single = SingleStep(team, hyperparameters, numbers) if can_go_on else None
+                can_repeat = not threads and not self._calls_any
+                self._single = SingleStep(team, hyperparameters, numbers) if can_repeat else None
                 self._run_team(team, self._rows, threads)
             done, _ = team.outcome()
         total = team.loss(self._sums)

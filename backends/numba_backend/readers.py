@@ -30,6 +30,7 @@ from dnnkit.backends.stages import Dense
 from dnnkit.backends.stagewise.flat import Data, FlatExecutable
 from dnnkit.backends.stagewise.pool import Pool
 from dnnkit.backends.state import HostArray, Plan, Totals
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.kernels.matmul.limits import most_rows
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 TEAMS = 4
 """Number of teams kept with their buffers, for training and for prediction each."""
+
+MOST_FILLED = 0.25
+"""Fraction of nonzero numbers from which dense products are as fast as those of compressed rows."""
 
 FULL_SPEED = 64
 """Rows at which GEMM throughput saturates."""
@@ -141,7 +145,11 @@ class CompiledReader(FlatExecutable):
     def loading(self) -> Hashable | None:  # noqa: D102
         return super().loading, self._multiplied is None
 
+    _most_filled = MOST_FILLED
+
     def _examined(self, data: Data) -> Data:
+        if isinstance(data.x, CompressedRows):
+            return super()._examined(data)
         first, threads = self._multiplied, self.program.num_threads
         if first is not None and is_worth_marking(data, first.kernel.shape[1]):
             require_classes(data.x, self._class_columns)
@@ -232,7 +240,11 @@ class CompiledReader(FlatExecutable):
         are called; otherwise as many as products read in place, if these are enough for full speed.
         """
         threads, workers = cost_model.threads(self.program, len(data), 1), cost_model.readers(self.program, len(data))
-        in_place = most_rows(int(data.x.shape[1]), np.dtype(self.program.dtype).itemsize)
+        in_place = (
+            0
+            if isinstance(data.x, CompressedRows)
+            else most_rows(int(data.x.shape[1]), np.dtype(self.program.dtype).itemsize)
+        )
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED and not calls else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
         return partition, min(rows, len(data)), threads

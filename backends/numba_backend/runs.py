@@ -48,6 +48,8 @@ class Steps(NamedTuple):
 
 def inputs_of(program: Program, wiring: Wiring, partition: Partition, batches: Batches) -> Inputs:
     """Return how the first stage reads its inputs: nonzero columns if tiles fit, in place if nothing is converted."""
+    if batches.data.entries is not None:  # only loaded if the first stage multiplies them
+        return "compressed"
     rows, features = min(batches.batch_size, max(1, len(batches.order))), math.prod(program.input_shape)
     if partition.by == "rows":
         rows = -(-rows // partition.workers)

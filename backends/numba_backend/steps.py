@@ -76,7 +76,7 @@ class CompiledSteps(CompiledReader):
             self._partitions[on] = choice
         return self._partitions[on]
 
-    def _tell(self, partition: Partition) -> None:
+    def _record_partition(self, partition: Partition) -> None:
         """Record the partition in the plan."""
         if self.plan.details.get("partition") != str(partition):
             self.plan = replace(self.plan, details={**self.plan.details, "partition": str(partition)})
@@ -84,11 +84,11 @@ class CompiledSteps(CompiledReader):
     def _run(self, team: WorkerTeam, rows: int, threads: int) -> None:
         """Run what the team was prepared for."""
         if not self._calls_any:
-            team.go_on(threads)
+            team.run_prepared(threads)
             return
         with self._own_bound(rows):
             try:
-                team.go_on(threads)
+                team.run_prepared(threads)
             finally:
                 self._homes.changed()
 
@@ -167,7 +167,7 @@ class CompiledSteps(CompiledReader):
         team = batch.team
         steps = self._hyperparameters.steps(0, 1, self.state.step, hyperparameters)
         self.state.execution = cost_model.record(team.partition, len(x))
-        self._tell(team.partition)
+        self._record_partition(team.partition)
         loss = batch.train(steps, hyperparameters, self._homes.to_write(team.partition, team.layout))
         self.state.step += 1
         return loss

@@ -56,7 +56,7 @@ class TeamMemory:
         self._parts, part_bytes = kernels.part_structures(own_rows)
         self._part_memory = zeros((workers, part_bytes), "uint8")
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
-        self._columns = np.zeros((workers, features + nonzero_columns.words(features)), np.int64)
+        self._columns = np.zeros((workers, max(features + nonzero_columns.words(features), own_rows)), np.int64)
         self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
         self.signals = memoryview(self._control)  # type: ignore[arg-type] # missing in NumPy's stubs
         self._dx_place = plans[0].slope(0)

@@ -191,10 +191,10 @@ class WorkerTeam(TeamMemory):
         user-defined part is raised here, and its step does not count: `outcome` returns which steps do.
         """
         self.prepare(purpose, batches, steps, numbers, sums, first)
-        self.go_on(threads)
+        self.run_prepared(threads)
         return self.outcome()
 
-    def go_on(self, threads: int) -> None:
+    def run_prepared(self, threads: int) -> None:
         """Run what was prepared; see `run`."""
         run, dtype = self.run_address, self.program.dtype
         try:
@@ -286,6 +286,7 @@ class WorkerTeam(TeamMemory):
         run.batch_weights, run.out = address(batches.batch_weights), address(batches.out)
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset
         _, run.targets, run.weights, run.bits = data.addresses
+        run.starts, run.entry_columns = data.entries or (0, 0)
         run.slot_stride = numbers.slots.shape[-1]
         if self.program.averages:
             rule, *_ = self.program.rules
@@ -301,7 +302,8 @@ class WorkerTeam(TeamMemory):
             worker.parameters = numbers.addresses[0] + row * numbers.parameters.strides[0]
             worker.slots = numbers.addresses[1] + row * numbers.slots.strides[0]
             worker.totals, worker.used = address(sums[number]), self._features
-            worker.columns = address(self._all_columns if data.bits is None else self._columns[number])
+            is_whole = data.bits is None and data.entries is None
+            worker.columns = address(self._all_columns if is_whole else self._columns[number])
         run.weight_width = 1 if data.weights is None or data.weights.ndim == 1 else data.weights.shape[1]
         if data.weights is None:
             self._row_weights.fill(1)

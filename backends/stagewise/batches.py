@@ -8,6 +8,7 @@ from dnnkit.backends.stagewise.buffers import Buffers
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels.array import Array
+from dnnkit.kernels.compressed_rows import CompressedRows
 
 
 class Batches:
@@ -35,11 +36,14 @@ class Batches:
         return self._gather(self._data, part(self._rows, step, self._batch_size))
 
     def _gather(self, data: Data, rows: Array) -> tuple[Array, Array | None, Array | None]:
-        scale, offset, shape = self._rescale.scale, self._rescale.offset, (rows.shape[0], data.x.shape[1])
-        x = self._backend.gather(data.x, rows, scale, offset, self._dtype, out=self._buffers.get("x", shape))
+        x = data.x[rows] if isinstance(data.x, CompressedRows) else self._gather_rows(data.x, rows)
         of_outputs = data.weights is not None and data.weights.ndim > 1
         weights = self._take("weights of outputs" if of_outputs else "weights", data.weights, rows)
         return x, self._take("y", data.y, rows), weights
+
+    def _gather_rows(self, x: Array, rows: Array) -> Array:
+        scale, offset, shape = self._rescale.scale, self._rescale.offset, (rows.shape[0], x.shape[1])
+        return self._backend.gather(x, rows, scale, offset, self._dtype, out=self._buffers.get("x", shape))
 
     def _take(self, name: str, values: Array | None, rows: Array) -> Array | None:
         if values is None:

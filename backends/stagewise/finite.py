@@ -6,6 +6,7 @@ import numpy as np
 
 from dnnkit.errors import DataError
 from dnnkit.kernels.array import Array, namespace
+from dnnkit.kernels.compressed_rows import CompressedRows
 
 CHUNK = 1 << 22
 """Elements checked at a time, which bounds memory for large datasets."""
@@ -18,6 +19,10 @@ about 0.1 s and take a processor from the training that follows.
 
 def require_finite(name: str, array: Array, dtype: str) -> None:
     """Raise `DataError`, with the row, if a number is NaN or infinite, or becomes infinite in this dtype."""
+    if isinstance(array, CompressedRows):
+        if not np.isfinite(array.values).all():
+            raise _not_finite(name, array.row_of(int(np.argmin(np.isfinite(array.values)))), dtype)
+        return
     xp = namespace(array)
     if not xp.isdtype(array.dtype, "real floating"):
         return
@@ -31,10 +36,13 @@ def require_finite(name: str, array: Array, dtype: str) -> None:
         if not bool(xp.all(finite)):
             sound = xp.all(xp.reshape(finite, (finite.shape[0], -1)), axis=1)
             first = start + int(xp.argmin(xp.astype(sound, xp.int8)))
-            raise DataError(
-                f"{name} has NaN or infinite numbers, first in row {first} (as {dtype}): "
-                "remove or fill them before training"
-            )
+            raise _not_finite(name, first, dtype)
+
+
+def _not_finite(name: str, row: int, dtype: str) -> DataError:
+    return DataError(
+        f"{name} has NaN or infinite numbers, first in row {row} (as {dtype}): remove or fill them before training"
+    )
 
 
 def _has_finite_squares(array: Array) -> bool:

@@ -11,8 +11,10 @@ import numpy as np
 
 from dnnkit.backends.classes import class_columns, require_classes
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.graph import readers
 from dnnkit.backends.operations import Operations
 from dnnkit.backends.program import Program
+from dnnkit.backends.stages import Dense
 from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.giant_step import GiantStep
 from dnnkit.backends.stagewise.layout import FlatLayout
@@ -20,12 +22,15 @@ from dnnkit.backends.stagewise.regularization import Regularization
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Snapshot, TrainingState
 from dnnkit.deferred import dataclass
 from dnnkit.kernels.array import Array, namespace
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.kernels.optimizer_step.reference import AVERAGE
 
 
 @dataclass(frozen=True)
 class Data:
     """Rows on the backend: inputs (N, F), targets, row weights; the weights also on the host, for their sums.
+
+    The inputs are `CompressedRows` where the executable multiplies these.
 
     Weights per output, (N, outputs), have a mean of 1, so their sums are row counts, and they are not on the host.
     """
@@ -80,10 +85,8 @@ class FlatExecutable(Executable):
 
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
         backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
-        source = namespace(x)
-        kept = backend.keeps_dtype(source, x.dtype)  # converted while a batch is gathered, which reads fewer bytes
         with np.errstate(over="ignore"):  # overflow to infinity is detected and reported below
-            x = backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else dtype)
+            x = x.astype(dtype) if isinstance(x, CompressedRows) else self._as_table(x)
         if y is not None and loss is not None:
             is_floating = namespace(y).isdtype(y.dtype, "real floating")
             y = backend.asarray(y, loss.target_dtype(dtype, is_floating=is_floating))
@@ -93,6 +96,12 @@ class FlatExecutable(Executable):
         if weights.ndim > 1:
             return self._examined(Data(x, y, weights, None))
         return self._examined(Data(x, y, weights, backend.to_numpy(weights).astype(np.float64)))
+
+    def _as_table(self, x: Array) -> Array:
+        """Return samples as rows (N, F) on the backend."""
+        source = namespace(x)
+        kept = self._backend.keeps_dtype(source, x.dtype)  # converted while a batch is gathered: fewer bytes are read
+        return self._backend.asarray(source.reshape(x, (x.shape[0], -1)), None if kept else self.program.dtype)
 
     def turn_to(  # noqa: D102
         self, data: Data, order: HostArray, batch_size: int, sums: EpochSums | None, step: int = 0
@@ -119,6 +128,17 @@ class FlatExecutable(Executable):
         require_finite("x", data.x, self.program.dtype)
         require_classes(data.x, self._class_columns)
         return data
+
+    @property
+    def most_filled(self) -> float:  # type: ignore[override] # noqa: D102
+        is_first = bool(self._stages) and isinstance(self._stages[0], Dense) and readers(self._sources)[0] == [(0, 0)]
+        is_as_given = (self._rescale.scale, self._rescale.offset) == (1, 0) and not self._class_columns
+        return self._most_filled if is_first and is_as_given else 0.0
+
+    @property
+    def _most_filled(self) -> float:
+        """`most_filled` for a dense stage that reads the data as given."""
+        return self._backend.most_filled
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:
         """Return the sum of the row weights of each batch, (steps,)."""

@@ -2,17 +2,19 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError
 from dnnkit.files import read_regular, replace
 from dnnkit.saves.folder import to_json
 from dnnkit.saves.schema import list_of, one_of, read, record, text
-from dnnkit.settings import FINITE, or_none, whole
+from dnnkit.settings import FINITE, SHARE, or_none, whole
 
 FILE, NETWORKS, RANKING, OUT_OF_FOLD = "sweep.json", "networks", "ranking.json", "out_of_fold.npy"
 """Files of the run folder: options, checkpoint of all networks, results, out-of-fold predictions."""
-METRICS = {"loss": "val_loss", "accuracy": "val_accuracy"}
+METRICS = "loss", "accuracy", "r2"
+"""Values of --metric; those of the data are among them."""
 LARGEST = 1 << 20
 """Largest size of the options file in bytes."""
 
@@ -34,7 +36,18 @@ SWEEP = record(
         "seed": whole(0, 2**32 - 1),
         "dtype": text(),
         "backend": or_none(text()),
-    }
+    },
+    {
+        "target": list_of(text(), 10_000),
+        "task": or_none(one_of("classes", "numbers")),
+        "ignore": list_of(text(), 10_000),
+        "categories": list_of(text(), 10_000),
+        "held_out": SHARE,
+        "delimiter": or_none(text()),
+        "decimal": or_none(text()),
+        "encoding": or_none(text()),
+        "missing": list_of(text(), 1000),
+    },
 )
 
 
@@ -58,6 +71,15 @@ class SweepOptions:
     seed: int
     dtype: str
     backend: str | None
+    target: tuple[str, ...] = ()
+    task: str | None = None
+    ignore: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    held_out: float = 0.2
+    delimiter: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def basis(self) -> dict[str, str]:
@@ -89,7 +111,8 @@ class SweepOptions:
                 f"{folder} is not a run of `dnnkit sweep` that can be resumed: {error.strerror}"
             ) from None
         values = read({FILE: content}, FILE, SWEEP, str(folder))
-        return cls(**{**values, "grid": tuple(values["grid"])})
+        lists: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **lists})
 
 
 def is_sweep(folder: Path) -> bool:

@@ -7,10 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dnnkit.errors import CheckpointError, DataError
+from dnnkit.errors import CheckpointError, ConfigurationError, DataError
 from dnnkit.files import read_regular, replace
 from dnnkit.saves.folder import to_json
 from dnnkit.saves.schema import LARGEST_JSON, list_of, read, record, text
+from dnnkit.settings import shown
 from dnnkit.tables.columns import Options
 from dnnkit.tables.finding import find_columns
 from dnnkit.tables.reading import TextOptions
@@ -20,6 +21,14 @@ from dnnkit.tables.table import Table
 FILE = "table.json"
 
 RUN = record({"targets": list_of(text(most=10_000), 10_000)})
+
+
+def check_table(given: Mapping[str, Any]) -> None:
+    """Raise `ConfigurationError` for an invalid task, or share of held-out rows, among the options of a command."""
+    if given["task"] not in (None, "classes", "numbers"):
+        raise ConfigurationError(f"--task is {shown(given['task'])}: expected classes or numbers")
+    if not 0 < given["held_out"] < 1:
+        raise ConfigurationError(f"--held-out is {given['held_out']}: expected a share between 0 and 1, such as 0.2")
 
 
 def text_options(given: Mapping[str, Any]) -> TextOptions:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dnnkit.cli import completion
+from dnnkit.cli import completion, table_options
 from dnnkit.cli.arguments import is_given, new_folder, require_free, units
 from dnnkit.cli.network_options import BatchSize, LearningRate, Optimizer
+from dnnkit.cli.table_options import TABLES
 from dnnkit.cli.usage import commas_instead
 from dnnkit.errors import ConfigurationError
 
@@ -18,11 +19,7 @@ if TYPE_CHECKING:
 CHANGEABLE = "resume", "epochs", "backend", "checkpoint_every", "quiet", "json", "distributed", "average_every"
 """Options that may be given together with --resume."""
 
-TABLES = "Tables"
-OF_TABLES = (
-    "target", "task", "ignore", "categories", "held_out", "ensemble", "time_budget", "delimiter", "decimal", "encoding",
-    "missing",
-)  # fmt: skip
+OF_TABLES = (*table_options.OF_TABLES, "ensemble", "time_budget")
 """Options that apply to tables only."""
 
 
@@ -87,33 +84,11 @@ def train(
     ] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
     json: Annotated[str | None, typer.Option(help="Write results as JSON to this file; - is standard output.")] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Column to predict; for several numbers, repeat or separate by commas.", rich_help_panel=TABLES
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="What to predict: classes or numbers.",
-            show_default="classes for text, booleans, few distinct integers",
-            rich_help_panel=TABLES,
-        ),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns to leave out; repeat, or separate by commas.", rich_help_panel=TABLES),
-    ] = None,
-    categories: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns to treat as categories whatever their values, such as post codes.", rich_help_panel=TABLES
-        ),
-    ] = None,
-    held_out: Annotated[
-        float, typer.Option(help="Share of the rows held out for scoring.", rich_help_panel=TABLES)
-    ] = 0.2,
+    target: table_options.Target = None,
+    task: table_options.Task = None,
+    ignore: table_options.Ignore = None,
+    categories: table_options.Categories = None,
+    held_out: table_options.HeldOut = 0.2,
     ensemble: Annotated[
         int | None,
         typer.Option(help="Number of networks to average.", show_default="the estimator's", rich_help_panel=TABLES),
@@ -122,25 +97,10 @@ def train(
         float | None,
         typer.Option(help="Time limit for training, in seconds.", show_default="none", rich_help_panel=TABLES),
     ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Separator of cells.", show_default="detected", rich_help_panel=TABLES)
-    ] = None,
-    decimal: Annotated[
-        str | None, typer.Option(help="Decimal mark.", show_default="detected", rich_help_panel=TABLES)
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            help="Encoding of a text file, such as latin-1.", show_default="its BOM, or utf-8", rich_help_panel=TABLES
-        ),
-    ] = None,
-    missing: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Text of a missing value, in addition to empty cells, NA, NaN, null, ...; repeat for more.",
-            rich_help_panel=TABLES,
-        ),
-    ] = None,
+    delimiter: table_options.Delimiter = None,
+    decimal: table_options.Decimal = None,
+    encoding: table_options.Encoding = None,
+    missing: table_options.Missing = None,
 ) -> None:
     """Train a network and write a run folder: weights, history, curves.png, predictions.png.
 

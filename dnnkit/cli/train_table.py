@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from dnnkit.cli.arguments import is_given, new_folder, require_free, units
 from dnnkit.cli.output import Speaker, json_output
-from dnnkit.cli.tables import describe, keep_targets, names_of, scores_of, text_options
+from dnnkit.cli.tables import check_table, describe, keep_targets, names_of, scores_of, text_options
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError, TrainingWarning
 from dnnkit.files import as_path
-from dnnkit.settings import shown
 from dnnkit.tables.columns import figure
 from dnnkit.tables.reading import TextOptions, read_table
 from dnnkit.tables.summary import listed, printable
@@ -77,10 +76,7 @@ def asked_of(context: typer.Context) -> TableRun:
     file = as_path(given["dataset"])
     folder = Path(given["out"]) if given["out"] else new_folder(file.stem)  # a str in some versions of Typer
     require_free(folder, given["overwrite"], can_resume=False)
-    if given["task"] not in (None, "classes", "numbers"):
-        raise ConfigurationError(f"--task is {shown(given['task'])}: expected classes or numbers")
-    if not 0 < given["held_out"] < 1:
-        raise ConfigurationError(f"--held-out is {given['held_out']}: expected a share between 0 and 1, such as 0.2")
+    check_table(given)
     values = {**given, "hidden": units(given["hidden"])}
     parameters = {other: values[name] for name, other in OF_ESTIMATOR.items() if is_given(context, name)}
     return TableRun(
@@ -106,20 +102,14 @@ def train_table(run: TableRun, quiet: bool, json: str | None) -> None:
         file = run.file.name
         targets = names_of_targets(run.targets, table, file)
         target = find_target(table, targets, run.task, file)
-        ignored = names_of(run.ignored, table.names, "--ignore")
-        x = table.drop((*targets, *ignored))
-        if not x.names:
-            raise DataError(f"{file} has no columns other than {listed(targets)}: there is nothing to predict from")
-        categories = names_of(run.categories, x.names, "--categories")
-        if len(table) < FEWEST_ROWS:
-            raise DataError(f"{file} has {len(table)} rows: expected at least {FEWEST_ROWS}")
-        for line in (*describe(x, file, categories), *target.report()):
+        x, categories, described = usable(table, file, targets, run.ignored, run.categories)
+        for line in (*described, *target.report()):
             say(line)
         train, test = split(target, run.held_out, run.parameters["random_state"])
         say(f"{len(train):,} rows to train on, {len(test):,} held out")
 
         encoder = TabularEncoder(categories=list(categories) or "auto")
-        estimator = _estimator(target.task)(encoder=encoder, verbose=not quiet, **run.parameters)
+        estimator = estimator_of(target.task)(encoder=encoder, verbose=not quiet, **run.parameters)
         began = time.monotonic()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "column .* numbers the rows", TrainingWarning)  # `describe` reported it
@@ -151,6 +141,19 @@ def names_of_targets(given: list[str] | None, table: Table, file: str) -> tuple[
     return tuple(name for item in given for name in ([item] if item in table.names else item.split(",")))
 
 
+def usable(
+    table: Table, file: str, targets: tuple[str, ...], ignored: list[str] | None, categories: list[str] | None
+) -> tuple[Table, tuple[str, ...], list[str]]:
+    """Return the columns to predict from, those that are categories by request, and lines that describe the columns."""
+    x = table.drop((*targets, *names_of(ignored, table.names, "--ignore")))
+    if not x.names:
+        raise DataError(f"{file} has no columns other than {listed(targets)}: there is nothing to predict from")
+    named = names_of(categories, x.names, "--categories")
+    if len(table) < FEWEST_ROWS:
+        raise DataError(f"{file} has {len(table)} rows: expected at least {FEWEST_ROWS}")
+    return x, named, describe(x, file, named)
+
+
 def split(target: TargetColumn, held_out: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return rows to train on and held-out rows, in order: of each class a share, and at least one row of both."""
     rng = np.random.default_rng(seed)
@@ -173,7 +176,8 @@ def scores_text(scores: dict[str, float], target: TargetColumn, test: NDArray[np
     return f"R² {scores['r2']:.4f} (always the mean: 0), RMSE {next(errors)}, MAE {next(errors)}"
 
 
-def _estimator(task: Task) -> Any:
+def estimator_of(task: Task) -> Any:
+    """Return the class of the estimator for a task."""
     from dnnkit.estimators.classifier import DNNClassifier
     from dnnkit.estimators.regressor import DNNRegressor
 

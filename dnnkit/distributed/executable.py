@@ -151,7 +151,7 @@ class SharedExecutable(Around):
             self._nan_step = min(found)
         return done
 
-    def _tell(self, summand: HostArray) -> None:
+    def _add_flags(self, summand: HostArray) -> None:
         """Append the flags for other ranks to a summand of this rank."""
         summand[STOP], summand[FAILED] = self._wants_stop and self.leads, self._failure is not None
 

@@ -100,4 +100,4 @@ class LocalSteps(SharedExecutable):
 
     def _write_parameters(self, rank: int, out: HostArray) -> None:
         out[: self._size] = self._read()
-        self._tell(out)
+        self._add_flags(out)

@@ -67,4 +67,4 @@ class SharedBatches(SharedExecutable):
         except Exception as error:
             self._failure = error
             gradient.fill(0)
-        self._tell(out)
+        self._add_flags(out)

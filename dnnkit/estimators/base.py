@@ -161,7 +161,30 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
         epochs: int | None = None,
         classes: Any = None,
     ) -> Self:
-        parameters, is_first = self.get_params(deep=False), start is None
+        data = self._encode(X, y, sample_weight, held_out, is_first=start is None, epochs=epochs, classes=classes)
+        settings = resolve(self.get_params(deep=False), data)
+        with data_errors():
+            random = check_random_state(self.random_state)
+        seeds = random.randint(np.iinfo(np.int32).max, size=settings.n_ensemble)
+        progress = print if self.verbose else None
+        self._members = train_members(
+            data, settings, seeds=seeds.tolist(), progress=progress, start=start, epochs=epochs
+        )
+        return self
+
+    def _encode(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        held_out: tuple[Any, Any, Any] | None = None,
+        *,
+        is_first: bool = True,
+        epochs: int | None = None,
+        classes: Any = None,
+    ) -> EncodedData:
+        """Return the data that the networks are trained on; if `is_first`, learn how to encode them."""
+        parameters = self.get_params(deep=False)
         self._check_parameters()
         dtype = value_of("dtype", parameters)
         encoder = (
@@ -186,16 +209,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
             x_val = as_rows(self, x_val, is_first=False, is_table=encoder is not None)
             y_val = self._checked_targets(x_val, y_val)
             validation = self._part(x_val, y_val, as_weights(weights_val, x_val), dtype)
-        data = EncodedData(train, validation, self._columns(train.x.shape[1]), self._task, self.n_outputs_)
-        settings = resolve(parameters, data)
-        with data_errors():
-            random = check_random_state(self.random_state)
-        seeds = random.randint(np.iinfo(np.int32).max, size=settings.n_ensemble)
-        progress = print if self.verbose else None
-        self._members = train_members(
-            data, settings, seeds=seeds.tolist(), progress=progress, start=start, epochs=epochs
-        )
-        return self
+        return EncodedData(train, validation, self._columns(train.x.shape[1]), self._task, self.n_outputs_)
 
     def _columns(self, count: int) -> Columns:
         encoder: Any = self.encoder_

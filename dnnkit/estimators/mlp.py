@@ -33,7 +33,14 @@ from dnnkit.regularizers import L2
 
 
 def network_of(
-    settings: Settings, data: EncodedData, aim: Aim, seed: int, threads: int, penalty: float
+    settings: Settings,
+    data: EncodedData,
+    aim: Aim,
+    seed: int,
+    threads: int | None,
+    penalty: float,
+    *,
+    name: str | None = None,
 ) -> WholeNetwork:
     """Return the network of scikit-learn's MLP: Glorot uniform kernels and biases, L2 penalty on kernels."""
     codes = len(data.columns.embedded)
@@ -60,7 +67,7 @@ def network_of(
         if settings.dropout and not is_last:
             made.append(layers.Dropout(settings.dropout))
     options: dict[str, Any] = {"dtype": settings.dtype, "backend": settings.backend, "num_threads": threads}
-    return assembled(made, data.columns, data.train.x.shape[1], seed=seed, **options)
+    return assembled(made, data.columns, data.train.x.shape[1], seed=seed, name=name, **options)
 
 
 # -- training --------------------------------------------------------------------------------------------------------

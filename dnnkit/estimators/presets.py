@@ -44,3 +44,4 @@ class Preset:
 PRESETS: Registry[Preset] = Registry("preset", "an object of class Preset", lambda thing: isinstance(thing, Preset))
 PRESETS.add("mlp", Lazy("dnnkit.estimators.mlp:MLP"))
 PRESETS.add("tabular", Lazy("dnnkit.estimators.tabular:TABULAR"))
+PRESETS.add("plain", Lazy("dnnkit.estimators.plain:PLAIN"))

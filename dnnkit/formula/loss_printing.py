@@ -17,10 +17,10 @@ FLIPPED = {"greater": "less", "less": "greater", "at_least": "at_most", "at_most
 NUMBA_HEAD = """\
 @jit
 def row(i, predictions, targets, factor, out{parameters}):
-    \"\"\"Loss of row i; `factor` times its gradient goes to row i of out.\"\"\"
+    \"\"\"Return the loss of row i; write `factor` times its gradient to row i of out.\"\"\"
 """
 CUDA_HEAD = """\
-// Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
+// Returns the loss of the row, the same in all its threads; writes `factor` times its gradient to out.
 template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
     const Walked& row, Scores& predictions, Targets& targets, REAL factor, REAL* out{parameters}
@@ -38,7 +38,7 @@ class LossText:
         steps: the loss of one output, and its derivative with respect to the prediction.
         parameters: names in the steps that remain parameters, with their defaults.
         over_outputs: how the losses of outputs are combined to that of a row.
-        made: how the files are made, for their first lines.
+        made: how the files were made, for their first lines.
     """
 
     name: str
@@ -46,7 +46,7 @@ class LossText:
     steps: Steps
     parameters: Mapping[str, float]
     over_outputs: Literal["mean", "sum"]
-    made: str = "from the formula in the package's docstring"
+    made: str = "generated from the formula in the package's docstring"
 
     def _lines(self, language: Language) -> list[tuple[str, str, str]]:
         """Return (name, operation, right side) of each statement; parameters are written like constants."""
@@ -84,33 +84,34 @@ class LossText:
         """Return the contents of `reference.py`."""
         is_mean = self.over_outputs == "mean"
         lines, (loss, slope) = self._lines(ARRAYS_OF_LOSS), self._results(ARRAYS_OF_LOSS)
-        taken = ["predictions: Array", "targets: Array", "weights: Array | None", "scale: float"]
-        taken += ["xp: Namespace = np"]
+        arguments = ["predictions: Array", "targets: Array", "weights: Array | None", "scale: float"]
+        arguments += ["xp: Namespace = np"]
         element = ["y: Array", "t: Array", "xp: Namespace"]
         if self.parameters:
-            taken += ["*", *(f"{name}: Any = {value!r}" for name, value in self.parameters.items())]
+            arguments += ["*", *(f"{name}: Any = {value!r}" for name, value in self.parameters.items())]
             element += [f"{name}: Any" for name in self.parameters]
-            signature = "".join(f"    {each},\n" for each in taken)
+            signature = "".join(f"    {each},\n" for each in arguments)
         else:
-            signature = f"    {', '.join(taken)}\n"
+            signature = f"    {', '.join(arguments)}\n"
         special = [name for name in ("erf", "erfc") if any(operation == name for _, operation, _ in lines)]
         imports = ["from dnnkit.kernels._reference.rows import weigh"]
         imports += [f"from dnnkit.kernels._reference.special import {', '.join(special)}"] if special else []
         imports += ["from dnnkit.kernels.array import Array, Namespace"]
         return (
-            f'"""{self.title}, in plain array code, {self.made}."""\n\n'
+            f'"""{self.title}, in array code, {self.made}."""\n\n'
             + ("from typing import Any\n\n" if self.parameters else "")
             + "import numpy as np\n\n"
             + "\n".join(imports)
             + f"\n\n\ndef loss_and_gradient(\n{signature}) -> tuple[Array, Array]:\n"
-            + '    """Weighted sum of the rows\' losses, and `scale` times its gradient in the predictions."""\n'
+            + '    """Return the weighted sum of the rows\' losses, and `scale` times its gradient with respect to the '
+            + 'predictions."""\n'
             + f"    losses, slopes = _element({', '.join(['predictions', 'targets', 'xp', *self.parameters])})\n"
             + ("    outputs = predictions.shape[1]\n" if is_mean else "")
             + f"    rows = xp.sum(losses, axis=1){' / outputs' if is_mean else ''}\n"
             + f"    return weigh(rows, slopes * {'(scale / outputs)' if is_mean else 'scale'}, weights, xp)\n"
             + f"\n\ndef _element({', '.join(element)}) -> tuple[Array, Array]:\n"
-            + '    """The loss of each output, and its derivative by the prediction."""\n'
-            + '    with np.errstate(all="ignore"):  # of branches that are not taken\n'
+            + '    """Return the loss of each output, and its derivative with respect to the prediction."""\n'
+            + '    with np.errstate(all="ignore"):  # in branches that are not selected\n'
             + _indented([f"{name} = {right}" for name, _, right in lines], 8)
             + f"    return {loss}, {slope}\n"
         )

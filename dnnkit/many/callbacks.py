@@ -36,7 +36,7 @@ def check_callbacks(given: Any) -> list[Any]:
     return list(given)
 
 
-def tell(callbacks: Sequence[Any], epoch: int, many: ManyHistory) -> None:
+def call_after_epoch(callbacks: Sequence[Any], epoch: int, many: ManyHistory) -> None:
     """Call the callbacks after an epoch that all networks have finished."""
     for each in callbacks:
         each.on_epoch_end(epoch, many)

@@ -150,16 +150,16 @@ class CrossValidation:
 
 def mean_prediction(networks: Sequence[WholeNetwork], x: Any) -> Any:
     """Return the mean prediction of networks, in the form of a single network's."""
-    return each_output(lambda *said: sum(said[1:], said[0]) / len(said), *(net.predict(x) for net in networks))
+    return each_output(lambda *each: sum(each[1:], each[0]) / len(each), *(net.predict(x) for net in networks))
 
 
 def each_output(function: Callable[..., Any], *predictions: Any) -> Any:
     """Apply a function to the predictions of several networks, for each output separately."""
     first = predictions[0]
     if isinstance(first, Mapping):
-        return {name: function(*(said[name] for said in predictions)) for name in first}
+        return {name: function(*(each[name] for each in predictions)) for name in first}
     if isinstance(first, list | tuple):
-        return [function(*said) for said in zip(*predictions, strict=True)]
+        return [function(*each) for each in zip(*predictions, strict=True)]
     return function(*predictions)
 
 
@@ -175,5 +175,5 @@ def out_of_fold(networks: Sequence[WholeNetwork], division: Division, x: Any) ->
             count[held_out] += 1
         return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
-    said = [net.predict(taken(x, held_out)) for net, (_, held_out) in zip(networks, division, strict=True)]
-    return each_output(mean, *said)
+    predictions = [net.predict(taken(x, held_out)) for net, (_, held_out) in zip(networks, division, strict=True)]
+    return each_output(mean, *predictions)

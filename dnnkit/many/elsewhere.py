@@ -22,7 +22,7 @@ from dnnkit.diagnosis.checks import unsaid
 from dnnkit.errors import ConfigurationError, WorkersLost
 from dnnkit.many.ending import Ending
 from dnnkit.many.executors import Executor, Shared
-from dnnkit.many.folder import checkpoints_in
+from dnnkit.many.folder import Folder, checkpoints_in
 from dnnkit.many.given import of_network, own_copy
 from dnnkit.many.loading import SharedData
 from dnnkit.network.whole import WholeNetwork
@@ -194,7 +194,7 @@ def _take(one: Any, came: CameBack) -> None:
     state.epoch = after
 
 
-def kept(error: WorkersLost, all_of_them: Sequence[Any], folder: str | Path | None) -> WorkersLost:
+def kept(error: WorkersLost, all_of_them: Sequence[Any], folder: Folder | None) -> WorkersLost:
     """Save the progress of all networks to their checkpoints, or to a new folder; return the error, which names it.
 
     Arguments:
@@ -203,7 +203,7 @@ def kept(error: WorkersLost, all_of_them: Sequence[Any], folder: str | Path | No
         folder: folder of the fits' checkpoints; None if they have none.
     """
     if folder is None:
-        folder = mkdtemp(prefix="dnnkit-many-")
+        folder = Folder(Path(mkdtemp(prefix="dnnkit-many-")))
         made = checkpoints_in(folder, len(all_of_them), "30 s", resume=False)
         for one, own in zip(all_of_them, made or (), strict=True):
             with own:
@@ -213,6 +213,6 @@ def kept(error: WorkersLost, all_of_them: Sequence[Any], folder: str | Path | No
         for one in all_of_them:
             one.fit.save()
     return WorkersLost(
-        f"{error}. All returned results are saved: repeat the call with checkpoint={str(folder)!r}, resume=True to "
-        "continue"
+        f"{error}. All returned results are saved: repeat the call with checkpoint={str(folder.path)!r}, resume=True "
+        "to continue"
     )

@@ -17,11 +17,11 @@ from dnnkit.callbacks.early_stopping import EarlyStopping
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, WorkersLost
 from dnnkit.many import given
-from dnnkit.many.callbacks import check_callbacks, tell
+from dnnkit.many.callbacks import call_after_epoch, check_callbacks
 from dnnkit.many.elsewhere import Elsewhere, Job, kept
 from dnnkit.many.ending import Ending
 from dnnkit.many.executors import make_executor
-from dnnkit.many.folder import checkpoints_in
+from dnnkit.many.folder import Folder, checkpoints_in
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.loading import SharedData
 from dnnkit.many.orders import SharedOrders
@@ -55,7 +55,7 @@ def fit_many(
     order_seed: int = 0,
     early_stopping: EarlyStopping | Mapping[str, Any] | int | None = None,
     num_workers: int | None = None,
-    checkpoint: str | Path | None = None,
+    checkpoint: str | Path | Folder | None = None,
     checkpoint_every: str = "30 s",
     resume: bool = False,
     callbacks: Any = (),
@@ -146,7 +146,8 @@ def fit_many(
         for number, pair in enumerate(of_each)
     ]
     sent_to = None if executor is None else make_executor(executor, num_workers)
-    folders = checkpoints_in(checkpoint, len(nets), checkpoint_every, resume=resume)
+    folder = Folder.of(checkpoint)
+    folders = checkpoints_in(folder, len(nets), checkpoint_every, resume=resume)
     with ExitStack() as stack:
         stack.enter_context(at_most(1))
         for number, net in enumerate(nets):
@@ -160,7 +161,7 @@ def fit_many(
             job = Job(asked, watching)
             elsewhere = Elsewhere(stack.enter_context(sent_to), job, in_step=bool(heard))
         many = _Many(nets, watching, heard, interrupts, workers, verbose, elsewhere)
-        return many.train(asked, folders, checkpoint)
+        return many.train(asked, folders, folder)
 
 
 @dataclass
@@ -195,11 +196,12 @@ class _Many:
         self._running: list[_One] = []
         self.history = ManyHistory(nets, [], [""] * len(nets), 0.0, [None] * len(nets), self._stop)
 
-    def train(self, asked: list[FitArguments], folders: list[Checkpoints] | None, folder: Any) -> ManyHistory:
+    def train(self, asked: list[FitArguments], folders: list[Checkpoints] | None, folder: Folder | None) -> ManyHistory:
         """Train all networks; see `fit_many`."""
         self._start = perf_counter()
         self._prepare(asked, folders)
-        interrupts, table = self._interrupts, make_table(self._verbose, self.history, asked[0].epochs or 1)
+        interrupts = self._interrupts
+        self._table = table = make_table(self._verbose, self.history, asked[0].epochs or 1)
         with interrupts.between_steps(self._give_up):
             try:
                 for one in self._running:
@@ -230,7 +232,7 @@ class _Many:
             self._interrupts.check()
         given.check_backends(self._nets)
         many = None if self._elsewhere is not None else self._nets[0].backend.many(self._workers)
-        self._together = None if many is None else Together(many, self._interrupts)
+        self._together = None if many is None else Together(many, self._interrupts, self._workers)
         for number, (net, run) in enumerate(zip(self._nets, runs, strict=True)):
             ending, own = Ending(), None if folders is None else folders[number]
             net.turns.begin_training()
@@ -259,7 +261,7 @@ class _Many:
             group = [one for one in self._running if one.fit.standing.epoch == epoch]
             self._train(group, epoch)
         if all(one.fit.standing.epoch > epoch for one in self._running):
-            tell(self._callbacks, epoch, self.history)
+            call_after_epoch(self._callbacks, epoch, self.history)
         for one in group:
             one.fit.standing.was_stopped = one.net.stop_training
             if one.net.stop_training or one.fit.standing.epoch >= one.fit.last_epoch:
@@ -272,7 +274,8 @@ class _Many:
         together = [one.fit for one in group if one.is_trained_together]
         if together:
             assert self._together is not None
-            self._together.run(together, epoch, 1 if self._callbacks else self._together.epochs(together, epoch))
+            count = 1 if self._callbacks else self._together.epochs(together, epoch, self._table.patience)
+            self._together.run(together, epoch, count)
         for one in group:
             if not one.is_trained_together:
                 one.fit.run_epoch(epoch)
@@ -301,14 +304,14 @@ class _Many:
         for one in self._running:
             one.net.executable.give_up()
 
-    def _leave(self, error: BaseException, folder: Any) -> None:
+    def _leave(self, error: BaseException, folder: Folder | None) -> None:
         """Keep the current state, unless an error may have interrupted a step."""
         for one in self._running:
             one.fit.leave(error)
             if self._interrupts.received:
                 self.history.stopped[one.number] = "interrupted"
-        if self._interrupts.received and folder is not None and not self._interrupts.is_forced:
-            remark(f"interrupted, saved in {shown(str(folder))}: repeat the call with resume=True to continue")
+        if self._interrupts.received and folder is not None and folder.hint and not self._interrupts.is_forced:
+            remark(f"interrupted, saved in {shown(str(folder.path))}: {folder.hint}")
 
 
 def _logs(history: History) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dnnkit.deferred import dataclass
 from dnnkit.errors import CheckpointError, ConfigurationError
 from dnnkit.files import as_path
 from dnnkit.saves.folder import is_save
@@ -9,7 +10,25 @@ from dnnkit.settings import shown
 from dnnkit.training.checkpoints import Checkpoints, Every
 
 
-def checkpoints_in(folder: str | Path | None, count: int, every: str, *, resume: bool) -> list[Checkpoints] | None:
+@dataclass(frozen=True)
+class Folder:
+    """The folder of the checkpoints of several networks.
+
+    Attributes:
+        path: the folder.
+        hint: how to continue after an interruption; "" if the caller says so.
+    """
+
+    path: Path
+    hint: str = "repeat the call with resume=True to continue"
+
+    @classmethod
+    def of(cls, given: "str | Path | Folder | None") -> "Folder | None":
+        """Return the folder for what `fit_many` was given."""
+        return given if given is None or isinstance(given, Folder) else cls(as_path(given))
+
+
+def checkpoints_in(folder: Folder | None, count: int, every: str, *, resume: bool) -> list[Checkpoints] | None:
     """Return the checkpoints of `count` networks, in `folder/000`, `folder/001`, ...; None without a folder.
 
     Raises:
@@ -17,7 +36,7 @@ def checkpoints_in(folder: str | Path | None, count: int, every: str, *, resume:
     """
     if folder is None:
         return None
-    home = as_path(folder)
+    home = folder.path
     if Every(every).steps:
         raise ConfigurationError(
             f"checkpoint_every is {shown(every)}, but fit_many saves only between epochs: expected a time or a "

@@ -67,8 +67,8 @@ class ManyHistory:
         ended = dict[str, int]()
         for why in self.stopped:
             ended[why or "running"] = ended.get(why or "running", 0) + 1
-        told = ", ".join(f"{count} {why}" for why, count in ended.items())
-        return f"<ManyHistory of {len(self)} networks in {self.seconds:.2f} s: {told}>"
+        reasons = ", ".join(f"{count} {why}" for why, count in ended.items())
+        return f"<ManyHistory of {len(self)} networks in {self.seconds:.2f} s: {reasons}>"
 
     def ranking(self, metric: str = "val_loss", *, share: float = 0.0) -> Ranking:
         """Rank the networks; those with the same name (`dk.Sequential(..., name="wide")`) share a place.

@@ -2,6 +2,7 @@
 
 import sys
 from importlib.util import find_spec
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -40,6 +41,8 @@ class Table:
 
     pause = 0.0
     """Minimum seconds between updates."""
+    patience = inf
+    """Seconds for which it can do without an update."""
 
     def __init__(self, standing: Standing) -> None:
         self.standing = standing
@@ -87,7 +90,7 @@ class LineTable(Table):
 class LiveTable(Table):
     """A live table on a terminal; a line remains at the end."""
 
-    pause = REFRESH
+    pause, patience = REFRESH, 2 * REFRESH
 
     def __init__(self, standing: Standing) -> None:
         from rich.console import Console
@@ -117,7 +120,7 @@ class LiveTable(Table):
 class NotebookTable(Table):
     """A table as one output of a notebook cell, which remains."""
 
-    pause = 5 * REFRESH
+    pause, patience = 5 * REFRESH, 5 * REFRESH
 
     def __init__(self, standing: Standing) -> None:
         super().__init__(standing)

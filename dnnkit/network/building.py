@@ -172,7 +172,7 @@ class Buildable(WithWeights):
         self._make(shape, rows)
         self.executable.restore(Snapshot(self.initial_parameters(), {}, TrainingState()))
         if self.turns.shared_layers is not None:
-            self.turns.shared_layers.was_built()
+            self.turns.shared_layers.publish_initial()
 
     def _check_buildable(self) -> None:
         if self._executable is not None:

@@ -18,6 +18,7 @@ from dnnkit.graph.graph import Graph
 from dnnkit.graph.names import layer_names
 from dnnkit.initializers import Shape
 from dnnkit.kernels.array import Array, namespace
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.layers import Input, Layer
 from dnnkit.layers.places import description
 from dnnkit.settings import counted, is_masked, several, shown, whole
@@ -221,6 +222,8 @@ def as_numbers(name: str, given: Any, backend: Backend) -> Array:
     """Return an array of numbers, not empty, in a form that the backend reads."""
     if type(given) is np.ndarray and given.dtype.kind in "biuf" and given.size and given.ndim:  # fast path
         return backend.as_input(given)
+    if isinstance(given, CompressedRows):
+        return given
     given = without_mask(name, given)
     try:
         array = backend.as_input(given)

@@ -14,6 +14,7 @@ from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.errors import ConfigurationError, NotReady
 from dnnkit.graph.symbols import is_symbolic
 from dnnkit.instead import refuse
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.network import checks, joining, streamed
 from dnnkit.network.building import Buildable
 from dnnkit.network.evaluation import Evaluation, as_of_batch
@@ -76,6 +77,7 @@ class Evaluable(Buildable):
         heard = CallbackList.of(callbacks)
         batch_size = checks.check_count("batch_size", INFERENCE_BATCH if batch_size is None else batch_size)
         data: Any
+        x = self._as_compressed(x, choosing.NONE_TRAINED, y, sample_weight)
         if is_streamed(x):
             data = self._in_parts(x, y, sample_weight, batch_size)
             samples, rows = data.rows, batch_size
@@ -182,8 +184,10 @@ class Evaluable(Buildable):
         if callbacks is not None:
             return self._predict_with_callbacks(x, batch_size, CallbackList.of(callbacks))
         if is_streamed(x):
-            return self._predict_streamed(x, batch_size)
-        if self._folding is not None:
+            x = self._as_compressed(x, choosing.NONE_TRAINED)
+            if is_streamed(x):
+                return self._predict_streamed(x, batch_size)
+        elif self._folding is not None:
             return self._predict_folded(x, batch_size)
         executable = self._executable if self._is_plain else None
         if executable is not None and (few := self._predict_few(executable, x)) is not None:
@@ -253,6 +257,18 @@ class Evaluable(Buildable):
         return turns.read(executable, lambda parameters: executable.predict_few(x, parameters))
 
     # -- data -------------------------------------------------------------------------------------------------------
+
+    def _as_compressed(self, x: Any, rows: int | None, *others: Any) -> Any:
+        """Return a sparse matrix as `CompressedRows`, if the first layer multiplies them; everything else as given.
+
+        Builds the network if necessary. `others` are targets and weights.
+        """
+        if not streamed.is_sparse_with(x, *others):
+            return x
+        if not self.is_built:
+            self._check_samples(CompressedRows.of(x.tocsr()[: max(1, rows or x.shape[0])]), rows)
+        is_worth = x.nnz <= self.executable.most_filled * x.shape[0] * x.shape[1]
+        return CompressedRows.of(x) if is_worth else x
 
     def _check_samples(self, given: Any, rows: int | None) -> Any:
         """Convert samples for the executable; if necessary, build the network for batches of at most `rows` rows."""

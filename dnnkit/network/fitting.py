@@ -82,7 +82,8 @@ class Fittable(Evaluable):
             x: samples (N, ...). With several inputs, a dictionary by input name or a list. Also accepted
                 (docs/streams.md): the path of a .npy, .parquet or .arrow file, a glob pattern, a folder or list of
                 shards, `dk.streams.open(...)`; an iterator, generator or re-iterable object that yields batches (x, y)
-                or (x, y, sample_weight); a sparse matrix, which is converted to dense rows in chunks.
+                or (x, y, sample_weight); a sparse matrix, of which a first dense layer multiplies the nonzero numbers
+                only (before other layers, rows become dense in chunks).
             y: targets, one row per sample. For data on disk, another path or the name of a column.
             batch_size: samples per step, default 32. At most N, unless `steps_per_epoch` repeats samples or they are
                 drawn with replacement.
@@ -159,7 +160,9 @@ class Fittable(Evaluable):
             checkpoints or nullcontext(),
             ExitStack() as opened,
         ):
-            if streamed.is_streamed(x):
+            if ranks is None:
+                asked.x = self._as_compressed(x, batch_size or 32, y, sample_weight)
+            if streamed.is_streamed(asked.x):
                 run = self._prepare_streamed(asked, checkpoints, opened, ranks)
             else:
                 run = self.prepare_run(asked, checkpoints, ranks=ranks)
@@ -312,6 +315,7 @@ class Fittable(Evaluable):
         """Return the validation data: checked arrays, or a stream."""
         given = asked.validation_data
         x, y, *weight = (given, None) if streamed.is_streamed(given) else given
+        x = self._as_compressed(x, None, y, *weight)
         if not streamed.is_streamed(x):
             return self._check(x, y, weight[0] if weight else None, asked.class_weight), None
         stream = streamed.open_streamed(x, y, weight[0] if weight else None)

@@ -54,14 +54,14 @@ class SharedLayers:
         """Return the paths of the layers shared with another network."""
         return [self._paths[shared] for shared in self._in_common() if other in shared.members]
 
-    def was_built(self) -> None:
+    def publish_initial(self) -> None:
         """Mark the network's initial weights as current for layers that have none yet."""
         self.join()
         for shared in self._paths:
             if shared.newest is None:
                 shared.newest, self._seen[shared] = self, shared.version
 
-    def begins(self) -> None:
+    def update_stale(self) -> None:
         """Copy weights changed by other networks; called before a turn or read."""
         me = acting()
         if self._busy == me or not self._net.is_built:
@@ -92,11 +92,11 @@ class SharedLayers:
                 self._net.executable.write_parameter(name, value.astype(self._net.dtype, copy=False))
         self._seen |= versions
 
-    def entered(self) -> None:
+    def begin_turn(self) -> None:
         """Called at the beginning of a turn, within it."""
         self._step = self._net.executable.state.step if self._net.is_built else None
 
-    def leaves(self) -> None:
+    def end_turn(self) -> None:
         """Called at the end of a turn, within it: publish the weights if a step was trained."""
         if self._step is None or self._busy == acting():  # built within this turn: no new weights to publish
             return

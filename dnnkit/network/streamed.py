@@ -11,6 +11,7 @@ import numpy as np
 from dnnkit.backends.diagnosis import remark
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
+from dnnkit.kernels.compressed_rows import is_sparse
 from dnnkit.network.protocol import Network
 from dnnkit.training.parts import Feed
 
@@ -34,7 +35,7 @@ def is_streamed(x: Any) -> bool:
     """Whether x is a path, a stream, a sparse matrix, or an iterable of batches."""
     if isinstance(x, np.ndarray):
         return False
-    if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False) or hasattr(type(x), "tocsr"):
+    if isinstance(x, str | PathLike) or getattr(type(x), "is_stream", False) or is_sparse(x):
         return True
     if isinstance(x, list | tuple):
         return bool(x) and isinstance(x[0], str | PathLike) and all(isinstance(each, str | PathLike) for each in x)
@@ -46,6 +47,16 @@ def makes_batches(x: Any) -> bool:
     if isinstance(x, str | bytes | list | tuple | dict | set | frozenset | range) or not hasattr(type(x), "__iter__"):
         return False
     return hasattr(x, "__next__") or not any(hasattr(x, each) for each in ARRAYS)
+
+
+def is_sparse_with(x: Any, *others: Any) -> bool:
+    """Whether x is a sparse matrix of numbers, and the others, targets and weights, are in memory."""
+    if not is_sparse(x) or any(is_streamed(each) for each in others):
+        return False
+    from dnnkit.streams.sparse import require_numbers
+
+    require_numbers(x, "x")
+    return True
 
 
 def open_streamed(x: Any, y: Any, sample_weight: Any) -> "Stream | Batches":

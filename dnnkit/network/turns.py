@@ -73,7 +73,9 @@ class Turns:
         self._lock, self._mutex = FairLock(), Mutex()
         self._pause: Callable[[], None] | None = None
         self._fitting: int | None = None
-        self._has_begun = self._has_readers = False
+        self._has_begun = False
+        self.has_readers = False
+        """Whether another thread has read the network during this fit."""
         self._copy: _Copy | None = None
 
     # -- changing ----------------------------------------------------------------------------------------------------
@@ -83,17 +85,17 @@ class Turns:
         """Begin a turn: no other thread changes the network until it ends. Turns nest without waiting."""
         shared_layers = None if self.shared_layers is None or self._lock.is_mine else self.shared_layers
         if shared_layers is not None:
-            shared_layers.begins()
+            shared_layers.update_stale()
         self._lock.acquire(self._ask)
         self.settled = self._copy = None
         if shared_layers is not None:
-            shared_layers.entered()
+            shared_layers.begin_turn()
 
     @undivided
     def __exit__(self, *_: object) -> None:
         try:
             if self.shared_layers is not None and self._lock.is_outermost:
-                self.shared_layers.leaves()
+                self.shared_layers.end_turn()
         finally:
             self._lock.release()
 
@@ -119,7 +121,7 @@ class Turns:
         try:
             yield
         finally:
-            self._fitting, self._has_begun, self._has_readers, self._copy = None, False, False, None
+            self._fitting, self._has_begun, self.has_readers, self._copy = None, False, False, None
 
     def begin_training(self) -> None:
         """Refuse rebuilding from now on, also by this fit itself."""
@@ -162,7 +164,7 @@ class Turns:
             with self:
                 return compute(None)
         if self.shared_layers is not None and not self._lock.is_mine:
-            self.shared_layers.begins()
+            self.shared_layers.update_stale()
         if self._lock.is_mine:  # within a turn, which continues
             return compute(executable.settle())
         for _ in range(2):
@@ -203,7 +205,7 @@ class Turns:
             return self.settled
 
     def _copied(self, executable: Executable) -> Any:
-        self._has_readers = self._fitting is not None
+        self.has_readers = self._fitting is not None
         copy = self._copy
         if copy is None or copy.executable is not executable or copy.is_old:
             with self:
@@ -222,17 +224,17 @@ class Stretch:
 
     def end(self, first: int, last: int) -> int:
         """Return the end of the next turn: `last`, or one step after `first` if it begins with a copy."""
-        self._copies = self._step_size > (LONG if self._turns._has_readers else GIANT)
+        self._copies = self._step_size > (LONG if self._turns.has_readers else GIANT)
         return first + 1 if self._copies else last
 
     @undivided
     def __enter__(self) -> None:
         turns = self._turns
         if turns.shared_layers is not None:
-            turns.shared_layers.begins()
+            turns.shared_layers.update_stale()
         turns._lock.acquire(turns._ask)
         if turns.shared_layers is not None:
-            turns.shared_layers.entered()
+            turns.shared_layers.begin_turn()
         turns.settled = None  # the copy stays valid: readers decide how old it may be
         if self._copies:
             turns._copy = _Copy(self._executable, self._executable.copy_parameters(), monotonic(), True)
@@ -247,7 +249,7 @@ class Stretch:
             turns._copy = None
         try:
             if turns.shared_layers is not None:
-                turns.shared_layers.leaves()
+                turns.shared_layers.end_turn()
         finally:
             turns._lock.release()
 

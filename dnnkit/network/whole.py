@@ -141,7 +141,7 @@ class WholeNetwork(
         if self.turns.shared_layers is None:
             self.turns.shared_layers = SharedLayers(self)
             if self.is_built:
-                self.turns.shared_layers.was_built()
+                self.turns.shared_layers.publish_initial()
         else:
             self.turns.shared_layers.join()
 

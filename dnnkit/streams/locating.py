@@ -41,8 +41,8 @@ def located(
             while last - first > 1:
                 middle = (first + last) // 2
                 first, last = (first, middle) if what_is_wrong(first, middle) is not None else (middle, last)
-            words = str(what_is_wrong(first, last) or error).replace(", first in row 0", "")
-            return type(error)(f"{stream.place(row + first - place)}{_column(stream, parts[0], first)}: {words}")
+            message = str(what_is_wrong(first, last) or error).replace(", first in row 0", "")
+            return type(error)(f"{stream.place(row + first - place)}{_column(stream, parts[0], first)}: {message}")
         place += count
     return error
 

@@ -47,8 +47,8 @@ class LoadedInParts(InParts):
                     "parts. Evaluate arrays, or use a loss that is a mean"
                 )
             size = min(batch_size, rows)
-            tell = None if after_batch is None else _offset(after_batch, batches, totals)
-            totals = _sum(totals, executable.evaluate(data, size, parameters, tell))
+            report = None if after_batch is None else _offset(after_batch, batches, totals)
+            totals = _sum(totals, executable.evaluate(data, size, parameters, report))
             batches, seen = batches + -(-rows // size), seen + rows
             if exact:
                 kept.append((executable.predict(data, size, parameters), *executable.targets(data)))

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from dnnkit.errors import ConfigurationError, DataError
+from dnnkit.kernels.compressed_rows import is_sparse
 from dnnkit.settings import shown
 from dnnkit.streams.formats import FORMATS, Columns, is_data_file
 from dnnkit.streams.rows import ArrayRows, JoinedRows, Rows
-from dnnkit.streams.sparse import SparseRows, is_sparse
+from dnnkit.streams.sparse import SparseRows
 
 
 def is_path(given: Any) -> bool:

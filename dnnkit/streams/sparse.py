@@ -9,9 +9,13 @@ from dnnkit.errors import DataError
 from dnnkit.streams.rows import Rows
 
 
-def is_sparse(given: Any) -> bool:
-    """Return whether it is a sparse matrix or array, such as SciPy's."""
-    return hasattr(type(given), "tocsr")
+def require_numbers(matrix: Any, name: str) -> None:
+    """Raise `DataError` unless a sparse matrix is a table of real numbers."""
+    if matrix.ndim != 2 or 0 in matrix.shape or matrix.dtype.kind not in "biuf":
+        raise DataError(
+            f"{name} is a sparse matrix of shape {matrix.shape} and dtype {matrix.dtype}: expected real numbers, one "
+            "row per sample"
+        )
 
 
 class SparseRows(Rows):
@@ -25,11 +29,7 @@ class SparseRows(Rows):
     def __init__(self, matrix: Any, name: str) -> None:
         self._matrix, self.name = matrix.tocsr(), name
         self.dtype = np.dtype(self._matrix.dtype)
-        if self._matrix.ndim != 2 or 0 in self._matrix.shape or self.dtype.kind not in "biuf":
-            raise DataError(
-                f"{name} is a sparse matrix of shape {self._matrix.shape} and dtype {self.dtype}: expected real "
-                "numbers, one row per sample"
-            )
+        require_numbers(self._matrix, name)
         self.count, self.shape = int(self._matrix.shape[0]), (int(self._matrix.shape[1]),)
 
     def read(self, first: int, out: HostArray) -> None:  # noqa: D102

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnnkit.errors import DataError
+from dnnkit.kernels.compressed_rows import is_sparse
 from dnnkit.settings import is_masked, shown
 from dnnkit.tables.data_frames import is_of_a_frame_library, of_frame, series_of_column
 from dnnkit.tables.python_objects import as_microseconds, from_objects, seconds
@@ -33,7 +34,7 @@ def table_of(data: Any) -> Table:
     """
     if isinstance(data, Table):
         return data
-    if hasattr(data, "tocsr"):
+    if is_sparse(data):
         raise DataError("the table is a sparse matrix: expected a dense one; convert it by toarray()")
     if isinstance(data, Mapping):
         return _of_mapping(data)

@@ -97,7 +97,7 @@ class Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in self._signals:
                 if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL, end_program):
-                    self._before[number] = signal.signal(number, self._hear)
+                    self._before[number] = signal.signal(number, self._on_signal)
             self._hook_before, sys.unraisablehook = sys.unraisablehook, self._forget_own
         return self
 
@@ -115,7 +115,7 @@ class Interrupts:
         if unraisable.exc_value is not self._raised or self._raised is None:
             self._hook_before(unraisable)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         is_repeated = _is_repeated() and bool(self.received)
         self.received.append(number)
         is_divided = _is_divided(frame)

@@ -148,9 +148,9 @@ class Fit(Steps):
         logs: Mapping[str, float] = {}
         epoch, pace = standing.epoch, Pace(UNSEEN)
         while epoch < end:
-            most = min(self._unseen(epoch, end), pace.length)
+            most = min(self._epochs_without_observer(epoch, end), pace.length)
             if most > 1:
-                count, logs = self._run_unseen(epoch, int(most), pace)
+                count, logs = self._run_without_observer(epoch, int(most), pace)
             else:
                 count, logs = 1, self.run_epoch(epoch, pace)
             epoch += count
@@ -198,21 +198,21 @@ class Fit(Steps):
             state.position, state.epoch, state.sums = 0, state.epoch + 1, None
             standing.epoch = epoch + 1
         self.progress.end_epoch(logs, seconds)
-        self._tell_end()
-        return self._tell_of_epoch(epoch, number, logs)
+        self._show_reason_of_end()
+        return self._call_epoch_end(epoch, number, logs)
 
     def _note_end(self) -> None:
         """Stop if the optimizer has converged."""
         if self.net.executable.ended:
             self.standing.history.ended, self.net.stop_training = self.net.executable.ended, True
 
-    def _tell_end(self) -> None:
+    def _show_reason_of_end(self) -> None:
         if self.net.executable.ended:
-            self.progress.say(f"ended: {self.net.executable.ended}")
+            self.progress.print_line(f"ended: {self.net.executable.ended}")
 
     # -- several epochs in one call ----------------------------------------------------------------------------------
 
-    def _unseen(self, epoch: int, end: int) -> float:
+    def _epochs_without_observer(self, epoch: int, end: int) -> float:
         """Return the number of epochs that can be run in one call without anything in between; else 1."""
         net, run, state, callbacks = self.net, self.run, self.net.executable.state, self.callbacks
         if not net.executable.can_run_epochs or run.steps > 1 or state.position or net.stop_training:
@@ -227,7 +227,7 @@ class Fit(Steps):
             most = next((count for count in range(int(most)) if run.is_validated(epoch + count)), most)
         return most
 
-    def _run_unseen(self, epoch: int, most: int, pace: Pace) -> tuple[int, Mapping[str, float]]:
+    def _run_without_observer(self, epoch: int, most: int, pace: Pace) -> tuple[int, Mapping[str, float]]:
         """Train at most `most` epochs in one call; return their number, and the logs of the last."""
         net, run = self.net, self.run
         executable, start = net.executable, perf_counter()
@@ -264,11 +264,11 @@ class Fit(Steps):
         if self.progress.verbosity:
             for place, values in enumerate(zip(*made.values(), strict=True)):
                 logs = dict(zip(made, values, strict=True))
-                self.progress.tell_epoch(epoch + place, run.rows, logs, seconds / count)
-        self._tell_end()
+                self.progress.show_epoch(epoch + place, run.rows, logs, seconds / count)
+        self._show_reason_of_end()
         return {name: values[-1] for name, values in made.items()}
 
-    def _tell_of_epoch(self, epoch: int, number: int, logs: Mapping[str, float]) -> Mapping[str, float]:
+    def _call_epoch_end(self, epoch: int, number: int, logs: Mapping[str, float]) -> Mapping[str, float]:
         """Call `on_epoch_end` and return the logs with its additions; `number` counts epochs across all fits."""
         told = after_callbacks(lambda given: self.callbacks.on_epoch_end(epoch, given), logs)
         if told != logs:

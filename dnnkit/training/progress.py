@@ -88,12 +88,12 @@ class Progress:
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:
         """Report the end of an epoch and its validation; `seconds` is the training time."""
 
-    def tell_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:
+    def show_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:
         """Report a one-step epoch that has already ended."""
         Progress.begin_epoch(self, epoch, 0, 1, samples)
         self.end_epoch(logs, seconds)
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print an additional line after an epoch."""
 
     def close(self) -> None:
@@ -146,11 +146,11 @@ class Guarded(Progress):
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         self._try("end_epoch", logs, seconds)
 
-    def tell_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
-        self._try("tell_epoch", epoch, samples, logs, seconds)
+    def show_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
+        self._try("show_epoch", epoch, samples, logs, seconds)
 
-    def say(self, text: str) -> None:  # noqa: D102
-        self._try("say", text)
+    def print_line(self, text: str) -> None:  # noqa: D102
+        self._try("print_line", text)
 
     def close(self) -> None:  # noqa: D102
         self._try("close")
@@ -171,7 +171,7 @@ class LineProgress(Progress):
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         print(_fitted(" - ".join((self._title, *self._parts(logs, seconds)))), flush=True)
 
-    def say(self, text: str) -> None:  # noqa: D102
+    def print_line(self, text: str) -> None:  # noqa: D102
         print(text, flush=True)
 
 
@@ -201,7 +201,7 @@ class LiveProgress(Progress):
         line = " - ".join((f"{self._end}/{self._end}", *self._parts(logs, seconds)))
         self._console.print(_fitted(line), soft_wrap=True)
 
-    def say(self, text: str) -> None:  # noqa: D102
+    def print_line(self, text: str) -> None:  # noqa: D102
         self._console.print(text, soft_wrap=True)
 
     def close(self) -> None:  # noqa: D102
@@ -221,8 +221,8 @@ class SparseProgress(LineProgress):
         self.wants_updates, self.verbosity = has_bar, 1 if has_bar else 2
         self._stride = stride(epochs)
         self._bar: Any = None
-        self._untold: tuple[Mapping[str, float], float] | None = None
-        self._told = -inf
+        self._pending: tuple[Mapping[str, float], float] | None = None
+        self._shown_at = -inf
 
     def advance(self, step: int, logs: Mapping[str, float]) -> None:  # noqa: D102
         if self._bar is None:
@@ -235,23 +235,23 @@ class SparseProgress(LineProgress):
 
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         self._stop_bar()
-        self._untold = dict(logs), seconds
+        self._pending = dict(logs), seconds
         number = self._epoch + 1
-        if number == self.epochs or number % self._stride == 0 or perf_counter() - self._told > LONGEST_SILENCE:
-            self._tell()
+        if number == self.epochs or number % self._stride == 0 or perf_counter() - self._shown_at > LONGEST_SILENCE:
+            self._show_pending()
 
-    def say(self, text: str) -> None:  # noqa: D102
-        self._tell()
-        super().say(text)
+    def print_line(self, text: str) -> None:  # noqa: D102
+        self._show_pending()
+        super().print_line(text)
 
     def close(self) -> None:  # noqa: D102
         self._stop_bar()
-        self._tell()
+        self._show_pending()
 
-    def _tell(self) -> None:
-        if self._untold is not None:
-            untold, self._untold, self._told = self._untold, None, perf_counter()
-            super().end_epoch(*untold)
+    def _show_pending(self) -> None:
+        if self._pending is not None:
+            pending, self._pending, self._shown_at = self._pending, None, perf_counter()
+            super().end_epoch(*pending)
 
     def _stop_bar(self) -> None:
         if self._bar is not None:
@@ -280,7 +280,7 @@ class NotebookProgress(Progress):
         if perf_counter() - self._shown > REFRESH:
             self._show(self._lines)
 
-    def say(self, text: str) -> None:  # noqa: D102
+    def print_line(self, text: str) -> None:  # noqa: D102
         self._lines.append(text)
 
     def close(self) -> None:  # noqa: D102

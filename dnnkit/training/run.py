@@ -1,11 +1,13 @@
 """The parameters of a fit after checking, and its progress."""
 
 from collections.abc import Callable, Iterable
-from math import inf, prod
+from math import inf
 from typing import Any, Protocol
 
+import numpy as np
+
 from dnnkit.backends.executable import Executable
-from dnnkit.backends.many import DrawnOrder
+from dnnkit.backends.many import DrawnOrders
 from dnnkit.backends.state import HostArray, TrainingState
 from dnnkit.deferred import dataclass
 from dnnkit.diagnosis.watch import Watch
@@ -94,12 +96,18 @@ class Run:
             order = epoch_order(self.shuffle, self.samples, self.rows, seed, epoch)
         return order if self.among is None else self.among[order]
 
-    def order_to_draw(self, seed: int, epoch: int) -> HostArray | DrawnOrder:
-        """Like `order`, for a backend that draws permutations itself."""
+    @property
+    def is_permuted(self) -> bool:
+        """Whether each epoch is a permutation of all rows of the data, given by the network's seed."""
         is_permutation = self.shuffle is True and self.rows == self.samples < LARGEST_DRAWN
-        if self.orders is None and self.among is None and is_permutation and epoch < LARGEST_DRAWN:
-            return DrawnOrder(entropy(seed, "order", epoch), self.rows)
-        return self.order(seed, epoch)
+        return is_permutation and self.orders is None and self.among is None
+
+    def orders_to_draw(self, seed: int, first: int, count: int) -> list[HostArray] | DrawnOrders:
+        """Return the orders of `count` epochs, for a backend that draws permutations itself."""
+        if self.is_permuted and first + count <= LARGEST_DRAWN:
+            words = [entropy(seed, "order", epoch) for epoch in range(first, first + count)]
+            return DrawnOrders(np.array(words, np.int64), self.rows)
+        return [self.order(seed, epoch) for epoch in range(first, first + count)]
 
     def sample_of_data(self) -> str:
         """Return a cheap fingerprint of some rows."""
@@ -107,7 +115,7 @@ class Run:
 
     def step_size(self, executable: Executable) -> int:
         """Return rows times parameters of a step, a rough measure of its duration."""
-        return self.batch_size * sum(prod(parameter.shape) for parameter in executable.program.parameters)
+        return self.batch_size * executable.program.size
 
 
 def check_frequency(given: Any) -> "int | frozenset[int]":

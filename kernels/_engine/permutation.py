@@ -15,9 +15,6 @@ from dnnkit.kernels._numba.at_address import vector
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.jit import jit, jit_called
 
-MOST_WORDS = 4
-"""Words of entropy, at most: as many as the pool of `SeedSequence` has."""
-
 SCRATCH = 12
 """Words that `permute` needs besides the order: 4 of the pool, 4 of the seed, 2 of the state, 2 of the increment."""
 
@@ -79,9 +76,9 @@ def _hashed(value, constant, multiplier):
 
 @jit_called
 def permute(order_address, count, entropy_address, words, scratch_address):
-    """Write the permutation of 0 ... `count` - 1 for the 32-bit words of entropy, at most `MOST_WORDS`.
+    """Write the permutation of 0 ... `count` - 1 for the 32-bit words of entropy, at most four.
 
-    `count` is at most 2³². Scratch memory has `SCRATCH` words.
+    `SeedSequence` has a pool of four words. `count` is at most 2³². Scratch memory has `SCRATCH` words.
     """
     order, entropy = vector(0, order_address, count), vector(0, entropy_address, words)
     pool, seed = vector(0, scratch_address, 4), vector(0, scratch_address + 32, 4)

@@ -76,7 +76,7 @@ from dnnkit.kernels._numba.jit import jit
 
 def loss_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
     weights = pointed(weights_pointer, rows)
-    if columns == 1:  # known to be so when it is compiled: the loop over a row is none
+    if columns == 1:  # with this shape, no loop over the row is compiled
         scores, gradient = pointed(scores_pointer, (rows, 1)), pointed(gradient_pointer, (rows, 1))
         add_up(scores, pointed(targets_pointer, {shape_of_one}), weights, scale, gradient, total)
     else:

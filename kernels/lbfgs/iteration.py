@@ -14,7 +14,7 @@ from dnnkit.kernels.lbfgs import line_search
 from dnnkit.kernels.lbfgs.line_search import FAILED, SEARCHING, begin_search, take
 from dnnkit.kernels.lbfgs.reference import go, keep, largest, move, new_direction, note, rate, recall, settle, slope
 
-GOES_ON, NO_NUMBER, CONVERGED, FLAT, SPENT, STUCK = range(6)
+RUNNING, NO_NUMBER, CONVERGED, FLAT, SPENT, STUCK = range(6)
 """Why iterating ended: it has not; loss or gradient are infinite or NaN; the gradient is within its tolerance; the loss
 decreased too little; the evaluations are used up; no step down the gradient lowers the loss.
 """
@@ -32,7 +32,7 @@ ITERATION = Structure(
         "evaluations_before": "their number at the start of the current iteration",
         "pairs": "number of stored pairs in use: the newest",
         "pairs_before": "their number at the start of the current iteration",
-        "ended": "GOES_ON, NO_NUMBER, CONVERGED, FLAT, SPENT or STUCK",
+        "ended": "RUNNING, NO_NUMBER, CONVERGED, FLAT, SPENT or STUCK",
         # Vectors, as compiled code sees them.
         "size": "length n of each vector",
         "slots": "slots for pairs: one more than are stored",
@@ -75,7 +75,7 @@ ITERATION = Structure(
 
 def reset(s: Any) -> None:
     """Reset the counters before `begin`."""
-    s.made, s.updates, s.ended, s.is_over, s.is_stopped = 0, 0, GOES_ON, 0, 0
+    s.made, s.updates, s.ended, s.is_over, s.is_stopped = 0, 0, RUNNING, 0, 0
     s.pairs_before, s.evaluations_before = s.pairs, s.evaluations
 
 
@@ -167,7 +167,7 @@ def arrive(s: Any, v: Any) -> None:
     elif 0 < s.max_evaluations <= s.evaluations:
         end_iteration(s, v, SPENT)
     else:
-        end_iteration(s, v, GOES_ON)
+        end_iteration(s, v, RUNNING)
 
 
 def end_iteration(s: Any, v: Any, reason: int) -> None:
@@ -177,4 +177,4 @@ def end_iteration(s: Any, v: Any, reason: int) -> None:
     s.made += 1
     s.left -= 1
     s.pairs_before, s.evaluations_before = s.pairs, s.evaluations
-    s.is_over = 1 if reason != GOES_ON or s.left <= 0 or s.pauses != 0 else 0
+    s.is_over = 1 if reason != RUNNING or s.left <= 0 or s.pauses != 0 else 0

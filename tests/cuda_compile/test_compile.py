@@ -30,8 +30,8 @@ MANY = 4
 
 
 def compilations() -> Iterator[Any]:
-    """Compile every variant for the oldest and the newest architecture, one of many variants for one of the two; the
-    others are slow tests.
+    """Compile every source for the oldest and the newest architecture, but a variant of it for one of the two; other
+    pairs are slow tests.
 
     Kernels do not depend on the architecture, so whatever the ones between reject, one of the two rejects, too. Most of
     many variants become no machine code, alternately of float and of double: they differ in `REAL`.
@@ -43,7 +43,7 @@ def compilations() -> Iterator[Any]:
         turn = (pair + second) % 2  # both for float, and both for double
         has_few, is_of_a_fourth = count[source.file] <= MANY, number[source.file] // MANY % 4 == 0
         number[source.file] += 1
-        ends = OLDEST_AND_NEWEST if has_few else (OLDEST_AND_NEWEST[turn],)
+        ends = OLDEST_AND_NEWEST if count[source.file] == 1 else (OLDEST_AND_NEWEST[turn],)
         if not has_few and not is_of_a_fourth:
             ends = (OLDEST_AND_NEWEST[pair // 2 % 2].replace("sm_", VIRTUAL),) if turn == 0 else ()
         for name in dict.fromkeys([*ARCHITECTURES, *ends]):

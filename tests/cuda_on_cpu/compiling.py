@@ -38,9 +38,10 @@ KERNEL_FLAGS = [
     *("-Wno-unknown-pragmas", "-Werror=frame-larger-than=32768"),
 ]
 MACHINE_FLAGS = [*COMMON, "-O2"]
-FAST = ["-O1"]
+FAST = ["-O0"]
+"""Most kernels run once or twice, in less time than g++ takes to optimize them."""
 CHECKED = [
-    "-O0",  # most such kernels run once or twice, in less time than g++ takes to optimize them
+    *FAST,
     "-fsanitize=kernel-address",
     *("--param", "asan-instrumentation-with-call-threshold=0", "--param", "asan-stack=0", "--param", "asan-globals=0"),
     "-fsanitize=bounds-strict,signed-integer-overflow,integer-divide-by-zero,shift",

@@ -252,3 +252,20 @@ def test_an_assigned_number_takes_effect_with_the_next_update() -> None:
     assert optimizer.hyperparameters(7, 1).learning_rates.tolist() == [0.25]
     optimizer.learning_rate = 0.5
     assert optimizer.hyperparameters(7, 1).learning_rates.tolist() == [0.5]
+
+
+def test_hyperparameters_of_several_steps_are_kept_until_an_assignment():
+    optimizer = dk.Adam(1e-3)
+    first, second = optimizer.hyperparameters(0, 4), optimizer.hyperparameters(4, 7)
+    assert optimizer.hyperparameters(11, 7) is second
+    assert first.learning_rates.tolist() == [1e-3] * 4
+    assert second.learning_rates.tolist() == [1e-3] * 7
+    assert first.constants == second.constants == optimizer.hyperparameters(0, 1).constants
+    optimizer.learning_rate = 0.5
+    optimizer.beta_1 = 0.25
+    third = optimizer.hyperparameters(18, 7)
+    assert third.learning_rates.tolist() == [0.5] * 7
+    assert third.constants["beta_1"] == 0.25
+    optimizer.learning_rate = dk.schedules.ExponentialDecay(1.0, 1, 0.5)
+    assert optimizer.hyperparameters(1, 3).learning_rates.tolist() == [0.5, 0.25, 0.125]
+    assert optimizer.hyperparameters(2, 3).learning_rates.tolist() == [0.25, 0.125, 0.0625]

@@ -9,7 +9,7 @@ from dnnkit.kernels.losses.binary_crossentropy.reference import CLIP
 
 @jit
 def row(i, predictions, targets, factor, out):
-    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    """Return the loss of row i; write `factor` times its gradient to row i of out."""
     kind, outputs = out.dtype.type, predictions.shape[1]
     one, low, high = kind(1), kind(CLIP), kind(1 - CLIP)
     total = kind(0)

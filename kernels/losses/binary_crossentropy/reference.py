@@ -11,7 +11,7 @@ CLIP = 1e-7
 def loss_and_gradient(
     predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace = np
 ) -> tuple[Array, Array]:
-    """Weighted sum of the rows' losses, and `scale` times its gradient in the predictions."""
+    """Return the weighted sum of the rows' losses, and `scale` times its gradient with respect to the predictions."""
     outputs = predictions.shape[1]
     p = xp.clip(predictions, CLIP, 1 - CLIP)
     rows = -xp.sum(targets * xp.log(p) + (1 - targets) * xp.log1p(-p), axis=1) / outputs

@@ -9,7 +9,7 @@ from dnnkit.kernels.losses.categorical_crossentropy.reference import CLIP
 
 @jit
 def row(i, predictions, targets, factor, out):
-    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    """Return the loss of row i; write `factor` times its gradient to row i of out."""
     kind = out.dtype.type
     low = kind(CLIP)
     total = kind(0)

@@ -11,7 +11,7 @@ CLIP = 1e-7
 def loss_and_gradient(
     predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace = np
 ) -> tuple[Array, Array]:
-    """Weighted sum of the rows' losses, and `scale` times its gradient in the predictions."""
+    """Return the weighted sum of the rows' losses, and `scale` times its gradient with respect to the predictions."""
     t = one_hot(targets, predictions, xp)
     p = xp.maximum(predictions, xp.asarray(CLIP, dtype=predictions.dtype))
     rows = -xp.sum(t * xp.log(p), axis=1)

@@ -6,7 +6,7 @@ from dnnkit.kernels._numba.rows import target
 
 @jit
 def row(i, predictions, targets, factor, out):
-    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    """Return the loss of row i; write `factor` times its gradient to row i of out."""
     total = out.dtype.type(0)
     for k in range(predictions.shape[1]):
         given = target(targets, i, k, out.dtype.type(0))

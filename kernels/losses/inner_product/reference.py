@@ -9,5 +9,5 @@ from dnnkit.kernels.array import Array, Namespace
 def loss_and_gradient(
     predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace = np
 ) -> tuple[Array, Array]:
-    """Weighted sum of the rows' losses, and `scale` times its gradient in the predictions."""
+    """Return the weighted sum of the rows' losses, and `scale` times its gradient with respect to the predictions."""
     return weigh(xp.sum(predictions * targets, axis=1), targets * scale, weights, xp)

@@ -6,7 +6,7 @@ from dnnkit.kernels._numba.rows import target
 
 @jit
 def row(i, predictions, targets, factor, out):
-    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    """Return the loss of row i; write `factor` times its gradient to row i of out."""
     kind, outputs = out.dtype.type, predictions.shape[1]
     total = kind(0)
     step = kind(2) * factor / kind(outputs)

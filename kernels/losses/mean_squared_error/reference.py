@@ -9,7 +9,7 @@ from dnnkit.kernels.array import Array, Namespace
 def loss_and_gradient(
     predictions: Array, targets: Array, weights: Array | None, scale: float, xp: Namespace = np
 ) -> tuple[Array, Array]:
-    """Weighted sum of the rows' losses, and `scale` times its gradient in the predictions."""
+    """Return the weighted sum of the rows' losses, and `scale` times its gradient with respect to the predictions."""
     difference = predictions - targets
     outputs = predictions.shape[1]
     rows = xp.sum(difference * difference, axis=1) / outputs

@@ -19,7 +19,7 @@ def slope(z, t):
 
 @jit
 def row(i, logits, targets, factor, out):
-    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    """Return the loss of row i; write `factor` times its gradient to row i of out."""
     kind, outputs = out.dtype.type, logits.shape[1]
     step, total = factor / kind(outputs), kind(0)
     for k in range(outputs):

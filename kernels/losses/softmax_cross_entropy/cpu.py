@@ -14,7 +14,7 @@ from dnnkit.kernels._numba.rows import target
 
 @jit
 def row(i, logits, targets, factor, out):
-    """Loss of row i; `factor` times its gradient goes to row i of out."""
+    """Return the loss of row i; write `factor` times its gradient to row i of out."""
     kind, classes = out.dtype.type, logits.shape[1]
     largest = largest_of(logits[i])
     for k in range(classes):  # separate from the sum, whose order is fixed, so that this loop is vectorized

@@ -4,7 +4,7 @@
 
 namespace loss::softmax_cross_entropy {
 
-// Loss of the row, the same in all its threads; `factor` times its gradient goes to out.
+// Returns the loss of the row, the same in all its threads; writes `factor` times its gradient to out.
 template <typename Walked, typename Scores, typename Targets>
 __device__ __forceinline__ REAL row_loss(
     const Walked& row, Scores& logits, Targets& targets, REAL factor, REAL* out

@@ -71,6 +71,45 @@ def test_an_interrupted_sweep_resumes_without_a_trace(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "again.json").read_text())["test_loss"] == first["test_loss"], again.stderr
 
 
+def table(folder, rows=90):
+    """Write a table in which price depends on size and kind, and dear on price."""
+    rng = np.random.default_rng(0)
+    size, kind = rng.normal(50, 10, rows), rng.choice(["flat", "house"], rows)
+    price = 1e5 + 2000 * size + 4e4 * (kind == "house") + rng.normal(0, 3000, rows)
+    dear = np.where(price > np.median(price), "yes", "no")
+    lines = [f"{s:.2f},{k},{p:.0f},{d}" for s, k, p, d in zip(size, kind, price, dear, strict=True)]
+    (folder / "houses.csv").write_text("\n".join(["size,kind,price,dear", *lines, ""]))
+
+
+@pytest.mark.parametrize(
+    ("target", "other", "metric", "score"), [("price", "dear", "r2", "r2"), ("dear", "price", "accuracy", "accuracy")]
+)
+def test_a_sweep_of_a_table_leaves_an_estimator_that_predicts(tmp_path, target, other, metric, score):
+    table(tmp_path)
+    options = ("sweep", "houses.csv", "--target", target, "--ignore", other, "--grid", "learning_rate=1e-4,1e-2")
+    done = dnnkit(
+        tmp_path, *options, "--folds", "3", "--metric", metric, "--epochs", "30", "--out", "run", "--json", "found.json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "houses.csv: 72 training rows, 3 folds; 18 test rows" in done.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["best"] == {"learning_rate": "1e-2"}
+    assert found["held_out"]["rows"] == 18
+    assert found["held_out"][score] > 0.8
+    said = np.load(tmp_path / "run" / "out_of_fold.npy")
+    assert len(said) == 72
+    if target == "price":
+        assert 1e5 < np.median(said) < 3e5  # in the units of the table
+    predicted = dnnkit(tmp_path, "predict", "run", "houses.csv")
+    assert predicted.returncode == 0, predicted.stderr
+    assert target in predicted.stdout
+    estimator = dk.load_estimator(tmp_path / "run")
+    assert estimator.preset == "plain"
+    resumed = dnnkit(tmp_path, "sweep", "--resume", "run", "--json", "again.json")
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads((tmp_path / "again.json").read_text())["held_out"] == found["held_out"]
+
+
 WRONG = [
     (["--grid", "learning_rat=1"], "unknown setting 'learning_rat': did you mean 'learning_rate'?"),
     (["--grid", "momentum=0.9"], "--grid momentum: adam has no such setting; sgd has"),
@@ -94,7 +133,9 @@ WRONG = [
     ([], "nothing to compare: give --grid"),
     (["--resume", "nowhere"], "nowhere is not a run of `dnnkit sweep`"),
     (["--resume", "nowhere", "--epochs", "3"], "--epochs cannot be combined with --resume"),
-    (["houses.csv", "--folds", "2"], "houses.csv is a table"),
+    (["houses.csv", "--folds", "2"], "houses.csv"),
+    (["digits", "--folds", "2", "--task", "numbers"], "--task is for tables, and digits is not a table"),
+    (["digits", "--folds", "2", "--metric", "r2"], "--metric is 'r2': expected loss or accuracy"),
     (
         ["--grid", "learning_rate=1e30,1e31", "--grid", "optimizer=sgd", *SMALL],
         "every network's loss is NaN",

@@ -87,7 +87,7 @@ def graphs(dtype: Any) -> dict[str, tuple[dk.Model, Any]]:
 
 
 FORMULAS = {
-    "swish": "x / (1 + exp(-2.5 * x))",
+    "steep": "x / (1 + exp(-2.5 * x))",
     "waves": "sin(x) + cos(x)^2 + tan(x / 8) + atan(x)",
     "powers": "abs(x)^2.5 + sqrt(x^2 + 1) - log(1 + abs(x)) * erf(x)",
 }

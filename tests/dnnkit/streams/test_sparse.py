@@ -1,6 +1,7 @@
-"""A sparse matrix trains as the dense one does, of which only a chunk is in memory."""
+"""A sparse matrix trains as the dense one does; it is multiplied as it is, or only a chunk of it becomes dense."""
 
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,24 @@ from scipy import sparse
 
 import dnnkit as dk
 from dnnkit.backends import Backend
-from dnnkit.errors import ConfigurationError, DataError
-from tests.dnnkit.streams.files import BATCH, BUFFER, CLASSES, bits, data, network
+from dnnkit.errors import CheckpointError, ConfigurationError, DataError, ShapeError
+from dnnkit.kernels.compressed_rows import CompressedRows
+from tests.dnnkit.streams.files import BATCH, BUFFER, CLASSES, FEATURES, bits, data, network
 
 OPTIONS: dict[str, Any] = {"batch_size": BATCH, "epochs": 2, "validation_split": 0.2, "verbose": 0}
 
 
-def thinned() -> tuple[np.ndarray, np.ndarray]:
+def thinned(least: float = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows a third of whose numbers are not zero: too many to be multiplied as they are; with 2.5, 1 %."""
     x, y = data()
-    x[np.abs(x) < 1] = 0
+    x[np.abs(x) < least] = 0
     return x, y
+
+
+def loaded(net: dk.Sequential) -> Any:
+    """The samples that the network last trained on."""
+    batches = net.executable.epoch.batches
+    return batches.data.x if hasattr(batches, "data") else batches._data.x
 
 
 @pytest.mark.parametrize("form", ["csr_matrix", "coo_array"])
@@ -31,6 +40,44 @@ def test_it_trains_as_the_dense_one(backend: Backend, form: str) -> None:
     np.testing.assert_array_equal(net.predict(matrix), expected.predict(x))
     assert net.evaluate(matrix, y) == expected.evaluate(x, y)
     net.fit(matrix[:400], y[:400], validation_data=(matrix[400:], y[400:]), verbose=0)
+
+
+@pytest.mark.parametrize("form", ["csr_matrix", "coo_array"])
+@pytest.mark.parametrize("others", [{}, {"shuffle": "with_replacement"}, {"class_weight": {0: 2.0}}])
+def test_nearly_empty_it_is_multiplied_as_it_is(backend: Backend, form: str, others: dict[str, Any]) -> None:
+    x, y = thinned(2.5)
+    matrix = getattr(sparse, form)(x)
+    expected, net = network(backend), network(backend)
+    dense = expected.fit(x, y, **OPTIONS, **others)
+    found = net.fit(matrix, y, **OPTIONS, **others)
+    if backend.name in ("numpy", "numba"):
+        assert isinstance(loaded(net), CompressedRows)
+    for name, values in dense.history.items():
+        np.testing.assert_allclose(found.history[name], values, rtol=1e-5)
+    np.testing.assert_allclose(net.predict(matrix), expected.predict(x), rtol=1e-4, atol=1e-6)
+    assert net.evaluate(matrix, y)["loss"] == pytest.approx(expected.evaluate(x, y)["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("first", [dk.Rescaling(0.5), dk.Dropout(0.1), dk.Normalization()])
+def test_behind_another_layer_it_becomes_dense(backend: Backend, first: dk.Layer) -> None:
+    x, y = thinned(2.5)
+    nets = [dk.Sequential([first, *network().layers], seed=1, backend=backend) for _ in range(2)]
+    for net, given in zip(nets, (sparse.csr_array(x), x), strict=True):
+        net.compile("adam", "sparse_categorical_crossentropy")
+        net.fit(given, y, **OPTIONS)
+    assert bits(nets[0]) == bits(nets[1])
+
+
+def test_a_checkpoint_of_it_goes_on(tmp_path: Path) -> None:
+    x, y = thinned(2.5)
+    matrix, whole = sparse.csr_array(x), network("numba")
+    whole.fit(matrix, y, batch_size=BATCH, steps=66, verbose=0)
+    for steps in (40, 66):  # in the middle of the second epoch
+        net = network("numba")
+        net.fit(matrix, y, batch_size=BATCH, steps=steps, verbose=0, checkpoint=tmp_path)
+    assert bits(net) == bits(whole)
+    with pytest.raises(CheckpointError, match="data"):
+        network("numba").fit(sparse.csr_array(x[::-1]), y, batch_size=BATCH, steps=66, verbose=0, checkpoint=tmp_path)
 
 
 def test_many_networks_train_on_one() -> None:
@@ -73,8 +120,14 @@ def test_errors_of_sparse_matrices_are_reported() -> None:
     x, y = thinned()
     with pytest.raises(DataError, match=r"sparse matrix of shape .* and dtype complex64: expected real numbers"):
         network("numpy").fit(sparse.csr_array(x.astype(np.complex64)), y, verbose=0)
-    x[7, 3] = np.nan
-    with pytest.raises(DataError, match=r"x has NaN or infinite numbers, first in row 7 \(as float32\)"):
-        network("numpy").fit(sparse.csr_array(x), y, verbose=0)
+    for least in (1, 2.5):
+        x, y = thinned(least)
+        x[7, 3] = np.nan
+        with pytest.raises(DataError, match=r"x has NaN or infinite numbers, first in row 7 \(as float32\)"):
+            network("numpy").fit(sparse.csr_array(x), y, verbose=0)
+    trained = network("numpy")
+    trained.build(FEATURES)
+    with pytest.raises(ShapeError, match=r"x has shape \(523, 11\): expected \(samples, 12\)"):
+        trained.predict(sparse.csr_array(thinned(2.5)[0][:, 1:]))
     with pytest.raises(DataError, match="toarray"):
         network("numpy").get_gradients(sparse.csr_array(x), np.zeros((len(x), CLASSES)))

@@ -64,7 +64,7 @@ def test_epochs_a_second_after_the_last_line_and_the_last_have_lines(capsys, mon
         now += seconds
         progress.end_epoch({"loss": 0.5}, seconds)
         if epoch == 4:
-            progress.say("words")
+            progress.print_line("words")
     progress.close()
     told = [line.split(" - ")[0] for line in capsys.readouterr().out.splitlines()]
     assert told == ["Epoch 1/100", "Epoch 3/100", "Epoch 5/100", "words", "Epoch 6/100"]

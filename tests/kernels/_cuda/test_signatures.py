@@ -27,7 +27,7 @@ from tests.kernels._numba.test_signatures import FOLDERS, functions_with_arrays,
 
 DTYPES = ["float32", "float64"]
 BY_CUBLAS = ["matmul"]
-NEVER = ["nonzero_columns"]
+NEVER = ["compressed_rows", "nonzero_columns"]
 """A GPU multiplies every column."""
 IN_OTHERS = ["philox"]
 """Drawn in the mask of dropout."""
