@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from dnnkit.backends.inspection import StepParts, measured_step
 from dnnkit.backends.outputs import of_output, weights_of
 from dnnkit.backends.program import Program
@@ -109,6 +111,10 @@ class Executable(ABC):
     @abstractmethod
     def begin_epoch(self, data: Any, order: HostArray, batch_size: int) -> None:
         """Pass data and row order for many steps at once, and reset the totals."""
+
+    def permutation(self, entropy: HostArray, rows: int) -> HostArray:
+        """Return `numpy.random.default_rng(entropy).permutation(rows)`; entropy is at most four words of 32 bits."""
+        return np.random.default_rng(entropy.tolist()).permutation(rows)
 
     @property
     def ended(self) -> str:

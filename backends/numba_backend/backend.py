@@ -144,7 +144,8 @@ class NumbaBackend(NumpyBackend):
 
         for name in opcodes():
             address(name, dtype)
-        calls.caller("run_jobs", dtype)
+        for name in ("run_jobs", "permute"):
+            calls.caller(name, dtype)
 
     def many(self, workers: int) -> "CompiledMany":
         """Return a pool of threads that each train whole networks."""

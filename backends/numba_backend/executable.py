@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dnnkit.backends.aligned import address
 from dnnkit.backends.inspection import StepParts
 from dnnkit.backends.numba_backend import cost_model, inspection
 from dnnkit.backends.numba_backend.compiled_hyperparameters import clips_of
@@ -19,11 +20,15 @@ from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.stagewise.giant_step import is_giant
 from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters, Plan, Totals
 from dnnkit.deferred import dataclass
-from dnnkit.kernels._engine.structures import STOP
+from dnnkit.kernels._engine import calls
+from dnnkit.kernels._engine.structures import SCRATCH, STOP
 from dnnkit.kernels.compressed_rows import CompressedRows
 
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.backend import NumbaBackend
+
+WORTH_COMPILED = 1 << 12
+"""Rows from which their order is drawn in compiled code: 20 µs less, for a function to load once."""
 
 
 @dataclass
@@ -145,6 +150,14 @@ class NumbaExecutable(CompiledSteps):
         batches = Batches(self._source(data), order, size, weights, is_one=is_one)
         self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.host_weights is None else None)
         self._record_partition(partition)
+
+    def permutation(self, entropy: HostArray, rows: int) -> HostArray:  # noqa: D102
+        if rows < WORTH_COMPILED:
+            return super().permutation(entropy, rows)
+        order, scratch = np.empty(rows, np.int64), np.empty(SCRATCH, np.int64)
+        permute, words = calls.caller("permute", self.program.dtype), np.ascontiguousarray(entropy, np.int64)
+        permute(address(order), rows, address(words), len(words), address(scratch))
+        return order
 
     def run_steps(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:  # noqa: D102
         epoch = self.epoch

@@ -22,8 +22,7 @@ from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels._engine import calls
-from dnnkit.kernels._engine.permutation import SCRATCH
-from dnnkit.kernels._engine.structures import ENDED, JOB, LINE, MANY, PASS, STOP
+from dnnkit.kernels._engine.structures import ENDED, JOB, LINE, MANY, PASS, SCRATCH, STOP
 
 WORDS = PASS.bytes // 8
 """Words of a PASS. Those of a call are the rows of an array (passes, words), in which columns are filled at once."""

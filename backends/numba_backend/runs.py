@@ -13,7 +13,7 @@ from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Dense
 from dnnkit.backends.state import HostArray
 from dnnkit.deferred import dataclass
-from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles
+from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles, is_read_once
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,9 @@ def inputs_of(program: Program, wiring: Wiring, partition: Partition, batches: B
         return "gathered"
     data = batches.data
     fits = fits_tiles if data.bits is None else columns_fit_tiles
-    if not fits(rows, features, np.dtype(program.dtype).itemsize):
+    size = np.dtype(program.dtype).itemsize
+    is_once = is_read_once(wiring.stages[0].kernel.shape[1], size) and not batches.is_one  # else it is gathered once
+    if not is_once and not fits(rows, features, size):
         return "gathered"
     converted = data.x.dtype == np.uint8 or (data.scale, data.offset) != (1.0, 0.0)
     return "columns" if converted else "in place"

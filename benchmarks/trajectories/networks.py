@@ -484,7 +484,7 @@ def _counted() -> tuple[Network, ...]:
             weighted=True,
         ),
         Network(
-            "steps an epoch, with replacement, weighted",
+            "steps per epoch, with replacement, weighted",
             [Dense(11, "gelu"), Dropout(0.4), Dense(4, "softmax")],
             "categorical_crossentropy",
             dk.SGD(0.1, momentum=0.9, weight_decay=1e-2, global_clipnorm=1.0),
@@ -503,7 +503,7 @@ def _counted() -> tuple[Network, ...]:
             validated=True,
         ),
         Network(
-            "one sample a step",
+            "one sample per step",
             [Dense(6, "sigmoid"), Dense(2, "softmax")],
             "sparse_categorical_crossentropy",
             "sgd",

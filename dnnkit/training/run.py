@@ -17,8 +17,8 @@ from dnnkit.training.epoch_order import Shuffle, epoch_order
 from dnnkit.training.history import History
 from dnnkit.training.parts import Feed
 
-LARGEST_DRAWN = 1 << 32
-"""Samples and epochs below which an order can be drawn from words of 32 bits."""
+LARGEST_DRAWN = 1 << 31
+"""Samples and epochs below which an order can be drawn from words of 32 bits, in halves of signed 64-bit words."""
 
 SAMPLED = 1 << 18
 """Bytes of each array to hash when deciding whether an epoch continues with the same data."""

@@ -12,6 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from dnnkit.backends.executable import Executable
+from dnnkit.backends.many import DrawnOrders
 from dnnkit.backends.state import EpochSums, HostArray, Totals
 from dnnkit.background import in_background
 from dnnkit.callbacks.callback_list import CallbackList
@@ -124,9 +125,15 @@ class Steps:
         if self.net.executable.can_run_epochs:
             return ANY_ORDER
         if run.rows < MANY:
-            return run.order(self.net.seed, epoch)
+            return self._draw(epoch)
         with self.interrupts.at_once():
-            return in_background(lambda: run.order(self.net.seed, epoch))
+            return in_background(lambda: self._draw(epoch))
+
+    def _draw(self, epoch: int) -> HostArray:
+        orders = self.run.orders_to_draw(self.net.seed, epoch, 1)
+        if isinstance(orders, DrawnOrders):
+            return self.net.executable.permutation(orders.entropy[0], orders.rows)
+        return orders[0]
 
     def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
         """Run the steps before `last`, giving other threads turns in between; return the epoch's totals so far."""

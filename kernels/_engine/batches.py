@@ -158,6 +158,7 @@ def take_targets(worker, run, stage, option):
             start = rows[i] * width
             for k in range(width):
                 values[i * width + k] = number(run.zero, targets, start + k)
+        prefetch_rows(targets, run.row_limit, width * size_of(run.zero), next_rows(worker, run), WHOLE)
 
 
 @opcode

@@ -15,6 +15,7 @@ DEFINED_IN = {
     "read_ticks": "timing",
     "run_timed": "timing",
     "run_jobs": "many",
+    "permute": "permutation",
 }
 """Function name -> module that defines it."""
 
@@ -26,6 +27,7 @@ ARGUMENTS = {
     "read_ticks": 1,
     "run_timed": 3,
     "run_jobs": 1,
+    "permute": 5,
 }
 
 

@@ -2,12 +2,11 @@
 
 from dnnkit.kernels._engine.batches import rows_of
 from dnnkit.kernels._engine.opcodes import opcode
-from dnnkit.kernels._engine.stages import bias_at, gradient_of, kernel_at, y_of, z_of
+from dnnkit.kernels._engine.stages import finish, gradient_of, kernel_at, z_of
 from dnnkit.kernels._engine.updates import dz_of, height_of, piece_of, update_bias, update_piece
 from dnnkit.kernels._numba.at_address import element, vector
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.compressed_rows.cpu import begin, product, transposed_piece, transposed_product
-from dnnkit.kernels.dense.cpu import finish
 
 
 @jit
@@ -24,7 +23,7 @@ def dense_of_compressed(worker, run, stage, option):
     starts, columns, values = entries_of(run)
     z = z_of(worker, run, stage)
     product(starts, columns, values, rows_of(worker, run), kernel_at(stage, run, worker.parameters), z)
-    finish(bias_at(stage, run, worker.parameters), stage.forward, z, y_of(worker, run, stage))
+    finish(worker, run, stage)
 
 
 @opcode

@@ -6,8 +6,8 @@ threads that may need one at once, so memory grows with threads, not with networ
 """
 
 from dnnkit.kernels._engine.interpreter import run_at, run_segment, worker_at
-from dnnkit.kernels._engine.permutation import SCRATCH, permute
-from dnnkit.kernels._engine.structures import JOB, LIMIT, LINE, MANY, PASS
+from dnnkit.kernels._engine.permutation import permute
+from dnnkit.kernels._engine.structures import JOB, LIMIT, LINE, MANY, PASS, SCRATCH
 from dnnkit.kernels._engine.timing import ticks
 from dnnkit.kernels._numba import atomics, flush_to_zero
 from dnnkit.kernels._numba.at_address import at, vector

@@ -15,9 +15,6 @@ from dnnkit.kernels._numba.at_address import vector
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.jit import jit, jit_called
 
-SCRATCH = 12
-"""Words that `permute` needs besides the order: 4 of the pool, 4 of the seed, 2 of the state, 2 of the increment."""
-
 LOW = 0xFFFFFFFF
 INIT_A, MULT_A = 0x43B0D7E5, 0x931E8875
 INIT_B, MULT_B = 0x8B51F9DD, 0x58F38DED
@@ -25,47 +22,58 @@ MIX_LEFT, MIX_RIGHT = 0xCA01F9DD, 0x4973F715
 PCG_MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 
 
-def _state(builder: Any, address: Any) -> tuple[Any, Any]:
-    """Return pointers to the 128-bit state at an address and to the increment behind it."""
+def _wide(builder: Any, high: Any, low: Any) -> Any:
+    """Return a 128-bit number, given in halves."""
     kind = ir.IntType(128)
-    increment = builder.add(address, ir.Constant(ir.IntType(64), 16))
-    return tuple(builder.inttoptr(place, kind.as_pointer()) for place in (address, increment))
-
-
-def _load(builder: Any, pointer: Any) -> Any:
-    return builder.load(pointer, align=8)
+    upper = builder.shl(builder.zext(high, kind), ir.Constant(kind, 64))
+    return builder.or_(upper, builder.zext(low, kind))
 
 
 @intrinsic
-def _advance(typing_context: Any, address: Any, high: Any, low: Any) -> Any:
-    """Advance the generator after adding a 128-bit number, given in halves, to its state."""
+def _next_state(typing_context: Any, state: Any, increment: Any) -> Any:
+    """Return the generator's next state; numbers of 128 bits are pairs of their halves, the upper one first."""
+    pair = types.UniTuple(types.int64, 2)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        state, increment = _state(builder, arguments[0])
-        kind = ir.IntType(128)
-        upper = builder.shl(builder.zext(arguments[1], kind), ir.Constant(kind, 64))
-        before = builder.add(_load(builder, state), builder.or_(upper, builder.zext(arguments[2], kind)))
-        product = builder.mul(before, ir.Constant(kind, PCG_MULTIPLIER))
-        builder.store(builder.add(product, _load(builder, increment)), state, align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), generate
-
-
-@intrinsic
-def _output(typing_context: Any, address: Any) -> Any:
-    """Return 64 random bits of the current state: its halves xored, rotated right by its top six bits."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        state, _ = _state(builder, arguments[0])
+        before, added = (
+            _wide(builder, *(builder.extract_value(number, place) for place in range(2))) for number in arguments
+        )
         kind, word = ir.IntType(128), ir.IntType(64)
-        number = _load(builder, state)
-        upper = builder.trunc(builder.lshr(number, ir.Constant(kind, 64)), word)
-        mixed, turn = builder.xor(upper, builder.trunc(number, word)), builder.lshr(upper, ir.Constant(word, 58))
+        after = builder.add(builder.mul(before, ir.Constant(kind, PCG_MULTIPLIER)), added)
+        halves = builder.trunc(builder.lshr(after, ir.Constant(kind, 64)), word), builder.trunc(after, word)
+        return context.make_tuple(builder, pair, halves)
+
+    return pair(pair, pair), generate
+
+
+@intrinsic
+def _sum(typing_context: Any, one: Any, other: Any) -> Any:
+    """Return the sum of two 128-bit numbers."""
+    pair = types.UniTuple(types.int64, 2)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        one, other = (
+            _wide(builder, *(builder.extract_value(number, place) for place in range(2))) for number in arguments
+        )
+        kind, word, total = ir.IntType(128), ir.IntType(64), builder.add(one, other)
+        halves = builder.trunc(builder.lshr(total, ir.Constant(kind, 64)), word), builder.trunc(total, word)
+        return context.make_tuple(builder, pair, halves)
+
+    return pair(pair, pair), generate
+
+
+@intrinsic
+def _output(typing_context: Any, state: Any) -> Any:
+    """Return 64 random bits of a state: its halves xored, rotated right by its top six bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        upper, lower = (builder.extract_value(arguments[0], place) for place in range(2))
+        mixed, turn = builder.xor(upper, lower), builder.lshr(upper, ir.Constant(word, 58))
         back = builder.and_(builder.neg(turn), ir.Constant(word, 63))
         return builder.or_(builder.lshr(mixed, turn), builder.shl(mixed, back))
 
-    return types.int64(types.int64), generate
+    return types.int64(types.UniTuple(types.int64, 2)), generate
 
 
 @jit
@@ -76,14 +84,15 @@ def _hashed(value, constant, multiplier):
 
 @jit_called
 def permute(order_address, count, entropy_address, words, scratch_address):
-    """Write the permutation of 0 ... `count` - 1 for the 32-bit words of entropy, at most four.
+    """Write the permutation of 0 ... `count` - 1 for up to four 32-bit words of entropy.
 
-    `SeedSequence` has a pool of four words. `count` is at most 2³². Scratch memory has `SCRATCH` words.
+    `count` is at most 2³¹. Scratch memory has `structures.SCRATCH` words.
+
+    First the partners of all places are drawn, and kept in the upper halves of the order's words; then these are
+    exchanged. So neither the rejections, which no branch depends on, nor the exchanges wait for each other.
     """
     order, entropy = vector(0, order_address, count), vector(0, entropy_address, words)
     pool, seed = vector(0, scratch_address, 4), vector(0, scratch_address + 32, 4)
-    generator_address = scratch_address + 64
-    generator = vector(0, generator_address, 4)
 
     constant = INIT_A
     for place in range(4):
@@ -103,26 +112,37 @@ def permute(order_address, count, entropy_address, words, scratch_address):
         constant = (constant * MULT_B) & LOW
         seed[place] = low | (high << 32)
 
-    generator[0] = generator[1] = 0
-    generator[2] = (seed[3] << 1) | 1
-    generator[3] = (seed[2] << 1) | ((seed[3] >> 63) & 1)
-    _advance(generator_address, 0, 0)
-    _advance(generator_address, seed[0], seed[1])
+    increment = (seed[2] << 1) | ((seed[3] >> 63) & 1), (seed[3] << 1) | 1
+    state = _next_state(_sum(increment, (seed[0], seed[1])), increment)  # the first state is the increment
 
-    for place in range(count):
-        order[place] = place
-    half, mask = -1, 1
+    mask = 1
     while mask < count - 1:
         mask = (mask << 1) | 1
-    for last in range(count - 1, 0, -1):
+    last, left = count - 1, -1
+    while last > 0:
         while mask >> 1 >= last:
             mask >>= 1
-        place = last + 1
-        while place > last:
-            if half >= 0:
-                place, half = half & mask, -1
+        end = mask >> 1  # down to here, draws have as many bits
+        if left >= 0:
+            place, left = left & mask, -1
+            order[last] = (place << 32) | last
+            last -= place <= last
+        while last > end:
+            state = _next_state(state, increment)
+            bits = _output(state)
+            place = bits & mask
+            order[last] = (place << 32) | last
+            last -= place <= last
+            if last > end:
+                place = (bits >> 32) & mask
+                order[last] = (place << 32) | last
+                last -= place <= last
             else:
-                _advance(generator_address, 0, 0)
-                bits = _output(generator_address)
-                place, half = bits & mask, (bits >> 32) & LOW
-        order[last], order[place] = order[place], order[last]
+                left = (bits >> 32) & LOW
+    if count > 0:
+        order[0] = 0
+    for last in range(count - 1, 0, -1):
+        place = order[last] >> 32
+        other = order[place]
+        order[place] = (other & -(1 << 32)) | (order[last] & LOW)
+        order[last] = other & LOW

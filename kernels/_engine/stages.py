@@ -5,9 +5,10 @@ from dnnkit.kernels._engine.structures import METRIC
 from dnnkit.kernels._numba.at_address import at, matrix, number, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_backward, call_forward, call_loss, call_metric
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.dense.cpu import backward_without_kernel, finish
+from dnnkit.kernels.dense.cpu import activate as activate_dense
+from dnnkit.kernels.dense.cpu import backward_without_kernel
 from dnnkit.kernels.dropout.cpu import apply, mask
-from dnnkit.kernels.matmul.cpu import product, product_of_rows
+from dnnkit.kernels.matmul.cpu import add_to_rows, product, product_and_bias, product_of_rows
 
 metric_at = at(METRIC)
 METRIC_BYTES = METRIC.bytes
@@ -20,9 +21,9 @@ def kernel_at(stage, run, start):
 
 
 @jit
-def bias_at(stage, run, start):
+def bias_of(worker, run, stage):
     """Return the stage's bias (outputs,), or an empty array (0,)."""
-    return vector(run.zero, start + stage.bias, stage.biases)
+    return vector(run.zero, worker.parameters + stage.bias, stage.biases)
 
 
 @jit
@@ -78,12 +79,22 @@ def add_up(worker, run, stage, out):
             out[e] = summand[e] if other == 0 else out[e] + summand[e]
 
 
+@jit
+def finish(worker, run, stage):
+    """Add the bias to a stage's z, and apply the activation."""
+    z, bias = z_of(worker, run, stage), bias_of(worker, run, stage)
+    if bias.size > 0:
+        add_to_rows(z, bias)
+    activate_dense(stage.forward, z, y_of(worker, run, stage))
+
+
 @opcode
 def dense(worker, run, stage, option):
     """Compute a dense stage."""
     z = z_of(worker, run, stage)
-    product(x_of(worker, run, stage), kernel_at(stage, run, worker.parameters), z)
-    finish(bias_at(stage, run, worker.parameters), stage.forward, z, y_of(worker, run, stage))
+    kernel = kernel_at(stage, run, worker.parameters)
+    product_and_bias(x_of(worker, run, stage), kernel, bias_of(worker, run, stage), z)
+    activate_dense(stage.forward, z, y_of(worker, run, stage))
 
 
 @opcode
@@ -91,8 +102,9 @@ def dense_of_columns(worker, run, stage, option):
     """Compute a dense stage from the nonzero columns of its inputs."""
     z, columns = z_of(worker, run, stage), vector(0, worker.columns, worker.used)
     x, rows = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option)
-    product_of_rows(x, rows, columns, kernel_at(stage, run, worker.parameters), z)
-    finish(bias_at(stage, run, worker.parameters), stage.forward, z, y_of(worker, run, stage))
+    kernel = kernel_at(stage, run, worker.parameters)
+    product_of_rows(x, rows, columns, kernel, bias_of(worker, run, stage), z)
+    activate_dense(stage.forward, z, y_of(worker, run, stage))
 
 
 @opcode
@@ -107,8 +119,7 @@ def dense_part(worker, run, stage, option):
 def dense_join(worker, run, stage, option):
     """Add up all workers' partial products of a dense stage; then apply bias and activation."""
     add_up(worker, run, stage, vector(run.zero, stage.z, worker.rows * stage.outputs))
-    z = z_of(worker, run, stage)
-    finish(bias_at(stage, run, worker.parameters), stage.forward, z, y_of(worker, run, stage))
+    finish(worker, run, stage)
 
 
 @opcode

@@ -246,6 +246,9 @@ STOP, LIMIT, ENDED = 0, LINE, 2 * LINE
 workers ended, or -1.
 """
 
+SCRATCH = 8
+"""Words that `permute` needs besides the order: 4 of the pool, 4 of the seed."""
+
 MANY = Structure(
     {
         "job": "address of the first JOB; the longest jobs come first",

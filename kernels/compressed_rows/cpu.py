@@ -25,7 +25,7 @@ def sum_rows(zero, a, depth, b, index, target, outputs, goes_on, uses):
     width = REGISTER_BYTES // size
     while j < outputs:
         left = outputs - j
-        tile = a, 0, 1, b + j * size, outputs, depth, target + j * size, 0, left, goes_on
+        tile = a, 0, 1, b + j * size, outputs, depth, target + j * size, 0, left, goes_on, 0
         if left >= 8 * width:
             _1_8(zero, tile, indexes, uses)
             j += 8 * width

@@ -1,4 +1,4 @@
-"""Dense layer: products by `matmul`, with bias and activation in loops around them. Contract: the package's docstring.
+"""Dense layer: products with bias by `matmul`, then the activation. Contract: the package's docstring.
 
 `activation` is the address of the activation's entry point, forward or backward; a layer without a bias passes an empty
 b or db. The arrays after the reference's arguments are outputs: contiguous, and none aliases another.
@@ -6,23 +6,19 @@ b or db. The arrays after the reference's arguments are outputs: contiguous, and
 
 from dnnkit.kernels._numba.indirect_calls import address_of, call_backward, call_forward
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.matmul.cpu import product, product_of_columns, product_with_transpose
+from dnnkit.kernels.matmul.cpu import product_and_bias, product_of_columns, product_with_transpose, sum_rows
 
 
 @jit
 def forward(x, w, b, activation, z, y):
-    product(x, w, z)
-    finish(b, activation, z, y)
+    product_and_bias(x, w, b, z)
+    activate(activation, z, y)
 
 
 @jit
-def finish(b, activation, z, y):
-    """Add b to the product z in place, and apply the activation: y = f(z)."""
+def activate(activation, z, y):
+    """Apply the activation: y = f(z)."""
     rows, outputs = z.shape
-    if b.size > 0:
-        for i in range(rows):
-            for j in range(outputs):
-                z[i, j] += b[j]
     call_forward(activation, (address_of(z), address_of(y), rows, outputs))
 
 
@@ -46,10 +42,6 @@ def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
     rows, outputs = dz.shape
     call_backward(activation, (address_of(dy), address_of(saved), address_of(dz), rows, outputs))
     if db.size > 0:
-        for j in range(outputs):
-            db[j] = 0
-        for i in range(rows):
-            for j in range(outputs):
-                db[j] += dz[i, j]
+        sum_rows(dz, db)
     if needs_dx:
         product_with_transpose(dz, w, dx)

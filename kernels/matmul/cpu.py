@@ -6,7 +6,7 @@ See docs/design/0014-tiles.md.
 """
 
 from dnnkit.kernels._numba import blas
-from dnnkit.kernels._numba.at_address import element, size_of
+from dnnkit.kernels._numba.at_address import element, matrix, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit, jit_called
 from dnnkit.kernels._numba.shared import shared
@@ -20,6 +20,8 @@ from dnnkit.kernels.matmul.microkernels import (
     copy_number,
     copy_row,
     panel,
+    sums_of_four,
+    sums_of_one,
     transpose_square,
 )
 
@@ -33,6 +35,17 @@ PACKED_ROWS_OF_DEEP, DEEP = 12, 128
 """The same threshold if b has more rows than `DEEP`: parts of them do not stay in the first-level cache until the next
 tile.
 """
+
+NARROW, NARROW_DEPTH = 16, 8
+"""Bytes per row of b, and depth per column, up to and from which the transposed product takes less time: a vector has
+16 lanes of float32, of which so few columns fill one to four.
+"""
+
+PACKED_NARROW_DEPTH = 64
+"""Depth from which that also holds for one or two columns if the transpose has to be packed."""
+
+NARROW_ROWS = 256
+"""Rows of a transposed product per block, which is then transposed: a few KiB of a panel."""
 
 NEAR = 1 << 14
 """Bytes of b that stay in the first-level cache after the first use."""
@@ -50,18 +63,19 @@ _4_N, _1_N = broadcast_tile(4, 1, False, width=1), broadcast_tile(1, 1, False, w
 @jit
 def all_blocks(zero, numbers, indexes, uses):
     """Compute all rows, two vectors of columns at a time; `uses` has the bits of the index arrays that exist."""
-    a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on = numbers
+    a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, bias = numbers
     row_index, column_index, b_index, target_index = indexes
     size = size_of(zero)
     width = REGISTER_BYTES // size
     for start in range(0, columns, 2 * width):
         b_block, block, right = b + start * size, target + start * size, columns - start
+        own = bias + start * size if bias != 0 and uses != COLUMNS and uses & PLACES == 0 else 0
         i = 0
         while i < rows:
             left = rows - i
             tile = (
                 after(uses & ROWS, a, i * a_row * size), a_row, a_step, b_block, b_row, depth,
-                after(uses & PLACES, block, i * target_row * size), target_row, right, goes_on,
+                after(uses & PLACES, block, i * target_row * size), target_row, right, goes_on, own,
             )  # fmt: skip
             here = row_index + 8 * i, column_index, b_index, target_index + 8 * i
             if right <= width:
@@ -132,13 +146,16 @@ def pack(zero, b, b_row, b_step, rows, columns, packed, index):
 @shared
 def multiply_in_tiles(
     zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index,
-    target_index,
+    target_index, bias,
 ):  # fmt: skip
-    """Compute a · b; a, b and the target are addresses, with strides in elements between rows and between columns.
+    """Compute a · b, plus a row `bias` unless its address is 0.
+
+    a, b and the target are addresses, with strides in elements between rows and between columns.
 
     The four index arrays, given by address, select the rows of a, its columns, the matching rows of b, and the rows of
     the target; 0 means all in order. Other rows of the target are not changed. Column indices with row indices of the
-    target, or of b, are supported only together with row indices of a.
+    target, or of b, are supported only together with row indices of a; a bias is not, with
+    row indices of the target or with only column indices, as in gradients.
     """
     size, indexes = size_of(zero), (row_index, column_index, b_index, target_index)
     width = REGISTER_BYTES // size
@@ -149,7 +166,8 @@ def multiply_in_tiles(
         while rows == 1 and columns - j >= 4 * width:
             place = target + (number_in(target_index, 0) * columns + j) * size
             row = a + number_in(row_index, 0) * a_row * size
-            tile = row, a_row, a_step, b + j * size, b_row, depth, place, 0, 0, 0
+            own = bias + j * size if bias != 0 else 0
+            tile = row, a_row, a_step, b + j * size, b_row, depth, place, 0, 0, 0, own
             if column_index == 0:
                 _1_4(zero, tile, indexes, 0)
             elif b_index == 0:
@@ -158,33 +176,36 @@ def multiply_in_tiles(
                 _1_4(zero, tile, indexes, COLUMNS | ROWS_OF_B)
             j += 4 * width
         if j < columns:
-            numbers = a, a_row, a_step, b + j * size, b_row, depth, target + j * size, columns, rows, columns - j, 0
+            own, place = bias + j * size if bias != 0 else 0, target + j * size
+            numbers = a, a_row, a_step, b + j * size, b_row, depth, place, columns, rows, columns - j, 0, own
             with_indexes(zero, numbers, indexes)
     else:
         packed = panel()
         for k in range(0, depth, DEPTH):
             count, goes_on = DEPTH if depth - k > DEPTH else depth - k, 1 if k > 0 else 0
             start, b_start = after(column_index, a, k * a_step * size), after(b_index, b, k * b_row * size)
-            here = row_index, skip(column_index, k), 0, target_index
+            here, ends = (row_index, skip(column_index, k), 0, target_index), bias != 0 and depth - k <= DEPTH
             for j in range(0, columns, 2 * width):
                 left = 2 * width if columns - j > 2 * width else columns - j
                 pack(zero, b_start + j * b_step * size, b_row, b_step, count, left, packed, skip(b_index, k))
-                block = target + j * size
-                numbers = start, a_row, a_step, packed, 2 * width, count, block, columns, rows, left, goes_on
+                block, own = target + j * size, bias + j * size if ends else 0
+                numbers = start, a_row, a_step, packed, 2 * width, count, block, columns, rows, left, goes_on, own
                 with_indexes(zero, numbers, here)
 
 
 @jit
 def number_by_number(zero, numbers):
     """As `multiply`, for all rows of the target, in tiles one element wide whose sums are independent."""
-    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index, _ = numbers
+    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index, _, bias = (
+        numbers
+    )
     uses = (ROWS if row_index != 0 else 0) | (COLUMNS if column_index != 0 else 0) | (ROWS_OF_B if b_index != 0 else 0)
     size = size_of(zero)
     for j in range(columns):
-        i, b_column = 0, b + j * b_step * size
+        i, b_column, own = 0, b + j * b_step * size, bias + j * size if bias != 0 else 0
         while i < rows:
             start, place = after(row_index, a, i * a_row * size), target + (i * columns + j) * size
-            tile = start, a_row, a_step, b_column, b_row, depth, place, columns, 0, 0
+            tile = start, a_row, a_step, b_column, b_row, depth, place, columns, 0, 0, own
             here = skip(row_index, i), column_index, b_index, 0
             if rows - i >= 4:
                 _4_N(zero, tile, here, uses)
@@ -195,18 +216,67 @@ def number_by_number(zero, numbers):
 
 
 @jit
+def is_narrow(zero, numbers):
+    """Whether `multiply_narrow` takes less time; measured with AVX-512, as packing the transpose of a."""
+    _, rows, columns, _, a_row, _, _, _, _, depth, row_index, column_index, b_index, target_index, _ = numbers
+    size = size_of(zero)
+    if row_index != 0 or column_index != 0 or b_index != 0 or target_index != 0 or rows * size < REGISTER_BYTES:
+        return False
+    if a_row == 1:
+        return columns * size <= NARROW and depth >= NARROW_DEPTH * columns
+    return columns <= 2 and depth >= PACKED_NARROW_DEPTH and REGISTER_BYTES == 64
+
+
+@shared
+def multiply_narrow(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, bias):
+    """Compute a · b + bias with few columns as the transpose of bᵀ · aᵀ, with the same bits."""
+    size, block, out = size_of(zero), panel(), vector(zero, target, rows * columns)
+    summand = vector(zero, bias, columns)
+    for start in range(0, rows, NARROW_ROWS):
+        count = NARROW_ROWS if rows - start > NARROW_ROWS else rows - start
+        numbers = (
+            block, columns, count, b, b_step, b_row, a + start * a_row * size, a_step, a_row, depth, 0, 0, 0, 0, 0,
+        )  # fmt: skip
+        multiply_in_tiles(zero, numbers)
+        transposed = matrix(zero, block, columns, count)
+        for i in range(count):
+            for j in range(columns):
+                value = transposed[j, i]
+                out[(start + i) * columns + j] = value if bias == 0 else value + summand[j]
+
+
+@jit
 def multiply(zero, numbers, fits):
-    """Compute a · b by `multiply_in_tiles` if it fits, else by the BLAS, which supports no index arrays.
+    """Compute a · b + bias by `multiply_in_tiles` if it fits, else by the BLAS, which supports no index arrays.
 
     A tiny product is computed inline, because it takes less time than a call.
     """
-    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, _, _, target_index = numbers
+    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, _, _, target_index, bias = numbers
     if rows * columns * depth <= TINY and target_index == 0:
         number_by_number(zero, numbers)
+    elif fits and is_narrow(zero, numbers):
+        given = target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, bias
+        multiply_narrow(zero, given)
     elif fits:
         multiply_in_tiles(zero, numbers)
     else:
         blas.multiply(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth)
+        if bias != 0:
+            add_to_rows(matrix(zero, target, rows, columns), vector(zero, bias, columns))
+
+
+@jit
+def add_to_rows(x, b):
+    """Add b to all rows of x, in place."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            x[i, j] += b[j]
+
+
+@jit
+def address_of_bias(b):
+    """Return the address of a bias; 0 if it is empty."""
+    return address_of(b) if b.size > 0 else 0
 
 
 multiplies_in_tiles = jit(limits.multiplies_in_tiles)
@@ -220,8 +290,8 @@ def in_tiles(a, columns):
 
 
 @jit
-def product_of_rows(x, rows, columns, w, out):
-    """Compute out = x[rows][:, columns] · w[columns] without gathering.
+def product_of_rows(x, rows, columns, w, b, out):
+    """Compute out = x[rows][:, columns] · w[columns] + b without gathering; b may be empty.
 
     x (N, K) and w (K, O) are contiguous; x[rows] fits tiles. If x is zero in all other columns, this is x[rows] · w.
     """
@@ -229,7 +299,7 @@ def product_of_rows(x, rows, columns, w, out):
     index = 0 if used == depth else address_of(columns)
     numbers = (
         address_of(out), rows.size, outputs, address_of(x), depth, 1, address_of(w), outputs, 1, used, address_of(rows),
-        index, index, 0,
+        index, index, 0, address_of_bias(b),
     )  # fmt: skip
     multiply(out.dtype.type(0), numbers, True)
 
@@ -240,7 +310,7 @@ def product_of_columns(x, first, y, out):
     column = y.shape[1]
     numbers = (
         address_of(out), out.shape[0], column, address_of(x, first), 1, x.shape[1], address_of(y), column, 1,
-        y.shape[0], 0, 0, 0, 0,
+        y.shape[0], 0, 0, 0, 0, 0,
     )  # fmt: skip
     multiply(out.dtype.type(0), numbers, in_tiles(x, column))
 
@@ -258,7 +328,7 @@ def product_of_nonzero_columns(x, rows, columns, first, y, out):
         index = address_of(columns)
     numbers = (
         target, count, column, start, 1, x.shape[1], address_of(y), column, 1, y.shape[0], index, address_of(rows), 0,
-        index,
+        index, 0,
     )  # fmt: skip
     multiply(out.dtype.type(0), numbers, True)
 
@@ -278,11 +348,22 @@ def clear_others(out, first, columns):
 @jit
 def product(a, b, out):
     """Compute out = a · b, all contiguous."""
+    multiply(out.dtype.type(0), _in_order(a, b, 0, out), in_tiles(a, b.shape[1]))
+
+
+@jit
+def product_and_bias(a, b, bias, out):
+    """Compute out = a · b + bias, all contiguous; an empty bias is none. The bits are those of two passes."""
+    multiply(out.dtype.type(0), _in_order(a, b, address_of_bias(bias), out), in_tiles(a, b.shape[1]))
+
+
+@jit
+def _in_order(a, b, bias, out):
     depth, columns = b.shape
-    numbers = (
+    return (
         address_of(out), a.shape[0], columns, address_of(a), depth, 1, address_of(b), columns, 1, depth, 0, 0, 0, 0,
+        bias,
     )  # fmt: skip
-    multiply(out.dtype.type(0), numbers, in_tiles(a, columns))
 
 
 @jit
@@ -290,6 +371,20 @@ def product_with_transpose(a, b, out):
     """Compute out = a · bᵀ, all contiguous."""
     rows, depth = a.shape
     numbers = (
-        address_of(out), rows, b.shape[0], address_of(a), depth, 1, address_of(b), 1, depth, depth, 0, 0, 0, 0,
+        address_of(out), rows, b.shape[0], address_of(a), depth, 1, address_of(b), 1, depth, depth, 0, 0, 0, 0, 0,
     )  # fmt: skip
     multiply(out.dtype.type(0), numbers, in_tiles(a, b.shape[0]))
+
+
+@jit
+def sum_rows(x, out):
+    """Compute out = Σ of the rows of x, in order; all contiguous."""
+    zero, (rows, columns) = out.dtype.type(0), x.shape
+    width = REGISTER_BYTES // x.itemsize
+    j = 0
+    while j + 4 * width <= columns:
+        sums_of_four(zero, (address_of(x, j), columns, rows, address_of(out, j), 4 * width))
+        j += 4 * width
+    while j < columns:
+        sums_of_one(zero, (address_of(x, j), columns, rows, address_of(out, j), columns - j))
+        j += width

@@ -25,6 +25,11 @@ def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
     return FUSED and rows * columns * itemsize <= CACHED and at_once <= CACHED_AT_ONCE
 
 
+def is_read_once(columns: int, itemsize: int) -> bool:
+    """Whether a product with this many columns reads a only once, so that the size of a does not matter."""
+    return FUSED and columns * itemsize <= 2 * REGISTER_BYTES
+
+
 def multiplies_in_tiles(rows: int, depth: int, columns: int, itemsize: int) -> bool:
     """Whether the product of a (rows, depth), or its transpose, by this many columns is computed in tiles.
 

@@ -62,8 +62,9 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
     `masked`, if `columns` do not fill the vectors. Vectors may have another `width` than registers; with width 1, b may
     have any layout.
 
-    Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on. With `goes_on` 1 the tile is added
-    to the target, with 0 it overwrites it. The index arrays are addresses; `uses` has the bits of those that exist.
+    Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on, bias. With `goes_on` 1 the tile is
+    added to the target, with 0 it overwrites it; at last the row of numbers at `bias`, unless that is 0, is added to
+    each row. The index arrays are addresses; `uses` has the bits of those that exist.
     """
 
     @intrinsic
@@ -71,15 +72,15 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             _, numbers, indexes, uses = arguments
             indexes = _numbers(builder, indexes, 4)
-            emit(Vectors(builder, str(zero), width), indexes, uses, *_numbers(builder, numbers, 10))
+            emit(Vectors(builder, str(zero), width), indexes, uses, *_numbers(builder, numbers, 11))
             return context.get_dummy_value()
 
-        ten, four = types.UniTuple(types.int64, 10), types.UniTuple(types.int64, 4)
-        return types.void(zero, ten, four, types.int64), generate
+        eleven, four = types.UniTuple(types.int64, 11), types.UniTuple(types.int64, 4)
+        return types.void(zero, eleven, four, types.int64), generate
 
     def emit(
         v: Vectors, indexes: Any, uses: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any,
-        target: Any, target_row: Any, columns: Any, goes_on: Any,
+        target: Any, target_row: Any, columns: Any, goes_on: Any, bias: Any,
     ) -> None:  # fmt: skip
         tail = v.first(v.builder.sub(columns, WORD((vectors - 1) * v.width))) if masked else None
         masks = [tail if j == vectors - 1 else None for j in range(vectors)]
@@ -110,12 +111,40 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
                     sums[i * vectors + j] = v.multiply_add(number, several[j], sums[i * vectors + j])
             return [v.builder.add(k, WORD(1)), *sums]
 
+        def add_bias(sums: list[Any]) -> list[Any]:
+            own = [v.load(place, mask) for place, mask in zip(row_of(bias), masks, strict=True)]
+            return [v.builder.fadd(total, own[n % vectors]) for n, total in enumerate(sums)]
+
         _, *sums = loop(v.builder, depth, [WORD(0), *sums], turn)
+        has_bias = v.builder.zext(v.builder.icmp_signed("!=", bias, WORD(0)), WORD)
+        sums = loop(v.builder, has_bias, sums, add_bias)
         for i in range(rows):
             for place, mask, value in zip(targets[i], masks, sums[i * vectors :], strict=False):
                 v.store(value, place, mask)
 
     return tile
+
+
+def _sums(vectors: int, masked: bool) -> Any:
+    """Return a tile that sums the rows of a matrix, in order. Numbers: x, row, rows, target, columns."""
+
+    def emit(v: Vectors, x: Any, row: Any, rows: Any, target: Any, columns: Any) -> None:
+        mask = v.first(columns) if masked else None
+
+        def turn(carried: list[Any]) -> list[Any]:
+            start, *sums = carried
+            several = [v.load(v.place(start, WORD(j * v.width)), mask) for j in range(vectors)]
+            return [v.place(start, row), *map(v.builder.fadd, sums, several)]
+
+        _, *sums = loop(v.builder, rows, [x, *[v.zero] * vectors], turn)
+        for j, value in enumerate(sums):
+            v.store(value, v.place(target, WORD(j * v.width)), mask)
+
+    return _tile(5, emit)
+
+
+sums_of_four, sums_of_one = _sums(4, False), _sums(1, True)
+"""Sums of four vectors of columns, and of up to one."""
 
 
 def _emit_copy(v: Vectors, source: Any, target: Any, columns: Any) -> None:

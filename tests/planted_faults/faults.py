@@ -471,7 +471,7 @@ NUMBA = [
     ),
     Fault(
         "numba-dense-bias-gradient", STALE, "kernels/dense/cpu.py",
-        "db[j] = 0", "db[j] += 0",
+        "if db.size > 0:", "if db.size > 1:",
         "tests/conformance -k 'numba-dense-values-linear'",
     ),
     Fault(
@@ -859,7 +859,7 @@ BACKENDS = [
     ),
     Fault(
         "backends-many-updates", STALE, "backends/numba_backend/many.py",
-        "work.steps, state.step + done", "work.steps, state.step",
+        "= state.step + done", "= state.step",
         "tests/backends/numba_backend/test_many.py -k trains_whom",
     ),
     Fault(

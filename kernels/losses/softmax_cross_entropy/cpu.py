@@ -8,21 +8,17 @@ from numba import types
 from dnnkit.kernels._numba.elementary import exp
 from dnnkit.kernels._numba.extending import resolved_by_type
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels._numba.lanes import largest_of, smallest_of
+from dnnkit.kernels._numba.lanes import largest_of, smallest_of, sum_of
 from dnnkit.kernels._numba.rows import target
 
 
 @jit
 def row(i, logits, targets, factor, out):
     """Return the loss of row i; write `factor` times its gradient to row i of out."""
-    kind, classes = out.dtype.type, logits.shape[1]
     largest = largest_of(logits[i])
-    for k in range(classes):  # separate from the sum, whose order is fixed, so that this loop is vectorized
+    for k in range(logits.shape[1]):  # separate from the sum, whose order is fixed, so that this loop is vectorized
         out[i, k] = exp(logits[i, k] - largest)
-    total = kind(0)
-    for k in range(classes):
-        total += out[i, k]
-    return _with_targets(i, logits, targets, factor, out, largest, total)
+    return _with_targets(i, logits, targets, factor, out, largest, sum_of(out[i]))
 
 
 @resolved_by_type()

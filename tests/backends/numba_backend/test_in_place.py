@@ -52,6 +52,18 @@ def test_training_is_that_on_gathered_inputs_bit_for_bit(partition: str, dtype: 
         np.testing.assert_array_equal(gradient, others[name], err_msg=name)
 
 
+@pytest.mark.parametrize("partition", DIVISIONS)
+def test_inputs_of_few_outputs_are_read_in_place_whatever_their_size(partition: str) -> None:
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(16000, 37)).astype("float32"), rng.integers(0, 4, 16000)
+    with dividing(partition):
+        here = trained(x, labels, dense(), "float32", 8000)
+        gathered = trained(2 * x, labels, [dk.Rescaling(0.5), *dense()], "float32", 8000)
+    assert in_place(here) == {True}
+    for name, values in numbers(here).items():
+        np.testing.assert_array_equal(values, numbers(gathered)[name], err_msg=name)
+
+
 @pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")
 @pytest.mark.parametrize(
     ("first", "kind", "rows"),
@@ -60,7 +72,7 @@ def test_training_is_that_on_gathered_inputs_bit_for_bit(partition: str, dtype: 
         (dk.Activation("tanh"), "float32", 60),
         (dk.Rescaling(1 / 255), "float32", 60),
         (dk.Dense(7), "uint8", 60),
-        (dk.Dense(7), "float32", 3000),
+        (dk.Dense(70), "float32", 3000),
     ],
 )
 def test_converted_or_large_inputs_are_gathered(first: Any, kind: str, rows: int) -> None:

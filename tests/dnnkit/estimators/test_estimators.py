@@ -373,3 +373,17 @@ def test_searches_in_processes_have_a_thread_each() -> None:
         hasattr(each, "classes_") and not hasattr(bare, "classes_")
         for each, bare in zip(found["estimator"], alone, strict=True)
     )
+
+
+def test_the_preset_plain_trains_for_a_fixed_number_of_epochs():
+    x = np.random.default_rng(0).normal(size=(120, 3))
+    y = 1000 + 50 * x[:, 0]
+    options = {"preset": "plain", "learning_rate_init": 1e-2, "max_iter": 40, "random_state": 0}
+    estimator = dk.DNNRegressor((16,), warm_start=True, **options).fit(x, y)
+    assert estimator.n_iter_ == 40
+    assert estimator.score(x, y) > 0.95  # targets are standardized
+    before = estimator.loss_
+    assert len(estimator.fit(x, y).loss_curve_) == 80
+    assert estimator.loss_ < before
+    with pytest.raises(ConfigurationError, match="early_stopping is True, but the preset 'plain' trains for max_iter"):
+        dk.DNNRegressor((16,), early_stopping=True, **options).fit(x, y)

@@ -509,7 +509,7 @@ def test_ctrl_c_within_validation_gives_it_up_and_loses_nothing(backend: Backend
 
 
 def test_ctrl_c_while_the_order_is_drawn_works_at_once(tmp_path: Path, monkeypatch) -> None:
-    from dnnkit.training import run, stretches
+    from dnnkit.training import stretches
 
     over, drawn = threading.Event(), []
 
@@ -518,7 +518,7 @@ def test_ctrl_c_while_the_order_is_drawn_works_at_once(tmp_path: Path, monkeypat
         drawn.append(over.wait(300))
 
     monkeypatch.setattr(stretches, "MANY", 0)
-    monkeypatch.setattr(run, "epoch_order", slow)
+    monkeypatch.setattr(stretches.Steps, "_draw", slow)
     net = network()
     with pytest.raises(KeyboardInterrupt):
         fit(net, tmp_path)

@@ -31,12 +31,19 @@ def in_tiles(a, b, out):
 
 
 @numba.njit(nogil=True)
+def of_few_columns(a, b, out):
+    """By the transposed product, of any size."""
+    numbers = numbers_of(a, b, out)
+    cpu.multiply_narrow(out.dtype.type(0), (*numbers[:10], numbers[14]))
+
+
+@numba.njit(nogil=True)
 def numbers_of(a, b, out):
     size = out.itemsize
     return (
         np.int64(out.ctypes.data), out.shape[0], out.shape[1], np.int64(a.ctypes.data), a.strides[0] // size,
         a.strides[1] // size, np.int64(b.ctypes.data), b.strides[0] // size, b.strides[1] // size, a.shape[1],
-        0, 0, 0, 0,
+        0, 0, 0, 0, 0,
     )  # fmt: skip
 
 
@@ -56,8 +63,18 @@ def of_columns(x, first, y, out):
 
 
 @numba.njit(nogil=True)
-def of_rows(x, rows, columns, w, out):
-    cpu.product_of_rows(x, rows, columns, w, out)
+def of_rows(x, rows, columns, w, b, out):
+    cpu.product_of_rows(x, rows, columns, w, b, out)
+
+
+@numba.njit(nogil=True)
+def plus_bias(a, b, bias, out):
+    cpu.product_and_bias(a, b, bias, out)
+
+
+@numba.njit(nogil=True)
+def sum_rows(x, out):
+    cpu.sum_rows(x, out)
 
 
 @numba.njit(nogil=True)
@@ -113,6 +130,31 @@ def test_a_product_too_large_for_the_caches_is_the_blas() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_a_bias_and_a_sum_of_rows_round_as_plain_loops_do(dtype: str) -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(*[st.one_of(st.sampled_from(SIZES), st.integers(0, 300))] * 3, st.integers(0, 9))
+    def for_all_shapes(rows: int, depth: int, columns: int, seed: int) -> None:
+        a, b = operands(rows, depth, columns, dtype, "CC", seed)
+        bias = np.random.default_rng(seed).normal(size=columns).astype(dtype)
+        actual, expected, sums = *np.full((2, rows, columns), np.nan, dtype), np.full(columns, np.nan, dtype)
+        plus_bias(a, b, bias, actual)
+        product(a, b, expected)
+        np.testing.assert_array_equal(actual, expected + bias)
+        sum_rows(actual, sums)
+        total = np.zeros(columns, dtype)
+        for row in actual:
+            total += row
+        np.testing.assert_array_equal(sums, total)
+
+    for_all_shapes()
+    a, b = operands(900, 600, 33, dtype, "CC")  # by the BLAS
+    bias, actual, expected = b[0].copy(), *np.empty((2, 900, 33), dtype)
+    plus_bias(a, b, bias, actual)
+    product(a, b, expected)
+    np.testing.assert_array_equal(actual, expected + bias)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(3, 4, 5), (33, 17, 64), (600, 500, 33), (1, 1, 1), (2, 0, 3)])
 def test_a_product_with_a_transpose_is_one(shape: tuple[int, int, int], dtype: str) -> None:
     a, b = operands(*shape, dtype, "CC")
@@ -146,8 +188,9 @@ def test_columns_in_use_are_multiplied_in_place_with_the_same_bits(dtype: str, s
         x[np.ix_(rows, np.setdiff1d(np.arange(features), columns))] = 0
         w, y = rng.normal(size=(features, outputs)).astype(dtype), rng.normal(size=(count, outputs)).astype(dtype)
         gathered, actual, expected = x[rows], *np.full((2, count, outputs), np.nan, dtype)
-        of_rows(x, rows, columns, w, actual)
-        product(gathered, w, expected)
+        bias = rng.normal(size=outputs if seed % 2 else 0).astype(dtype)
+        of_rows(x, rows, columns, w, bias, actual)
+        plus_bias(gathered, w, bias, expected)
         np.testing.assert_array_equal(actual, expected)
         for first, wanted in ((0, features), (features // 2, features - features // 2), (features - 1, 1)):
             actual, expected = np.full((2, wanted, outputs), np.nan, dtype)
@@ -167,9 +210,29 @@ def test_deep_and_wide_products_of_columns_in_use_are_right(rows: int) -> None:
     x, w = np.zeros((rows, 1031)), rng.normal(size=(1031, 1100))
     x[:, columns] = rng.normal(size=(rows, len(columns)))
     actual, expected = np.full((2, rows, 1100), np.nan)
-    of_rows(x, index, columns, w, actual)
+    of_rows(x, index, columns, w, np.empty(0), actual)
     in_tiles(x[index], w, expected)
     np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("orders", ORDERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_narrow_products_have_the_bits_of_wide_ones(dtype: str, orders: str) -> None:
+    """The transpose is computed, with columns that nothing else fills."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(1, 600), st.integers(0, 400), st.integers(1, 8), st.integers(0, 9))
+    def for_all_shapes(rows: int, depth: int, columns: int, seed: int) -> None:
+        a, b = operands(rows, depth, columns, dtype, orders, seed)
+        narrow, wide, plain = np.full((3, rows, columns), np.nan, dtype)
+        of_few_columns(a, b, narrow)
+        in_tiles(a, b, wide)
+        product(a, b, plain)
+        np.testing.assert_array_equal(narrow, wide)
+        if processor.FUSED:
+            np.testing.assert_array_equal(plain, wide)
+
+    for_all_shapes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -273,10 +336,13 @@ def test_columns_in_use_are_all_that_is_touched(dtype: str, fenced) -> None:
             x, w = fenced(values, "C"), fenced(np.ones((features, outputs), dtype), "C")
             y = fenced(np.ones((len(rows), outputs), dtype), "C")
             forward, back = fenced(np.zeros((len(rows), outputs), dtype), "C"), fenced(np.zeros_like(w), "C")
+            bias, sums = fenced(np.arange(outputs, dtype=dtype), "C"), fenced(np.zeros(outputs, dtype), "C")
             numbers = fenced(rows, "C"), fenced(columns, "C")
-            of_rows(x, *numbers, w, forward)
+            of_rows(x, *numbers, w, bias, forward)
+            sum_rows(y, sums)
             of_columns_in_use(x, *numbers, 0, y, back)
-            np.testing.assert_allclose(forward, values[rows] @ w, atol=1e-3)
+            np.testing.assert_allclose(forward, values[rows] @ w + bias, atol=1e-3)
+            np.testing.assert_array_equal(sums, len(rows))
             np.testing.assert_allclose(back, values[rows].T @ y, atol=1e-3)
 
 
