@@ -8,6 +8,7 @@ bounded by the block, whatever the batch or network.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class NumpyBackend(Backend):
                 f"BLAS of {_owner(pool['filepath'])}",
                 "good",
                 f"{pool['internal_api']} {pool['version']}, {pool.get('architecture', '?')}, "
-                f"{pool['num_threads']} threads",
+                f"{pool['num_threads']} thread{'s' * (pool['num_threads'] != 1)}",
             )
             for pool in pools
         ]
@@ -274,8 +275,11 @@ def _transposed_product(x: Array | CompressedRows, y: Array, out: Array) -> Arra
 
 
 def _owner(library: str) -> str:
-    """Return the package of a library: `numpy` for .../numpy.libs/libscipy_openblas64_.so."""
-    return next((part.removesuffix(".libs") for part in Path(library).parts if part.endswith(".libs")), library)
+    """Return the package of a library: `numpy` for .../numpy.libs/libscipy_openblas64_.so; else its path."""
+    parts = Path(library).parts
+    bundled = (part.removesuffix(".libs") for part in parts if part.endswith(".libs"))
+    installed = (package for folder, package in pairwise(parts) if folder in ("site-packages", "dist-packages"))
+    return next(bundled, None) or next(installed, library)
 
 
 def _row_blocks(rows: Array) -> Iterator[slice]:

@@ -216,8 +216,8 @@ def random(
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="Results written by `--json`.")],
-    b: Annotated[Path, typer.Argument(help="Later results of the same benchmark.")],
+    a: Annotated[Path, typer.Argument(help="Results written by `--json`.", metavar="A")],
+    b: Annotated[Path, typer.Argument(help="Later results of the same benchmark.", metavar="B")],
     json: Json = None,
     full: Full = False,
 ) -> None:

@@ -9,7 +9,9 @@ from dnnkit.cli.output import json_output
 
 
 def inspect(
-    run: Annotated[Path, typer.Argument(help="A run folder, as `dnnkit train` or `net.save` writes it.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run folder, as `dnnkit train` or `net.save` writes it.", metavar="RUN")
+    ],
     batch_size: Annotated[int | None, typer.Option(help="Rows per step.", show_default="the run's, else 32")] = None,
     backend: Annotated[str | None, typer.Option(help="Backend; see `dnnkit backends`.")] = None,
     schedule: Annotated[bool, typer.Option("--schedule", help="Also print each worker's instructions.")] = False,

@@ -9,12 +9,15 @@ from dnnkit.cli.output import json_output
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run folder, as `dnnkit train` or `net.save` writes it.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run folder, as `dnnkit train` or `net.save` writes it.", metavar="RUN")
+    ],
     file: Annotated[
         Path,
         typer.Argument(
             help="Samples: .npy, .npz with one array, or .csv of numbers, one sample per line. For a run on a table: a "
-            "table, whose columns are matched by name."
+            "table, whose columns are matched by name.",
+            metavar="FILE",
         ),
     ],
     backend: Annotated[str | None, typer.Option(help="Backend; see `dnnkit backends`.")] = None,

@@ -3,6 +3,7 @@
 With verbose="auto", a training of many fast epochs prints few lines, about one per second.
 """
 
+import shutil
 import sys
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
@@ -168,7 +169,7 @@ class LineProgress(Progress):
     verbosity = 2
 
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
-        print(" - ".join((self._title, *self._parts(logs, seconds))), flush=True)
+        print(_fitted(" - ".join((self._title, *self._parts(logs, seconds)))), flush=True)
 
     def print_line(self, text: str) -> None:  # noqa: D102
         print(text, flush=True)
@@ -198,7 +199,7 @@ class LiveProgress(Progress):
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         self.close()
         line = " - ".join((f"{self._end}/{self._end}", *self._parts(logs, seconds)))
-        self._console.print(line, soft_wrap=True)
+        self._console.print(_fitted(line), soft_wrap=True)
 
     def print_line(self, text: str) -> None:  # noqa: D102
         self._console.print(text, soft_wrap=True)
@@ -314,6 +315,20 @@ def _bar(total: int, completed: int = 0, console: Any = None) -> tuple[Any, Any]
     task = bar.add_task("", total=total, completed=completed, text="")
     bar.start()
     return bar, task
+
+
+def _fitted(line: str) -> str:
+    """Return the line, broken between its parts if standard output is a terminal that is narrower."""
+    if not sys.stdout.isatty():
+        return line
+    width, lines = shutil.get_terminal_size().columns, [""]
+    for part in line.split(" - "):
+        longer = f"{lines[-1]} - {part}" if lines[-1] else part
+        if len(longer) > width and lines[-1]:
+            lines.append(f"  {part}")
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
 
 
 def _per_sample(seconds: float, samples: float) -> str:

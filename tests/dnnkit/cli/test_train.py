@@ -309,7 +309,7 @@ def test_a_terminal_shows_progress_within_an_epoch(tmp_path):
     ours, theirs = pty.openpty()
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     shown = b""
-    with started(command("train", *SMALL), cwd=tmp_path, env=environment({}), **streams) as process:
+    with started(command("train", *SMALL), cwd=tmp_path, env=environment({"COLUMNS": "80"}), **streams) as process:
         os.close(theirs)
         while part := _read(ours):
             shown += part
@@ -318,7 +318,9 @@ def test_a_terminal_shows_progress_within_an_epoch(tmp_path):
     text = shown.decode()
     assert "Epoch 1/2" in text
     assert re.search(r"ETA [\d.: s]+ - [\d.]+ µs/sample - loss: \d+\.\d{4} - accuracy: ", text)
-    assert re.search(r"45/45 - [\d.: s]+ - [\d.]+ µs/sample - loss: \S+ - accuracy: \S+ - val_loss: \S+", text)
+    assert re.search(
+        r"45/45 - [\d.: s]+ - [\d.]+ µs/sample - loss: \S+ - accuracy: \S+\r\n  val_loss: \S+ - val_a", text
+    )
 
 
 def _read(terminal: int) -> bytes:

@@ -139,6 +139,21 @@ def test_times_are_written_as_people_say_them(capsys, seconds, words):
     assert capsys.readouterr().out == f"Epoch 2/3 - {words} - {1000 * seconds:.0f} µs/sample - loss: 0.2500\n"
 
 
+def test_a_line_breaks_between_its_parts_on_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    line = LineProgress(epochs=1)
+    line.begin_epoch(0, 0, 10, 1000)
+    logs = {"loss": 0.25, "accuracy": 0.5, "val_loss": 0.125, "val_accuracy": 0.75}
+    line.end_epoch(logs, 0.06)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    line.end_epoch(logs, 0.06)
+    assert capsys.readouterr().out.splitlines() == [
+        "Epoch 1/1 - 0.06 s - 60 µs/sample - loss: 0.2500",
+        "  accuracy: 0.5000 - val_loss: 0.1250 - val_accuracy: 0.7500",
+    ]
+
+
 def test_a_resumed_epoch_counts_the_samples_that_it_shows(capsys):
     """Steps 4 to 9 of 10, 100 samples each: 600 samples."""
     line = LineProgress(epochs=1)
