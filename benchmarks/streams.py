@@ -3,11 +3,12 @@
     python -m benchmarks.streams [--gigabytes 1] [--epochs 3] [--rounds 3] [--folder DIR] [--json FILE]
 
 A .npy file of float32 rows of 784 numbers, and labels, is written to the folder. 784-128-10 and 784-512-512-10 are
-trained on it with Adam in batches of 32 and 128: in memory, from the file, from shards, by a generator that slices a
-memory map, and, if pyarrow is installed, from Parquet. Each has its own process, in turn. Seconds per epoch are those
-of the History, the fastest epoch after the first. Memory is the growth of RssAnon in /proc/self/status from before
-the fit to its maximum, polled every 5 ms; it excludes the page cache and memory maps. The files are in the page cache
-unless the machine has too little memory, in which case disk reads are included in the time.
+trained on it with Adam in batches of 32 and 128: in memory, as a memory map, from the file, from shards, by a
+generator that slices a memory map, and, if pyarrow is installed, from Parquet. Each has its own process, in turn.
+Seconds per epoch are those of the History, the fastest epoch after the first. Memory is the growth of RssAnon in
+/proc/self/status from before the fit to its maximum, polled every 5 ms; it excludes the page cache and memory maps.
+The files are in the page cache unless the machine has too little memory, in which case disk reads are included in the
+time.
 
 Mixing: for the labels of a sorted file of ten classes, in batches of 32, the variance of a class's count per batch,
 divided by that of rows drawn from all. 1 is a perfect shuffle, 32 is none.
@@ -34,7 +35,7 @@ from dnnkit.streams.order import EpochOrder
 FEATURES, CLASSES, SHARDS = 784, 10, 8
 WORKS = {"784-128-10": ((128,), 32), "784-512-512-10": ((512, 512), 128)}
 """Hidden units, and rows per batch."""
-WAYS = ("memory", "npy", "shards", "generator", "parquet")
+WAYS = ("memory", "map", "npy", "shards", "generator", "parquet")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -137,6 +138,8 @@ def measured(way: str, work: str, folder: Path, epochs: int, backend: str) -> di
             options["batch_size"] = batch
         if way == "memory":
             return net.fit(np.load(folder / "x.npy"), np.load(folder / "y.npy"), **options)
+        if way == "map":
+            return net.fit(np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "y.npy"), **options)
         if way == "npy":
             return net.fit(folder / "x.npy", folder / "y.npy", **options)
         if way == "shards":

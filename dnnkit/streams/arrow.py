@@ -153,6 +153,7 @@ class TableRows(Rows):
 
     def release(self) -> None:  # noqa: D102
         self._cursors.clear()
+        self._arrow.default_memory_pool().release_unused()
 
     def identity(self) -> str:  # noqa: D102
         stat = self._path.stat()

@@ -141,8 +141,10 @@ class Stream:
     @staticmethod
     def _read(rows: Rows, places: Sequence[tuple[int, int]]) -> HostArray:
         out = np.empty((sum(count for _, count in places), *rows.shape), rows.dtype.newbyteorder("="))
-        rows.read_places(places_in(out, places))
-        rows.release()
+        found = places_in(out, places)
+        for some in [found] if rows.pieces is None else [[each] for each in found]:
+            rows.read_places(some)
+            rows.release()  # several partly decoded pieces would take more memory than training
         return out
 
 
