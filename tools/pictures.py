@@ -25,6 +25,7 @@ ASSETS = ROOT / "docs" / "assets"
 COLUMNS = 80
 SHELL = [shutil.which("bash") or "bash", "-c"]
 COMMANDS = {
+    "terminal-demo": ["git clone --quiet " + str(ROOT) + " dnnkit", "cd dnnkit && time make demo"],
     "terminal-train": ["dnnkit train --epochs 30 --out runs/digits", "dnnkit inspect runs/digits"],
     "terminal-errors": [
         "dnnkit train --hiden 64",
@@ -71,7 +72,7 @@ def lines_of(command, folder):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "CI")}
-    environment.update(TERM="xterm-256color")
+    environment.update(TERM="xterm-256color", TIMEFORMAT="%0R s", XDG_CACHE_HOME=str(folder) + "/cache")
     process = subprocess.Popen(
         [*SHELL, command], cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     )
@@ -118,7 +119,11 @@ def terminal(name):
             subprocess.run([*SHELL, SETUP[name]], check=True, cwd=folder)
         lines = []
         for command in COMMANDS[name]:
-            lines.append('<span class="prompt">$</span> <span class="command">{}</span>'.format(html.escape(command)))
+            lines.append(
+                '<span class="prompt">$</span> <span class="command">{}</span>'.format(
+                    html.escape(command.replace(str(ROOT), "dnnkit.git"))
+                )
+            )
             lines += [*lines_of(command, folder), ""]
         page = Path(folder) / "page.html"
         text = "\n".join(lines[:-1])
