@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dnnkit.backends import compressed_products
 from dnnkit.backends.base import Backend
 from dnnkit.backends.blas_threads import blas_threads
 from dnnkit.backends.diagnosis import Finding
@@ -22,7 +23,6 @@ from dnnkit.backends.processors import usable, wanted
 from dnnkit.backends.program import Program
 from dnnkit.kernels.array import Array, Namespace
 from dnnkit.kernels.compressed_rows import CompressedRows
-from dnnkit.kernels.compressed_rows import reference as compressed_rows
 from dnnkit.kernels.dropout import reference as dropout
 from dnnkit.kernels.interpolate import reference as interpolate
 from dnnkit.kernels.optimizer_step.reference import Rule
@@ -264,14 +264,14 @@ def _product(x: Array | CompressedRows, w: Array, out: Array) -> Array:
     """Return x · w."""
     if not isinstance(x, CompressedRows):
         return np.matmul(x, w, out=out)
-    return compressed_rows.product(x.starts, x.columns, x.values, np.arange(len(x)), w, out)
+    return compressed_products.product(x, w, out)
 
 
 def _transposed_product(x: Array | CompressedRows, y: Array, out: Array) -> Array:
     """Return xᵀ · y."""
     if not isinstance(x, CompressedRows):
         return np.matmul(x.T, y, out=out)
-    return compressed_rows.transposed_product(x.starts, x.columns, x.values, np.arange(len(x)), y, out)
+    return compressed_products.transposed_product(x, y, out)
 
 
 def _owner(library: str) -> str:

@@ -252,7 +252,7 @@ class Optimizer(Settings):
         found: Hyperparameters | None = None if made is None else made.get(key)
         if found is not None and len(found.learning_rates) == count:
             return found
-        if found is None:
+        if found is None or not len(found.learning_rates):  # an empty one has nothing to repeat
             found = self._numbers(first, count, groups)
             if self._differs(groups):
                 return found

@@ -1,47 +1,30 @@
-"""Products of compressed rows, in plain array code. Contract: the package's docstring.
-
-Rows become dense in those columns only that any of them uses, a block at a time, and a BLAS multiplies these.
-"""
-
-from collections.abc import Iterator
+"""Products of compressed rows, in plain array code. Contract: the package's docstring."""
 
 import numpy as np
 
-from dnnkit.kernels.array import Array
-from dnnkit.kernels.compressed_rows import entries
-
-BLOCK = 1 << 22
-"""Maximum number of elements of a block, unless it is a single row."""
+from dnnkit.kernels.array import Array, Namespace
 
 
-def product(starts: Array, columns: Array, values: Array, rows: Array, w: Array, out: Array) -> Array:
-    """Write x[rows] · w to `out`, (B, O), and return it."""
-    for part, used, block in _blocks(starts, columns, values, rows, len(w)):
-        np.matmul(block, w if len(used) == len(w) else w[used], out=out[part])
-    return out
+def product(starts: Array, columns: Array, values: Array, rows: Array, w: Array, xp: Namespace = np) -> Array:
+    """Return x[rows] · w, (B, O)."""
+    return xp.matmul(_dense(starts, columns, values, rows, w.shape[0], xp), w)
 
 
-def transposed_product(starts: Array, columns: Array, values: Array, rows: Array, y: Array, out: Array) -> Array:
-    """Write x[rows]ᵀ · y to `out`, (F, O), and return it."""
-    out[...] = 0
-    for part, used, block in _blocks(starts, columns, values, rows, len(out)):
-        out[used] += block.T @ y[part]
-    return out
+def transposed_product(
+    starts: Array, columns: Array, values: Array, rows: Array, y: Array, features: int, xp: Namespace = np
+) -> Array:
+    """Return x[rows]ᵀ · y, (F, O)."""
+    return xp.matmul(xp.matrix_transpose(_dense(starts, columns, values, rows, features, xp)), y)
 
 
-def _blocks(
-    starts: Array, columns: Array, values: Array, rows: Array, features: int
-) -> Iterator[tuple[slice, Array, Array]]:
-    """Yield blocks of the rows: the slice of `rows`, the columns that are used, and the rows in these columns."""
-    size = max(1, BLOCK // features)
-    for first in range(0, len(rows), size):
-        part = slice(first, min(first + size, len(rows)))
-        found, ends = entries(starts, rows[part])
-        here = columns[found]
-        place = np.zeros(features, np.int64)
-        place[here] = 1
-        used = np.flatnonzero(place)
-        place[used] = np.arange(len(used))
-        block = np.zeros((len(ends) - 1, len(used)), values.dtype)
-        block[np.repeat(np.arange(len(block)), np.diff(ends)), place[here]] = values[found]
-        yield part, used, block
+def _dense(starts: Array, columns: Array, values: Array, rows: Array, features: int, xp: Namespace) -> Array:
+    """Return x[rows], (B, F)."""
+    if values.shape[0] == 0:
+        return xp.zeros((rows.shape[0], features), dtype=values.dtype)
+    row_of = xp.searchsorted(starts, xp.arange(values.shape[0]), side="right") - 1
+    places = row_of * features + columns  # in the dense table; ascending
+    wanted = xp.reshape(rows, (-1, 1)) * features + xp.arange(features)
+    flat = xp.reshape(wanted, (-1,))
+    nearest = xp.clip(xp.searchsorted(places, flat), max=values.shape[0] - 1)
+    is_stored = xp.take(places, nearest) == flat
+    return xp.reshape(xp.where(is_stored, xp.take(values, nearest), xp.zeros_like(values[:1])), wanted.shape)
