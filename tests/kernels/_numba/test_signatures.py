@@ -36,10 +36,12 @@ KERNELS = [name for name in FOLDERS if name not in IN_THE_EPOCH]
 WITH_CPU = [name for name in FOLDERS if registry.has_cpu_version(name)]
 DTYPES = ["float32", "float64"]
 
-REPLACED = {"counter": ["c0", "c1", "c2", "c3"], "key": ["k0", "k1"], "xp": [], "dtype": [], "axis": []}
+REPLACED = {"counter": ["c0", "c1", "c2", "c3"], "key": ["k0", "k1"], "xp": [], "dtype": [], "axis": [], "features": []}
 """Parameters of a reference that compiled code takes in another form, or not at all."""
 
 WRITTEN = {
+    ("compressed_rows", "product"): ["out"],
+    ("compressed_rows", "transposed_product"): ["out", "places"],
     ("nonzero_columns", "nonzero_columns"): ["columns"],
     ("nonzero_columns", "mark"): ["bits"],
     ("dense", "backward"): ["dz", "dx", "dw", "db"],
