@@ -27,6 +27,7 @@ SHELL = [shutil.which("bash") or "bash", "-c"]
 COMMANDS = {
     "terminal-demo": ["git clone --quiet " + str(ROOT) + " dnnkit", "cd dnnkit && time make demo"],
     "terminal-train": ["dnnkit train --epochs 30 --out runs/digits", "dnnkit inspect runs/digits"],
+    "terminal-bench": ["dnnkit bench activations"],
     "terminal-errors": [
         "dnnkit train --hiden 64",
         "dnnkit train --hidden 64 32",
