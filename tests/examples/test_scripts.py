@@ -160,14 +160,17 @@ def test_serve(name: str) -> None:
     with dk.use_backend(name):
         net, x = small()
         gate = Gate(net)
-        gate.open.set()
         app = script("serve").application(gate, most=16)
 
         async def scenario() -> None:
             pieces = np.split(x, np.cumsum(np.resize([1, 2, 3], 29)))
             bodies = [body_of(piece) for piece in pieces if len(piece)]
             bad = np.where(np.arange(5) == 2, np.nan, 0.0)[None]
-            answers = await asyncio.gather(*(ask(app, one) for one in [*bodies, body_of(bad)]))
+            asked = asyncio.gather(*(ask(app, one) for one in [*bodies, body_of(bad)]))
+            for _ in range(1000):  # passes of the event loop, until all requests wait for the first
+                await asyncio.sleep(0)
+            gate.open.set()
+            answers = await asked
             for piece, (status, answer) in zip(pieces, answers[:-1], strict=False):
                 assert status == 200
                 np.testing.assert_allclose(answer["predictions"], net.predict(piece), rtol=1e-5, atol=1e-7)
