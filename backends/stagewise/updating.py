@@ -51,8 +51,8 @@ class UpdatingExecutable(FlatExecutable):
         """Enforce the constraints on parameters."""
         for bound in self._regularization.bounds:
             value = self._layout.view(self._parameters, bound.parameter, self._xp)
-            if (held := self._regularization.constrain(value, bound)) is not None:
-                self.write_parameter(bound.parameter, held)
+            if (constrained := self._regularization.constrain(value, bound)) is not None:
+                self.write_parameter(bound.parameter, constrained)
 
     @property
     def _updates(self) -> int:
