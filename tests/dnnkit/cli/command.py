@@ -18,11 +18,21 @@ from dnnkit import cli
 FEW = 4
 """Images in predictions.png, each of which takes as long as an epoch; separate processes draw all."""
 
+WITHOUT_PICTURES = """
+import runpy, sys
+sys.modules["matplotlib"] = None
+runpy.run_module("dnnkit", run_name="__main__", alter_sys=True)
+"""
+"""`-m dnnkit` where Matplotlib is not installed: drawing a run takes longer than a short run."""
+
 
 def dnnkit(
-    folder: Path, *arguments: str, encoding: str = "utf-8", **variables: str
+    folder: Path, *arguments: str, encoding: str = "utf-8", pictures: bool = False, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `dnnkit` with these arguments in that folder, with these variables and no choice of backend."""
+    """Run `dnnkit` with these arguments in that folder, with these variables and no choice of backend.
+
+    Training draws no `pictures` unless they are requested, as if Matplotlib were not installed.
+    """
     log = logging.getLogger("dnnkit")
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding, newline="\n") for _ in range(2))
     level, status = log.level, 0
@@ -32,6 +42,8 @@ def dnnkit(
         for name, value in {"COLUMNS": "120", "TERM": "xterm", **variables}.items():
             patch.setenv(name, value)
         patch.setattr(importlib.import_module("dnnkit.cli.train_images"), "GRID", FEW)
+        if arguments[:1] == ("train",) and not pictures:
+            patch.setitem(sys.modules, "matplotlib", None)
         patch.setattr(sys, "argv", ["dnnkit", *arguments])
         patch.setattr(warnings, "formatwarning", warnings.formatwarning)
         stack.enter_context(warnings.catch_warnings())

@@ -15,9 +15,8 @@ TRAIN = ("train", "--epochs", "2", "--hidden", "4", "--backend", "numpy", "--out
 
 
 def dnnkit(folder: Path, *arguments: str, redirect: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-    line = f'"$0" -m dnnkit {" ".join(arguments)} {redirect}'
-    environment = {**os.environ, **variables}
-    return processes.run(["bash", "-c", line, sys.executable], cwd=folder, env=environment)
+    line = ["bash", "-c", f'"$0" "$@" {redirect}', sys.executable, "-c", command.WITHOUT_PICTURES, *arguments]
+    return processes.run(line, cwd=folder, env={**os.environ, **variables})
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp932", "big5"])

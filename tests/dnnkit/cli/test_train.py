@@ -15,19 +15,21 @@ import pytest
 
 import dnnkit as dk
 from tests import processes
-from tests.dnnkit.cli.command import dnnkit
+from tests.dnnkit.cli.command import WITHOUT_PICTURES, dnnkit
 from tests.processes import started
 
 SMALL = ("--epochs", "2", "--hidden", "8")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def in_a_process(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return processes.run(command(*arguments), cwd=folder, env=environment(variables))
+def in_a_process(
+    folder: Path, *arguments: str, pictures: bool = False, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return processes.run(command(*arguments, pictures=pictures), cwd=folder, env=environment(variables))
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "dnnkit", *arguments]
+def command(*arguments: str, pictures: bool = False) -> list[str]:
+    return [sys.executable, *(("-m", "dnnkit") if pictures else ("-c", WITHOUT_PICTURES)), *arguments]
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -63,7 +65,7 @@ def put_small_mnist(folder: Path) -> None:
 def first_run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A folder in which `dnnkit train` ran once, with the defaults except for its size."""
     folder = tmp_path_factory.mktemp("first")
-    return folder, in_a_process(folder, "train", *SMALL)
+    return folder, in_a_process(folder, "train", *SMALL, pictures=True)
 
 
 def test_a_run_prints_one_line_per_epoch(first_run):
@@ -167,7 +169,7 @@ def test_an_activation_may_be_a_formula_which_the_run_keeps(tmp_path):
 
 def test_users_mnist_files_can_be_trained_on(tmp_path):
     put_small_mnist(tmp_path)
-    done = dnnkit(tmp_path, "train", "mnist", *SMALL, DNNKIT_DATA_DIR=str(tmp_path))
+    done = dnnkit(tmp_path, "train", "mnist", *SMALL, pictures=True, DNNKIT_DATA_DIR=str(tmp_path))
     assert done.returncode == 0
     assert done.stderr == ""
     assert "784 - 8 - 10" in done.stdout
@@ -288,7 +290,7 @@ def expect_one_line(done: subprocess.CompletedProcess[str], words: str) -> None:
 
 def test_an_interrupted_run_keeps_its_results(tmp_path):
     arguments = ("train", "--hidden", "8", "--epochs", "100000", "--out", "run", "--json", "results.json")
-    with started(command(*arguments), cwd=tmp_path, env=environment({})) as process:
+    with started(command(*arguments, pictures=True), cwd=tmp_path, env=environment({})) as process:
         process.line("Epoch 1/100000")
         process.send_signal(signal.SIGINT)
         done = process.end()
