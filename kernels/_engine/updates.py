@@ -177,17 +177,6 @@ def add_gradients(worker, run, stage, option):
                 gradient[e] += summand[e]
 
 
-@opcode
-def sum_gradients(worker, run, stage, option):
-    """Write the sum of all workers' gradients, for this worker's share of the parameters, to the whole gradient."""
-    start, count = worker.share * size_of(run.zero), worker.share_end - worker.share
-    whole = vector(run.zero, run.whole_gradient + start, count)
-    for other in range(run.workers):
-        summand = vector(run.zero, run.gradients + other * run.gradient_stride + start, count)
-        for e in range(count):
-            whole[e] = summand[e] if other == 0 else whole[e] + summand[e]
-
-
 @jit
 def first_of_norm(worker):
     """Return the first parameter whose gradient this worker counts in a norm; worker 0 counts replicated ones."""
