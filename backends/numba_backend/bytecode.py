@@ -355,11 +355,11 @@ def _update_at_the_end(
     if key.clips:
         norm, clip = ("norm_of_each", "clip_each") if key.clips == "each" else ("norm", "clip")
         names += [norm, "exchange", clip] if partition.workers > 1 else [norm, clip]
-    steps += [Instruction(name) for name in (*names, "update", *(["exchange"] if by_rows and key.bounds else []))]
+    names.append("update")
+    names += ["send_parameters", "exchange", "receive_parameters"] if by_rows else []
+    steps += [Instruction(name) for name in names]
     steps += [Instruction("hold", option=number) for number in range(key.bounds)]
-    if key.averages_apart:
-        steps += [Instruction(name) for name in (("exchange", "average") if by_rows else ("average",))]
-    return [*steps, *after, Instruction("exchange")] if by_rows else [*steps, *after]
+    return [*steps, *([Instruction("average")] if key.averages_apart else []), *after]
 
 
 def link(schedule: Sequence[Instruction], dtype: str) -> Any:

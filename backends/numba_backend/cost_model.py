@@ -253,7 +253,8 @@ def estimate(
         own = share(held, workers, 0)
         mine = own.stop - own.start
         exchanges += 2 * (here.exchange + WAIT) + (workers + 1) * mine * number / here.bytes
-        exchanges += ((workers - 1) * mine + held - mine) * number / here.crossing  # gradients, then parameters
+        # It reads the others' gradients, writes its parameters there, and reads the parameters written to its own.
+        exchanges += (2 * (workers - 1) * mine + held - mine) * number / here.crossing
         # The update, and reading the gradient, which is not consumed piece by piece here.
         update = (mine + mine / (2 + 2 * slots)) * updated
     return Estimate(2.0 * gathered * number / here.bytes, tuple(times), exchanges, update)

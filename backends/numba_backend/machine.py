@@ -27,10 +27,11 @@ BYTES, CALL = 7e10, 1e-7
 to 1.5e-7 on that EPYC.
 """
 
-NEAR, FAR = (1.5e-7, 4e10), (4e-7, 1e10)
-"""Seconds per signal between two processors, and bytes per second that one reads from another's caches. Near: all share
-a third-level cache, as on that EPYC. Far: they do not; none was available to measure, and published figures are
-about three times slower. 0025 shows how little an error here costs.
+NEAR, FAR = (1.5e-7, 7e10), (4e-7, 2e10)
+"""Seconds per signal between two processors, and bytes per second that one reads from another's caches, or writes there
+after it has read them. Near: all share a third-level cache, as on that EPYC and its successor, which copies 7e10 bytes
+per second (docs/design/0066-no-shared-parameters.md). Far: they do not; none was available to measure, and published
+figures are about three times slower. 0025 shows how little an error here costs.
 """
 
 SYSTEM = Path("/sys/devices/system/cpu/cpu0")

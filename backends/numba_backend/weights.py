@@ -1,4 +1,4 @@
-"""The two copies of a program's parameters and slots: flat, and sharded."""
+"""The two copies of a program's parameters and slots: flat, and one per worker."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -19,7 +19,7 @@ class Weights:
 
     parameters: HostArray
     slots: HostArray
-    """(rows, slots, size), of the trained parameters"""
+    """(rows, slots, size), of the trained parameters; a single row if each worker updates other columns of it"""
 
     @cached_property
     def addresses(self) -> tuple[int, int]:
@@ -38,7 +38,9 @@ class Weights:
 
 
 class TwoHomes:
-    """Parameters and slots, flat and, if a team is partitioned by units, as one shard per worker.
+    """Parameters and slots, flat and, if several workers train, as one shard per worker.
+
+    By units, a shard has the worker's parameters and their slots; by rows, all parameters, and the slots stay flat.
 
     Reading, saving and predicting use the flat copy. The copy that was written last is the `newest`; the other is
     updated when it is next used, so neither a step nor a read pays for an unneeded copy. If both are up to date, single
@@ -102,22 +104,29 @@ class TwoHomes:
 
     def to_write(self, partition: Partition, layout: PartitionedLayout) -> Weights:
         """Return the numbers in the form of a team with this partition, which will change them."""
-        if partition.by == "rows" or partition.workers == 1:
+        if partition.workers == 1:
             return self.flat_to_write()
         if self._sharded is None or self._sharded_layout is not layout:
             self.collect()
-            rows = partition.workers
-            slots = zeros((rows, len(self._slots), layout.trained_size), self._dtype)
+            rows, slots = partition.workers, self._slots[None]
+            if partition.by == "units":
+                slots = zeros((rows, len(self._slots), layout.trained_size), self._dtype)
             self._sharded, self._sharded_layout = Weights(zeros((rows, layout.size), self._dtype), slots), layout
             self.newest = "flat"
         if self.newest == "flat":
             layout.scatter(self._layout.views(self._flat, np), self._sharded.parameters)
-            for place, slot in enumerate(self._slots[: self._slot_count]):
+            for place, slot in self._sharded_slots():
                 layout.scatter(self._trained.views(slot, np), self._sharded.slots[:, place])
             self._waiting.clear()
         self._cut_waiting()
         self.newest, self.writing = "sharded", self._sharded
         return self._sharded
+
+    def _sharded_slots(self) -> "enumerate[HostArray]":
+        """Return the flat slots of which the shards have copies, numbered."""
+        assert self._sharded is not None
+        is_copied = len(self._sharded.slots) == len(self._sharded.parameters)
+        return enumerate(self._slots[: self._slot_count] if is_copied else ())
 
     def changed(self) -> None:
         """Record that a team's shards are newer than what was collected in the meantime."""
@@ -146,5 +155,5 @@ class TwoHomes:
             assert self._sharded_layout is not None
             self.newest, self.writing = "both", None
             self._sharded_layout.gather(self._sharded.parameters, self._layout.views(self._flat, np))
-            for place, slot in enumerate(self._slots[: self._slot_count]):
+            for place, slot in self._sharded_slots():
                 self._sharded_layout.gather(self._sharded.slots[:, place], self._trained.views(slot, np))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dnnkit.kernels._engine.opcodes import BUFFERS, opcode
-from dnnkit.kernels._numba.at_address import matrix, number, size_of, vector
+from dnnkit.kernels._numba.at_address import copy_bytes, element, matrix, number, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import address_of
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.prefetch import STREAM, WHOLE, prefetch_rows
@@ -154,10 +154,9 @@ def take_targets(worker, run, stage, option):
         for i in range(rows.size):  # setting up an inner loop would dominate
             values[i] = number(run.zero, targets, rows[i])
     else:
+        bytes_per_row = width * size_of(run.zero)
         for i in range(rows.size):
-            start = rows[i] * width
-            for k in range(width):
-                values[i * width + k] = number(run.zero, targets, start + k)
+            copy_bytes(worker.targets + i * bytes_per_row, targets + element(rows, i) * bytes_per_row, bytes_per_row)
         prefetch_rows(targets, run.row_limit, width * size_of(run.zero), next_rows(worker, run), WHOLE)
 
 

@@ -133,9 +133,3 @@ def rows_of_batch(worker, run):
 def draw_of(worker, run):
     """Return the step for which random bits are drawn."""
     return run.first_update + worker.step - run.first_step
-
-
-@jit
-def may_write_statistics(worker, run):
-    """Whether this worker updates the statistics; only one does if they are shared."""
-    return worker.number == 0 or not run.by_rows

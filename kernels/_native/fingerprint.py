@@ -52,7 +52,21 @@ def meaning_of_source(source: bytes) -> bytes:
         for body in (getattr(node, "body", None), getattr(node, "orelse", None)):
             if isinstance(body, list):
                 body[:] = [statement for statement in body if not _is_text(statement)]
-    return ast.dump(tree).encode()
+    return _text_of(tree).encode()
+
+
+def _text_of(node: object) -> str:
+    """Return a syntax tree as text that is the same in all versions of Python.
+
+    `ast.dump` is not: Python 3.12 added a field `type_params`, and 3.13 omits empty fields.
+    """
+    if isinstance(node, list):
+        return f"[{', '.join(map(_text_of, node))}]"
+    if not isinstance(node, ast.AST):
+        return ascii(node)
+    is_value = isinstance(node, ast.Constant | ast.MatchSingleton)  # None is a value there
+    fields = [(name, value) for name, value in ast.iter_fields(node) if is_value or value not in (None, [])]
+    return f"{type(node).__name__}({', '.join(f'{name}={_text_of(value)}' for name, value in fields)})"
 
 
 def _hash(parts: "Iterator[bytes] | list[bytes]") -> str:

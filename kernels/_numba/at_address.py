@@ -9,6 +9,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
 
 from dnnkit.kernels._numba.extending import intrinsic
@@ -159,3 +160,17 @@ def size_of(typing_context: Any, zero: Any) -> Any:
         return context.get_constant(types.int64, context.get_abi_sizeof(context.get_data_type(kind)))
 
     return types.int64(kind), generate
+
+
+@intrinsic
+def copy_bytes(typing_context: Any, target: Any, source: Any, count: Any) -> Any:
+    """Copy `count` bytes from one address to another."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        copy = builder.module.declare_intrinsic("llvm.memcpy", [pointer, pointer, ir.IntType(64)])
+        places = [builder.inttoptr(address, pointer) for address in arguments[:2]]
+        builder.call(copy, [*places, arguments[2], ir.IntType(1)(0)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate

@@ -6,7 +6,6 @@ from dnnkit.kernels._engine.kinds import (
     add_sums,
     dy_of,
     kept,
-    may_write_statistics,
     my_sums,
     parameter,
     parameter_gradient,
@@ -196,7 +195,7 @@ def batch_normalization_backward(worker, run, stage, option):
 @opcode
 def batch_normalization_moving(worker, run, stage, option):
     """Move a stage's moving mean and variance towards those of the batch."""
-    if setting(stage, FROZEN) == 0 and may_write_statistics(worker, run):
+    if setting(stage, FROZEN) == 0:
         channels, numbers, moving = channels_of(stage), kept(run, stage), number_of_moving(stage)
         for which in range(2):
             now, before = part(numbers, which * channels, channels), parameter(worker, run, stage, moving + which)

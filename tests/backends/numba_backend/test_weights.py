@@ -17,7 +17,13 @@ STAGES = [
 PARAMETERS = sorted((p for stage in STAGES for p in stage_parameters(stage)), key=lambda one: not one.trainable)
 LAYOUT = FlatLayout(tuple(PARAMETERS), cache_aligned=True)
 TRAINED = FlatLayout(tuple(p for p in PARAMETERS if p.trainable), cache_aligned=True)
-LAYOUTS = {workers: PartitionedLayout(STAGES, 6, Partition("units", workers)) for workers in (1, 2, 3)}
+PARTITIONS = {
+    "single": SINGLE,
+    "two": Partition("units", 2),
+    "three": Partition("units", 3),
+    "rows": Partition("rows", 2),
+}
+LAYOUTS = {name: PartitionedLayout(STAGES, 6, partition) for name, partition in PARTITIONS.items()}
 SLOTS = 2
 
 
@@ -27,7 +33,7 @@ def values_of(homes: TwoHomes) -> list[np.ndarray]:
     return [view.copy() for layout, numbers in flat for view in layout.views(numbers, np).values()]
 
 
-ACTIONS = ["single", "two", "three", "rows", "read", "replace", "whole", "write"]
+ACTIONS = [*PARTITIONS, "read", "replace", "whole", "write"]
 
 
 @given(st.lists(st.sampled_from(ACTIONS), max_size=12))
@@ -52,9 +58,8 @@ def test_values_written_in_one_layout_are_read_in_the_other(actions: list[str]) 
             homes.replace(parameters=homes.parameters + 1, slots=[slot + 1 for slot in homes.slots[:SLOTS]])
             added += 1
         else:
-            workers = {"two": 2, "three": 3}.get(action, 1)
-            partition = Partition("rows", 2) if action == "rows" else Partition("units", workers)
-            numbers = homes.flat_to_write() if action == "whole" else homes.to_write(partition, LAYOUTS[workers])
+            is_whole = action == "whole"
+            numbers = homes.flat_to_write() if is_whole else homes.to_write(PARTITIONS[action], LAYOUTS[action])
             for array in (numbers.parameters, numbers.slots):
                 array += 1
             added += 1
@@ -63,15 +68,25 @@ def test_values_written_in_one_layout_are_read_in_the_other(actions: list[str]) 
 
 
 def test_nothing_is_copied_that_nobody_needs() -> None:
-    homes, two = TwoHomes(LAYOUT, TRAINED, SLOTS, "float32"), Partition("units", 2)
+    homes, two = TwoHomes(LAYOUT, TRAINED, SLOTS, "float32"), PARTITIONS["two"]
     assert homes.newest == "flat"
-    first = homes.to_write(two, LAYOUTS[2])
+    first = homes.to_write(two, LAYOUTS["two"])
     assert homes.newest == "sharded"
-    assert homes.to_write(two, LAYOUTS[2]) is first
+    assert homes.to_write(two, LAYOUTS["two"]) is first
     flat = homes.parameters
     assert homes.newest == "both"
     assert homes.parameters is flat
     first.parameters[...] = 7  # as if other code had: readers do not look again
     assert not (homes.parameters == 7).any()
-    homes.to_write(SINGLE, LAYOUTS[1])
+    homes.to_write(SINGLE, LAYOUTS["single"])
     assert homes.newest == "flat"
+
+
+def test_by_rows_workers_share_slots_and_no_parameters() -> None:
+    homes = TwoHomes(LAYOUT, TRAINED, SLOTS, "float32")
+    numbers = homes.to_write(PARTITIONS["rows"], LAYOUTS["rows"])
+    assert (len(numbers.parameters), len(numbers.slots)) == (2, 1)
+    numbers.parameters[1] = 7  # only the first worker's are read; after a step all workers have the same
+    numbers.slots[0] = 5
+    assert not (homes.parameters == 7).any()
+    assert (homes.slots == 5).all()

@@ -75,6 +75,22 @@ def test_the_part_of_a_source_that_counts(old, new, is_same, tmp_path):
     assert (meaning_of(tmp_path) == before) == is_same
 
 
+def test_it_is_the_same_in_all_versions_of_python():
+    """Each has its own `ast.dump`; a cache, and the archive's hash, are shared by all of them."""
+    source = """class A(B):
+    'Text.'
+    def f(self, *, x, y=None) -> None:
+        return {**x, 'n': None, 'ä': ()}
+"""
+    assert module.meaning_of_source(source.encode()).decode() == (
+        "Module(body=[ClassDef(name='A', bases=[Name(id='B', ctx=Load())], body=[FunctionDef(name='f', "
+        "args=arguments(args=[arg(arg='self')], kwonlyargs=[arg(arg='x'), arg(arg='y')], "
+        "kw_defaults=[None, Constant(value=None, kind=None)]), body=[Return(value=Dict(keys=[None, "
+        "Constant(value='n', kind=None), Constant(value='\\xe4', kind=None)], values=[Name(id='x', ctx=Load()), "
+        "Constant(value=None, kind=None), Tuple(ctx=Load())]))], returns=Constant(value=None, kind=None))])])"
+    )
+
+
 def test_compiled_code_reads_nothing_that_is_left_out():
     left_out, tree = {name.removesuffix(".py") for name in NOT_COMPILED}, ROOT.resolve()
     compiled = [*tree.rglob("cpu.py"), *(file for room in ROOMS for file in (tree / room).rglob("*.py"))]

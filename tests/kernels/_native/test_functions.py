@@ -130,6 +130,7 @@ def test_training_needs_no_numba_with_the_archive():
 def test_the_archive_is_of_these_sources():
     found, wanted = archive.sources(), fingerprint.sources_of(fingerprint.ROOT)
     assert found == wanted, "a kernel was changed: python -m dnnkit.kernels._numba.write_archive"
+    assert archive.meaning() == fingerprint.meaning_of(fingerprint.ROOT), "by every version of Python"
 
 
 def test_names_of_functions_are_in_the_archive_for_both_dtypes():

@@ -4,7 +4,6 @@ from dnnkit.kernels._engine.kinds import (
     add_sums,
     dy_of,
     kept,
-    may_write_statistics,
     my_sums,
     parameter,
     parameter_gradient,
@@ -87,7 +86,6 @@ def centred_backward(worker, run, stage, option):
 @opcode
 def centred_after(worker, run, stage, option):
     """Move the moving mean."""
-    if may_write_statistics(worker, run):
-        moving, mean, momentum = parameter(worker, run, stage, 0), kept(run, stage), setting(stage, 0)
-        for k in range(stage.outputs):
-            moving[k] = momentum * moving[k] + (1 - momentum) * mean[k]
+    moving, mean, momentum = parameter(worker, run, stage, 0), kept(run, stage), setting(stage, 0)
+    for k in range(stage.outputs):
+        moving[k] = momentum * moving[k] + (1 - momentum) * mean[k]
