@@ -31,11 +31,11 @@ class Parameters(Mapping[str, NDArray[Any]]):
         self._check(name)
         executable, turns = self._executable(), self._turns
         settled = turns.settled
-        if settled is not None and settled.executable is executable and turns.shared_layers is None:
-            if executable.reads_in_parallel:  # the usual case; see Turns.read
-                value = executable.read_parameter(name, settled.parameters)
-                if turns.settled is settled:
-                    return value
+        # The usual case of `Turns.read`.
+        if settled is not None and settled.is_of(executable) and turns.shared_layers is None:
+            value = executable.read_parameter(name, settled.parameters)
+            if turns.settled is settled:
+                return value
         return turns.read(executable, lambda parameters: executable.read_parameter(name, parameters))
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -64,7 +64,7 @@ class Parameters(Mapping[str, NDArray[Any]]):
                     executable.write_average(parameter.name, arrays[parameter.name])
             if turns.shared_layers is not None:
                 turns.shared_layers.changed()
-            elif settled is not None and settled.executable is executable:  # as before this turn
+            elif settled is not None and settled.is_of(executable):  # as before this turn
                 turns.settle(executable)
 
     def fitting(self, what: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

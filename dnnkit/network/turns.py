@@ -41,6 +41,10 @@ class Settled:
     def __init__(self, executable: Executable, parameters: Any) -> None:
         self.executable, self.parameters = executable, parameters
 
+    def is_of(self, executable: Executable) -> bool:
+        """Whether several threads may read this executable with these parameters."""
+        return self.executable is executable and executable.reads_in_parallel
+
 
 @dataclass(frozen=True)
 class _Copy:
