@@ -3,6 +3,7 @@
     product of (m, k) and (k, n):      call + 2 m k n / flops + (m k + k n), if not cached nearby, as bytes
     elementwise:                       bytes read and written / bytes per second
     dropout:                           the same, and seconds per random number
+    loss:                              seconds per row and per number
     exchange:                          exchange + wait + what is added up, as bytes
     what another worker wrote:         bytes / bytes per second from another processor's caches
 
@@ -63,6 +64,11 @@ WAIT = 5e-7
 
 PASSES = 6
 """Elementwise passes over the outputs of a dense stage: bias, activation, and backward."""
+
+LOSS, LOSS_OF_OUTPUT = 1e-8, 1.5e-9
+"""Seconds of the loss per row, and per number in it: between 1 and 35 ns per row, depending on the loss. By units, each
+worker computes the loss of all rows.
+"""
 
 DRAW = 1.5e-9
 """Seconds per random number of a dropout mask."""
@@ -186,11 +192,12 @@ class Estimate:
     """Data that workers write for and read from each other, including waiting."""
     update: float
     """Update of all parameters, if it comes at the end."""
+    loss: float
 
     @property
     def total(self) -> float:
         """Seconds of the step."""
-        return self.inputs + sum(self.stages) + self.exchanges + self.update
+        return self.inputs + sum(self.stages) + self.exchanges + self.update + self.loss
 
 
 def seconds(
@@ -257,4 +264,5 @@ def estimate(
         exchanges += (2 * (workers - 1) * mine + held - mine) * number / here.crossing
         # The update, and reading the gradient, which is not consumed piece by piece here.
         update = (mine + mine / (2 + 2 * slots)) * updated
-    return Estimate(2.0 * gathered * number / here.bytes, tuple(times), exchanges, update)
+    loss = rows * (LOSS + program.output_features * LOSS_OF_OUTPUT)
+    return Estimate(2.0 * gathered * number / here.bytes, tuple(times), exchanges, update, loss)

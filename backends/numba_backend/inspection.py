@@ -53,7 +53,7 @@ def step_parts(executable: "NumbaExecutable", data: Any, order: HostArray, batch
     rows = [Part("inputs", guess.inputs, max(rest["inputs"]))]
     for place, (name, partition) in enumerate(zip(names, _shards(executable, team.partition), strict=True)):
         rows.append(Part(name, guess.stages[place], max(times[place] for times in parts), partition))
-    rows.append(Part("loss and metrics", None, max(rest["loss and metrics"])))
+    rows.append(Part("loss and metrics", guess.loss, max(rest["loss and metrics"])))
     if any(rest["update"]):
         rows.append(Part("update", guess.update, max(rest["update"])))
     if team.partition.workers > 1:

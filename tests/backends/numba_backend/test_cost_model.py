@@ -78,8 +78,15 @@ def choose(
 def test_products_cost_two_flops_per_element_and_no_input_gradient(dtype: str, slower: int) -> None:
     network = program(20, 30, 5, features=10, dtype=dtype)
     products = 2 * 10 * 20 + 3 * 20 * 30 + 3 * 30 * 5
-    expected = 2 * 16 * products / 1e9 * slower
+    loss = 16 * (cost_model.LOSS + 5 * cost_model.LOSS_OF_OUTPUT)
+    expected = 2 * 16 * products / 1e9 * slower + loss
     assert estimate(network, 16, SINGLE, made_up(flops=1e9)) == pytest.approx(expected)
+
+
+def test_by_units_each_worker_computes_the_loss_of_all_rows() -> None:
+    network, here = program(20, 100, features=10), made_up()
+    by_rows, by_units = (estimate(network, 1000, Partition(by, 2), here) for by in ("rows", "units"))
+    assert by_units - by_rows == pytest.approx(500 * (cost_model.LOSS + 100 * cost_model.LOSS_OF_OUTPUT), rel=0.01)
 
 
 @given(WIDTHS, DIVISIONS, st.integers(1, 50))
