@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from dnnkit.streams.rows import Rows
 
 DECODED = 4 << 20
 """Approximate number of bytes decoded at a time."""
+
+TOGETHER = 64
+"""Columns that are transposed together: one at a time, each of its numbers would touch another cache line."""
 
 CURSORS = 8
 """Maximum number of pieces of a file that are read in alternation, each from its start to its end."""
@@ -51,6 +55,7 @@ class TableRows(Rows):
             raise DataError(f"{path} cannot be read: {str(error).splitlines()[0][:200]}") from error
         self.columns = _chosen(path, schema.names, columns)
         types = [schema.field(name).type for name in self.columns]
+        self._stored = [self._dtype_of_buffer(kind) for kind in types]
         self.shape, self.dtype = self._form(types)
         self.pieces = np.array([count for count in counts if count], np.int64)
         self._numbers = [number for number, count in enumerate(counts) if count]
@@ -81,6 +86,12 @@ class TableRows(Rows):
         kinds = {self._dtype(name, kind) for name, kind in zip(self.columns, types, strict=True)}
         together: np.dtype = kinds.pop() if len(kinds) == 1 else np.result_type(*kinds, np.float32)
         return (len(types),), together
+
+    def _dtype_of_buffer(self, kind: Any) -> np.dtype | None:
+        """Return the dtype of a column's memory, or None if Arrow has to convert it."""
+        check = self._arrow.types
+        of = kind.value_type if check.is_fixed_size_list(kind) else kind
+        return np.dtype(of.to_pandas_dtype()) if check.is_integer(of) or check.is_floating(of) else None
 
     def _dtype(self, name: str, kind: Any) -> np.dtype:
         check = self._arrow.types
@@ -139,17 +150,24 @@ class TableRows(Rows):
             values = batch.column(0).flatten()
             if len(values) != out.size:
                 raise DataError(f"{self.name}: the column {self.columns[0]!r} has rows without a vector: fill them in")
-            out[...] = _numbers(values).reshape(out.shape)
+            out[...] = _numbers(values, self._stored[0]).reshape(out.shape)
             return out
-        for number in range(batch.num_columns):
-            column = _numbers(batch.column(number))
-            if column.dtype.kind == "f" and self.dtype.kind != "f" and np.isnan(column).any():
-                raise DataError(
-                    f"{self.name}: the column {self.columns[number]!r} has rows without a value: fill them in, or "
-                    "drop them"
-                )
-            out[:, number] = column
+        for first in range(0, batch.num_columns, TOGETHER):
+            last = min(first + TOGETHER, batch.num_columns)
+            some = np.empty((last - first, batch.num_rows), self.dtype)
+            for number in range(first, last):
+                some[number - first] = self._numbers_of(number, batch.column(number))
+            out[:, first:last] = some.T
         return out
+
+    def _numbers_of(self, number: int, column: Any) -> HostArray:
+        """Return the numbers of a column; raise `DataError` if one is missing and the dtype has no NaN."""
+        numbers = _numbers(column, self._stored[number])
+        if numbers.dtype.kind == "f" and self.dtype.kind != "f" and np.isnan(numbers).any():
+            raise DataError(
+                f"{self.name}: the column {self.columns[number]!r} has rows without a value: fill them in, or drop them"
+            )
+        return numbers
 
     def release(self) -> None:  # noqa: D102
         self._cursors.clear()
@@ -160,8 +178,13 @@ class TableRows(Rows):
         return f"{super().identity()} {self.columns} {stat.st_size} {self.pieces}"
 
 
-def _numbers(column: Any) -> HostArray:
-    """Return the numbers of an Arrow array, with NaN for missing values."""
+def _numbers(column: Any, stored: np.dtype | None) -> HostArray:
+    """Return the numbers of an Arrow array, with NaN for missing values; `stored` is the dtype of its memory.
+
+    Arrow's own conversion, `to_numpy`, imports pandas if it is installed, which takes 30 MB.
+    """
+    if stored is not None and len(column) and not column.null_count:
+        return np.frombuffer(column.buffers()[1], stored, len(column), column.offset * stored.itemsize)
     if column.null_count:
         column = column.cast("float64")
     found: HostArray = column.to_numpy(zero_copy_only=False)
@@ -181,12 +204,22 @@ def _chosen(path: Path, names: list[str], columns: Columns) -> tuple[str, ...]:
     return chosen
 
 
+_METADATA: WeakValueDictionary[tuple[str, int, int], Any] = WeakValueDictionary()
+"""Metadata of the open files by path, time and size: samples and targets of a file share it. It takes about 1 kB per
+column and row group.
+"""
+
+
 class ParquetRows(TableRows):
     """Rows of a Parquet file; its pieces are the row groups."""
 
     def _open(self) -> tuple[Any, list[int]]:
-        self._file = self._arrow.parquet.ParquetFile(self._path, memory_map=True, pre_buffer=False)
-        groups = self._file.metadata
+        stat = self._path.stat()
+        key = str(self._path), stat.st_mtime_ns, stat.st_size
+        self._file = self._arrow.parquet.ParquetFile(
+            self._path, metadata=_METADATA.get(key), memory_map=True, pre_buffer=False
+        )
+        groups = _METADATA.setdefault(key, self._file.metadata)
         return self._file.schema_arrow, [groups.row_group(each).num_rows for each in range(groups.num_row_groups)]
 
     def _batches(self, piece: int, rows: int) -> Iterator[Any]:

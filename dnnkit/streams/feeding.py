@@ -1,13 +1,15 @@
 """Parts of an epoch from a stream: a thread fills one buffer while the network trains on the other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from dnnkit.backends.aligned import empty
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.processors import processors
 from dnnkit.backends.state import HostArray
@@ -19,7 +21,7 @@ from dnnkit.network.protocol import Network
 from dnnkit.streams.locating import located
 from dnnkit.streams.order import EpochOrder
 from dnnkit.streams.rows import Places, Rows
-from dnnkit.streams.stream import Stream, places_in, rows_in_buffer
+from dnnkit.streams.stream import BLOCK, Stream, places_of, rows_in_buffer
 from dnnkit.training.parts import Part
 
 READERS = 4
@@ -133,7 +135,7 @@ class StreamFeed:
             kinds = list(zip(_parts(self._stream), self._dtypes, strict=True))
             for _ in range(2):
                 self._buffers.append(
-                    [None if each is None else np.empty((self._longest, *each.shape), kind) for each, kind in kinds]
+                    [None if each is None else empty((self._longest, *each.shape), str(kind)) for each, kind in kinds]
                 )
         buffer, self._turn = self._buffers[self._turn], 1 - self._turn
         self._ahead = _Read(key, Ahead(partial(self._read, key, buffer)))
@@ -154,11 +156,9 @@ class StreamFeed:
         first, last = chunk * self._size, self._end(chunk)
         spans = list(self._order_of(seed, epoch).spans(first, last))
         given = zip(_parts(self._stream), buffer, strict=True)
-        of = [(rows, out[: last - first]) for rows, out in given if rows is not None and out is not None]
-        for rows, _ in of:
-            rows.expect(spans)
-        for rows, out in of:
-            _fill(rows, places_in(out, spans))
+        for rows, out in given:
+            if rows is not None and out is not None:
+                _fill(rows, out, spans)
         x, y, weights = (None if out is None else out[: last - first] for out in buffer)
         try:
             checked = self._check(x, y, weights)
@@ -170,16 +170,20 @@ class StreamFeed:
         self._executable.load(*self._check(x, y, weights))
 
 
-def _fill(rows: Rows, places: Places) -> None:
-    """Read all places, with several threads if rows can be read in any order.
+def _fill(rows: Rows, out: HostArray, spans: Sequence[tuple[int, int]]) -> None:
+    """Read all spans, with several threads if rows can be read in any order.
 
     Reading should be brief: it takes a core from the training workers, and each of their steps waits for the slowest.
     """
-    readers = 1 if rows.pieces is not None else min(READERS, processors(), -(-rows.row_bytes * _count(places) // SHARE))
-    shares = [places[number::readers] for number in range(readers)]
-    others = [Ahead(partial(_read_share, rows, share)) for share in shares[1:]]
+    row_bytes = max(1, rows.row_bytes)
+    places = list(places_of(spans, max(1, BLOCK // row_bytes)))
+    size = row_bytes * sum(count for _, count in spans)
+    readers = 1 if rows.pieces is not None else min(READERS, processors(), -(-size // SHARE))
+    cuts = [len(places) * number // readers for number in range(readers + 1)]
+    shares = [places[start:end] for start, end in pairwise(cuts)]
+    others = [Ahead(partial(_read_share, rows, share, out)) for share in shares[1:]]
     try:
-        _read_share(rows, shares[0])
+        _read_share(rows, shares[0], out)
     finally:
         for other in others:  # they write to the buffer
             other.wait()
@@ -187,13 +191,9 @@ def _fill(rows: Rows, places: Places) -> None:
         other.result()
 
 
-def _read_share(rows: Rows, places: Places) -> None:
+def _read_share(rows: Rows, places: Places, out: HostArray) -> None:
     with np.errstate(over="ignore"):  # loading reports values that overflow to infinity
-        rows.read_places(places)
-
-
-def _count(places: Places) -> int:
-    return sum(len(out) for _, out in places)
+        rows.read_places(places, out)
 
 
 def _parts(stream: Stream) -> tuple[Rows | None, Rows | None, Rows | None]:

@@ -1,7 +1,7 @@
 """Rows of a `.npy` file, read in blocks: faster than the page faults of a memory map."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from dnnkit.backends.state import HostArray
 from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.rows import Places, Rows
+
+NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+"""Flag of a read that fails instead of waiting for the disk; 0 where the system has none."""
 
 
 class NpyRows(Rows):
@@ -35,26 +38,19 @@ class NpyRows(Rows):
         self._path = path
         self._reads = array.flags.c_contiguous and hasattr(os, "preadv")
 
-    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
-        if self._reads and hasattr(os, "posix_fadvise"):
-            with self._opened() as file:
-                for first, count in spans:
-                    start = self._start + first * self.row_bytes
-                    os.posix_fadvise(file, start, count * self.row_bytes, os.POSIX_FADV_WILLNEED)
-
     def read(self, first: int, out: HostArray) -> None:  # noqa: D102
-        self.read_places([(first, out)])
+        self.read_places([(first, 0, len(out))], out)
 
-    def read_places(self, places: Places) -> None:  # noqa: D102
+    def read_places(self, places: Places, out: HostArray) -> None:  # noqa: D102
         with self._opened() as file:
             rows = (os.fstat(file).st_size - self._start) // max(1, self.row_bytes)
-            for first, out in places:
-                if first + len(out) > rows:
-                    raise DataError(_ends_early(self.name, rows, self.count))
-                if self._reads and out.dtype == self.dtype and out.flags.c_contiguous:
-                    self._read_bytes(file, first, out)
-                else:
-                    out[...] = self._array[first : first + len(out)]
+            if any(first + count > rows for first, _, count in places):
+                raise DataError(_ends_early(self.name, rows, self.count))
+            if self._reads and out.dtype == self.dtype and out.flags.c_contiguous:
+                self._read_bytes(file, places, out)
+            else:
+                for first, place, count in places:
+                    out[place : place + count] = self._array[first : first + count]
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
@@ -70,17 +66,41 @@ class NpyRows(Rows):
                 f"{self.name} can no longer be read: {error.strerror}. It existed when it was opened"
             ) from error
 
-    def _read_bytes(self, file: int, first: int, out: HostArray) -> None:
-        start, place = self._start + first * self.row_bytes, memoryview(out.reshape(-1).view(np.uint8).data)
-        while len(place):
-            found = os.preadv(file, [place], start)
-            if not found:
-                raise DataError(_ends_early(self.name, (start - self._start) // max(1, self.row_bytes), self.count))
-            start, place = start + found, place[found:]
+    def _read_bytes(self, file: int, places: Places, out: HostArray) -> None:
+        """Read what is in the page cache, announce the rest so that the disk can read it in any order, and read it.
+
+        Per block, as little as possible is done here: other threads that read wait for the interpreter meanwhile.
+        """
+        size, origin, absent = self.row_bytes, self._start, list[tuple[int, int, int]]()
+        memory = memoryview(out.reshape(-1).view(np.uint8).data)
+        for each in places:
+            first, place, count = each
+            if not _read_now(file, memory[place * size : (place + count) * size], origin + first * size):
+                absent.append(each)
+        if hasattr(os, "posix_fadvise"):
+            for first, _, count in absent:
+                os.posix_fadvise(file, origin + first * size, count * size, os.POSIX_FADV_WILLNEED)
+        for first, place, count in absent:
+            start, part = origin + first * size, memory[place * size : (place + count) * size]
+            while len(part):
+                found = os.preadv(file, [part], start)
+                if not found:
+                    raise DataError(_ends_early(self.name, (start - origin) // max(1, size), self.count))
+                start, part = start + found, part[found:]
 
     def identity(self) -> str:  # noqa: D102
         ends = np.ascontiguousarray(self._array[:: max(1, self.count - 1)])
         return f"{super().identity()} {ends.tobytes().hex()[:4096]}"
+
+
+def _read_now(file: int, memory: memoryview, start: int) -> bool:
+    """Fill `memory` from the page cache; return False if something is not there, or the system cannot say."""
+    if not NOWAIT:
+        return False
+    try:
+        return os.preadv(file, (memory,), start, NOWAIT) == len(memory)
+    except OSError:
+        return False
 
 
 def _ends_early(name: str, rows: int, count: int) -> str:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from dnnkit.backends.state import HostArray
 from dnnkit.errors import DataError
 
-Places: TypeAlias = Sequence[tuple[int, HostArray]]
-"""Runs of rows: the first row, and the array to fill."""
+Places: TypeAlias = Sequence[tuple[int, int, int]]
+"""Runs of rows: the first row, its position in the array to fill, and the number of rows."""
 
 
 class Rows(ABC):
@@ -41,13 +41,10 @@ class Rows(ABC):
             DataError: the file is damaged, or shorter than before.
         """
 
-    def read_places(self, places: "Places") -> None:
-        """Read runs of rows, as `read` does; the overhead is paid once for all of them."""
-        for first, out in places:
-            self.read(first, out)
-
-    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: B027 - a hint
-        """Announce rows (first, count) that will be read soon."""
+    def read_places(self, places: Places, out: HostArray) -> None:
+        """Read runs of rows to their places in `out`, as `read` does; the overhead is paid once for all of them."""
+        for first, place, count in places:
+            self.read(first, out[place : place + count])
 
     def release(self) -> None:  # noqa: B027 - most keep nothing
         """Release what was kept for continuing to read."""
@@ -105,11 +102,8 @@ class SlicedRows(Rows):
     def read(self, first: int, out: HostArray) -> None:  # noqa: D102
         self._rows.read(self._first + first, out)
 
-    def read_places(self, places: Places) -> None:  # noqa: D102
-        self._rows.read_places([(self._first + first, out) for first, out in places])
-
-    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
-        self._rows.expect([(self._first + first, count) for first, count in spans])
+    def read_places(self, places: Places, out: HostArray) -> None:  # noqa: D102
+        self._rows.read_places([(self._first + first, place, count) for first, place, count in places], out)
 
     def release(self) -> None:  # noqa: D102
         self._rows.release()
@@ -147,25 +141,17 @@ class JoinedRows(Rows):
         return self.shards[number], row - (self._ends[number - 1] if number else 0)
 
     def read(self, first: int, out: HostArray) -> None:  # noqa: D102
-        self.read_places([(first, out)])
+        self.read_places([(first, 0, len(out))], out)
 
-    def read_places(self, places: Places) -> None:  # noqa: D102
-        of_shards: dict[Rows, list[tuple[int, HostArray]]] = {}
-        for first, out in places:
-            done = 0
-            for shard, row, count in self._split(first, len(out)):
-                of_shards.setdefault(shard, []).append((row, out[done : done + count]))
-                done += count
+    def read_places(self, places: Places, out: HostArray) -> None:  # noqa: D102
+        of_shards: dict[Rows, list[tuple[int, int, int]]] = {}
+        for first, start, rows in places:
+            place = start
+            for shard, row, count in self._split(first, rows):
+                of_shards.setdefault(shard, []).append((row, place, count))
+                place += count
         for shard, own in of_shards.items():
-            shard.read_places(own)
-
-    def expect(self, spans: Sequence[tuple[int, int]]) -> None:  # noqa: D102
-        of_shards: dict[Rows, list[tuple[int, int]]] = {}
-        for first, count in spans:
-            for shard, row, here in self._split(first, count):
-                of_shards.setdefault(shard, []).append((row, here))
-        for shard, own in of_shards.items():
-            shard.expect(own)
+            shard.read_places(own, out)
 
     def _split(self, first: int, count: int) -> Iterator[tuple[Rows, int, int]]:
         """Yield (shard, first row in it, number of rows) for each part of a run of rows."""

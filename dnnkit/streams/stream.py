@@ -1,7 +1,7 @@
 """A data set that need not be in memory: samples, targets and row weights, read on demand."""
 
-from collections.abc import Sequence
-from itertools import accumulate
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -141,17 +141,24 @@ class Stream:
     @staticmethod
     def _read(rows: Rows, places: Sequence[tuple[int, int]]) -> HostArray:
         out = np.empty((sum(count for _, count in places), *rows.shape), rows.dtype.newbyteorder("="))
-        found = places_in(out, places)
+        found = list(places_of(places))
         for some in [found] if rows.pieces is None else [[each] for each in found]:
-            rows.read_places(some)
+            rows.read_places(some, out)
             rows.release()  # several partly decoded pieces would take more memory than training
         return out
 
 
-def places_in(out: HostArray, spans: Sequence[tuple[int, int]]) -> list[tuple[int, HostArray]]:
-    """Return (first row, part of `out`) for each span (first, count), which fill `out` one after the other."""
-    ends = accumulate(count for _, count in spans)
-    return [(first, out[end - count : end]) for (first, count), end in zip(spans, ends, strict=True)]
+def places_of(spans: Iterable[tuple[int, int]], longest: int = sys.maxsize) -> Iterator[tuple[int, int, int]]:
+    """Yield (first row, place, count) for spans (first, count) that fill an array one after the other.
+
+    Spans of more than `longest` rows are divided.
+    """
+    place = 0
+    for start, rows in spans:
+        for first in range(start, start + rows, longest):
+            count = min(longest, start + rows - first)
+            yield first, place, count
+            place += count
 
 
 def open(
@@ -216,11 +223,8 @@ class _Column(Rows):
     def read(self, first: int, out: HostArray) -> None:
         self._rows.read(first, out[:, None])
 
-    def read_places(self, places: Places) -> None:
-        self._rows.read_places([(first, out[:, None]) for first, out in places])
-
-    def expect(self, spans: Sequence[tuple[int, int]]) -> None:
-        self._rows.expect(spans)
+    def read_places(self, places: Places, out: HostArray) -> None:
+        self._rows.read_places(places, out[:, None])
 
     def release(self) -> None:
         self._rows.release()

@@ -1,5 +1,6 @@
 """Parquet and Arrow files: the same rows as in memory, and errors that name file, column and row."""
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,56 @@ def test_a_file_trains_as_its_rows_do(tmp_path: Path, name: str) -> None:
     assert bits(net) == bits(expected)
     net.fit(stream, batch_size=BATCH, verbose=0)
     np.testing.assert_array_equal(net.predict(stream), net.predict(data()[0]))
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_columns_of_many_types_become_rows_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """Decoded ten rows at a time and transposed five columns at a time: slices with an offset, and a shorter rest."""
+    import pyarrow as pa
+
+    from dnnkit.streams import arrow
+
+    monkeypatch.setattr(arrow, "DECODED", 10 * 8 * (FEATURES + 4))
+    monkeypatch.setattr(arrow, "TOGETHER", 5)
+    numbers = np.arange(ROWS)
+    others = {
+        "small": numbers.astype(np.int8), "half": numbers.astype(np.float16), "flag": pa.array(numbers % 3 == 0),
+        "hole": pa.array([None if row == 377 else float(row) for row in numbers]),
+    }  # fmt: skip
+    columns = dict(zip(NAMES, data()[0].T, strict=True))
+    path = write(tmp_path / f"t{suffix}", pa.table({**columns, **others, "label": data()[1]}))
+    x, y, _ = dk.streams.open(path, "label").read_all()
+    hole = np.where(numbers == 377, np.nan, numbers)
+    expected = [*data()[0].T, others["small"], others["half"], numbers % 3 == 0, hole]
+    np.testing.assert_array_equal(x, np.stack([np.asarray(column, np.float64) for column in expected], axis=1))
+    np.testing.assert_array_equal(y, data()[1])
+
+
+@pytest.mark.extras
+def test_samples_and_targets_of_a_file_share_its_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyarrow import parquet
+
+    path, given, opens = write(tmp_path / "t.parquet", table(weight=None)), [], parquet.ParquetFile
+
+    def opening(*arguments: Any, metadata: Any, **options: Any) -> Any:
+        given.append(metadata)
+        return opens(*arguments, metadata=metadata, **options)
+
+    monkeypatch.setattr(parquet, "ParquetFile", opening)
+    stream = dk.streams.open(path, "label")
+    assert given[0] is None
+    assert given[1] is stream.x._file.metadata  # type: ignore[attr-defined]
+
+
+@pytest.mark.extras
+def test_reading_needs_no_pandas(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", table(weight=None))
+    script = f"import sys, dnnkit as dk; dk.streams.open({str(path)!r}, 'label').read_all(); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert "pandas" not in ran.stdout.split()
 
 
 @pytest.mark.extras

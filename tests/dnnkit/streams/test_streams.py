@@ -1,5 +1,6 @@
 """Training on files in chunks equals training on the same rows in the same order, and can resume from anywhere."""
 
+import os
 import signal
 import tracemalloc
 from pathlib import Path
@@ -230,6 +231,18 @@ def test_options_that_need_all_rows_at_once_are_rejected(tmp_path: Path, options
 def test_networks_that_train_together_have_their_data_in_memory(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="only by the fit of one network in one process"):
         dk.fit_many([network("numpy")], *data(), validation_data=(opened(tmp_path), None), verbose=0)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the page cache cannot be asked to forget a file")
+def test_rows_that_are_not_in_the_page_cache_are_read(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(3000, 784)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    stream = dk.streams.open(tmp_path / "x.npy")
+    with (tmp_path / "x.npy").open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    np.testing.assert_array_equal(stream.sample(300)[0][:4], x[:4])  # some blocks are in the cache now
+    np.testing.assert_array_equal(stream.read_all()[0], x)
 
 
 def test_memory_maps_and_a_file_that_is_cut_while_it_is_read(tmp_path: Path) -> None:
