@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import sys
 from collections import deque
 from collections.abc import Callable
 
@@ -33,32 +34,36 @@ class Lending:
     """Arrays created by `make`; memory is recycled once an array and its views are gone.
 
     Large freed memory may return to the system, and then each of its pages faults on the next use: for 400 kB that
-    takes as long as a training step of 784-128-10, in some processes and not in others.
+    takes as long as a training step of 784-128-10, in some processes and not in others. Arrays and their views refer to
+    the memory that they share, so its reference count tells whether any is left.
     """
 
     def __init__(self, make: Callable[[], HostArray]) -> None:
-        self._make, self._idle = make, deque[HostArray](maxlen=1)
+        self._make, self._kept = make, deque[tuple[HostArray, int]](maxlen=2)
+        """Memory, and the number of references to it while it is idle: two, for a loop that holds the last array."""
 
     def array(self) -> HostArray:
         """Return an array that no caller holds; uninitialized if `make` does not initialize."""
-        try:
-            memory = self._idle.pop()
-        except IndexError:
-            memory = self._make()
-        return np.asarray(_Loan(memory, self._idle))
+        kept = self._kept
+        for _ in range(len(kept)):
+            try:
+                memory, idle = entry = kept.popleft()  # now owned by this thread
+            except IndexError:  # taken by another thread
+                break
+            lent = memory[...] if _references(memory) == idle else None
+            kept.append(entry)
+            if lent is not None:
+                return lent
+        memory = self._make()[...]  # a view, whose base owns the memory
+        idle = _references(memory)
+        lent = memory[...]
+        kept.append((memory, idle))
+        return lent
 
 
-class _Loan:
-    """Base object of a lent array, providing NumPy's array interface; it lives as long as the array and its views."""
-
-    __slots__ = ("__array_interface__", "_idle", "_memory")
-
-    def __init__(self, memory: HostArray, idle: deque[HostArray]) -> None:
-        self.__array_interface__ = memory.__array_interface__
-        self._memory, self._idle = memory, idle
-
-    def __del__(self) -> None:
-        self._idle.append(self._memory)
+def _references(memory: HostArray) -> int:
+    """Return the number of references to the owner of a view's memory."""
+    return sys.getrefcount(memory.base)
 
 
 def _beginning_with_a_line(memory: HostArray, shape: tuple[int, ...]) -> HostArray:

@@ -119,6 +119,8 @@ def assemble(
     shares = "rows" in kinds and key.inputs not in IN_DATA and is_read_by_one
     share = "share_bytes" if key.bytes else "share_numbers"
     begin, take = [Instruction("begin")], _take(key, shares)
+    if key.purpose == "differentiate" and partition.by == "rows" and partition.workers > 1:
+        take.append(Instruction("claim_parameters"))
     steps = [Instruction(share), Instruction("exchange")] if shares else []
     if key.one_batch and not shares:
         steps, take = begin + take, []

@@ -111,10 +111,8 @@ class OneBatch:
 
     def differentiate(self, steps: Steps, numbers: Weights, gradient: HostArray) -> float:
         """Return the loss of the accepted batch and write its flat gradient; by one worker, or by rows."""
-        worker, self.team.run_structure.whole_gradient = self.team.worker, address(gradient)
-        if self.team.partition.workers > 1:
-            return self._run("differentiate", steps, None, numbers)
-        kept, worker.gradient = worker.gradient, address(gradient)
+        worker, place = self.team.worker, address(gradient)
+        kept, worker.gradient, self.team.run_structure.whole_gradient = worker.gradient, place, place
         try:
             return self._run("differentiate", steps, None, numbers)
         finally:

@@ -8,6 +8,7 @@ run.
 import ctypes
 from collections.abc import Callable, Sequence
 from math import prod
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from dnnkit.backends.numba_backend.spread import Spread, array_at, spread
 from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.outputs import weights_of
 from dnnkit.backends.program import Program
-from dnnkit.backends.stages import Custom, Stage, is_trained
+from dnnkit.backends.stages import Custom, is_trained
 from dnnkit.backends.state import HostArray
 from dnnkit.deferred import dataclass
 from dnnkit.kernels import registry
@@ -49,6 +50,18 @@ class PartsMemory:
     """Per output, the sum of its loss before the batch, (workers, 1)."""
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """A user-defined stage, as its calls need it."""
+
+    stage: Custom
+    is_trained: bool
+    structures: Sequence[Any]
+    """Each worker's STAGE."""
+    gradients: Sequence[Sequence[HostArray]]
+    """Per trained parameter, each worker's array for its gradient."""
+
+
 class OwnParts:
     """The user-defined parts of one team; the GIL is held only while they run."""
 
@@ -66,7 +79,13 @@ class OwnParts:
         self._spreads: dict[tuple[str, int, int, int], Spread] = {}
         self._measured: dict[tuple[int, int], tuple[Spread, Spread, Spread | None, Spread]] = {}
         self._own: dict[int, list[HostArray]] = {}
-        self._gradients = {place: self._gradients_of(place, stage) for place, stage in enumerate(stages)}
+        self._layers = {
+            place: _Layer(
+                stage, is_trained(stage), [table[place] for table in memory.tables], self._gradients_of(place)
+            )
+            for place, stage in enumerate(stages)
+            if isinstance(stage, Custom)
+        }
         loss = program.loss
         self._takes = "labels" if loss is None else loss.targets
         self._sums_up = loss is not None and loss.reduction == "sum"
@@ -78,7 +97,11 @@ class OwnParts:
         self._batches: Batches | None = None
         self._trains = self._counts = False
         self._failure: BaseException | None = None
-        self._caller = acting()
+        self._caller, self._blas = acting(), blas_threads()
+        self._ready = set[int]()
+        """Threads that ignore floating-point errors in this run."""
+        self._rows = 0
+        """Rows of the batch."""
         self.before_call: Callable[[], None] = lambda: None
         """Hook called before a part, which may read the network: the trainer marks its numbers as changed."""
         self._callback = CALLBACK(self._call)
@@ -92,6 +115,7 @@ class OwnParts:
         self._own.clear()
         self._workers[0].failed, self._failure = 0, None
         self._caller = acting()
+        self._ready.clear()
 
     def end(self) -> None:
         """Raise the error of a part that failed in the run."""
@@ -109,16 +133,18 @@ class OwnParts:
     def _call(self, kind: int, place: int, option: int) -> int:
         """Call a part; return 0 if it failed.
 
-        By then all of this has left the caches, so it takes five times as long as in a loop.
+        By then all of this has left the caches, so it takes five times as long as in a loop: whatever stays the same is
+        looked up once.
         """
-        blas = blas_threads()
+        blas = self._blas
         is_helper = blas.join()
         try:
-            act_for(self._caller)
-            self.before_call()
             if is_helper:
-                np.seterr(all="ignore")  # as in the thread that began the run
+                self._act_for_caller()
+            self.before_call()
             blas.let_others()
+            last = self._workers[-1]
+            self._rows = last.first_in_batch + last.rows
             if kind == OWN_FORWARD:
                 self._forward(place)
             elif kind == OWN_BACKWARD:
@@ -137,30 +163,38 @@ class OwnParts:
 
     # -- the parts ---------------------------------------------------------------------------------------------------
 
+    def _act_for_caller(self) -> None:
+        """Make this thread behave as the one that began the run."""
+        act_for(self._caller)
+        if (thread := get_ident()) not in self._ready:
+            np.seterr(all="ignore")
+            self._ready.add(thread)
+
     def _forward(self, place: int) -> None:
-        stage = self._stages[place]
-        assert isinstance(stage, Custom)
+        layer = self._layers[place]
         if self._trains:
             self._before[...] = self._sums
-        x = self._of_stage("x", place).gathered()
-        y, kept = stage.function.forward(np, x, *self._own_parameters(place, stage))
+        x = self._of_stage("x", place, layer, layer.structures).gathered()
+        y, kept = layer.stage.function.forward(np, x, *self._own_parameters(place, layer))
         if self._trains:
             self._kept[place] = kept, y.shape
-        self._of_stage("y", place).scatter(y)
+        self._of_stage("y", place, layer, layer.structures).scatter(y)
 
     def _backward(self, place: int, *, wants_dx: bool) -> None:
-        stage = self._stages[place]
-        assert isinstance(stage, Custom)
+        layer = self._layers[place]
         kept, shape = self._kept.pop(place)
-        dy = self._of_stage("dy", place).gathered().reshape(shape)
-        dx, *gradients = stage.function.backward(np, dy, kept, *self._own_parameters(place, stage))
-        for gradient, outs in zip(gradients if is_trained(stage) else (), self._gradients[place], strict=True):
-            for number, out in enumerate(outs):  # by rows, all workers' gradients are summed
-                out[...] = 0 if self._by_rows and number > 0 else np.reshape(gradient, out.shape)
+        dy = self._of_stage("dy", place, layer, self._workers).gathered()
+        if dy.shape != shape:
+            dy = dy.reshape(shape)
+        dx, *gradients = layer.stage.function.backward(np, dy, kept, *self._own_parameters(place, layer))
+        if layer.is_trained:
+            for gradient, outs in zip(gradients, layer.gradients, strict=True):
+                for number, out in enumerate(outs):  # by rows, all workers' gradients are summed
+                    out[...] = 0 if self._by_rows and number > 0 else np.reshape(gradient, out.shape)
         if wants_dx:
-            self._of_stage("dx", place).scatter(dx)
-            for worker, table in zip(self._workers, self._memory.tables, strict=True):
-                worker.dy = table[place].dx
+            self._of_stage("dx", place, layer, layer.structures).scatter(dx)
+            for worker, structure in zip(self._workers, layer.structures, strict=True):
+                worker.dy = structure.dx
 
     def _measure(self) -> None:
         batches = self._batches
@@ -199,7 +233,7 @@ class OwnParts:
         """Return the batch's targets, of any shape, which no worker has gathered."""
         assert batches.data.targets is not None
         first = self._workers[0].step * batches.batch_size
-        return batches.data.targets[batches.order[first : first + self._count()]]
+        return batches.data.targets[batches.order[first : first + self._rows]]
 
     def _measured_by_metrics(
         self, scores: HostArray, targets: HostArray, weights: HostArray | None
@@ -228,18 +262,21 @@ class OwnParts:
 
     # -- the workers' memory -----------------------------------------------------------------------------------------
 
-    def _own_parameters(self, place: int, stage: Custom) -> list[HostArray]:
+    def _own_parameters(self, place: int, layer: "_Layer") -> Sequence[HostArray]:
+        parameters = layer.stage.parameters
+        if not parameters:
+            return ()
         if place not in self._own:
-            starts = [self._layout.pieces[0, parameter.name].offset for parameter in stage.parameters]
+            starts = [self._layout.pieces[0, parameter.name].offset for parameter in parameters]
             self._own[place] = [
                 self._parameters[start : start + parameter.size].reshape(parameter.shape)
-                for start, parameter in zip(starts, stage.parameters, strict=True)
+                for start, parameter in zip(starts, parameters, strict=True)
             ]
         return self._own[place]
 
-    def _gradients_of(self, place: int, stage: Stage) -> list[list[HostArray]]:
+    def _gradients_of(self, place: int) -> list[list[HostArray]]:
         """Return, per trained parameter, each worker's array for its gradient."""
-        spare = self._wiring.uses_spare(place)
+        spare, stage = self._wiring.uses_spare(place), self._stages[place]
         home = self._memory.spares if spare else self._memory.gradients
         return [
             [
@@ -251,28 +288,26 @@ class OwnParts:
             for piece in [self._layout.pieces[0, parameter.name]]
         ]
 
-    def _of_stage(self, name: str, place: int) -> Spread:
-        """Return a stage's array of this name, where it is in this step."""
-        tables, workers = self._memory.tables, self._workers
-        holder = workers[0] if name == "dy" else tables[0][place]
-        key = name, place, self._count(), getattr(holder, name)  # shared inputs rotate through several buffers
-        if key not in self._spreads:
-            stage, shards = self._stages[place], [each[place] for each in self._shards]
-            assert isinstance(stage, Custom)
+    def _of_stage(self, name: str, place: int, layer: "_Layer", holders: Sequence[Any]) -> Spread:
+        """Return a stage's array of this name, which is where the holders say in this step."""
+        key = name, place, self._rows, getattr(holders[0], name)  # shared inputs rotate through several buffers
+        found = self._spreads.get(key)
+        if found is None:
+            stage, shards = layer.stage, [each[place] for each in self._shards]
             is_input = name in ("x", "dx")
             columns = [shard.inputs if is_input else shard.outputs for shard in shards]
-            self._spreads[key] = self._spread(
+            self._spreads[key] = found = self._spread(
                 self._memory.numbers,
-                [getattr(holder, name) for holder in (workers if name == "dy" else [t[place] for t in tables])],
+                [getattr(holder, name) for holder in holders],
                 (columns[-1].stop,),
                 columns if self._roles[place] == "part" else None,
                 stage.input_shape if is_input else stage.output_shape,
             )
-        return self._spreads[key]
+        return found
 
     def _of_workers(self, weighted: int) -> tuple[Spread, Spread, Spread | None, Spread]:
         """Return scores, targets, row weights (with `weighted` per row, if any), and the gradient of the scores."""
-        key = self._count(), weighted
+        key = self._rows, weighted
         if key not in self._measured:
             memory, workers, wide = self._memory, self._workers, (self._outputs,)
             of_row = (self._target_width,) if self._takes == "values" else ()
@@ -285,14 +320,9 @@ class OwnParts:
             )
         return self._measured[key]
 
-    def _count(self) -> int:
-        """Return the rows of the batch."""
-        last = self._workers[-1]
-        return int(last.first_in_batch + last.rows)
-
     def _spread(
         self, home: HostArray, places: list[int], width: tuple[int, ...], columns: list[slice] | None = None,
         seen: tuple[int, ...] | None = None,
     ) -> Spread:  # fmt: skip
         rows = [slice(one.first_in_batch, one.first_in_batch + one.rows) for one in self._workers]
-        return spread(home, places, rows if self._by_rows else None, columns, (self._count(), *width), seen)
+        return spread(home, places, rows if self._by_rows else None, columns, (self._rows, *width), seen)

@@ -32,7 +32,8 @@ class Spread:
         if self.whole is not None:
             return self.whole
         assert self.axis is not None
-        return np.concatenate(self.parts, self.axis).reshape(self.seen)
+        whole = np.concatenate(self.parts, self.axis)
+        return whole if self.seen == self.shape else whole.reshape(self.seen)
 
     def scatter(self, batch: Any) -> None:
         """Write each worker's part."""

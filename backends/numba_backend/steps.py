@@ -179,7 +179,8 @@ class CompiledSteps(CompiledReader):
             return None
         self._giant_step.wait()
         gradient = self._lent_gradients.array()
-        loss = batch.differentiate(Steps(0, 1, self.state.step), self._homes.whole(self._parameters), gradient)
+        numbers = self._homes.to_differentiate(batch.team.partition.workers)
+        loss = batch.differentiate(Steps(0, 1, self.state.step), numbers, gradient)
         return Gradients(loss, self._trained.views(gradient, np), None)
 
     def _one_batch(self, purpose: Purpose, x: Any) -> OneBatch | None:

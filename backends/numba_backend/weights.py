@@ -20,6 +20,8 @@ class Weights:
     parameters: HostArray
     slots: HostArray
     """(rows, slots, size), of the trained parameters; a single row if each worker updates other columns of it"""
+    second: HostArray | None = None
+    """Parameters of a second worker that has its own copy of the single row."""
 
     @cached_property
     def addresses(self) -> tuple[int, int]:
@@ -59,6 +61,10 @@ class TwoHomes:
         """Parameters whose shards are out of date although `newest` is "both"."""
         self.writing: Weights | None = None
         """The numbers last handed out for writing, while they are the newest."""
+        self._pair: Weights | None = None
+        """The flat numbers, and a copy of the parameters for a second worker."""
+        self._is_assigned = self._is_paired = False
+        """Whether parameters were assigned one by one; whether the copy is up to date."""
 
     @property
     def parameters(self) -> HostArray:
@@ -79,16 +85,45 @@ class TwoHomes:
             self._flat, self._whole = parameters, None
         for row, slot in zip(self._slots, slots or [], strict=False):
             row[...] = slot
+        self._unpair()
+        self._pair = None
         self.newest, self.writing = "flat", None  # shards are rebuilt before their next use
 
     def write(self, name: str, value: HostArray) -> None:
-        """Replace one parameter in the newest copy."""
+        """Replace one parameter in the newest copy, and in that of a second worker."""
         if self.newest == "sharded":
             self._cut({name: value})
             return
         self._layout.view(self._flat, name, np)[...] = value
         if self.newest == "both":
             self._waiting.add(name)
+        self._is_assigned = True
+        if self._is_paired:
+            assert self._pair is not None
+            assert self._pair.second is not None
+            self._layout.view(self._pair.second, name, np)[...] = value
+
+    def to_differentiate(self, workers: int) -> Weights:
+        """Return the flat numbers for workers that compute gradients by rows.
+
+        Of two workers, the second gets its own copy if the user assigns parameters one by one: the caller's thread
+        would be slow to write what both have read (docs/design/0066-no-shared-parameters.md). More workers would need
+        more copies.
+        """
+        self.collect()
+        if workers != 2 or not self._is_assigned:
+            return self.whole()
+        if self._pair is None:
+            self._pair = Weights(self._flat[None], self._slots[None], zeros(self._flat.shape, self._dtype))
+        if not self._is_paired:
+            assert self._pair.second is not None
+            self._pair.second[...] = self._flat
+            self._is_paired, self.writing = True, None  # whoever writes next asks for the numbers again
+        return self._pair
+
+    def _unpair(self) -> None:
+        """Record that the flat parameters are about to change as a whole."""
+        self._is_assigned = self._is_paired = False
 
     def _cut(self, parameters: Mapping[str, HostArray]) -> None:
         """Write these parameters to the workers' shards."""
@@ -130,6 +165,7 @@ class TwoHomes:
 
     def changed(self) -> None:
         """Record that a team's shards are newer than what was collected in the meantime."""
+        self._unpair()
         if self.newest == "both":
             self._cut_waiting()
             self.newest = "sharded"
@@ -137,6 +173,7 @@ class TwoHomes:
     def flat_to_write(self) -> Weights:
         """Return the flat numbers for a caller that changes them."""
         self.collect()
+        self._unpair()
         self.newest, self.writing = "flat", self.whole()
         return self.writing
 
@@ -153,6 +190,7 @@ class TwoHomes:
         if self.newest == "sharded":
             assert self._sharded is not None
             assert self._sharded_layout is not None
+            self._unpair()
             self.newest, self.writing = "both", None
             self._sharded_layout.gather(self._sharded.parameters, self._layout.views(self._flat, np))
             for place, slot in self._sharded_slots():

@@ -300,6 +300,8 @@ class WorkerTeam(TeamMemory):
         for number, worker in enumerate(self.workers):
             row = min(number, len(numbers.parameters) - 1)
             worker.parameters = numbers.addresses[0] + row * numbers.parameters.strides[0]
+            if number == 1 and numbers.second is not None:
+                worker.parameters = address(numbers.second)
             worker.slots = numbers.addresses[1] + min(row, len(numbers.slots) - 1) * numbers.slots.strides[0]
             worker.totals, worker.used = address(sums[number]), self._features
             is_whole = data.bits is None and data.entries is None

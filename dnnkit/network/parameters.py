@@ -29,11 +29,17 @@ class Parameters(Mapping[str, NDArray[Any]]):
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._check(name)
-        executable = self._executable()
-        return self._turns.read(executable, lambda parameters: executable.read_parameter(name, parameters))
+        executable, turns = self._executable(), self._turns
+        settled = turns.settled
+        # The usual case of `Turns.read`.
+        if settled is not None and settled.is_of(executable) and turns.shared_layers is None:
+            value = executable.read_parameter(name, settled.parameters)
+            if turns.settled is settled:
+                return value
+        return turns.read(executable, lambda parameters: executable.read_parameter(name, parameters))
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self.assign({name: value})
+        self._assign({name: self._fitting("parameter", name, value)})
 
     def assign(self, values: Mapping[str, Any]) -> None:
         """Assign several parameters, atomically for other threads; nothing changes if any of them does not fit.
@@ -44,16 +50,22 @@ class Parameters(Mapping[str, NDArray[Any]]):
         Raises:
             UnknownName, ShapeError, DataError: a value does not fit its parameter.
         """
-        arrays = self.fitting("parameter", values)
-        with self._turns:
+        self._assign(self.fitting("parameter", values))
+
+    def _assign(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        turns = self._turns
+        settled = turns.settled
+        with turns:
             executable = self._executable()
             for name, array in arrays.items():
                 executable.write_parameter(name, array)
             if executable.program.averages and len(arrays) == len(self._shapes):
                 for parameter in executable.program.trainable_parameters:
                     executable.write_average(parameter.name, arrays[parameter.name])
-            if self._turns.shared_layers is not None:
-                self._turns.shared_layers.changed()
+            if turns.shared_layers is not None:
+                turns.shared_layers.changed()
+            elif settled is not None and settled.is_of(executable):  # as before this turn
+                turns.settle(executable)
 
     def fitting(self, what: str, values: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the values in the network's dtype, checked; `what` says in errors what they are."""

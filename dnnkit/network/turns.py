@@ -33,12 +33,17 @@ should wait for a step to end."""
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, eq=False)
 class Settled:
     """Parameters that may be read while this object is current: every change first withdraws it."""
 
-    executable: Executable
-    parameters: Any
+    __slots__ = "executable", "parameters"
+
+    def __init__(self, executable: Executable, parameters: Any) -> None:
+        self.executable, self.parameters = executable, parameters
+
+    def is_of(self, executable: Executable) -> bool:
+        """Whether several threads may read this executable with these parameters."""
+        return self.executable is executable and executable.reads_in_parallel
 
 
 @dataclass(frozen=True)
@@ -199,10 +204,14 @@ class Turns:
                 self._averages = kept = settled, executable.averages()
         return kept[1]
 
+    def settle(self, executable: Executable) -> Settled:
+        """Let readers read the parameters until the next turn; called at the end of a turn."""
+        self.settled = settled = Settled(executable, executable.settle())
+        return settled
+
     def _settle(self, executable: Executable) -> Settled:
         with self:
-            self.settled = Settled(executable, executable.settle())
-            return self.settled
+            return self.settle(executable)
 
     def _copied(self, executable: Executable) -> Any:
         self.has_readers = self._fitting is not None

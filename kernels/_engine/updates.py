@@ -4,7 +4,7 @@ import math
 
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._engine.stages import data_or_inputs, gradient_of, kernel_at, rows_in_it, x_of
-from dnnkit.kernels._engine.structures import BOUND, WORKER
+from dnnkit.kernels._engine.structures import BOUND, LINE, WORKER
 from dnnkit.kernels._numba.at_address import at, copy_bytes, element, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
@@ -178,14 +178,34 @@ def add_gradients(worker, run, stage, option):
 
 
 @opcode
+def claim_parameters(worker, run, stage, option):
+    """Write to each cache line of a worker's own parameters, so that the caller can write them again fast.
+
+    The caller assigns them, and this worker only reads them (`send_parameters` says what that costs). The option is 0,
+    which the compiler cannot know: the numbers stay the same.
+    """
+    if worker.parameters != worker_at(run.worker).parameters:
+        words = vector(0, worker.parameters, worker.share_end * size_of(run.zero) // 8)
+        for e in range(0, words.size, LINE):
+            words[e] ^= option
+
+
+@opcode
 def sum_gradients(worker, run, stage, option):
-    """Write the sum of all workers' gradients, for this worker's share of the parameters, to the whole gradient."""
+    """Write the sum of all workers' gradients, for this worker's share of the parameters, to the whole gradient.
+
+    The first worker's gradient may already be there. The others' are overwritten with the sum, because their workers
+    write there next (`send_parameters`).
+    """
     start, count = worker.share * size_of(run.zero), worker.share_end - worker.share
     whole = vector(run.zero, run.whole_gradient + start, count)
     for other in range(run.workers):
-        summand = vector(run.zero, run.gradients + other * run.gradient_stride + start, count)
-        for e in range(count):
-            whole[e] = summand[e] if other == 0 else whole[e] + summand[e]
+        place = worker_at(run.worker + other * WORKER_BYTES).gradient
+        if place != run.whole_gradient:
+            summand = vector(run.zero, place + start, count)
+            for e in range(count):
+                total = summand[e] if other == 0 else whole[e] + summand[e]
+                whole[e], summand[e] = total, total
 
 
 @jit

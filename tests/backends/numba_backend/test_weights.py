@@ -33,14 +33,18 @@ def values_of(homes: TwoHomes) -> list[np.ndarray]:
     return [view.copy() for layout, numbers in flat for view in layout.views(numbers, np).values()]
 
 
-ACTIONS = [*PARTITIONS, "read", "replace", "whole", "write"]
+ACTIONS = [*PARTITIONS, "read", "replace", "whole", "write", "differentiate"]
 
 
 @given(st.lists(st.sampled_from(ACTIONS), max_size=12))
 @example(["two", "read", "write", "two"])
 @example(["two", "write", "read", "write", "three"])
+@example(["write", "differentiate", "write", "differentiate", "whole", "write", "differentiate"])
+@example(["write", "differentiate", "two", "write", "differentiate", "replace", "differentiate"])
 def test_values_written_in_one_layout_are_read_in_the_other(actions: list[str]) -> None:
-    """Actions that write all numbers add 1, in the flat layout or in the workers' shards; "write" adds 1000 to one."""
+    """Actions that write all numbers add 1, in the flat layout or in the workers' shards; "write" adds 1000 to one, and
+    after "differentiate" a second worker has the same parameters as the first.
+    """
     homes, added, written = TwoHomes(LAYOUT, TRAINED, SLOTS, "float64"), 0, 0
     start = LAYOUT.flatten({name: np.arange(view.size).reshape(view.shape) for name, view in
                             LAYOUT.views(np.zeros(LAYOUT.size), np).items()}, "float64")  # fmt: skip
@@ -49,6 +53,11 @@ def test_values_written_in_one_layout_are_read_in_the_other(actions: list[str]) 
     for action in actions:
         if action == "read":
             values_of(homes)
+        elif action == "differentiate":
+            numbers = homes.to_differentiate(2)
+            if numbers.second is not None:
+                np.testing.assert_array_equal(numbers.second, homes.parameters)
+                np.testing.assert_array_equal(numbers.second, numbers.parameters[0])
         elif action == "write":
             place = written % len(LAYOUT.names)
             expected[place] += 1000
@@ -65,6 +74,19 @@ def test_values_written_in_one_layout_are_read_in_the_other(actions: list[str]) 
             added += 1
     for actual, before in zip(values_of(homes), expected, strict=True):
         np.testing.assert_array_equal(actual, before + added)
+
+
+def test_a_second_worker_has_its_own_parameters_while_they_are_assigned() -> None:
+    homes = TwoHomes(LAYOUT, TRAINED, SLOTS, "float64")
+    assert homes.to_differentiate(2) is homes.whole()
+    homes.write(LAYOUT.names[0], np.ones(LAYOUT.view(homes.parameters, LAYOUT.names[0], np).shape))
+    pair = homes.to_differentiate(2)
+    assert pair.second is not None
+    assert not np.shares_memory(pair.second, homes.parameters)
+    assert homes.to_differentiate(2) is pair
+    assert homes.to_differentiate(3) is homes.whole()
+    homes.flat_to_write()
+    assert homes.to_differentiate(2) is homes.whole()
 
 
 def test_nothing_is_copied_that_nobody_needs() -> None:
