@@ -34,7 +34,8 @@ def epoch_in_pieces(net: dk.Sequential, ends: list[int], between: Callable[[int]
     position = 0
     for end in ends:
         hyperparameters = net.optimizer.hyperparameters(executable.state.step, end - position)
-        assert executable.run_steps(position, end, hyperparameters) == end
+        with net.turns:  # as fit does: what others have read of the parameters becomes outdated
+            assert executable.run_steps(position, end, hyperparameters) == end
         position = end
         between(end)
     return executable.totals()
