@@ -118,7 +118,7 @@ class TwoHomes:
         if not self._is_paired:
             assert self._pair.second is not None
             self._pair.second[...] = self._flat
-            self._is_paired, self.writing = True, None  # whoever writes next asks for the numbers again
+            self._is_paired, self.writing = True, None  # so that the next writer asks for the numbers again
         return self._pair
 
     def _unpair(self) -> None:

@@ -6,6 +6,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from dnnkit.backends.processors import processors
+from dnnkit.training.interrupts import Interrupts
 
 Made = TypeVar("Made")
 
@@ -67,7 +68,8 @@ def each_in_threads(
         all_wait.wait()
         return make(each, threads) if has_all else None
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="dnnkit-member") as pool:
+    # `Interrupts` remembers a Ctrl-C that Python ignores, as in the callback of a weak reference.
+    with Interrupts(hears_sigterm=False) as interrupts, ThreadPoolExecutor(workers, "dnnkit-member") as pool:
         futures: list[Future[Made | None]] = []
         try:
             try:  # start only when all are submitted, so that Ctrl-C here loses no work
@@ -79,10 +81,12 @@ def each_in_threads(
             is_over = False
             while not is_over:  # poll: a signal may be delivered to another thread
                 done, left = wait(futures, POLL, FIRST_EXCEPTION)
+                interrupts.check()
                 is_over = not left or any(future.exception() for future in done)
         except KeyboardInterrupt:
             if stop is None or not has_all:
                 raise
+            interrupts.received.clear()
             stop.set()
         finally:
             if not all(future.done() for future in futures):

@@ -552,7 +552,12 @@ NUMBA = [
     ),
     Fault(
         "numba-steps-gradients", MISSING, "kernels/_engine/updates.py",
-        "if other != worker.number", "if other > worker.number",
+        "gradient[e] += summand[e]", "gradient[e] = summand[e]",
+        "tests/backends/numba_backend/test_workers.py -k 'single_steps and rows/2'",
+    ),
+    Fault(
+        "numba-steps-parameters", MISSING, "kernels/_engine/updates.py",
+        "if number_of_other != worker.number", "if number_of_other > worker.number",
         "tests/backends/numba_backend/test_workers.py -k 'single_steps and rows/2'",
     ),
     Fault(
@@ -1054,7 +1059,7 @@ BACKENDS = [
     ),
     Fault(
         "numba-gradients-by-rows", INDEX, "kernels/_engine/updates.py",
-        "whole[e] = summand[e] if other == 0 else whole[e] + summand[e]", "whole[e] = summand[e]",
+        "total = summand[e] if other == 0 else whole[e] + summand[e]", "total = summand[e]",
         "tests/backends/numba_backend/test_crew.py -k 'gradients_by_rows'",
     ),
     Fault(
