@@ -11,6 +11,7 @@ kernels of another one.
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -51,7 +52,7 @@ class Outcome:
 
 
 def misfits(faults: Sequence[Fault], root: Path = ROOT) -> list[str]:
-    """Describe the faults whose text does not occur exactly once in the code."""
+    """Describe the faults whose text does not occur exactly once in the code, or whose tests cannot be found."""
     found = []
     for fault in faults:
         file = root / fault.file
@@ -60,7 +61,41 @@ def misfits(faults: Sequence[Fault], root: Path = ROOT) -> list[str]:
             found.append(f"{fault.name}: there is no {fault.file}")
         elif count != 1:
             found.append(f"{fault.name}: {fault.old!r} occurs {count} times in {fault.file}: expected once")
+        found += [f"{fault.name}: {missing}" for missing in missing_tests(fault.tests, root)]
     return found
+
+
+def missing_tests(tests: str, root: Path) -> list[str]:
+    """Describe the files that do not exist and the words of `-k` that are in no test's name and begin no parameter's.
+
+    Nothing is collected. Parameters are named after functions or strings of the test files or of the package. Words
+    without an underscore, such as `numba`, are not checked.
+    """
+    arguments = shlex.split(tests)
+    files = [argument for argument in arguments if argument.startswith("tests/")]
+    if missing := [file for file in files if not (root / file).exists()]:
+        return [f"there is no {file}" for file in missing]
+    expression = arguments[arguments.index("-k") + 1] if "-k" in arguments else ""
+    text = "\n".join(source(root / file) for file in files)
+    return [
+        f"no test or parameter of {' '.join(files)} is named {word!r}"
+        for word in re.findall(r"\w*_\w*", expression)
+        if not re.search(rf"def test_\w*{word}", text)
+        and not names_parameter(word, text)
+        and not names_parameter(word, source(root / "dnnkit"))
+    ]
+
+
+def names_parameter(word: str, text: str) -> bool:
+    """Whether the name of a function or a string begins with a word."""
+    return any(before + word in text for before in ("def ", '"', "'"))
+
+
+@functools.cache
+def source(path: Path) -> str:
+    """Return the text of a file, or of all Python files of a folder."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def copy_checkout(to: Path) -> None:

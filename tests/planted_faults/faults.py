@@ -39,12 +39,12 @@ REFERENCE = [
     Fault(
         "reference-halving-again", ONE, "dnnkit/many/halving.py",
         "len(many.histories[number].epoch) < done", "len(many.histories[number].epoch) <= done",
-        "tests/dnnkit/many/test_selection.py -k chooses_again",
+        "tests/dnnkit/many/test_selection.py -k halving_repeats_its_choice",
     ),
     Fault(
         "reference-ranking-kept", STALE, "dnnkit/many/ranking.py",
         "- 1 if best is None else best", "- 1",
-        "tests/dnnkit/many/test_selection.py -k put_back",
+        "tests/dnnkit/many/test_selection.py -k weights_were_restored",
     ),
     Fault(
         "reference-out-of-fold", INDEX, "dnnkit/many/cross_validation.py",
@@ -64,7 +64,7 @@ REFERENCE = [
     Fault(
         "reference-deferred-dataclass", MISSING, "dnnkit/deferred.py",
         "cell.cell_contents = self.cls", "cell.cell_contents = twin",
-        "tests/dnnkit/test_deferred.py -k 'whatever_comes_first and derived_plainly'",
+        "tests/dnnkit/test_deferred.py -k 'whichever_use_comes_first and derived_plainly'",
     ),
     Fault(
         "reference-stream-buffer", STALE, "dnnkit/streams/feeding.py",
@@ -361,7 +361,7 @@ NUMBA = [
     Fault(
         "numba-lbfgs-ring", INDEX, "kernels/lbfgs/cpu.py",
         "place if place >= 0 else place + s.slots", "place if place >= 0 else place + s.slots - 1",
-        "tests/dnnkit/test_lbfgs.py -k 'same_way and numba and float64'",
+        "tests/dnnkit/test_lbfgs.py -k 'same_path and numba and float64'",
     ),
     Fault(
         "numba-softmax-largest", INDEX, "kernels/activations/softmax/cpu.py",
@@ -421,7 +421,7 @@ NUMBA = [
     Fault(
         "numba-loss-totals", STALE, "kernels/_numba/entry_points.py",
         "gradient.dtype.type(scale), total[0]", "gradient.dtype.type(scale), 0.0",
-        "tests/kernels/_numba/test_entry_points.py -k added_to_what_is_there",
+        "tests/kernels/_numba/test_entry_points.py -k added_to_existing_values",
     ),
     Fault(
         "numba-slope-of-what", STALE, "kernels/_numba/entry_points.py",
@@ -507,7 +507,7 @@ NUMBA = [
     Fault(
         "numba-product-other-columns", STALE, "kernels/matmul/cpu.py",
         "out[j, o] = 0", "out[j, o] += 0",
-        "tests/kernels/matmul/test_cpu.py -k 'where_they_lie and float32'",
+        "tests/kernels/matmul/test_cpu.py -k 'multiplied_in_place and float32'",
     ),
     Fault(
         "numba-product-transposed", INDEX, "kernels/matmul/simd.py",
@@ -543,7 +543,7 @@ NUMBA = [
         "numba-steps-counted", ONE, "kernels/_engine/updates.py",
         "update_number = (run.first_update + made) // run.accumulation + 1",
         "update_number = (run.first_update + made) // run.accumulation + 2",
-        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
+        "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and units/1'",
     ),
     Fault(
         "numba-steps-norm", INDEX, "kernels/_engine/updates.py",
@@ -553,32 +553,32 @@ NUMBA = [
     Fault(
         "numba-steps-gradients", MISSING, "kernels/_engine/updates.py",
         "gradient[e] += summand[e]", "gradient[e] = summand[e]",
-        "tests/backends/numba_backend/test_workers.py -k 'single_steps and rows/2'",
+        "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and rows/2'",
     ),
     Fault(
         "numba-steps-parameters", MISSING, "kernels/_engine/updates.py",
         "if number_of_other != worker.number", "if number_of_other > worker.number",
-        "tests/backends/numba_backend/test_workers.py -k 'single_steps and rows/2'",
+        "tests/dnnkit/test_parameter_groups.py -k 'any_partition and rows/2'",
     ),
     Fault(
         "numba-steps-loss", SCALE, "kernels/_engine/stages.py",
         "(1.0 / weight if weight > 0 else 0.0)", "(1.0 / worker.rows if worker.rows > 0 else 0.0)",
-        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/1'",
+        "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and units/1'",
     ),
     Fault(
         "numba-steps-row-weights", INDEX, "kernels/_engine/batches.py",
         "number(run.zero, given, rows[i])", "number(run.zero, given, i)",
-        "tests/backends/numba_backend/test_worker_shards.py -k batch_sizes_and_divisions",
+        "tests/backends/numba_backend/test_worker_shards.py -k batch_sizes_and_partitions",
     ),
     Fault(
         "numba-steps-mask", MISSING, "kernels/_engine/stages.py",
         "* stage.width + stage.first_output", "* stage.width",
-        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
+        "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and units/2'",
     ),
     Fault(
         "numba-steps-partial-sums", STALE, "kernels/_engine/stages.py",
         "summand[e] if other == 0 else out[e] + summand[e]", "out[e] + summand[e]",
-        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
+        "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and units/2'",
     ),
     Fault(
         "numba-steps-few-rows", MISSING, "kernels/_engine/batches.py",
@@ -636,7 +636,7 @@ CUDA = [
     Fault(
         "cuda-dropout-words", INDEX, "kernels/dropout/draw.cu",
         "words.lane[k + lane]", "words.lane[lane]",
-        "tests/kernels/dropout/test_gpu.py -k 'draws_the_same or drawn_on_the_way'",
+        "tests/kernels/dropout/test_gpu.py -k 'draws_the_same or drawing_within'",
     ),
     Fault(
         "cuda-dropout-backward", MISSING, "kernels/dense/gpu.cu",
@@ -855,7 +855,7 @@ BACKENDS = [
     Fault(
         "backends-lbfgs-assigned-parameters", STALE, "backends/full_batch.py",
         "self._iterations.forget()  # a frozen parameter", "pass  # a frozen parameter",
-        "tests/dnnkit/test_lbfgs.py -k 'assigns and numpy and True'",
+        "tests/dnnkit/test_lbfgs.py -k 'assignment_by_a_callback and numpy and True'",
     ),
     Fault(
         "backends-many-shared-rows", INDEX, "dnnkit/training/run.py",
@@ -870,7 +870,7 @@ BACKENDS = [
     Fault(
         "backends-unseen-validation", MISSING, "dnnkit/training/loop.py",
         "if run.is_validated(epoch + count)), most)", "if run.is_validated(epoch + count + 1)), most)",
-        "tests/dnnkit/test_lbfgs.py -k 'somebody_looks_at and numpy'",
+        "tests/dnnkit/test_lbfgs.py -k 'with_a_listener and numpy'",
     ),
     Fault(
         "backends-jacobian-before-head", MISSING, "dnnkit/network/jacobian.py",
@@ -885,12 +885,12 @@ BACKENDS = [
     Fault(
         "backends-older-batch-name", MISSING, "dnnkit/callbacks/callback_list.py",
         "found.setdefault(newer, method)", "found.setdefault(older, method)",
-        "tests/dnnkit/callbacks/test_callback.py -k 'heard_in_order and numpy'",
+        "tests/dnnkit/callbacks/test_callback.py -k 'called_in_order and numpy'",
     ),
     Fault(
         "backends-rate-set-twice", STALE, "dnnkit/callbacks/learning_rates.py",
         "if self._set_for == epoch:", "if self._set_for == -1:",
-        "tests/dnnkit/training/test_checkpoints.py -k 'sets_the_rate and epochs'",
+        "tests/dnnkit/training/test_checkpoints.py -k 'counters_and_learning_rates and epochs'",
     ),
     Fault(
         "backends-patience", ONE, "dnnkit/callbacks/learning_rates.py",
@@ -975,17 +975,17 @@ BACKENDS = [
     Fault(
         "backends-team-totals", SCALE, "backends/numba_backend/team_memory.py",
         'workers if partition.by == "rows" else 1', "workers",
-        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
+        "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and units/2'",
     ),
     Fault(
         "backends-team-weights", STALE, "backends/numba_backend/workers.py",
         "self._row_weights.fill(1)", "self._row_weights.sum()",
-        "tests/backends/numba_backend/test_workers.py -k 'single_steps and units/2'",
+        "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and units/2'",
     ),
     Fault(
         "backends-epoch-assigned", STALE, "backends/numba_backend/weights.py",
         'self.newest, self.writing = "flat", None  # shards', "pass  # shards",
-        "tests/backends/numba_backend/test_worker_shards.py -k 'what_is_assigned and units/2'",
+        "tests/backends/numba_backend/test_worker_shards.py -k 'values_assigned and units/2'",
     ),
     Fault(
         "backends-single-step-numbers", STALE, "backends/numba_backend/single_step.py",
@@ -1015,12 +1015,12 @@ BACKENDS = [
     Fault(
         "backends-assigned-shards", STALE, "backends/numba_backend/weights.py",
         "self._waiting.add(name)", "pass",
-        "tests/backends/numba_backend/test_weights.py -k whatever_is_written",
+        "tests/backends/numba_backend/test_weights.py -k values_written_in_one_layout",
     ),
     Fault(
         "backends-one-batch-labels", MISSING, "backends/numba_backend/one_batch.py",
         "self._range[0] <= low and", "",
-        "tests/dnnkit/network/test_own_loops.py -k 'bad_after_good and label and numba'",
+        "tests/dnnkit/network/test_own_loops.py -k 'bad_batch_after_good and label and numba'",
     ),
     Fault(
         "backends-one-batch-bits", STALE, "backends/numba_backend/one_batch.py",
@@ -1040,7 +1040,7 @@ BACKENDS = [
     Fault(
         "backends-frozen-decays", INDEX, "backends/stagewise/flat.py",
         "self._trained = FlatLayout(trained,", "self._trained = FlatLayout((*trained, *frozen),",
-        "tests/dnnkit/network/test_freezing.py -k 'asked_of_every_backend and numpy'",
+        "tests/dnnkit/network/test_freezing.py -k 'passes_the_kit and numpy'",
     ),
     Fault(
         "cuda-dense-frozen", MISSING, "kernels/dense/gpu.py",
@@ -1055,7 +1055,7 @@ BACKENDS = [
     Fault(
         "backends-optimizer-kept", STALE, "dnnkit/base_optimizer.py",
         'vars(self).pop("_made", None)', 'vars(self).get("_made", None)',
-        "tests/dnnkit/test_optimizers.py -k assigned_counts",
+        "tests/dnnkit/test_optimizers.py -k assigned_number_takes_effect",
     ),
     Fault(
         "numba-gradients-by-rows", INDEX, "kernels/_engine/updates.py",
@@ -1070,7 +1070,7 @@ BACKENDS = [
     Fault(
         "backends-readers-fast-path", STALE, "backends/numba_backend/readers.py",
         "self._idle_few.pop()", "self._idle_few[-1]",
-        "tests/backends/numba_backend/test_backend.py -k few_rows_that",
+        "tests/backends/numba_backend/test_backend.py -k few_rows_have_separate",
     ),
     Fault(
         "backends-blas-bound", ORDER, "backends/blas_threads.py",
@@ -1085,7 +1085,7 @@ BACKENDS = [
     Fault(
         "backends-giant-step-left", STALE, "backends/stagewise/giant_step.py",
         "while self._ended is not None and not self._ended.wait(LOOK):", "while False:",
-        "tests/backends/stagewise/test_giant_step.py -k interrupted_while_waiting",
+        "tests/backends/stagewise/test_giant_step.py -k interrupted_wait",
     ),
     Fault(
         "backends-sums-loss", STALE, "backends/stagewise/accumulator.py",
@@ -1160,12 +1160,12 @@ BACKENDS = [
     Fault(
         "backends-own-parts-sums", STALE, "backends/numba_backend/own_parts.py",
         "self._sums[...] = self._before", "pass",
-        "tests/backends/numba_backend/test_own_parts.py -k 'leaves_no_trace and backward'",
+        "tests/backends/numba_backend/test_own_parts.py -k 'raised_after_whole_steps and backward'",
     ),
     Fault(
         "backends-own-parts-by-rows", STALE, "backends/numba_backend/own_parts.py",
         "0 if self._by_rows and number > 0 else np.reshape", "np.reshape",
-        "tests/backends/numba_backend/test_own_parts.py -k 'train_in_every_division and first'",
+        "tests/backends/numba_backend/test_own_parts.py -k 'in_every_partition and first'",
     ),
     Fault(
         "backends-any-targets", DTYPE, "backends/measures.py",
@@ -1180,17 +1180,17 @@ BACKENDS = [
     Fault(
         "backends-own-parts-updated-early", ORDER, "backends/numba_backend/bytecode.py",
         'may_update = at_once and place < last_call', 'may_update = at_once',
-        "tests/backends/numba_backend/test_bytecode.py -k nothing_is_updated_before",
+        "tests/backends/numba_backend/test_bytecode.py -k updates_come_after",
     ),
     Fault(
         "backends-streamed-last-chunk", STALE, "backends/cupy_backend/streaming.py",
         "min(self._size, len(self._order) - chunk * self._size)", "self._size",
-        "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
+        "tests/cuda_on_cpu/test_cupy_data.py -k go_in_chunks",
     ),
     Fault(
         "backends-streamed-wait", ORDER, "backends/cupy_backend/streaming.py",
         "if slot.free is not None", "if False",
-        "tests/cuda_on_cpu/test_cupy_data.py -k sent_in_chunks",
+        "tests/cuda_on_cpu/test_cupy_data.py -k go_in_chunks",
     ),
     Fault(
         "backends-recorded-stream", STALE, "backends/cupy_backend/timed_executable.py",
@@ -1241,7 +1241,7 @@ BACKENDS = [
     Fault(
         "backends-graph-softmax-that-is-read", MISSING, "dnnkit/network/lowering.py",
         "is_read = lowering.readers(value) > 0 or values.count(value) > 1", "is_read = False",
-        "tests/dnnkit/network/test_model.py -k 'takes_over and numpy'",
+        "tests/dnnkit/network/test_model.py -k 'absorbed_by_a_loss and numpy'",
     ),
     Fault(
         "backends-shared-layers-stale", STALE, "dnnkit/network/shared_layers.py",
@@ -1257,7 +1257,7 @@ BACKENDS = [
         "numba-accumulated-too-soon", ONE, "kernels/_engine/updates.py",
         "(run.first_update + worker.step - run.first_step + 1) % run.accumulation",
         "(worker.step - run.first_step + 1) % run.accumulation",
-        "tests/dnnkit/network/test_accumulation.py -k 'goes_on_in_the_middle and numba'",
+        "tests/dnnkit/network/test_accumulation.py -k 'resumes_in_the_middle and numba'",
     ),
     Fault(
         "backends-accumulated-stale", STALE, "backends/stagewise/updating.py",
@@ -1267,12 +1267,12 @@ BACKENDS = [
     Fault(
         "backends-open-step-state", STALE, "backends/stagewise/flat.py",
         "self.state, self._giant_step = other.state, other._giant_step", "self._giant_step = other._giant_step",
-        "tests/dnnkit/network/test_open_step.py -k applies_what_backward_finds",
+        "tests/dnnkit/network/test_open_step.py -k applies_the_gradients",
     ),
     Fault(
         "backends-open-step-logits", MISSING, "dnnkit/network/open_step.py",
         "self.of_logits and last_activation != ", "False and last_activation != ",
-        "tests/dnnkit/network/test_open_step.py -k fused_loss_goes_back",
+        "tests/dnnkit/network/test_open_step.py -k of_the_fused_loss",
     ),
     Fault(
         "backends-open-step-dropout", MISSING, "dnnkit/network/open_step.py",
@@ -1307,7 +1307,7 @@ BACKENDS = [
     Fault(
         "backends-export-rows-together", MISSING, "dnnkit/exports/namespace.py",
         "if x.has_rows and 0 in axes:", "if False:",
-        "tests/dnnkit/exports/test_tracing.py -k 'cannot_be_written'",
+        "tests/dnnkit/exports/test_tracing.py -k unsupported_operations",
     ),
     Fault(
         "backends-layout-guessed", ORDER, "dnnkit/saves/layouts.py",
