@@ -35,7 +35,7 @@ class Lending:
 
     Large freed memory may return to the system, and then each of its pages faults on the next use: for 400 kB that
     takes as long as a training step of 784-128-10, in some processes and not in others. Arrays and their views refer to
-    the memory that they share, so its reference count tells whether any is left.
+    the memory that they share, so its reference count shows whether any is still in use.
     """
 
     def __init__(self, make: Callable[[], HostArray]) -> None:

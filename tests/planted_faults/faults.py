@@ -985,7 +985,7 @@ BACKENDS = [
     Fault(
         "backends-epoch-assigned", STALE, "backends/numba_backend/weights.py",
         'self.newest, self.writing = "flat", None  # shards', "pass  # shards",
-        "tests/backends/numba_backend/test_worker_shards.py -k 'values_assigned and units/2'",
+        "tests/backends/numba_backend/test_weights.py -k written_in_one_layout",
     ),
     Fault(
         "backends-single-step-numbers", STALE, "backends/numba_backend/single_step.py",
