@@ -158,7 +158,7 @@ class OwnParts:
         rows: int,
     ) -> None:
         self._wiring, self._layout, self._memory = wiring, layout, memory
-        self._workers, self._step = list(memory.workers), memory.workers[0]
+        self._workers = list(memory.workers)
         self._by_rows = partition.by == "rows" and partition.workers > 1
         self._layers = self._new_layers(program, partition, rows)
         self._measured: dict[tuple[int, int], tuple[Spread, Spread, Spread | None, Spread]] = {}
@@ -287,7 +287,7 @@ class OwnParts:
     def _targets(self, batches: "Batches", rows: int) -> HostArray:
         """Return the batch's targets, of any shape, which no worker has gathered."""
         assert batches.data.targets is not None
-        first = self._step.step * batches.batch_size
+        first = self._workers[0].step * batches.batch_size
         return batches.data.targets[batches.order[first : first + rows]]
 
     def _measured_by_metrics(
