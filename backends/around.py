@@ -47,6 +47,11 @@ class Around(Executable):
         """See `Executable`."""
         return self._inner.reads_in_parallel
 
+    @property
+    def most_filled(self) -> float:  # type: ignore[override]
+        """See `Executable`."""
+        return self._inner.most_filled
+
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:  # noqa: D102
         return self._inner.load(x, y, weights)
 
