@@ -48,6 +48,11 @@ class Around(Executable):
         return self._inner.reads_in_parallel
 
     @property
+    def most_filled(self) -> float:  # type: ignore[override]
+        """See `Executable`."""
+        return self._inner.most_filled
+
+    @property
     def loads_in_parallel(self) -> bool:  # type: ignore[override]
         """See `Executable`."""
         return self._inner.loads_in_parallel

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from dnnkit.backends import choosing
 from dnnkit.backends.choosing import Chosen
-from dnnkit.backends.one_function import drawing, has_statistics
+from dnnkit.backends.one_function import drawing, draws_parts, has_statistics
 from dnnkit.backends.program import Program
-from dnnkit.backends.stages import Dropout, Op
+from dnnkit.backends.stages import Op
 from dnnkit.backends.state import Snapshot, TrainingState
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.distributed.communicator import Communicator
@@ -218,10 +218,10 @@ def _require_parts(full_batch: bool, program: Program, is_local: bool) -> None:
                 f"{stage.kind} needs the whole batch, but each rank has only a part: use dk.LayerNormalization(), "
                 "freeze the layer, or leave out distributed="
             )
-        if not is_local and not isinstance(stage, Dropout) and (name := drawing(stage)) is not None:
+        if not is_local and (name := drawing(stage)) is not None and not draws_parts(stage):
             raise ConfigurationError(
-                f"{name} draws random numbers for a whole batch, but each rank has only a part: use dk.Dropout(), "
-                "average_every= of 2 or more, or leave out distributed="
+                f"{name} draws random numbers for a whole batch, but each rank has only a part: use dk.Dropout() or "
+                "dk.GaussianNoise(), average_every= of 2 or more, or leave out distributed="
             )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from dnnkit.backends.diagnosis import remark
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
-from dnnkit.kernels.compressed_rows import is_sparse
+from dnnkit.kernels.compressed_rows import CompressedRows, is_sparse
 from dnnkit.network.protocol import Network
 from dnnkit.training.parts import Feed, Share
 
@@ -124,9 +124,13 @@ def in_memory(given: "Stream | Batches") -> tuple[Any, Any, Any] | None:
 def as_arrays(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """Return samples, targets and weights as arrays, for several networks that train together.
 
+    A sparse matrix becomes `CompressedRows`.
+
     Raises:
         ConfigurationError: the data exceeds the buffer of a stream, or comes from an iterator.
     """
+    if is_sparse_with(x, y, sample_weight):
+        return CompressedRows.of(x), y, sample_weight
     if not is_streamed(x):
         return x, y, sample_weight
     if (arrays := in_memory(open_streamed(x, y, sample_weight))) is None:
