@@ -1173,6 +1173,11 @@ BACKENDS = [
         "tests/backends/numba_backend/test_own_parts.py -k 'in_every_partition and first'",
     ),
     Fault(
+        "numba-own-parts-rows", INDEX, "kernels/_engine/own_parts.py",
+        "row = worker.first_in_batch if run.by_rows else 0", "row = 0",
+        "tests/backends/numba_backend/test_own_parts.py -k 'in_every_partition and first'",
+    ),
+    Fault(
         "backends-any-targets", DTYPE, "backends/measures.py",
         'or (self.targets == "any" and is_floating)', 'or self.targets == "any"',
         "tests/dnnkit/network/test_targets.py -k 'whole_numbers_of_any_shape and numpy'",
