@@ -47,6 +47,16 @@ class Around(Executable):
         """See `Executable`."""
         return self._inner.reads_in_parallel
 
+    @property
+    def most_filled(self) -> float:  # type: ignore[override]
+        """See `Executable`."""
+        return self._inner.most_filled
+
+    @property
+    def loads_in_parallel(self) -> bool:  # type: ignore[override]
+        """See `Executable`."""
+        return self._inner.loads_in_parallel
+
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Any:  # noqa: D102
         return self._inner.load(x, y, weights)
 
@@ -64,6 +74,9 @@ class Around(Executable):
         self, data: Any, batch_size: int, parameters: Any = None, after_batch: AfterBatch | None = None
     ) -> Totals:
         return self._inner.evaluate(data, batch_size, parameters, after_batch)
+
+    def weight(self, data: Any, rows: HostArray | None = None) -> float:  # noqa: D102
+        return self._inner.weight(data, rows)
 
     def targets(self, data: Any) -> tuple[HostArray, HostArray | None]:  # noqa: D102
         return self._inner.targets(data)

@@ -185,8 +185,8 @@ class Executable(ABC):
 
     # -- parts of a batch, for ranks that share one --------------------------------------------------------------------
 
-    def differentiate_part(self, data: Any, batch: HostArray, first: int, last: int, out: HostArray) -> list[float]:
-        """Compute the contribution of rows first ... last - 1 of a batch to its gradient, loss and metrics.
+    def differentiate_part(self, data: Any, rows: HostArray, first: int, weight: float, out: HostArray) -> list[float]:
+        """Compute the contribution of consecutive rows of a batch to its gradient, loss and metrics.
 
         The parts of a batch add up to what a training step measures, and to its gradient: dropout draws as for the
         whole batch, a mean is over the whole batch, and penalties belong to the part that begins with row 0. Changes no
@@ -194,8 +194,9 @@ class Executable(ABC):
 
         Arguments:
             data: as returned by `load`.
-            batch: indices of all rows of the batch, int64.
-            first, last: range of the part's rows; at least one.
+            rows: indices of the part's rows in the data, int64; at least one.
+            first: number of rows of the batch before these.
+            weight: sum of the row weights of the whole batch, as from `weight`.
             out: host memory from `empty_gradient`, for the gradient.
 
         Returns:

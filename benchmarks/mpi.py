@@ -89,7 +89,7 @@ def measure_rank() -> dict[str, Any]:
         hyper = net.hyperparameters()
         gradients = {}
         for rows in (BATCH, BATCH // 2, BATCH // 4, BATCH // 8, BATCH // 16):
-            part = partial(executable.differentiate_part, data, batch, 0, rows, out)
+            part = partial(executable.differentiate_part, data, batch[:rows], 0, float(BATCH), out)
             part()
             gradients[rows] = least(part, together, clock=time.thread_time)
         update = least(partial(executable.update_flat, out, hyper), together, clock=time.thread_time)

@@ -195,7 +195,7 @@ def mixed(block: int, batch: int = 32, buffer: int = 64 << 20, row: int = 4 * FE
     for chunk in range(chunks):
         spans = order.spans(chunk * size, (chunk + 1) * size)
         read = np.concatenate([np.arange(first, first + count) for first, count in spans])
-        shown = labels[read[order.mixed(chunk, size)]].reshape(-1, batch)
+        shown = labels[read[order.mixed(chunk, size, batch)]].reshape(-1, batch)
         counts += [(shown == label).sum(axis=1) for label in range(CLASSES)]
     share = 1 / CLASSES
     return float(((np.concatenate(counts) - batch * share) ** 2).mean() / (batch * share * (1 - share)))

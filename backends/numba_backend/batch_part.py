@@ -32,7 +32,8 @@ class BatchPart:
         weights: Callable[[HostArray], Weights],
         run: Callable[[WorkerTeam, int, int], None],
     ) -> None:
-        self._data, self._team, self._first, self._weights, self._run = data, team, first, weights, run
+        self.data = data
+        self._team, self._first, self._weights, self._run = team, first, weights, run
         self._batches = Batches(source, np.arange(rows), rows, np.zeros(1))  # rows and weight are overwritten
         self._sums = team.zero_totals()
         program = team.program

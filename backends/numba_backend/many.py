@@ -23,6 +23,7 @@ from dnnkit.backends.numba_backend.workers import WorkerTeam
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.structures import ENDED, JOB, LINE, MANY, PASS, SCRATCH, STOP
+from dnnkit.kernels.compressed_rows import CompressedRows
 
 WORDS = PASS.bytes // 8
 """Words of a PASS. Those of a call are the rows of an array (passes, words), in which columns are filled at once."""
@@ -116,6 +117,7 @@ class Job:
             one, batches = structures[0], self.batches_held_out if number else self.batches
             one.trains, one.last = int(not number), len(batches.batch_weights) if number else steps
             one.x, one.targets, one.weights, one.bits = batches.data.addresses
+            one.starts, one.entry_columns = batches.data.entries or (0, 0)
             one.row_limit, one.row_count = len(batches.data.x), len(batches.order)
             one.order, one.batch_weights = address(batches.order), address(batches.batch_weights)
             pattern[number] = words
@@ -307,7 +309,8 @@ class CompiledMany(Many):
 
 def _form(data: Any) -> Hashable:
     """Return the properties of the data that schedules, and teams that run them, depend on."""
-    return data.x.dtype.name, data.x.shape[1], 0 if data.weights is None else data.weights.ndim, data.bits is None
+    x, weights = data.x, 0 if data.weights is None else data.weights.ndim
+    return x.dtype.name, x.shape[1], weights, data.bits is None, isinstance(x, CompressedRows)
 
 
 def _stride(steps: Steps) -> int:

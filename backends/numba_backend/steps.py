@@ -48,7 +48,7 @@ class CompiledSteps(CompiledReader):
         """The team of the current epoch."""
         self._hyperparameters = CompiledHyperparameters(program)
         self._one_batches: dict[tuple[object, ...], OneBatch] = {}
-        self._parts: dict[tuple[int, int], BatchPart] = {}
+        self._parts: dict[int, BatchPart] = {}
         self._all_rows: AllRows | None = None
         self._differentiating: tuple[int, CompiledIterations] | None = None
         self._updates: SharedUpdate | None = None
@@ -214,28 +214,27 @@ class CompiledSteps(CompiledReader):
         return self._one_batches[key]
 
     def differentiate_part(  # noqa: D102
-        self, data: Data, batch: HostArray, first: int, last: int, out: HostArray
+        self, data: Data, rows: HostArray, first: int, weight: float, out: HostArray
     ) -> list[float]:
         self._giant_step.wait()
-        weight = float(self._weight_sums(data, batch, len(batch))[0])
-        part = self._part(data, last - first)
-        return part.differentiate(batch[first:last], first, weight, self.state.step, self._parameters, out)
+        return self._part(data, len(rows)).differentiate(rows, first, weight, self.state.step, self._parameters, out)
 
     def _part(self, data: Data, rows: int) -> "BatchPart":
         """Return the runner for parts of `rows` rows of the data, created on first use."""
         from dnnkit.backends.numba_backend.batch_part import BatchPart
 
-        key = id(data), rows
-        if key not in self._parts:
+        kept = self._parts.get(rows)
+        if kept is None or kept.data is not data:
             partition = SINGLE
             if (self.program.num_threads or 1) > 1:
                 features = int(data.x.shape[1])
                 partition = cost_model.partition_of_gradients(self.program, self.wiring, features, rows)
-            if len(self._parts) >= TEAMS:
+            if kept is None and len(self._parts) >= TEAMS:
                 self._parts.pop(next(iter(self._parts)))
             team, source = self._team(partition, rows), self._source(data)
-            self._parts[key] = BatchPart(data, source, rows, team, self.first_trained, self._homes.whole, self._run)
-        return self._parts[key]
+            kept = BatchPart(data, source, rows, team, self.first_trained, self._homes.whole, self._run)
+            self._parts[rows] = kept
+        return kept
 
     # -- updates -------------------------------------------------------------------------------------------------------
 

@@ -187,9 +187,8 @@ class StagewiseExecutable(UpdatingExecutable):
         return float(total) / (1.0 if self._reduction == "sum" else whole or 1.0), gradient
 
     def differentiate_part(  # noqa: D102
-        self, data: Data, batch: HostArray, first: int, last: int, out: HostArray
+        self, data: Data, rows: HostArray, first: int, weight: float, out: HostArray
     ) -> list[float]:
-        weight, rows = float(self._weight_sums(data, batch, len(batch))[0]), batch[first:last]
         sums, stages = self._accumulator(), self._training.stages
         self._giant_step.wait()
         stages.rows_before = first

@@ -86,7 +86,7 @@ class FlatExecutable(Executable):
     def load(self, x: Array, y: Array | None, weights: Array | None) -> Data:  # noqa: D102 - as in Executable
         backend, dtype, loss = self._backend, self.program.dtype, self.program.loss
         with np.errstate(over="ignore"):  # overflow to infinity is detected and reported below
-            x = x.astype(dtype) if isinstance(x, CompressedRows) else self._as_table(x)
+            x = self._scaled(x.astype(dtype)) if isinstance(x, CompressedRows) else self._as_table(x)
         if y is not None and loss is not None:
             is_floating = namespace(y).isdtype(y.dtype, "real floating")
             y = backend.asarray(y, loss.target_dtype(dtype, is_floating=is_floating))
@@ -96,6 +96,10 @@ class FlatExecutable(Executable):
         if weights.ndim > 1:
             return self._examined(Data(x, y, weights, None))
         return self._examined(Data(x, y, weights, backend.to_numpy(weights).astype(np.float64)))
+
+    def _scaled(self, x: CompressedRows) -> CompressedRows:
+        """Return compressed rows with their numbers rescaled, since they are multiplied in place."""
+        return x if self._rescale.scale == 1 else x * self._rescale.scale
 
     def _as_table(self, x: Array) -> Array:
         """Return samples as rows (N, F) on the backend."""
@@ -113,7 +117,8 @@ class FlatExecutable(Executable):
     @property
     def loading(self) -> Hashable | None:  # noqa: D102
         loss = None if self.program.loss is None else self.program.loss.targets
-        return type(self), id(self._backend), self.program.dtype, loss, self._class_columns
+        scale = self._rescale.scale if self.most_filled else 1.0  # compressed rows are rescaled when they are loaded
+        return type(self), id(self._backend), self.program.dtype, loss, self._class_columns, scale
 
     def targets(self, data: Data) -> tuple[HostArray, HostArray | None]:  # noqa: D102
         targets = self._backend.to_numpy(data.y)
@@ -132,12 +137,12 @@ class FlatExecutable(Executable):
     @property
     def most_filled(self) -> float:  # type: ignore[override] # noqa: D102
         is_first = bool(self._stages) and isinstance(self._stages[0], Dense) and readers(self._sources)[0] == [(0, 0)]
-        is_as_given = (self._rescale.scale, self._rescale.offset) == (1, 0) and not self._class_columns
-        return self._most_filled if is_first and is_as_given else 0.0
+        keeps_zeros = self._rescale.offset == 0 and not self._class_columns
+        return self._most_filled if is_first and keeps_zeros else 0.0
 
     @property
     def _most_filled(self) -> float:
-        """`most_filled` for a dense stage that reads the data as given."""
+        """`most_filled` for a dense stage that reads the data, possibly scaled."""
         return self._backend.most_filled
 
     def _weight_sums(self, data: Data, order: HostArray, batch_size: int) -> HostArray:

@@ -65,33 +65,37 @@ class FirstLook:
 
     Attributes:
         program: the network.
-        x: sampled rows as given, (R, F).
-        y: their targets.
+        y: targets of the sampled rows.
         shape: shape of all samples.
     """
 
     def __init__(self, program: Program, backend: Operations, x: Array, y: Array) -> None:
         self.program, self._backend, self._all = program, backend, (x, y)
         self.shape = tuple(int(size) for size in x.shape)
-        rows = max(1, min(ROWS, ELEMENTS // max(1, prod(self.shape[1:]))))
-        self.x = self._spread(x, rows).reshape(-1, prod(self.shape[1:]))
-        self.y = self._spread(y, rows)
+        self._rows = max(1, min(ROWS, ELEMENTS // max(1, prod(self.shape[1:]))))
+        self.y = self._spread(y, self._rows)
 
     def _spread(self, array: Array, rows: int) -> NDArray[Any]:
         """Return at most `rows` rows on the host, evenly spread, in order."""
         count = int(array.shape[0])
         step = max(1, count // rows)
-        return np.asarray(self._backend.to_numpy(array[: min(count, rows * step) : step, ...]))
+        with self._backend.on_device():
+            return np.asarray(self._backend.to_numpy(array[: min(count, rows * step) : step, ...]))
 
     def forget(self) -> None:
         """Free cached arrays: for many networks trained together they would take megabytes."""
-        for name in ("inputs", "targets"):
+        for name in ("x", "inputs", "targets"):
             vars(self).pop(name, None)
 
     @property
     def samples(self) -> int:
         """Number of all samples."""
         return self.shape[0]
+
+    @cached_property
+    def x(self) -> NDArray[Any]:
+        """The sampled rows as given, (R, F)."""
+        return self._spread(self._all[0], self._rows).reshape(-1, prod(self.shape[1:]))
 
     @cached_property
     def inputs(self) -> NDArray[Any] | None:

@@ -9,6 +9,7 @@ from dnnkit.backends.state import HostArray, Hyperparameters, Snapshot
 from dnnkit.distributed.communicator import Communicator
 from dnnkit.distributed.executable import FAILED, STOP, TAIL, AllGather, SharedExecutable
 from dnnkit.distributed.reduction import Reduction
+from dnnkit.training.parts import Share
 
 
 class LocalSteps(SharedExecutable):
@@ -32,15 +33,15 @@ class LocalSteps(SharedExecutable):
         flat = self._read()
         self._size = len(flat)
         self._sum = Reduction(communicator, communicator.size, lambda: zeros((self._size + TAIL,), flat.dtype.name))
-        self._steps = self._own_steps = 0
+        self._own_steps = 0
+
+    @property
+    def share(self) -> Share:  # noqa: D102
+        return Share(self._communicator.size, self._communicator.rank, self._communicator.rank + 1)
 
     def _begin_own(self) -> None:
-        rank, size = self._communicator.rank, self._communicator.size
-        self._steps = -(-len(self._order) // self._batch_size)
-        parts = list[HostArray]()
-        for step in range(self._steps):
-            batch = self._batch(step)
-            parts.append(batch[len(batch) * rank // size : len(batch) * (rank + 1) // size])
+        batches = self._batches
+        parts = [batches.rows(step, *self.share.rows(batches.size(step))) for step in range(batches.steps)]
         self._own_steps = sum(len(part) > 0 for part in parts)
         if self._own_steps:
             self._inner.begin_epoch(self.data, np.concatenate(parts), len(parts[0]))
@@ -67,8 +68,8 @@ class LocalSteps(SharedExecutable):
             end = min(last, step + left)
             self._run_alone(step, end, hyperparameters.of_steps(np.arange(step - first, end - first)))
             step = end
-            if self.state.step % self._every and step < self._steps:
-                continue  # only the end of the requested steps
+            if self.state.step % self._every and not (self._batches.is_end and step == self._batches.steps):
+                continue  # only the end of the requested steps, or of a chunk
             total = self._sum.add_up(self._write_parameters)
             if total[FAILED]:
                 return step

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from dnnkit.backends import choosing
 from dnnkit.backends.choosing import Chosen
@@ -29,8 +29,12 @@ from dnnkit.training import loop
 from dnnkit.training.checkpoints import Checkpoints, differences
 from dnnkit.training.history import History
 from dnnkit.training.interrupts import Interrupts
+from dnnkit.training.parts import Share
 from dnnkit.training.progress import Verbosity
 from dnnkit.training.run import Run
+
+if TYPE_CHECKING:
+    from dnnkit.streams.feeding import StreamFeed
 
 
 class Failure(NamedTuple):
@@ -146,6 +150,12 @@ class Ranks:
         inner.plan = replace(inner.plan, details={**inner.plan.details, "distributed": how})
         self._stack.enter_context(net.replaced(self._executable))
 
+    @property
+    def share(self) -> Share:
+        """The rows of each batch that this rank computes."""
+        assert self._executable is not None
+        return self._executable.share
+
     def train(
         self,
         net: Network,
@@ -158,7 +168,7 @@ class Ranks:
         """Run `loop.train` on rank 0, and follow it on the others; return the same history on all ranks."""
         shared = self._executable
         assert shared is not None
-        shared.data = run.data
+        shared.data, shared.feed = run.data, cast("StreamFeed | None", run.feed)
         described = _described(net, run)
         gathered = self.all_gather(Start(described, shared.snapshot() if self.leads else None))
         for rank, start in enumerate(gathered):

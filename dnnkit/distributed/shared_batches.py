@@ -10,6 +10,7 @@ from dnnkit.backends.state import EpochSums, HostArray, Hyperparameters
 from dnnkit.distributed.communicator import Communicator
 from dnnkit.distributed.executable import FAILED, STOP, TAIL, AllGather, SharedExecutable
 from dnnkit.distributed.reduction import Reduction
+from dnnkit.training.parts import Share
 
 
 class SharedBatches(SharedExecutable):
@@ -24,6 +25,10 @@ class SharedBatches(SharedExecutable):
         self._sum = Reduction(communicator, blocks, lambda: zeros((self._size + TAIL,), dtype))
         self._own_sums = np.zeros((len(self._sum.own), inner.program.measured))
         self._own_nan_step = -1
+
+    @property
+    def share(self) -> Share:  # noqa: D102
+        return Share(self._blocks, self._sum.own.start, self._sum.own.stop)
 
     def _begin_own(self) -> None:
         self._own_sums.fill(0)
@@ -40,7 +45,7 @@ class SharedBatches(SharedExecutable):
 
     def _run_own(self, first: int, last: int, hyperparameters: Hyperparameters) -> int:
         for step in range(first, last):
-            total = self._sum.add_up(partial(self._write_block, step, self._batch(step)))
+            total = self._sum.add_up(partial(self._write_block, step, self._batches.weight(step)))
             if total[FAILED]:
                 return step
             try:
@@ -51,14 +56,15 @@ class SharedBatches(SharedExecutable):
                 return step + 1
         return last
 
-    def _write_block(self, step: int, batch: HostArray, block: int, out: HostArray) -> None:
+    def _write_block(self, step: int, weight: float, block: int, out: HostArray) -> None:
         """Write the gradient of a block's rows, which may be none, and the flags for other ranks."""
-        count = len(batch)
+        count = self._batches.size(step)
         first, last = count * block // self._blocks, count * (block + 1) // self._blocks
         place, gradient = block - self._sum.own.start, out[: self._size]
         try:
             if first < last and self._failure is None:
-                found = self._inner.differentiate_part(self.data, batch, first, last, gradient)
+                rows = self._batches.rows(step, first, last)
+                found = self._inner.differentiate_part(self.data, rows, first, weight, gradient)
                 self._own_sums[place] += found
                 if found[0] != found[0] and self._own_nan_step < 0:
                     self._own_nan_step = step

@@ -14,6 +14,7 @@ from dnnkit.estimators.encoders import encoder_of
 from dnnkit.estimators.members import Members, train_members
 from dnnkit.estimators.settings import AUTO, resolve, value_of
 from dnnkit.extras import require
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.tables.targets import Target
 
@@ -226,7 +227,7 @@ class BaseDNN(BaseEstimator):  # type: ignore[misc] # scikit-learn comes without
     def _features(self, X: Any, dtype: str) -> Any:
         """Return rows as the networks take them."""
         x = X if self.encoder_ is None else self.encoder_.transform(X)
-        return x.astype(dtype, copy=False)
+        return CompressedRows.of(x).astype(dtype) if issparse(x) else x.astype(dtype, copy=False)
 
     # -- implemented by the estimators -------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ class Part:
     """Rows with their targets.
 
     Attributes:
-        x: (N, F) numbers in the network's dtype, or a CSR matrix of them.
+        x: (N, F) numbers in the network's dtype, as an array or `CompressedRows`.
         y: class numbers (N,) int64 for the tasks "binary" and "multiclass"; rows (N, K) in the network's dtype, of
             zeros and ones for "multilabel", of numbers for "regression".
         weights: weight of each row (N,); None for equal weights.

@@ -14,10 +14,11 @@ from dnnkit.deferred import dataclass
 from dnnkit.estimators.data import Curve, EncodedData, Progress, Task
 from dnnkit.estimators.embedding import inputs_of
 from dnnkit.estimators.settings import Settings
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.network.whole import WholeNetwork
 
 DENSE_BYTES = 1 << 22
-"""Approximate size in bytes of the dense blocks in which a sparse matrix is predicted."""
+"""Approximate size in bytes of the dense blocks in which compressed rows are predicted."""
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Members:
         """Return the mean prediction of the members, (N, outputs), clipped to the bounds and scaled by the
         temperature.
 
-        A sparse matrix is made dense block by block.
+        Compressed rows that the networks do not multiply become dense block by block.
         """
         mean = None
         for net in self.networks:
@@ -69,17 +70,14 @@ def tempered(probabilities: NDArray[Any], temperature: float, *, across: bool) -
 
 
 def predict(net: WholeNetwork, x: Any) -> NDArray[Any]:
-    """Return a network's predictions, (N, outputs), for a dense or sparse matrix."""
-    if isinstance(x, np.ndarray):
+    """Return a network's predictions, (N, outputs), for an array or `CompressedRows`."""
+    if not isinstance(x, CompressedRows):
         return net.predict(inputs_of(net, x))  # type: ignore[no-any-return]
-    return np.concatenate([net.predict(rows) for rows in dense_rows(x, net.dtype)])
-
-
-def dense_rows(x: Any, dtype: str) -> Any:
-    """Yield a CSR matrix as dense blocks of rows, in order."""
-    step = max(1, DENSE_BYTES // max(1, x.shape[1] * np.dtype(dtype).itemsize))
-    for first in range(0, x.shape[0], step):
-        yield x[first : first + step].astype(dtype).toarray()
+    if net.multiplies(x):
+        return net.predict(x)  # type: ignore[no-any-return]
+    step = max(1, DENSE_BYTES // (x.features * x.dtype.itemsize))
+    blocks = (np.asarray(x[first : first + step]) for first in range(0, len(x), step))
+    return np.concatenate([net.predict(block) for block in blocks])
 
 
 def train_members(

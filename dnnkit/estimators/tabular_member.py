@@ -185,8 +185,8 @@ class Member:
 def can_be_together(members: Sequence[Member]) -> bool:
     """Return whether one call of `fit_many` can train the members together.
 
-    Deadlines and user callbacks need the steps of each fit, and sparse rows become dense within each fit. If the
-    backend trains many networks one after the other, fitting in threads is faster.
+    Deadlines and user callbacks need the steps of each fit, and sparse rows, which the first layer scales, become dense
+    within each fit. If the backend trains many networks one after the other, fitting in threads is faster.
     """
     first = members[0]
     settings, x = first.settings, first.data.train.x

@@ -12,7 +12,7 @@ from dnnkit.many.fitting import fit_many
 from dnnkit.many.folds import Division, Stratified, count_rows, division_of, labels_of, share_of, taken
 from dnnkit.many.history import ManyHistory
 from dnnkit.many.intervals import Interval, interval_of_mean
-from dnnkit.network.streamed import as_arrays
+from dnnkit.network.streamed import as_arrays, is_sparse_with
 from dnnkit.network.whole import WholeNetwork
 from dnnkit.registry import did_you_mean
 from dnnkit.seeds import check_seed
@@ -42,7 +42,7 @@ def cross_validate(
     Arguments:
         make: a function that returns a compiled network for a seed (`seed`, `seed` + 1, ... for successive folds) or
             without arguments; or a compiled, untrained network, which is copied for each fold.
-        x: samples (N, ...), as for `fit`.
+        x: samples (N, ...), or a sparse matrix, as for `fit_many`.
         y: targets, as for `fit`.
         folds: number of folds, 2 to N (default 5); or pairs of row indices (train, held out), such as a scikit-learn
             splitter yields.
@@ -68,7 +68,10 @@ def cross_validate(
                 f"cross_validate does not accept {name}: the folds define the held-out rows; leave it out"
             )
     seed = check_seed(seed)
-    x, y, sample_weight = as_arrays(x, y, sample_weight)
+    if is_sparse_with(x, y, sample_weight):
+        x = x.tocsr()  # rows of other formats cannot be selected
+    else:
+        x, y, sample_weight = as_arrays(x, y, sample_weight)
     division = division_of(folds, count_rows(x), labels_of(y, stratified), repeats, seed)
     networks = [made(make, seed + number) for number in range(len(division))]
     many = fit_many(networks, x, y, sample_weight=sample_weight, rows=division, **options)

@@ -23,7 +23,7 @@ from dnnkit.many.ending import Ending
 from dnnkit.many.executors import make_executor
 from dnnkit.many.folder import Folder, checkpoints_in
 from dnnkit.many.history import ManyHistory
-from dnnkit.many.loading import SharedData
+from dnnkit.many.loading import SharedData, SharedSamples
 from dnnkit.many.orders import SharedOrders
 from dnnkit.many.table import make_table
 from dnnkit.many.together import Together
@@ -71,7 +71,7 @@ def fit_many(
 
     Arguments:
         networks: compiled networks, each listed once, without shared layers.
-        x: samples (N, ...).
+        x: samples (N, ...), or a sparse matrix, of which a first dense layer multiplies the nonzero numbers only.
         y: targets, as for `fit`.
         sample_weight: weights of the samples (N,); None for equal weights.
         validation_data: (x, y) or (x, y, sample_weight), on which all networks are validated after each epoch.
@@ -121,6 +121,8 @@ def fit_many(
         )
     epochs = checks.check_count("epochs", epochs)
     x, y, sample_weight = as_arrays(x, y, sample_weight)
+    if isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3):
+        validation_data = as_arrays(*validation_data, *[None] * (3 - len(validation_data)))
     orders = None
     if isinstance(shuffle, str) and shuffle == "shared":
         shuffle, orders = True, SharedOrders(order_seed)
@@ -224,10 +226,11 @@ class _Many:
 
     def _prepare(self, asked: list[FitArguments], folders: list[Checkpoints] | None) -> None:
         """Do everything that may fail, before any training."""
-        load, runs = SharedData(), []
+        load, samples, runs = SharedData(), SharedSamples(), []
         for number, net in enumerate(self._nets):
             own = None if folders is None else folders[number]
             with given.of_network(number, net):
+                samples.take(asked[number], net)
                 runs.append(net.prepare_run(asked[number], own, load))
             self._interrupts.check()
         given.check_backends(self._nets)

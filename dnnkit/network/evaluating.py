@@ -265,10 +265,17 @@ class Evaluable(Buildable):
         """
         if not streamed.is_sparse_with(x, *others):
             return x
+        return CompressedRows.of(x) if self.multiplies(x, rows) else x
+
+    def multiplies(self, x: Any, rows: int | None = None) -> bool:
+        """Return whether the first layer multiplies a sparse matrix, or `CompressedRows`, as they are. Internal.
+
+        Builds the network, for batches of `rows` rows, if necessary.
+        """
         if not self.is_built:
-            self._check_samples(CompressedRows.of(x.tocsr()[: max(1, rows or x.shape[0])]), rows)
-        is_worth = x.nnz <= self.executable.most_filled * x.shape[0] * x.shape[1]
-        return CompressedRows.of(x) if is_worth else x
+            csr = x if isinstance(x, CompressedRows) else x.tocsr()
+            self._check_samples(CompressedRows.of(csr[: max(1, rows or x.shape[0])]), rows)
+        return bool(x.nnz <= self.executable.most_filled * x.shape[0] * x.shape[1])
 
     def _check_samples(self, given: Any, rows: int | None) -> Any:
         """Convert samples for the executable; if necessary, build the network for batches of at most `rows` rows."""

@@ -227,7 +227,7 @@ class Fittable(Evaluable):
         to_numpy = self.backend.to_numpy
         validation: Any = None if held_out is None else load(self.executable, *held_out)
         if held_out_stream is not None:
-            if ranks is not None or load is not load_alone:
+            if load is not load_alone:
                 raise streamed.not_shared()
             validation = self._read_in_parts(held_out_stream, asked, batch_size)
         return Run(
@@ -262,9 +262,9 @@ class Fittable(Evaluable):
         if (arrays := streamed.in_memory(given)) is not None:
             asked.x, asked.y, asked.sample_weight = arrays
             return self.prepare_run(asked, checkpoints, ranks=ranks)
-        if ranks is not None:
-            raise streamed.not_shared()
         streamed.refuse_what_needs_all(self, given, asked.batch_size, asked.validation_split)
+        if ranks is not None:
+            streamed.refuse_for_ranks(given)
         if asked.validation_split:
             given, asked.validation_data = streamed.held_out_of(given, asked.validation_split)
         rows = asked.batch_size or 32
@@ -273,6 +273,8 @@ class Fittable(Evaluable):
         require_trainable(self.executable, self.optimizer)
         if checkpoints is not None:
             self._take_seed(checkpoints.seed)
+        if ranks is not None:
+            self._take_seed(ranks.seed(self.seed))
         held_out: tuple[Any, ...] | None = None
         held_out_stream: Any = None
         if asked.validation_data is not None:
@@ -283,9 +285,18 @@ class Fittable(Evaluable):
         if any(parameter.statistic for parameter in self.executable.program.parameters):
             with self.turns:
                 adapt(self, streamed.adapts_to(self, given, x))
+        if ranks is not None:
+            ranks.begin(self)
         check = partial(self._checked, class_weight=asked.class_weight)
         feed, samples, steps_per_epoch = streamed.feed_of(
-            self, given, check, batch_size, asked.steps_per_epoch, asked.shuffle, asked.steps
+            self,
+            given,
+            check,
+            batch_size,
+            asked.steps_per_epoch,
+            asked.shuffle,
+            asked.steps,
+            None if ranks is None else ranks.share,
         )
         opened.callback(feed.close)
         validation: Any = None if held_out is None else self.executable.load(*held_out)
@@ -307,7 +318,9 @@ class Fittable(Evaluable):
             limit=asked.steps,
             validates=asked.validates,
             validation_rows=max(batch_size, 256),
-            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose, is_all=False),
+            watch=watching(self, self._looked, x, y, batch_size, asked.diagnose, asked.whose, is_all=False)
+            if ranks is None or ranks.leads
+            else Watch(self, None, batch_size),
             feed=feed,
         )
 

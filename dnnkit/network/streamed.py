@@ -11,9 +11,9 @@ import numpy as np
 from dnnkit.backends.diagnosis import remark
 from dnnkit.deferred import dataclass
 from dnnkit.errors import ConfigurationError, DataError, ShapeError
-from dnnkit.kernels.compressed_rows import is_sparse
+from dnnkit.kernels.compressed_rows import CompressedRows, is_sparse
 from dnnkit.network.protocol import Network
-from dnnkit.training.parts import Feed
+from dnnkit.training.parts import Feed, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,9 +124,13 @@ def in_memory(given: "Stream | Batches") -> tuple[Any, Any, Any] | None:
 def as_arrays(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """Return samples, targets and weights as arrays, for several networks that train together.
 
+    A sparse matrix becomes `CompressedRows`.
+
     Raises:
         ConfigurationError: the data exceeds the buffer of a stream, or comes from an iterator.
     """
+    if is_sparse_with(x, y, sample_weight):
+        return CompressedRows.of(x), y, sample_weight
     if not is_streamed(x):
         return x, y, sample_weight
     if (arrays := in_memory(open_streamed(x, y, sample_weight))) is None:
@@ -163,11 +167,23 @@ def refuse_what_needs_all(net: Network, given: "Stream | Batches", batch_size: A
 
 
 def not_shared() -> ConfigurationError:
-    """Error for data outside memory where several networks or processes train together."""
+    """Error for data outside memory where several networks train together."""
     return ConfigurationError(
-        "data outside memory is supported only by the fit of one network in one process: give arrays here, or data "
-        "that fits into the buffer of dk.streams.open"
+        "data outside memory is supported only by the fit of one network: give arrays here, or data that fits into the "
+        "buffer of dk.streams.open"
     )
+
+
+def refuse_for_ranks(given: "Stream | Batches") -> None:
+    """Raise `ConfigurationError` for data of which ranks cannot read their shares."""
+    from dnnkit.streams.batches import Batches
+
+    if isinstance(given, Batches):
+        raise ConfigurationError(
+            "x yields batches, but with distributed= each rank reads only its rows of every batch, which an iterator "
+            "cannot: write the batches to files (.npy, Parquet or Arrow; a folder of shards) and give their path, or "
+            "leave out distributed="
+        )
 
 
 def refuse_once(given: "Stream | Batches") -> None:
@@ -206,7 +222,7 @@ def adapts_to(net: Network, given: "Stream | Batches | None", x: Any) -> Any:
 
 def feed_of(
     net: Network, given: "Stream | Batches", check: Check, batch_size: int, steps: int | None, shuffle: Any,
-    limit: int | None = None,
+    limit: int | None = None, share: Share | None = None,
 ) -> tuple[Feed, int, int | None]:  # fmt: skip
     """Return the feed of a fit, its number of samples, and the steps per epoch (None for one pass over the samples)."""
     from dnnkit.streams.batches import BatchFeed
@@ -219,7 +235,7 @@ def feed_of(
         )
     if isinstance(given, Stream):
         rows = len(given) if steps is None else steps * batch_size
-        return StreamFeed(net, given, check, batch_size, rows, bool(shuffle)), len(given), steps
+        return StreamFeed(net, given, check, batch_size, rows, bool(shuffle), share=share), len(given), steps
     steps = given.steps(steps)
     return BatchFeed(net.executable, given, check, steps, limit), steps * batch_size, steps
 

@@ -22,7 +22,7 @@ from dnnkit.streams.locating import located
 from dnnkit.streams.order import EpochOrder
 from dnnkit.streams.rows import Places, Rows
 from dnnkit.streams.stream import BLOCK, Stream, places_of, rows_in_buffer
-from dnnkit.training.parts import Part
+from dnnkit.training.parts import Part, Portion, Share
 
 READERS = 4
 """Maximum number of threads that read a chunk."""
@@ -53,6 +53,7 @@ class StreamFeed:
         rows: rows per epoch.
         shuffle: whether blocks are reordered each epoch and rows mixed within the buffer.
         trains: False if a batch is only the amount computed at a time, which may be smaller.
+        share: the part of every batch whose rows are read; None for all. Then the data of parts are `Portion`s.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class StreamFeed:
         shuffle: bool,
         *,
         trains: bool = True,
+        share: Share | None = None,
     ) -> None:
+        self._share = share
         self._stream, self._check, self._batch_size, self._rows = stream, check, batch_size, rows
         self._executable: Executable = net.executable
         self._shuffle = shuffle
@@ -78,7 +81,8 @@ class StreamFeed:
         size = rows_in_buffer(stream, in_memory, batch_size)
         whole, rest = divmod(rows, size)
         self._chunks = max(1, whole + (rest >= batch_size))  # fewer rows than a batch join the chunk before them
-        self._size, self._longest = size, min(rows, size + batch_size)
+        self._size = size
+        self._longest = max(1, *(len(self._own_places(count)) for count in (size, rows - (self._chunks - 1) * size)))
         self._buffers: list[list[HostArray | None]] = []
         self._order: tuple[tuple[int, int], EpochOrder] | None = None
         self._ahead: _Read | None = None
@@ -87,28 +91,35 @@ class StreamFeed:
         block = stream.rows_of_block()
         self.schedule = (
             f"{size} rows in the buffer, {block} in a block, {rows} rows of {len(stream)}, batch_size {batch_size}, "
-            f"shuffle {shuffle!r}"
+            f"shuffle {shuffle!r}{' in strata' if shuffle else ''}"
         )
 
     def parts(self, seed: int, epoch: int, position: int, done: int) -> Iterator[Part]:
         """See `Feed`."""
         steps = self._size // self._batch_size
-        last_step = -(-self._rows // self._batch_size)
         for chunk in range(min(position // steps, self._chunks - 1), self._chunks):
-            key = seed, epoch, chunk
-            if self._ahead is None or self._ahead.key != key:
-                self._finish()
-                self._begin(key)
-            assert self._ahead is not None
-            loaded = self._ahead.made.result()
-            self._ahead = None
-            data = loaded if self._executable.loads_in_parallel else self._executable.load(*loaded)
-            count = self._end(chunk) - chunk * self._size
-            end = last_step if chunk == self._chunks - 1 else (chunk + 1) * steps
-            order = self._order_of(seed, epoch).mixed(chunk, count)
-            is_last = chunk == self._chunks - 1
-            then = partial(self._begin, (seed, epoch + 1, 0) if is_last else (seed, epoch, chunk + 1))
-            yield Part(data, order, self._batch_size, chunk * steps, end, then)
+            yield self.part(seed, epoch, chunk)
+
+    def part(self, seed: int, epoch: int, chunk: int) -> Part:
+        """Return a part of an epoch by its number, once it is read."""
+        key, steps, is_last = (seed, epoch, chunk), self._size // self._batch_size, chunk == self._chunks - 1
+        if self._ahead is None or self._ahead.key != key:
+            self._finish()
+            self._begin(key)
+        assert self._ahead is not None
+        data, is_weighted = self._ahead.made.result()
+        self._ahead = None
+        if not self._executable.loads_in_parallel:
+            data = self._executable.load(*data)
+        count = self._end(chunk) - chunk * self._size
+        order = self._order_of(seed, epoch).mixed(chunk, count, self._batch_size)
+        if self._share is not None:
+            chosen = order[self._own_places(count)]
+            order = np.searchsorted(np.sort(chosen), chosen)
+            data = Portion(key, data, order, count, is_last, is_weighted)
+        end = -(-self._rows // self._batch_size) if is_last else (chunk + 1) * steps
+        then = partial(self._begin, (seed, epoch + 1, 0) if is_last else (seed, epoch, chunk + 1))
+        return Part(data, order, self._batch_size, chunk * steps, end, then)
 
     def loaded(self) -> Iterator[tuple[Any, int]]:
         """Yield the loaded chunks and the number of rows of each."""
@@ -147,22 +158,45 @@ class StreamFeed:
         if self._order is None or self._order[0] != (seed, epoch):
             stream = self._stream
             blocks = stream.pieces, stream.rows_of_block()
-            order = EpochOrder(len(stream), *blocks, self._rows, self._shuffle, seed, epoch, stream.turns())
+            order = EpochOrder(len(stream), *blocks, self._rows, self._shuffle, seed, epoch, stream.lanes())
             self._order = (seed, epoch), order
         return self._order[1]
 
-    def _read(self, key: tuple[int, int, int], buffer: list[HostArray | None]) -> Any:
+    def _spans(self, key: tuple[int, int, int]) -> list[tuple[int, int]]:
+        """Return (row, count) of the adjacent rows to read for a chunk, one after the other."""
         seed, epoch, chunk = key
         first, last = chunk * self._size, self._end(chunk)
-        spans = list(self._order_of(seed, epoch).spans(first, last))
+        order = self._order_of(seed, epoch)
+        spans = list(order.spans(first, last))
+        if self._share is None:
+            return spans
+        chosen = np.sort(order.mixed(chunk, last - first, self._batch_size)[self._own_places(last - first)])
+        if not len(chosen):  # something has to be loaded
+            return [(spans[0][0], 1)]
+        starts, counts = np.array(spans).T
+        ends = np.cumsum(counts)
+        span = np.searchsorted(ends, chosen, "right")
+        rows = chosen + (starts - ends + counts)[span]
+        begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+        return list(zip(rows[begins].tolist(), np.diff(begins, append=len(rows)).tolist(), strict=True))
+
+    def _own_places(self, count: int) -> HostArray:
+        """Return the places of the rows to read among `count` rows in batches."""
+        return np.arange(count) if self._share is None else self._share.places(count, self._batch_size)
+
+    def _read(self, key: tuple[int, int, int], buffer: list[HostArray | None]) -> tuple[Any, bool]:
+        """Return what the executable loaded, or loads later, and whether rows have weights."""
+        spans = self._spans(key)
         given = zip(_parts(self._stream), buffer, strict=True)
         for rows, out in given:
             if rows is not None and out is not None:
                 _fill(rows, out, spans)
-        x, y, weights = (None if out is None else out[: last - first] for out in buffer)
+        count = sum(count for _, count in spans)
+        x, y, weights = (None if out is None else out[:count] for out in buffer)
         try:
             checked = self._check(x, y, weights)
-            return self._executable.load(*checked) if self._executable.loads_in_parallel else checked
+            data = self._executable.load(*checked) if self._executable.loads_in_parallel else checked
+            return data, checked[2] is not None
         except (DataError, ShapeError) as error:
             raise located(error, self._stream, spans, (x, y, weights), self._try) from error
 

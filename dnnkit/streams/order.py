@@ -1,9 +1,10 @@
 """Order of an epoch over rows on disk: blocks in random order, then rows mixed within a buffer.
 
 Blocks of adjacent rows are read together, because sequential reads are fast. Each epoch takes the blocks in a new
-random order, fills the buffer with as many as fit, and mixes their rows. The order is a function of the network's
-seed, the epoch and the position, so any part of an epoch can be reproduced on its own. docs/streams.md measures the
-quality of the mixing.
+random order, fills the buffer with as many as fit, and mixes their rows: each batch takes one row at random from each
+of equal stretches of the buffer (stratified sampling). So a process that computes only some rows of every batch reads
+only some of the blocks. The order is a function of the network's seed, the epoch and the position, so any part of an
+epoch can be reproduced on its own. docs/streams.md measures the quality of the mixing.
 """
 
 from collections.abc import Iterator
@@ -13,8 +14,11 @@ from numpy.typing import NDArray
 
 from dnnkit.seeds import stream
 
-BY_TURNS = 8
-"""Maximum number of pieces whose blocks are read in alternation, if pieces can only be read from their start."""
+LANES = 8
+"""Maximum number of pieces that are read at the same time, if pieces can only be read from their start."""
+
+PER_LANE = 4
+"""Minimum number of pieces per lane: the one at its end is also read by the next lane."""
 
 
 class EpochOrder:
@@ -28,7 +32,8 @@ class EpochOrder:
         shuffle: False for sequential order, in which each epoch continues where the previous one ended.
         seed: seed of the network.
         epoch: number of the epoch.
-        turns: number of pieces whose blocks are read in alternation.
+        lanes: number of equal runs of pieces, in random order, that are read side by side: of every chunk, each has the
+            same share of the rows, so processes that compute shares of each batch read different lanes.
     """
 
     def __init__(
@@ -40,10 +45,10 @@ class EpochOrder:
         shuffle: bool,
         seed: int,
         epoch: int,
-        turns: int = BY_TURNS,
+        lanes: int = 1,
     ) -> None:
         self._count, self._pieces, self._block_rows, self._shuffle = count, pieces, block_rows, shuffle
-        self._seed, self._epoch, self._turns = seed, epoch, turns
+        self._seed, self._epoch, self._lanes = seed, epoch, lanes
         self._start = 0 if shuffle else epoch * rows % count
         self._pass: tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None = None
 
@@ -54,16 +59,32 @@ class EpochOrder:
             number, place = divmod(first, self._count)
             here = min(last - first, self._count - place)
             if self._shuffle:
-                yield from self._spans_of_pass(number, place, place + here)
+                begin = 0
+                for lane in range(self._lanes):
+                    yield from self._spans_of_pass(
+                        number, begin + self._of_lane(lane, place), begin + self._of_lane(lane, place + here)
+                    )
+                    begin += self._of_lane(lane, self._count)
             else:
                 yield place, here
             first += here
 
-    def mixed(self, chunk: int, count: int) -> NDArray[np.int64]:
-        """Return the order of the `count` rows of a chunk."""
+    def mixed(self, chunk: int, count: int, batch_size: int) -> NDArray[np.int64]:
+        """Return the order of the `count` rows of a chunk, batch after batch.
+
+        Row p of each batch is one of stretch p of the chunk's rows, which has as many rows as there are batches.
+        """
         if not self._shuffle:
             return np.arange(count)
-        return stream(self._seed, "buffer", self._epoch, chunk).permutation(count)
+        generator, (steps, rest) = stream(self._seed, "buffer", self._epoch, chunk), divmod(count, batch_size)
+        longer = np.arange(rest * (steps + 1)).reshape(rest, steps + 1)  # they have a row of the incomplete batch
+        shorter = np.arange(longer.size, count).reshape(batch_size - rest, steps)
+        order = np.empty(count, np.int64)
+        batches = order[: steps * batch_size].reshape(steps, batch_size)
+        longer, shorter = generator.permuted(longer, axis=1), generator.permuted(shorter, axis=1)
+        batches[:, :rest], batches[:, rest:] = longer[:, :steps].T, shorter.T
+        order[steps * batch_size :] = longer[:, steps]
+        return order
 
     def _spans_of_pass(self, number: int, first: int, last: int) -> Iterator[tuple[int, int]]:
         if self._pass is None or self._pass[0] != number:
@@ -77,21 +98,14 @@ class EpochOrder:
             yield int(starts[block]) + skipped, here
             first, block = first + here, block + 1
 
+    def _of_lane(self, lane: int, rows: int) -> int:
+        """Return how many of the first rows of a pass are of a lane: they are dealt one by one."""
+        return (rows + self._lanes - 1 - lane) // self._lanes
+
     def _blocks(self, generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first row and the number of rows of each block, in the order of the pass."""
-        size = self._block_rows
+        """Return the first row and the number of rows of each block or piece, in the order of the pass."""
         if self._pieces is None:
-            starts = generator.permutation(np.arange(0, self._count, size))
-            return starts, np.minimum(size, self._count - starts)
-        begins = np.cumsum(self._pieces) - self._pieces
-        order, found = generator.permutation(len(begins)), list[NDArray[np.int64]]()
-        for some in np.split(order, range(self._turns, len(order), self._turns)):
-            blocks = [np.arange(begins[piece], begins[piece] + self._pieces[piece], size) for piece in some]
-            turns = generator.permutation(np.repeat(np.arange(len(blocks)), [len(each) for each in blocks]))
-            taken = np.empty(len(turns), np.int64)
-            for piece, own in enumerate(blocks):  # each piece is read from its start, whatever the interleaving
-                taken[turns == piece] = own
-            found.append(taken)
-        starts = np.concatenate(found)
-        ends = np.cumsum(self._pieces)
-        return starts, np.minimum(size, ends[np.searchsorted(ends, starts, "right")] - starts)
+            starts = generator.permutation(np.arange(0, self._count, self._block_rows))
+            return starts, np.minimum(self._block_rows, self._count - starts)
+        order = generator.permutation(len(self._pieces))
+        return (np.cumsum(self._pieces) - self._pieces)[order], self._pieces[order]

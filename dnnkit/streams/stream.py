@@ -12,7 +12,7 @@ from dnnkit.settings import POSITIVE, counted
 from dnnkit.settings import whole as whole_number
 from dnnkit.streams.formats import Columns
 from dnnkit.streams.opening import as_names, is_column, is_path, open_rows
-from dnnkit.streams.order import BY_TURNS
+from dnnkit.streams.order import LANES, PER_LANE
 from dnnkit.streams.rows import Places, Rows, SlicedRows
 
 BUFFER = 48
@@ -78,12 +78,15 @@ class Stream:
         """Return the number of rows that are read together."""
         return self.block_rows or max(1, BLOCK // max(1, self.row_bytes))
 
-    def turns(self) -> int:
-        """Return the number of pieces read in alternation: as many as fit in the buffer, as all are partly decoded."""
+    def lanes(self) -> int:
+        """Return the number of pieces read side by side, a power of two: as all are partly decoded, as many as fit in
+        the buffer.
+        """
         if self.pieces is None:
             return 1
         room = self.buffer * 2**20 / max(1, int(self.pieces.max()) * self.row_bytes)
-        return max(1, min(BY_TURNS, int(room)))
+        most = max(1, min(LANES, int(room), len(self.pieces) // PER_LANE))
+        return int(1 << (most.bit_length() - 1))
 
     def place(self, row: int) -> str:
         """Describe the position of a row."""

@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from math import inf
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from dnnkit.backends.executable import AfterBatch, Executable
 from dnnkit.backends.state import HostArray
@@ -33,6 +35,48 @@ class Part:
     first: int = 0
     end: float = inf
     begun: Callable[[], None] = _nothing
+
+
+class Share(NamedTuple):
+    """The part of every batch that this process computes, if several train together: some of equal blocks of rows."""
+
+    blocks: int
+    """Number of blocks per batch."""
+    first: int
+    last: int
+    """First own block, and the one after the last."""
+
+    def rows(self, count: int) -> tuple[int, int]:
+        """Return the first own row of a batch of `count` rows, and the one after the last."""
+        return count * self.first // self.blocks, count * self.last // self.blocks
+
+    def places(self, count: int, batch_size: int) -> HostArray:
+        """Return the own places among `count` rows in batches."""
+        whole, rest = divmod(count, batch_size)
+        first, last = self.rows(batch_size)
+        places = (batch_size * np.arange(whole)[:, None] + np.arange(first, last)).ravel()
+        first, last = self.rows(rest)
+        return np.concatenate([places, whole * batch_size + np.arange(first, last)])
+
+
+class Portion(NamedTuple):
+    """The loaded data of a part of an epoch, if several processes train together: only the rows of this one's share.
+
+    Attributes:
+        key: seed, epoch and number of the part, by which the other processes find theirs.
+        data: what the executable loaded.
+        order: order of its rows, batch after batch.
+        rows: number of rows of the whole part.
+        is_last: whether the epoch ends with it.
+        is_weighted: whether rows have weights.
+    """
+
+    key: tuple[int, int, int]
+    data: Any
+    order: HostArray
+    rows: int
+    is_last: bool
+    is_weighted: bool
 
 
 class Feed(Protocol):

@@ -76,6 +76,7 @@ def run_pass(job_address, pass_address, run_address):
     run.control, run.seed, run.clip_norm, run.clip_value = job.control, job.seed, job.clip_norm, job.clip_value
     worker.parameters, worker.slots, worker.totals = job.parameters, job.slots, one.totals
     run.x, run.row_limit, run.targets, run.weights, run.bits = one.x, one.row_limit, one.targets, one.weights, one.bits
+    run.starts, run.entry_columns = one.starts, one.entry_columns
     run.order, run.row_count, run.batch_weights = one.order, one.row_count, one.batch_weights
     run.rates, run.group_rates = one.rates, job.group_rates
     run.constants, run.constant_stride, run.group_constants = one.constants, job.constant_stride, job.group_constants

@@ -286,6 +286,8 @@ PASS = Structure(
         "totals": "address of the sums of the loss and of the metrics, float64",
         "x": "as in RUN",
         "row_limit": "as in RUN",
+        "starts": "as in RUN",
+        "entry_columns": "as in RUN",
         "targets": "as in RUN",
         "weights": "as in RUN",
         "bits": "as in RUN",

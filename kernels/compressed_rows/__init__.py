@@ -36,12 +36,16 @@ class CompressedRows:
 
     @classmethod
     def of(cls, matrix: Any) -> "CompressedRows":
-        """Return the rows of a sparse matrix of any format that has `tocsr()`, such as SciPy's."""
+        """Return the rows of a sparse matrix of any format that has `tocsr()`, such as SciPy's; or the rows given."""
+        if isinstance(matrix, cls):
+            return matrix
         csr = matrix.tocsr()
         if not csr.has_canonical_format:
             csr = csr.copy()
             csr.sum_duplicates()  # and sorts by columns
-        return cls(csr.indptr.astype(np.int64), csr.indices.astype(np.int64), csr.data, int(csr.shape[1]))
+        starts = csr.indptr.astype(np.int64)
+        stored = slice(starts[-1])  # its arrays may be longer
+        return cls(starts, csr.indices[stored].astype(np.int64), csr.data[stored], int(csr.shape[1]))
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -50,6 +54,11 @@ class CompressedRows:
     def shape(self) -> tuple[int, int]:
         """(N, features)."""
         return len(self), self.features
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored numbers."""
+        return len(self.values)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -61,11 +70,24 @@ class CompressedRows:
         values = np.ascontiguousarray(self.values, dtype)
         return CompressedRows(self.starts, self.columns, values, self.features)
 
+    def __mul__(self, factor: float) -> "CompressedRows":
+        """Return the rows times a number, in their dtype."""
+        values = self.values * self.dtype.type(factor)
+        return CompressedRows(self.starts, self.columns, values, self.features)
+
     def __getitem__(self, rows: "slice | NDArray[Any] | Sequence[Any] | tuple[Any, EllipsisType]") -> "CompressedRows":
-        """Return the rows that a slice or an array of row numbers selects."""
+        """Return the rows that a slice or an array of row numbers selects; of adjacent rows, numbers are not copied."""
         if isinstance(rows, tuple):  # array-API style: x[rows, ...]
             rows, _ = rows
-        chosen = np.arange(len(self))[rows]
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            first, last, _ = rows.indices(len(self))
+            starts = self.starts[first : max(first, last) + 1]
+            stored = slice(starts[0], starts[-1])
+            return CompressedRows(starts - starts[0], self.columns[stored], self.values[stored], self.features)
+        if isinstance(rows, np.ndarray) and rows.dtype.kind in "iu":
+            chosen = np.where(rows < 0, rows + len(self), rows)
+        else:
+            chosen = np.arange(len(self))[rows]
         found, starts = entries(self.starts, chosen)
         return CompressedRows(starts, self.columns[found], self.values[found], self.features)
 

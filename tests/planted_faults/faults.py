@@ -118,6 +118,11 @@ REFERENCE = [
         "tests/dnnkit/estimators/test_estimators.py -k learned_as_a_dense",
     ),
     Fault(
+        "reference-sparse-scale", SCALE, "backends/stagewise/flat.py",
+        "return x if self._rescale.scale == 1 else x * self._rescale.scale", "return x",
+        "tests/dnnkit/streams/test_sparse.py -k 'nearly_empty and numpy'",
+    ),
+    Fault(
         "reference-table-quartiles", SCALE, "dnnkit/tables/scaling.py",
         "return 0.0 if spread == 0 else min(0.5 / spread", "return 0.0 if spread == 0 else min(1.0 / spread",
         "tests/dnnkit/tables/test_encoder.py -k quartiles",

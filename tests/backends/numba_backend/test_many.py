@@ -14,8 +14,9 @@ import dnnkit as dk
 from dnnkit.backends import get_backend
 from dnnkit.backends.numba_backend import NumbaBackend
 from dnnkit.backends.numba_backend.many import CompiledMany
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.many import together
-from tests.dnnkit.many.sweeps import BATCH, data, everything, network
+from tests.dnnkit.many.sweeps import BATCH, data, everything, network, wide
 
 pytestmark = pytest.mark.skipif(NumbaBackend.unavailable_reason() is not None, reason="Numba is not installed")
 
@@ -42,20 +43,22 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[CompiledMany]:
     return found
 
 
-@pytest.mark.parametrize("stretch", [0.0, 1.0])  # one epoch per call, or several
-def test_nothing_depends_on_who_trains_whom(made, monkeypatch, stretch):
+# one epoch per call, or several
+@pytest.mark.parametrize(("stretch", "given"), [(0.0, data), (1.0, data), (1.0, wide)])
+def test_nothing_depends_on_who_trains_whom(made, monkeypatch, stretch, given):
     monkeypatch.setattr(together, "STRETCH", stretch)
     results, alone = [], sweep()
     for net in alone:
-        net.fit(*data(), batch_size=BATCH, epochs=9, validation_split=0.2, verbose=0)
+        net.fit(*given(), batch_size=BATCH, epochs=9, validation_split=0.2, verbose=0)
     for workers in (1, 2, 5):
         nets = sweep()
         many = dk.fit_many(
-            nets, *data(), batch_size=BATCH, epochs=9, validation_split=0.2, num_workers=workers, verbose=0
+            nets, *given(), batch_size=BATCH, epochs=9, validation_split=0.2, num_workers=workers, verbose=0
         )
         results.append([everything(net) for net in nets])
         assert many.stopped == ["epochs"] * 6
         assert all(0 < sum(history.seconds) < 60 for history in many.histories)
+    assert isinstance(nets[0].executable.epoch.batches.data.x, CompressedRows) == (given is wide)
     assert results == [[everything(net) for net in alone]] * 3
 
 

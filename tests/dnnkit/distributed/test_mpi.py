@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dnnkit as dk
@@ -26,6 +27,8 @@ what, rank = sys.argv[1], int(os.environ.get("PMI_RANK", "0"))
 print("pid", os.getpid(), flush=True)
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(203, 7)), rng.integers(0, 3, 203)
+if what == "files":
+    x, y = dk.streams.open("x.npy", "y.npy", buffer=60 * 64 / 2**20, block_rows=5), None
 calls = 0
 
 def metric(y_true, y_pred):
@@ -93,6 +96,18 @@ def test_ranks_have_the_bits_of_one_process_on_two_and_four_and_after_a_kill(tmp
     assert "{" not in killed.stdout
     assert dk.load(tmp_path / "run", custom_objects={"metric": metric}).executable.state.step > 0  # it is complete
     assert {str(found["bits"]) for found in said(run(3, "checkpoint", tmp_path))} == {two[0]["bits"]}
+
+
+@pytest.mark.extras
+def test_ranks_that_read_files_have_equal_bits_on_two_and_four(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.normal(size=(203, 7)))
+    np.save(tmp_path / "y.npy", rng.integers(0, 3, 203))
+    two = said(run(2, "files", tmp_path))
+    shutil.rmtree(tmp_path / "run")
+    four = said(run(4, "files", tmp_path))
+    assert len(two + four) == 6
+    assert all(found == two[0] for found in two + four)
 
 
 @pytest.mark.extras

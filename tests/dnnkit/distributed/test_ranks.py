@@ -72,7 +72,7 @@ def check_parts(backend: Backend) -> None:
     total, sums = np.zeros_like(executable.empty_gradient()), np.zeros(executable.program.measured)
     for first, last in ((0, 1), (1, 20), (20, ROWS)):
         gradient = executable.empty_gradient()
-        sums += executable.differentiate_part(loaded, batch, first, last, gradient)
+        sums += executable.differentiate_part(loaded, batch[first:last], first, float(weights.sum()), gradient)
         total += gradient
     before = executable.snapshot().parameters
     twin = network(backend=backend, optimizer=dk.SGD(1.0))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 import dnnkit as dk
 from dnnkit.backends import Backend
@@ -17,13 +18,19 @@ def data() -> tuple[Any, Any]:
     return x, (x @ rng.normal(size=(FEATURES, CLASSES))).argmax(axis=1)
 
 
+def wide() -> tuple[Any, Any]:
+    """Return them as a sparse matrix with many empty columns, of which 1.5 % of the numbers are stored."""
+    x, y = data()
+    return sparse.csr_array(np.pad(x, ((0, 0), (250, 50)))), y
+
+
 def network(backend: Backend, seed: int, **differs: Any) -> dk.Sequential:
     """Return one network of a sweep, with one thread; `differs` is one of those below."""
     made = {
         "units": 6, "activation": "relu", "dropout": 0.0, "optimizer": dk.Adam(0.01), "dtype": "float32",
-        "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], "num_threads": 1, **differs,
+        "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], "num_threads": 1, "first": (), **differs,
     }  # fmt: skip
-    layers: list[Any] = [dk.Dense(made["units"], activation=made["activation"])]
+    layers: list[Any] = [*made["first"], dk.Dense(made["units"], activation=made["activation"])]
     if made["dropout"]:
         layers.append(dk.Dropout(made["dropout"]))
     if made["loss"] == "sparse_categorical_crossentropy":

@@ -13,14 +13,16 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from scipy import sparse
 
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError, DataError, UnknownName, WorkersLost
+from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.many import executors
 from dnnkit.many.elsewhere import Job, train_stretch
 from dnnkit.many.executors import Executor, Shared, make_executor
 from tests.dnnkit.many.faults import dies, harmful
-from tests.dnnkit.many.sweeps import BATCH, data, everything, network
+from tests.dnnkit.many.sweeps import BATCH, data, everything, network, wide
 
 OPTIONS: dict[str, Any] = {"batch_size": BATCH, "epochs": 7, "validation_split": 0.2, "verbose": 0}
 STOPPING = {"early_stopping": {"patience": 2, "min_delta": 0.002, "restore_best_weights": True}}
@@ -34,10 +36,10 @@ def sweep(metric: Any = "mae", backend: Any = "numpy") -> list[dk.Sequential]:
     return [network(backend, seed, **same, **each) for seed, each in enumerate(differs)]
 
 
-def trained_here(metric: Any = "mae", backend: Any = "numpy", **options: Any) -> tuple[Any, ...]:
+def trained_here(metric: Any = "mae", backend: Any = "numpy", given: Any = None, **options: Any) -> tuple[Any, ...]:
     """The expected results."""
     nets = sweep(metric, backend)
-    return outcome(nets, dk.fit_many(nets, *data(), **OPTIONS, **options))
+    return outcome(nets, dk.fit_many(nets, *(given or data()), **OPTIONS, **options))
 
 
 def outcome(nets: list[Any], many: dk.ManyHistory) -> tuple[Any, ...]:
@@ -58,9 +60,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")
 
 def test_processes_train_the_same_networks_though_one_is_killed(tmp_path: Path, caplog: Any) -> None:
     metric = harmful([tmp_path / "fuse"], dies)
-    expected, nets = trained_here(metric, **STOPPING), sweep(metric)
+    expected, nets = trained_here(metric, given=wide(), **STOPPING), sweep(metric)
     assert {"early stopping", "epochs"} < set(expected[2])
-    many = dk.fit_many(nets, *data(), **OPTIONS, **STOPPING, executor="loky", num_workers=2)
+    many = dk.fit_many(nets, *wide(), **OPTIONS, **STOPPING, executor="loky", num_workers=2)
     assert outcome(nets, many) == expected
     assert not list(tmp_path.iterdir())
     assert "a worker process has ended" in caplog.text
@@ -210,7 +212,7 @@ def test_an_error_in_a_worker_names_the_network() -> None:
 
 def test_data_are_sent_to_processes_once_and_derived_data_kept() -> None:
     with make_executor("loky", 2) as executor:
-        executor.open(Shared(np.zeros(1 << 14)))
+        executor.open(Shared(CompressedRows.of(sparse.eye(1 << 14, format="csr"))))
         seen, files = {}, set()
         for _ in range(3):
             for number in range(4):
@@ -225,4 +227,4 @@ def test_data_are_sent_to_processes_once_and_derived_data_kept() -> None:
 def look(shared: Shared, number: int) -> tuple[int, int, Any]:
     """In a worker: return its process, its number of calls, and the file with its data."""
     shared.kept["calls"] = shared.kept.get("calls", 0) + 1
-    return os.getpid(), shared.kept["calls"], shared.values.filename
+    return os.getpid(), shared.kept["calls"], shared.values.columns.filename

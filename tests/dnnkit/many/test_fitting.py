@@ -24,7 +24,7 @@ from dnnkit.errors import (
 )
 from dnnkit.training.epoch_order import epoch_order
 from tests import conftest
-from tests.dnnkit.many.sweeps import BATCH, SAMPLES, data, everything, measured, network
+from tests.dnnkit.many.sweeps import BATCH, SAMPLES, data, everything, measured, network, wide
 
 REGRESSION = {"loss": "mean_squared_error", "metrics": ["mae"]}
 
@@ -44,6 +44,7 @@ differences = st.fixed_dictionaries(
         "kind": st.sampled_from([{}, {}, REGRESSION]),
         "optimizer": st.tuples(st.sampled_from(OPTIMIZERS), st.sampled_from([0.003, 0.05])),
         "dtype": st.sampled_from(["float32", "float32", "float64"]),
+        "first": st.sampled_from([(), (), (dk.Rescaling(0.5),), (dk.Rescaling(0.5, 1.0),)]),
     }
 )
 
@@ -67,9 +68,10 @@ def of(backend: Backend, drawn: dict[str, Any], num_threads: int | None = 1) -> 
     st.booleans(),
     st.sampled_from([None, 2]),
     st.sampled_from([True, False, "with_replacement"]),
+    st.sampled_from([data, wide]),
 )
-def test_each_network_equals_its_own_fit(backend, drawn, held_out, weighted, patience, shuffle):
-    x, y = data()
+def test_each_network_equals_its_own_fit(backend, drawn, held_out, weighted, patience, shuffle, source):
+    x, y = source()
     nets, twins = [of(backend, each, None) for each in drawn], [of(backend, each) for each in drawn]
     weights = np.linspace(0.5, 2, SAMPLES) if weighted else None
     options: dict[str, Any] = {"batch_size": BATCH, "epochs": 4, "shuffle": shuffle, "verbose": 0}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 import dnnkit as dk
 from dnnkit.errors import ConfigurationError, DataError
@@ -154,15 +155,19 @@ def test_folds_that_cannot_be_are_one_clear_error(folds, error, words):
 # -- cross-validation ------------------------------------------------------------------------------------------------
 
 
-def test_cross_validation_predicts_each_row_by_a_network_without_it(backend):
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_cross_validation_predicts_each_row_by_a_network_without_it(backend, is_sparse):
     x, y = blobs()
+    x = sparse.csr_array(np.pad(x, ((0, 0), (100, 200)))) if is_sparse else x
     made: list[int] = []
 
     def make(seed: int) -> dk.Sequential:
         made.append(seed)
         return network(seed, backend=backend)
 
-    found = dk.cross_validate(make, x, y, folds=3, seed=7, epochs=EPOCHS, batch_size=8, verbose=0)
+    found = dk.cross_validate(
+        make, x.tocoo() if is_sparse else x, y, folds=3, seed=7, epochs=EPOCHS, batch_size=8, verbose=0
+    )
     assert made == [7, 8, 9]
     predictions = np.full((ROWS, 3), np.nan, np.float32)
     for number, (train, held_out) in enumerate(found.rows):

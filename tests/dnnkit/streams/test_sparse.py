@@ -42,12 +42,14 @@ def test_it_trains_as_the_dense_one(backend: Backend, form: str) -> None:
     net.fit(matrix[:400], y[:400], validation_data=(matrix[400:], y[400:]), verbose=0)
 
 
-@pytest.mark.parametrize("form", ["csr_matrix", "coo_array"])
+@pytest.mark.parametrize(("form", "factor"), [("csr_matrix", 1), ("coo_array", 0.3)])
 @pytest.mark.parametrize("others", [{}, {"shuffle": "with_replacement"}, {"class_weight": {0: 2.0}}])
-def test_nearly_empty_it_is_multiplied_as_it_is(backend: Backend, form: str, others: dict[str, Any]) -> None:
+def test_nearly_empty_it_is_multiplied_as_it_is(
+    backend: Backend, form: str, factor: float, others: dict[str, Any]
+) -> None:
     x, y = thinned(2.5)
     matrix = getattr(sparse, form)(x)
-    expected, net = network(backend), network(backend)
+    expected, net = behind(dk.Rescaling(factor), backend), behind(dk.Rescaling(factor), backend)
     dense = expected.fit(x, y, **OPTIONS, **others)
     found = net.fit(matrix, y, **OPTIONS, **others)
     if backend.name in ("numpy", "numba"):
@@ -58,14 +60,38 @@ def test_nearly_empty_it_is_multiplied_as_it_is(backend: Backend, form: str, oth
     assert net.evaluate(matrix, y)["loss"] == pytest.approx(expected.evaluate(x, y)["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("first", [dk.Rescaling(0.5), dk.Dropout(0.1), dk.Normalization()])
+def behind(first: dk.Layer, backend: Any) -> dk.Sequential:
+    net = dk.Sequential([first, *network().layers], seed=1, backend=backend)
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return net
+
+
+@pytest.mark.parametrize("first", [dk.Rescaling(0.5, 1.0), dk.Dropout(0.1), dk.Normalization()])
 def test_behind_another_layer_it_becomes_dense(backend: Backend, first: dk.Layer) -> None:
     x, y = thinned(2.5)
-    nets = [dk.Sequential([first, *network().layers], seed=1, backend=backend) for _ in range(2)]
+    nets = [behind(first, backend) for _ in range(2)]
     for net, given in zip(nets, (sparse.csr_array(x), x), strict=True):
-        net.compile("adam", "sparse_categorical_crossentropy")
         net.fit(given, y, **OPTIONS)
     assert bits(nets[0]) == bits(nets[1])
+
+
+def test_full_batches_multiply_it(backend: Backend) -> None:
+    x, y = thinned(2.5)
+    nets = [
+        dk.Sequential(
+            [dk.Dense(8, activation="tanh"), dk.Dense(4, activation="softmax")],
+            seed=1,
+            backend=backend,
+            dtype="float64",
+        )
+        for _ in range(2)
+    ]
+    for net, given in zip(nets, (sparse.csr_array(x), x), strict=True):
+        net.compile(dk.LBFGS(), "sparse_categorical_crossentropy")
+        net.fit(given, y, epochs=5, verbose=0)
+    np.testing.assert_allclose(nets[0].history["loss"], nets[1].history["loss"], rtol=1e-7)
+    if backend.name in ("numpy", "numba"):
+        assert isinstance(nets[0].executable.epoch.data.x, CompressedRows)
 
 
 def test_a_checkpoint_of_it_goes_on(tmp_path: Path) -> None:
@@ -110,13 +136,19 @@ def test_it_is_never_dense_as_a_whole() -> None:
     net = dk.Sequential([dk.Dense(4, activation="relu"), dk.Dense(2, activation="softmax")], seed=0, backend="numpy")
     net.compile("sgd", "sparse_categorical_crossentropy")
     y = np.arange(4000) % 2
-    tracemalloc.start()
-    net.fit(dk.streams.open(matrix, y, buffer=8), verbose=0)
-    assert tracemalloc.get_traced_memory()[1] < 60e6  # 320 MB if it were dense
-    tracemalloc.stop()
+    fresh, *many = (net.copy() for _ in range(3))
+    for train in (
+        lambda: net.fit(dk.streams.open(matrix, y, buffer=8), verbose=0),
+        lambda: dk.fit_many(many, matrix, y, validation_data=(matrix[:2000], y[:2000]), verbose=0),
+        lambda: dk.cross_validate(fresh, matrix, y, folds=2, verbose=0),
+    ):
+        tracemalloc.start()
+        train()
+        assert tracemalloc.get_traced_memory()[1] < 60e6  # 320 MB if it were dense
+        tracemalloc.stop()
 
 
-def test_errors_of_sparse_matrices_are_reported() -> None:
+def test_errors_of_sparse_matrices_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = thinned()
     with pytest.raises(DataError, match=r"sparse matrix of shape .* and dtype complex64: expected real numbers"):
         network("numpy").fit(sparse.csr_array(x.astype(np.complex64)), y, verbose=0)
@@ -131,3 +163,11 @@ def test_errors_of_sparse_matrices_are_reported() -> None:
         trained.predict(sparse.csr_array(thinned(2.5)[0][:, 1:]))
     with pytest.raises(DataError, match="toarray"):
         network("numpy").get_gradients(sparse.csr_array(x), np.zeros((len(x), CLASSES)))
+    monkeypatch.setattr("dnnkit.many.loading.LARGEST_DENSE", 1000)
+    for least, first, words in (
+        (1, dk.Rescaling(0.5), "up to 0.02"),
+        (2.5, dk.Dropout(0.1), "only a first Dense layer"),
+    ):
+        matrix, nets = sparse.csr_array(thinned(least)[0]), [network("numpy"), behind(first, "numpy")]
+        with pytest.raises(ConfigurationError, match=rf"networks\[[01]\]: x is .*dense array of 24.5 KiB.*{words}"):
+            dk.fit_many(nets, matrix, y, verbose=0)

@@ -53,7 +53,7 @@ def test_shuffled_rows_train_as_an_array_in_that_order(backend: Backend, tmp_pat
         for chunk in range(8):
             last = ROWS if chunk == 7 else (chunk + 1) * size
             rows = np.concatenate([np.arange(row, row + n) for row, n in order.spans(chunk * size, last)])
-            shown.append(rows[order.mixed(chunk, len(rows))])
+            shown.append(rows[order.mixed(chunk, len(rows), BATCH)])
         rows = np.concatenate(shown)
         assert sorted(rows) == list(range(ROWS))
         expected.fit(x[rows], y[rows], batch_size=BATCH, shuffle=False, verbose=0)
@@ -229,7 +229,7 @@ def test_options_that_need_all_rows_at_once_are_rejected(tmp_path: Path, options
 
 
 def test_networks_that_train_together_have_their_data_in_memory(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="only by the fit of one network in one process"):
+    with pytest.raises(ConfigurationError, match="only by the fit of one network"):
         dk.fit_many([network("numpy")], *data(), validation_data=(opened(tmp_path), None), verbose=0)
 
 
