@@ -1295,6 +1295,11 @@ BACKENDS = [
         "tests/dnnkit/layers/test_folding.py -k 'follow_every_change and numpy'",
     ),
     Fault(
+        "backends-averages-without-a-rule", MISSING, "backends/program.py",
+        "groups=(), averages=False, accumulation=1", "groups=(), accumulation=1",
+        "tests/dnnkit/layers/test_folding.py -k 'running_means and numba'",
+    ),
+    Fault(
         "backends-penalty-twice", ONE, "kernels/_engine/regularization.py",
         "first = worker.own - worker.share if worker.number > 0 else 0", "first = 0",
         "tests/dnnkit/layers/test_penalties.py -k 'every_partition and units'",
