@@ -7,7 +7,7 @@ from dnnkit.kernels._engine.structures import BOUND
 from dnnkit.kernels._engine.updates import is_due
 from dnnkit.kernels._numba.at_address import at, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.norm_bound.cpu import hold as hold_columns
+from dnnkit.kernels.norm_bound.cpu import constrain as constrain_columns
 from dnnkit.kernels.penalty.cpu import gradient, penalty
 
 bound_at = at(BOUND)
@@ -50,13 +50,13 @@ def join_penalties(worker, run, stage, option):
 
 
 @opcode
-def hold(worker, run, stage, option):
+def constrain(worker, run, stage, option):
     """Apply the parameter constraint numbered by the option."""
     if not is_due(worker, run):
         return
     bound = bound_at(run.bounds + option * BOUND_BYTES)
     columns = matrix(run.zero, worker.parameters + bound.start, bound.inputs, bound.outputs)
-    hold_columns(columns, bound.least, bound.most, bound.rate, bound.not_negative > 0)
+    constrain_columns(columns, bound.least, bound.most, bound.rate, bound.not_negative > 0)
 
 
 @jit
