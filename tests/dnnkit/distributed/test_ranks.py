@@ -183,6 +183,39 @@ def test_between_averages_each_rank_trains_on_its_part_of_each_batch() -> None:
         assert 0 < history["loss"][0] < 2
 
 
+def full_batches(backend: Backend | None = None) -> dk.Sequential:
+    layers = [dk.Dense(8, activation="tanh", kernel_regularizer="l2"), dk.Dense(CLASSES, activation="softmax")]
+    net = dk.Sequential(layers, seed=1, dtype="float64", backend=backend)
+    net.compile(dk.LBFGS(), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return net
+
+
+def test_iterations_on_all_rows_are_those_of_one_process(backend: Backend) -> None:
+    x, y, weights = data()
+    alone, bits = full_batches(backend), None
+    wanted = alone.fit(x, y, epochs=8, verbose=0, sample_weight=weights, validation_data=(x, y))
+    for size in (2,) if backend.name == "strict" else (1, 3, 4):
+        for net, history in fitted(size, partial(full_batches, backend), batch_size=None, epochs=8,
+                                   validation_data=(x, y)):  # fmt: skip
+            bits = numbers(net) if bits is None else bits
+            np.testing.assert_array_equal(numbers(net), bits, err_msg=f"{size} ranks")
+            np.testing.assert_allclose(numbers(net), numbers(alone), rtol=1e-7, atol=1e-9)
+            for name, values in wanted.history.items():
+                np.testing.assert_allclose(history[name], values, rtol=1e-9)
+
+
+def test_iterations_resume_with_another_number_of_ranks(tmp_path: Path) -> None:
+    ((whole, wanted), *_) = fitted(2, full_batches, batch_size=None, epochs=9)
+    fitted(4, full_batches, batch_size=None, epochs=4, checkpoint=tmp_path / "run")
+    for net, history in fitted(3, full_batches, batch_size=None, epochs=9, checkpoint=tmp_path / "run"):
+        np.testing.assert_array_equal(numbers(net), numbers(whole))
+        assert history["loss"] == wanted["loss"]
+    (error,) = run_ranks(
+        1, lambda ranks: full_batches().fit(*data()[:2], distributed=dk.DataParallel(ranks, average_every=2))
+    )
+    assert "leave average_every out" in str(error)
+
+
 class Failing(dk.Layer):
     """Fails after some steps."""
 
