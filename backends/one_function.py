@@ -52,6 +52,13 @@ def drawing(stage: Stage) -> str | None:
     return stage.kind if isinstance(stage, Op) and draws else None
 
 
+def draws_parts(stage: Stage) -> bool:
+    """Whether a stage draws the same for a row wherever the rows of a batch are computed."""
+    if isinstance(stage, Op):
+        return bool(getattr(registry.find(stage.kind, "stage"), "DRAWS_PARTS", False))
+    return isinstance(stage, Dropout)
+
+
 def has_statistics(stage: Op) -> bool:
     """Whether its training steps update statistics."""
     is_frozen = dict(stage.settings).get("frozen", False)

@@ -11,6 +11,7 @@ from dnnkit.backends.numba_backend.partition import Partition, PartitionedLayout
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
+from dnnkit.backends.one_function import drawing
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Dropout
 from dnnkit.backends.state import HostArray
@@ -175,9 +176,9 @@ class TeamMemory:
         return self.workers[0]
 
     def begin_with(self, row: int) -> None:
-        """Make dropouts draw as if the first given row were row `row` of a batch."""
+        """Make stages draw as if the first given row were row `row` of a batch."""
         for place, stage in enumerate(self._stages):
-            if isinstance(stage, Dropout):
+            if drawing(stage) is not None:
                 for table in self._tables:
                     table[place].first_output = row * table[place].width
 

@@ -174,7 +174,7 @@ class Stages:
             case Op(kind=name, settings=settings, layer=layer):
                 from dnnkit.kernels.stages import Context, kind  # imported only by networks with operations
 
-                context = Context(training, layer, self._seed, step)
+                context = Context(training, layer, self._seed, step, rows_before=self.rows_before)
                 y, kept = backend.stage(kind(name), xs, owned, dict(settings), context, self._memory(index))
                 if training:
                     made = context.statistics.items()

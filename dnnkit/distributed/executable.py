@@ -68,6 +68,14 @@ class Run(NamedTuple):
     numbers: Snapshot | None
 
 
+def trains_elsewhere() -> ConfigurationError:
+    """Return the error for a callback that trains on other data."""
+    return ConfigurationError(
+        "a callback trains the network on other data during distributed training: remove the callback, or leave out "
+        "distributed="
+    )
+
+
 class SharedExecutable(Around):
     """Steps that all ranks run together.
 
@@ -135,7 +143,7 @@ class SharedExecutable(Around):
     def turn_to(self, data: Any, order: HostArray, batch_size: int, sums: EpochSums | None, step: int = 0) -> None:
         """Continue the epoch on another chunk of a stream on every rank."""
         if not isinstance(data, Portion):
-            raise self._trains_elsewhere()
+            raise trains_elsewhere()
         self._all_gather(Turn(data.key, batch_size, sums, step, self.state.position))
         self._turn(data, batch_size, sums, step)
 
@@ -154,14 +162,7 @@ class SharedExecutable(Around):
 
     def _require_shared(self, data: Any) -> None:
         if data is not self.data:
-            raise self._trains_elsewhere()
-
-    @staticmethod
-    def _trains_elsewhere() -> ConfigurationError:
-        return ConfigurationError(
-            "a callback trains the network on other data during distributed training: remove the callback, or leave "
-            "out distributed="
-        )
+            raise trains_elsewhere()
 
     # -- on every rank -----------------------------------------------------------------------------------------------
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from dnnkit.backends import choosing
 from dnnkit.backends.choosing import Chosen
-from dnnkit.backends.one_function import drawing, has_statistics
+from dnnkit.backends.one_function import drawing, draws_parts, has_statistics
 from dnnkit.backends.program import Program
-from dnnkit.backends.stages import Dropout, Op
+from dnnkit.backends.stages import Op
 from dnnkit.backends.state import Snapshot, TrainingState
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.distributed.communicator import Communicator
 from dnnkit.distributed.data_parallel import DataParallel
 from dnnkit.distributed.executable import SharedExecutable
+from dnnkit.distributed.full_batches import FullBatches, SharedEvaluations
 from dnnkit.distributed.local_steps import LocalSteps
 from dnnkit.distributed.shared_batches import SharedBatches
 from dnnkit.errors import ConfigurationError, DistributedError
@@ -84,7 +85,7 @@ class Ranks:
         self._communicator: Communicator = asked.connect()
         self.asked = replace(asked, communicator=self._communicator)
         """The options, with the connected communicator."""
-        self._executable: SharedExecutable | None = None
+        self._executable: SharedExecutable | FullBatches | None = None
         self._stack = ExitStack()
 
     @classmethod
@@ -135,12 +136,23 @@ class Ranks:
     def begin(self, net: Network) -> None:
         """Make the network train with the steps of all ranks, until the `with` block ends."""
         executable, ranks = net.executable, self._communicator.size
-        _require_parts(net.optimizer.full_batch, executable.program, self.asked.average_every > 1)
+        is_local = self.asked.average_every > 1
+        _require_parts(executable.program, is_local)
+        if net.optimizer.full_batch and is_local:
+            raise ConfigurationError(
+                f"average_every={self.asked.average_every} averages after steps of batches, and this optimizer uses "
+                "full batches: leave average_every out, or compile with another optimizer, such as dk.Adam()"
+            )
         program = replace(executable.program, num_threads=net.num_threads or 1)
         _, inner = choosing.build(Chosen(net.backend), program)
         inner.restore(executable.snapshot())
         given = inner, self._communicator, self.all_gather, self.leads
-        if self.asked.average_every > 1:
+        if net.optimizer.full_batch:
+            blocks = self.asked.blocks_for(ranks)
+            how = f"{ranks} ranks over {self._communicator.name}, rows in {blocks} blocks"
+            evaluations = SharedEvaluations(inner.within, self._communicator, self.all_gather, net.backend, blocks)
+            self._executable = FullBatches(evaluations, program, net.backend)
+        elif is_local:
             how = f"{ranks} ranks over {self._communicator.name}, averaged every {self.asked.average_every} steps"
             self._executable = LocalSteps(*given, net.backend, self.asked.average_every)
         else:
@@ -184,7 +196,9 @@ class Ranks:
         self.all_gather(End(history.to_json(), net.history.to_json(), shared.state, numbers))
         return history
 
-    def _follow(self, net: Network, shared: SharedExecutable, numbers: Snapshot, interrupts: Interrupts) -> History:
+    def _follow(
+        self, net: Network, shared: SharedExecutable | FullBatches, numbers: Snapshot, interrupts: Interrupts
+    ) -> History:
         """Do what rank 0 asks until the end; rank 0 also handles Ctrl-C."""
         with interrupts.between_steps(lambda: None):
             shared.restore(numbers)
@@ -199,29 +213,24 @@ class Ranks:
         return _read(shared, command.history)
 
 
-def _read(shared: SharedExecutable, given: Mapping[str, Any]) -> History:
+def _read(shared: SharedExecutable | FullBatches, given: Mapping[str, Any]) -> History:
     history = History.from_json(given, is_checked=True)
     history.plan = shared.plan
     return history
 
 
-def _require_parts(full_batch: bool, program: Program, is_local: bool) -> None:
+def _require_parts(program: Program, is_local: bool) -> None:
     """Raise `ConfigurationError` if the gradient of a batch is not the sum over its parts."""
-    if full_batch:
-        raise ConfigurationError(
-            "distributed= needs an optimizer with steps of batches, and this one uses full batches: leave it out, or "
-            "compile with another optimizer, such as dk.Adam()"
-        )
     for stage in program.stages:
         if isinstance(stage, Op) and has_statistics(stage):
             raise ConfigurationError(
                 f"{stage.kind} needs the whole batch, but each rank has only a part: use dk.LayerNormalization(), "
                 "freeze the layer, or leave out distributed="
             )
-        if not is_local and not isinstance(stage, Dropout) and (name := drawing(stage)) is not None:
+        if not is_local and (name := drawing(stage)) is not None and not draws_parts(stage):
             raise ConfigurationError(
-                f"{name} draws random numbers for a whole batch, but each rank has only a part: use dk.Dropout(), "
-                "average_every= of 2 or more, or leave out distributed="
+                f"{name} draws random numbers for a whole batch, but each rank has only a part: use dk.Dropout() or "
+                "dk.GaussianNoise(), average_every= of 2 or more, or leave out distributed="
             )
 
 

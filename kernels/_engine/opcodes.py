@@ -16,8 +16,17 @@ from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 
 DEFINED_IN = (
-    *("batches", "compressed", "connections", "derivatives", "exchange", "full_batches", "parts", "regularization"),
-    *("stages", "updates"),
+    "batches",
+    "compressed",
+    "connections",
+    "derivatives",
+    "exchange",
+    "full_batches",
+    "own_parts",
+    "parts",
+    "regularization",
+    "stages",
+    "updates",
 )
 """Modules of this package that define opcodes when imported. So does the `cpu.py` of each kind in `kernels/stages`."""
 

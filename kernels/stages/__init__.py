@@ -24,6 +24,7 @@ class Context:
         training: whether units are dropped, noise is added, and batch moments are used.
         layer, seed, step: select the random bits of the stage.
         statistics: where the stage writes new values of its statistics while training, by parameter number.
+        rows_before: rows of the batch before the given ones, which are computed elsewhere.
     """
 
     training: bool
@@ -31,10 +32,14 @@ class Context:
     seed: int = 0
     step: int = 0
     statistics: dict[int, Array] = field(default_factory=dict)
+    rows_before: int = 0
 
-    def draw(self, count: int, purpose: int, xp: Namespace) -> Array:
-        """Return `count` random words, uint32 (count,), of this stage and step. Every kind has its own `purpose`."""
-        return random_bits(0, count, self.layer, self.step, self.seed, purpose, xp)
+    def draw(self, count: int, purpose: int, xp: Namespace, first: int = 0) -> Array:
+        """Return `count` random words from `first` on, uint32 (count,), of this stage and step.
+
+        Every kind has its own `purpose`.
+        """
+        return random_bits(first, count, self.layer, self.step, self.seed, purpose, xp)
 
 
 @dataclass(frozen=True)

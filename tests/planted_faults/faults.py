@@ -1169,7 +1169,12 @@ BACKENDS = [
     ),
     Fault(
         "backends-own-parts-by-rows", STALE, "backends/numba_backend/own_parts.py",
-        "0 if self._by_rows and number > 0 else np.reshape", "np.reshape",
+        "0 if by_rows else first", "first",
+        "tests/backends/numba_backend/test_own_parts.py -k 'in_every_partition and first'",
+    ),
+    Fault(
+        "numba-own-parts-rows", INDEX, "kernels/_engine/own_parts.py",
+        "row = worker.first_in_batch if run.by_rows else 0", "row = 0",
         "tests/backends/numba_backend/test_own_parts.py -k 'in_every_partition and first'",
     ),
     Fault(

@@ -2,7 +2,7 @@
 
 Maths:    y = x + stddev g; dx = dy. Elements 2 k and 2 k + 1 share two words w of random bits:
           u = (w₀ + ½) / 2³², t = 2π w₁ / 2³², g = √(-2 ln u) cos t for the first, √(-2 ln u) sin t of the second
-Shapes:   x, y (B, I); elements are counted in row-major order.
+Shapes:   x, y (B, I); elements are counted in row-major order, from the first row of the batch.
 Units:    setting: stddev ≥ 0.
 Traffic:  reads x, writes y; dx is dy.
 Errors:   none.
@@ -18,3 +18,5 @@ PURPOSE = 0x6A55
 EXAMPLES = (Example((3,), 3, settings={"stddev": 0.5}),)
 
 PREDICT = ("gaussian_noise_predict",)
+
+DRAWS_PARTS = True

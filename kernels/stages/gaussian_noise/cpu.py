@@ -30,7 +30,7 @@ def gaussian_noise(worker, run, stage, option):
     x, y, features = source(worker, run, stage, 0), y_of(worker, run, stage), stage.outputs
     copy_rows(x, y)
     out, stddev = part(y, 0, y.size), setting(stage, 0)
-    step, start = np.uint64(draw_of(worker, run)), worker.first_in_batch * features
+    step, start = np.uint64(draw_of(worker, run)), worker.first_in_batch * features + stage.first_output
     end = start + worker.rows * features
     c1, c2, c3 = np.uint64(stage.layer), step & LOW, step >> HALF
     for block in range(start // 4, (end + 3) // 4):

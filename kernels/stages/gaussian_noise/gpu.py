@@ -27,9 +27,10 @@ def forward(
     y = memory("y", x.shape)
     step, clock = (context.step, None) if isinstance(context.step, Integral) else (0, context.step)
     drawn = {"seed": context.seed, "purpose": PURPOSE, "layer": context.layer, "step": step, "clock": clock}
-    arguments = {"x": contiguous(x), "stddev": settings["stddev"], **drawn, "y": y, "count": x.size}
+    arguments = {"x": contiguous(x), "stddev": settings["stddev"], **drawn, "y": y}
+    arguments |= {"before": context.rows_before * x.shape[1], "count": x.size}
     source = Source.of("stages/gaussian_noise/gpu.cu", x.dtype.name)
-    launch(source, "gaussian_noise", blocks(x.size, 4 * THREADS), THREADS, arguments)
+    launch(source, "gaussian_noise", blocks(x.size + 3, 4 * THREADS), THREADS, arguments)
     return y, None
 
 

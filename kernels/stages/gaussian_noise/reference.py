@@ -18,12 +18,14 @@ def forward(
     x = xs[0]
     if not context.training:
         return x, None
-    count = x.shape[0] * x.shape[1]
-    words = xp.astype(context.draw(count + count % 2, PURPOSE, xp), xp.float64)
+    first, count = context.rows_before * x.shape[1], x.shape[0] * x.shape[1]
+    odd = first % 2  # then the first element is the second of a pair
+    words = context.draw(odd + count + (odd + count) % 2, PURPOSE, xp, first - odd)
+    words = xp.astype(words, xp.float64)
     words = xp.reshape(words, (-1, 2))
     radius = xp.sqrt(-2 * xp.log((words[:, :1] + 0.5) / 2.0**32))
     angle = words[:, 1:] * (2 * pi / 2.0**32)
-    noise = xp.reshape(xp.concat([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1), (-1,))[:count]
+    noise = xp.reshape(xp.concat([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1), (-1,))[odd : odd + count]
     return x + xp.astype(xp.reshape(settings["stddev"] * noise, x.shape), x.dtype), None
 
 

@@ -12,6 +12,7 @@ import dnnkit as dk
 from dnnkit.backends import Backend
 from dnnkit.backends.program import Dropout
 from dnnkit.errors import ConfigurationError, DistributedError
+from dnnkit.kernels.stages import gaussian_noise
 from tests.dnnkit.distributed.threads import Threads, run_ranks
 
 ROWS, CLASSES = 61, 3
@@ -24,6 +25,7 @@ def data(seed: int = 0) -> tuple[Any, Any, Any]:
 
 def network(dtype: str = "float64", backend: Backend | None = None, **compiled: Any) -> dk.Sequential:
     layers = [
+        dk.GaussianNoise(0.1),  # 5 wide, so that parts begin within a pair of numbers
         dk.Dense(8, activation="relu", kernel_regularizer="l2"),
         dk.Dropout(0.3),
         dk.Dense(CLASSES, activation="softmax"),
@@ -60,7 +62,7 @@ def numbers(net: dk.Sequential) -> np.ndarray:
 
 
 def check_parts(backend: Backend) -> None:
-    """Parts of a batch, with dropout, penalties and weights, add up to gradient and sums of the whole."""
+    """Parts of a batch, with noise, dropout, penalties and weights, add up to gradient and sums of the whole."""
     net = network(backend=backend)
     x, y, weights = data()
     net.build(5)
@@ -181,6 +183,39 @@ def test_between_averages_each_rank_trains_on_its_part_of_each_batch() -> None:
         assert 0 < history["loss"][0] < 2
 
 
+def full_batches(backend: Backend | None = None) -> dk.Sequential:
+    layers = [dk.Dense(8, activation="tanh", kernel_regularizer="l2"), dk.Dense(CLASSES, activation="softmax")]
+    net = dk.Sequential(layers, seed=1, dtype="float64", backend=backend)
+    net.compile(dk.LBFGS(), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return net
+
+
+def test_iterations_on_all_rows_are_those_of_one_process(backend: Backend) -> None:
+    x, y, weights = data()
+    alone, bits = full_batches(backend), None
+    wanted = alone.fit(x, y, epochs=8, verbose=0, sample_weight=weights, validation_data=(x, y))
+    for size in (2,) if backend.name == "strict" else (1, 3, 4):
+        for net, history in fitted(size, partial(full_batches, backend), batch_size=None, epochs=8,
+                                   validation_data=(x, y)):  # fmt: skip
+            bits = numbers(net) if bits is None else bits
+            np.testing.assert_array_equal(numbers(net), bits, err_msg=f"{size} ranks")
+            np.testing.assert_allclose(numbers(net), numbers(alone), rtol=1e-7, atol=1e-9)
+            for name, values in wanted.history.items():
+                np.testing.assert_allclose(history[name], values, rtol=1e-9)
+
+
+def test_iterations_resume_with_another_number_of_ranks(tmp_path: Path) -> None:
+    ((whole, wanted), *_) = fitted(2, full_batches, batch_size=None, epochs=9)
+    fitted(4, full_batches, batch_size=None, epochs=4, checkpoint=tmp_path / "run")
+    for net, history in fitted(3, full_batches, batch_size=None, epochs=9, checkpoint=tmp_path / "run"):
+        np.testing.assert_array_equal(numbers(net), numbers(whole))
+        assert history["loss"] == wanted["loss"]
+    (error,) = run_ranks(
+        1, lambda ranks: full_batches().fit(*data()[:2], distributed=dk.DataParallel(ranks, average_every=2))
+    )
+    assert "leave average_every out" in str(error)
+
+
 class Failing(dk.Layer):
     """Fails after some steps."""
 
@@ -256,8 +291,9 @@ def test_data_that_differ_are_one_error_on_every_rank() -> None:
     assert [type(error).__name__ for error in found] == ["DistributedError", "ShapeError"]
 
 
-def test_layers_that_need_the_whole_batch_are_rejected() -> None:
+def test_layers_that_need_the_whole_batch_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y, _ = data()
+    monkeypatch.setattr(gaussian_noise, "DRAWS_PARTS", False)  # as of a kind that does not say so
     cases: list[tuple[list[Any], Any, str]] = [
         ([dk.BatchNormalization()], dk.DataParallel, "needs the whole batch"),
         ([dk.GaussianNoise(0.1)], dk.DataParallel, "draws random numbers for a whole batch"),
