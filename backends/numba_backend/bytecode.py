@@ -375,7 +375,7 @@ def _update_at_the_end(
     names.append("update")
     names += ["send_parameters", "exchange", "receive_parameters"] if by_rows else []
     steps += [Instruction(name) for name in names]
-    steps += [Instruction("hold", option=number) for number in range(key.bounds)]
+    steps += [Instruction("constrain", option=number) for number in range(key.bounds)]
     return [*steps, *([Instruction("average")] if key.averages_apart else []), *after]
 
 

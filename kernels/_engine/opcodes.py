@@ -20,9 +20,11 @@ DEFINED_IN = (
     "compressed",
     "connections",
     "derivatives",
+    "exchange",
     "full_batches",
     "own_parts",
     "parts",
+    "regularization",
     "stages",
     "updates",
 )

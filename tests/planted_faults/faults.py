@@ -520,7 +520,7 @@ NUMBA = [
         "tests/kernels/matmul/test_cpu.py -k whole_numbers",
     ),
     Fault(
-        "numba-steps-clipping", MISSING, "kernels/_engine/updates.py",
+        "numba-steps-clipping", MISSING, "kernels/_engine/regularization.py",
         "length = math.sqrt(squares)", "length = squares",
         "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
     ),
@@ -540,7 +540,7 @@ NUMBA = [
         "tests/dnnkit/test_parameter_groups.py -k 'running_mean and numba'",
     ),
     Fault(
-        "numba-steps-norm-of-each", INDEX, "kernels/_engine/updates.py",
+        "numba-steps-norm-of-each", INDEX, "kernels/_engine/regularization.py",
         "norms[worker.number, segments[s, 3]] += squares", "norms[worker.number, segments[s, 3]] = squares / 2",
         "tests/dnnkit/test_parameter_groups.py -k 'any_partition and rows/2'",
     ),
@@ -551,17 +551,17 @@ NUMBA = [
         "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and units/1'",
     ),
     Fault(
-        "numba-steps-norm", INDEX, "kernels/_engine/updates.py",
+        "numba-steps-norm", INDEX, "kernels/_engine/regularization.py",
         "worker.own if worker.number > 0 else worker.share", "worker.share",
         "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
     ),
     Fault(
-        "numba-steps-gradients", MISSING, "kernels/_engine/updates.py",
+        "numba-steps-gradients", MISSING, "kernels/_engine/exchange.py",
         "gradient[e] += summand[e]", "gradient[e] = summand[e]",
         "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and rows/2'",
     ),
     Fault(
-        "numba-steps-parameters", MISSING, "kernels/_engine/updates.py",
+        "numba-steps-parameters", MISSING, "kernels/_engine/exchange.py",
         "if number_of_other != worker.number", "if number_of_other > worker.number",
         "tests/dnnkit/test_parameter_groups.py -k 'any_partition and rows/2'",
     ),
@@ -1063,7 +1063,7 @@ BACKENDS = [
         "tests/dnnkit/test_optimizers.py -k assigned_number_takes_effect",
     ),
     Fault(
-        "numba-gradients-by-rows", INDEX, "kernels/_engine/updates.py",
+        "numba-gradients-by-rows", INDEX, "kernels/_engine/exchange.py",
         "total = summand[e] if other == 0 else whole[e] + summand[e]", "total = summand[e]",
         "tests/backends/numba_backend/test_crew.py -k 'gradients_by_rows'",
     ),
@@ -1300,7 +1300,12 @@ BACKENDS = [
         "tests/dnnkit/layers/test_folding.py -k 'follow_every_change and numpy'",
     ),
     Fault(
-        "backends-penalty-twice", ONE, "kernels/_engine/updates.py",
+        "backends-averages-without-a-rule", MISSING, "backends/program.py",
+        "groups=(), averages=False, accumulation=1", "groups=(), accumulation=1",
+        "tests/dnnkit/layers/test_folding.py -k 'running_means and numba'",
+    ),
+    Fault(
+        "backends-penalty-twice", ONE, "kernels/_engine/regularization.py",
         "first = worker.own - worker.share if worker.number > 0 else 0", "first = 0",
         "tests/dnnkit/layers/test_penalties.py -k 'every_partition and units'",
     ),
