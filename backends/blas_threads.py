@@ -50,44 +50,29 @@ class BlasThreads:
         self._kind: int | object | None = None
         """Limit of the current users."""
         self._waiting: deque[tuple[int | object | None, int, threading.Lock]] = deque()
-        self._own_thread = threading.local()
 
     @contextmanager
     def bounded(self, bound: int | None) -> Iterator["BlasThreads"]:
         """Limit BLAS to `bound` threads within this context; None for its own default. Waits for other limits."""
-        mine = self._own_thread
-        if getattr(mine, "is_within", False):  # nested, e.g. a custom layer that predicts: the outer limit stays
+        if acting() in self._users:  # nested, e.g. a custom layer that predicts: the outer limit stays
             yield self
             return
         try:
             self._enter(bound)
-            mine.is_within, mine.bound = True, bound
             yield self
         finally:
-            mine.is_within = False
             try:
                 self._leave()
             except BaseException:  # Ctrl-C at this moment
                 self._leave()
                 raise
 
-    def join(self) -> bool:
-        """Add this thread to the users of the current limit, until `part`; return False if it already was one."""
-        mine = self._own_thread
-        if getattr(mine, "is_within", False):
-            return False
-        mine.is_within, mine.bound = True, self._kind
-        return True
-
-    def part(self) -> None:
-        """Remove this thread from the users."""
-        self._own_thread.is_within = False
-
     def let_others(self) -> None:
         """Between two pieces of work, give a turn to threads that wait for another limit."""
         if self._waiting and acting() in self._users:
+            bound = self._kind
             self._leave()
-            self._enter(self._own_thread.bound)
+            self._enter(bound)
 
     def _enter(self, kind: int | object | None, patience: float = inf) -> bool:
         """Wait for this thread's turn; return False if that takes longer than `patience` seconds."""
@@ -156,12 +141,12 @@ class BlasThreads:
 
     def before_fork(self) -> None:
         """Wait until no thread computes: the child would wait forever for a lock held inside BLAS."""
-        if not getattr(self._own_thread, "is_within", False):
+        if acting() not in self._users:
             self._enter(ALONE, PATIENCE)
 
     def after_fork(self) -> None:
         """Let the other threads of the parent continue."""
-        if not getattr(self._own_thread, "is_within", False):
+        if self._kind is ALONE:
             self._leave()
 
 

@@ -242,11 +242,11 @@ class Executable(ABC):
         raise self._without_full_batches()
 
     def differentiate_all(
-        self, data: Any, numbers: Array, rows: int, goes_on: Callable[[], bool]
+        self, data: Any, numbers: Array, rows: int, is_wanted: Callable[[], bool]
     ) -> tuple[float, Array] | None:
         """Return the loss over all rows and its flat gradient, for these trained parameters; changes no state.
 
-        Rows are computed in chunks of `rows`, which bounds memory. `goes_on` is asked between chunks; once it returns
+        Rows are computed in chunks of `rows`, which bounds memory. `is_wanted` is asked between chunks; once it returns
         False, the result is None.
         """
         raise self._without_full_batches()

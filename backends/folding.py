@@ -84,9 +84,7 @@ def folded(program: Program) -> Folded | None:
         assert isinstance(activate, Activate)
         stages[edges[behind][0] - 1] = replace(linear, activation=activate.activation)
         _take_out(stages, edges, behind)
-    made = replace(
-        program, stages=tuple(stages), sources=tuple(edges), loss=None, metrics=(), rule=None, penalties=(), bounds=()
-    )
+    made = replace(program.without_training(), stages=tuple(stages), sources=tuple(edges))
     return Folded(made, tuple(folds))
 
 

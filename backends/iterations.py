@@ -177,9 +177,9 @@ class ArrayIterations(Iterations):
 
     def _evaluate(self, data: Any) -> float | None:
         """Evaluate loss and gradient at the requested point; return None if given up."""
-        goes_on: Callable[[], bool] = lambda: not self._is_given_up  # noqa: E731
-        found = self._executable.differentiate_all(data, self._vectors.wanted, self._rows, goes_on)
-        if found is None or not goes_on():
+        is_wanted: Callable[[], bool] = lambda: not self._is_given_up  # noqa: E731
+        found = self._executable.differentiate_all(data, self._vectors.wanted, self._rows, is_wanted)
+        if found is None or not is_wanted():
             return None
         loss, gradient = found
         self._vectors.trial = Point(self._vectors.wanted, gradient)

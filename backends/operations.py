@@ -292,7 +292,7 @@ class Operations:
 
     def norm_bound(self, w: Array, least: float, most: float, rate: float, not_negative: bool) -> Array:
         """Return w (I, O) with its norm bounds enforced, w itself if done in place; see `kernels/norm_bound`."""
-        return norm_bound.hold(w, least, most, rate, not_negative, self.xp)
+        return norm_bound.constrain(w, least, most, rate, not_negative, self.xp)
 
     def loss(
         self,

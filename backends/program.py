@@ -245,6 +245,12 @@ class Program:
         """Return the output that a metric measures, if there are several."""
         return self.outputs[metric.output] if self.outputs else None
 
+    def without_training(self) -> "Program":
+        """Return the program without what only training uses: for predictions and their derivatives."""
+        return replace(
+            self, loss=None, metrics=(), rule=None, groups=(), averages=False, accumulation=1, penalties=(), bounds=()
+        )
+
     @property
     def optimizer_rule(self) -> Rule | None:
         """The optimizer's own rule; None if no rule updates parameters."""

@@ -4,13 +4,17 @@ For a name that is not in the table, the nearest existing name is suggested. As 
 `AttributeError`, an unknown argument a `TypeError`.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
+from types import ModuleType
 from typing import Any
 
 from dnnkit.deferred import dataclass
 from dnnkit.errors import NoAttribute, UnknownArgument
 from dnnkit.registry import did_you_mean
+
+PACKAGE = "dnnkit"
 
 DENSE_ONLY = "dnnkit trains dense networks: Flatten() the samples, and use Dense layers, or a framework that has {name}"
 OWN_LAYER = "write a custom layer, about 10 lines: docs/extending.md"
@@ -265,6 +269,8 @@ class _Missing:
     def __str__(self) -> str:
         if (use := ATTRIBUTES.get(self.kind, {}).get(self.name)) is not None:
             return f"{self.owner} has no {self.name!r}: {use}"
+        if self.owner == PACKAGE and (places := _in_modules(self.name)):
+            return f"{self.owner} has no {self.name!r}: use {' or '.join(places)}"
         near = did_you_mean(self.name, [each for each in self.names() if not each.startswith("_")])
         return f"{self.owner} has no attribute {self.name!r}{f': {near.strip()}' if near else ''}"
 
@@ -272,6 +278,24 @@ class _Missing:
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
         return str, (str(self),)
+
+
+def _in_modules(name: str) -> list[str]:
+    """Return where the package's public modules have the name, such as dk.optimizers.Lion."""
+    package = sys.modules[PACKAGE]
+    modules = {each: getattr(package, each) for each in dir(package)}
+    return [
+        f"dk.{each}.{name}"
+        for each, module in modules.items()
+        if isinstance(module, ModuleType) and _offers(module, name)
+    ]
+
+
+def _offers(module: ModuleType, name: str) -> bool:
+    """Whether a module has something of this package under a public name."""
+    found = None if name.startswith("_") else getattr(module, name, None)
+    home = found.__name__ if isinstance(found, ModuleType) else getattr(found, "__module__", PACKAGE)
+    return found is not None and home.startswith(PACKAGE)
 
 
 class _Absent:

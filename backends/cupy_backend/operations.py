@@ -303,7 +303,7 @@ class CupyOperations(StepOperations):
             if not has_kernel("norm_bound", w):
                 return super().norm_bound(w, least, most, rate, not_negative)
             memory = self._scratch_of(w.dtype)
-            kernel_of("norm_bound").hold(w, least, most, rate, not_negative, memory)
+            kernel_of("norm_bound").constrain(w, least, most, rate, not_negative, memory)
         return w
 
     def _scratch_of(self, dtype: Any) -> Callable[..., Array]:

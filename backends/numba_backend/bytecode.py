@@ -130,7 +130,8 @@ def assemble(
     steps += begin + take
     for place, (stage, role) in enumerate(zip(stage_list, kinds, strict=True)):
         if isinstance(stage, Custom):
-            steps += _called("own_forward", partition, place)
+            steps += [*_given("x", place, role, partition), *_called("own_forward", partition, place)]
+            steps += [Instruction("take_own_y", place)] if partition.workers > 1 else []
             continue
         if isinstance(stage, Op):
             opcodes_of = kind(stage.kind).opcodes
@@ -151,6 +152,8 @@ def assemble(
         return [*steps, *begin, Instruction("choose_outputs"), *backward, Instruction("take_derivatives"), again]
     if key.own_measures:  # before any sum is changed: a step whose own measures fail has not happened
         steps += _called("own_measures", partition, meet_before=partition.by == "rows" or "rows" not in kinds)
+        has_own_loss = any(is_own for *_, is_own in key.parts) if key.parts else not key.has_loss
+        steps += [Instruction("take_own_dscores")] if key.trains and has_own_loss else []
     steps += [Instruction("loss")] if key.has_loss else []
     steps += [Instruction("predict_for_metrics")] if key.predictions else []
     steps += [Instruction("metric", option=number) for number in key.metrics]
@@ -224,6 +227,16 @@ def _called(
     """
     meet = [Instruction("exchange")] if partition.workers > 1 else []
     return [*(meet if meet_before else []), Instruction(name, place, option), *meet]
+
+
+def is_divided(role: Role, partition: Partition) -> bool:
+    """Whether each worker has a part of a user-defined stage's arrays: its rows, or its columns within a pair."""
+    return partition.workers > 1 and (partition.by == "rows" or role == "part")
+
+
+def _given(array: str, place: int, role: Role, partition: Partition) -> list[Instruction]:
+    """Copy the workers' parts of an array to the whole, which user-defined code reads."""
+    return [Instruction(f"give_own_{array}", place)] if is_divided(role, partition) else []
 
 
 TAKE = {"labels": ["take_labels"], "values": ["take_targets"], "any": []}
@@ -304,7 +317,9 @@ def _backward_of(
     """Run a stage backward: gradients of its inputs and parameters; `fuses` the latter with their update."""
     stage = wiring.stages[place]
     if isinstance(stage, Custom):
-        return _called("own_backward", partition, place, int(wants_dx))
+        after = [Instruction("take_own_dx", place)] if wants_dx else []
+        called = _called("own_backward", partition, place, int(wants_dx))
+        return [*_given("dy", place, role, partition), *called, *after]
     if isinstance(stage, Op):
         return _meeting(kind(stage.kind).opcodes.backward, place, partition)
     in_exchange = role == "columns" and wants_dx
@@ -360,7 +375,7 @@ def _update_at_the_end(
     names.append("update")
     names += ["send_parameters", "exchange", "receive_parameters"] if by_rows else []
     steps += [Instruction(name) for name in names]
-    steps += [Instruction("hold", option=number) for number in range(key.bounds)]
+    steps += [Instruction("constrain", option=number) for number in range(key.bounds)]
     return [*steps, *([Instruction("average")] if key.averages_apart else []), *after]
 
 

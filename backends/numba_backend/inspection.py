@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 WAITING = "exchanges, waiting"
 OF_STAGES = (
     "dense", "activate", "rescale", "dropout", "copy", "kernel_gradient", "join_backward", "update_fused",
-    "own_forward", "own_backward", "use_slope", "add_slope", "move_gradient", "add_gradient", "update_parameter",
+    "own_forward", "own_backward", "give_own", "take_own_y", "take_own_dx", "use_slope", "add_slope", "move_gradient",
+    "add_gradient", "update_parameter",
 )  # fmt: skip
-OF_OUTPUTS = "predict_part_for_metrics", "add_losses", "take_part"
 """Prefixes of the opcodes that compute a stage."""
+OF_LOSSES = (
+    "loss", "predict_for_metrics", "metric", "own_measures", "take_own_dscores", "predict_part_for_metrics",
+    "add_losses", "take_part",
+)  # fmt: skip
+"""Likewise, of loss and metrics."""
 UPDATES = ("accumulate", "add_gradients", "norm", "clip", "update")
 
 
@@ -70,11 +75,7 @@ def _part_of(instruction: Instruction, stages: Sequence[Stage]) -> str | None:
         return None
     if any(isinstance(stage, Op) and instruction.opcode.startswith(stage.kind) for stage in stages):
         return None
-    return (
-        "loss and metrics"
-        if instruction.opcode.startswith(("loss", "predict_for_metrics", "metric", "own_measures", *OF_OUTPUTS))
-        else "inputs"
-    )
+    return "loss and metrics" if instruction.opcode.startswith(OF_LOSSES) else "inputs"
 
 
 def _instruction_seconds(

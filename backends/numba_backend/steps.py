@@ -150,12 +150,12 @@ class CompiledSteps(CompiledReader):
         return kept
 
     def differentiate_all(  # noqa: D102
-        self, data: Data, numbers: HostArray, rows: int, goes_on: Callable[[], bool]
+        self, data: Data, numbers: HostArray, rows: int, is_wanted: Callable[[], bool]
     ) -> tuple[float, HostArray] | None:
         kept = self._differentiating
         if kept is None or kept[0] != rows:
             kept = self._differentiating = rows, self.iterations(0, rows)
-        return kept[1].evaluate(data, numbers) if goes_on() else None
+        return kept[1].evaluate(data, numbers) if is_wanted() else None
 
     # -- batches of a user's loop --------------------------------------------------------------------------------------
 

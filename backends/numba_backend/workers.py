@@ -68,7 +68,7 @@ class WorkerTeam(TeamMemory):
             self.workers, self._tables, self._memory, self._targets, self._row_weights, self.gradients, self._spares,
             [self._part_memory[:, structure.seen : structure.seen + 8].view(np.float64) for structure in self._parts],
         )  # fmt: skip
-        own = OwnParts(self.program, self._wiring, self.partition, self.layout, memory)
+        own = OwnParts(self.program, self._wiring, self.partition, self.layout, memory, self.rows)
         self.run_structure.python = own.address
         return own
 

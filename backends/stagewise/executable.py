@@ -166,7 +166,7 @@ class StagewiseExecutable(UpdatingExecutable):
         return Gradients(loss, self._trained.views(self._gradient, self._xp), dx if with_input else None)
 
     def differentiate_all(  # noqa: D102
-        self, data: Data, numbers: Array, rows: int, goes_on: Callable[[], bool]
+        self, data: Data, numbers: Array, rows: int, is_wanted: Callable[[], bool]
     ) -> tuple[float, Array] | None:
         weights, whole, kept = self._weight_sums(data, np.arange(len(data)), rows), self.weight(data), self._parameters
         total, gradient = 0.0, None
@@ -176,7 +176,7 @@ class StagewiseExecutable(UpdatingExecutable):
             with self._limited(rows) as let_others:
                 feed = self._feed(data, np.arange(len(data)), rows, self._training.buffers)
                 for step in range(len(weights)):
-                    if not goes_on():
+                    if not is_wanted():
                         return None
                     let_others()
                     loss, *_ = self._backpropagate(*feed.batch(step), whole, penalizes=step == 0)

@@ -26,7 +26,7 @@ def predictions_of_table(run: Path, file: Path, backend: str | None, options: Te
     """Return the estimator's predictions for a table; print notes about the table on standard error."""
     estimator = load_estimator(run, backend=backend)
     table = read_table(file, options)
-    if estimator.encoder_ is None or not hasattr(estimator.encoder_, "transform_and_tell"):
+    if estimator.encoder_ is None or not hasattr(estimator.encoder_, "transform_with_notes"):
         raise CheckpointError(f"{run} has no encoder of tables: predict in Python with dk.load_estimator({str(run)!r})")
     return predict(estimator, _arranged(estimator, table), run)
 
@@ -39,7 +39,7 @@ def _arranged(estimator: Any, table: Table) -> Table:
     others = [name for name in table.names if name not in known]
     if others:
         typer.echo(f"ignored, not among the columns of the training: {listed(others)}", err=True)
-    for note in encoder.transform_and_tell(arranged)[1]:
+    for note in encoder.transform_with_notes(arranged)[1]:
         typer.echo(str(note), err=True)
     return arranged
 

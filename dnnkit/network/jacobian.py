@@ -40,11 +40,6 @@ class Chosen:
         return xp.sum(predictions * targets), targets * scale
 
 
-WITHOUT: dict[str, Any] = {
-    "metrics": (), "rule": None, "groups": (), "averages": False, "penalties": (), "bounds": (), "outputs": (),
-}  # fmt: skip
-"""Parts of a program that derivatives do not need."""
-
 CHOSEN = Chosen()
 """A single instance, so that programs with it compare equal."""
 
@@ -170,7 +165,9 @@ def differentiated(program: Program, of_parameters: bool) -> Program:
     if not of_parameters:
         stages = [_frozen(stage) for stage in stages]
     loss = Loss(CHOSEN, "values", "sum")
-    return replace(program, stages=tuple(stages), sources=tuple(sources), head="linear", loss=loss, **WITHOUT)
+    return replace(
+        program.without_training(), stages=tuple(stages), sources=tuple(sources), head="linear", loss=loss, outputs=()
+    )
 
 
 def _predicting(stage: Stage) -> Stage:

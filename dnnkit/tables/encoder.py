@@ -203,9 +203,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         Raises:
             DataError: a column is missing, or is of another kind than in training.
         """
-        return self.transform_and_tell(X)[0]
+        return self.transform_with_notes(X)[0]
 
-    def transform_and_tell(self, X: Any) -> tuple[NDArray[Any], list[Note]]:
+    def transform_with_notes(self, X: Any) -> tuple[NDArray[Any], list[Note]]:
         """Return the matrix, and notes on values that training did not have: new categories, missing values."""
         check_is_fitted(self)
         table = self.arranged(table_of(X))

@@ -60,10 +60,10 @@ def begin(
     """Return a fit at its checkpoint or its beginning; nothing is trained yet."""
     executable = net.executable
     standing = checkpoints.begin(net, run) if checkpoints is not None else None
-    goes_on = standing is not None
+    is_resumed = standing is not None
     if standing is None:
         standing = Standing(run.first_epoch, executable.state.step, History(net.seed, executable.plan))
-    is_over = goes_on and standing.is_over(run, executable.state)
+    is_over = is_resumed and standing.is_over(run, executable.state)
     if not is_over:
         _begin_where_it_stopped(net, run)
     end = standing.end(run, executable.state)
@@ -71,7 +71,7 @@ def begin(
     progress = make_progress(verbose, end, estimated, run.feed.row_bytes if run.feed is not None else 0.0)
     callbacks.attach(net, _params(net, run, end, progress))
     fit = Fit(net, run, standing, callbacks, progress, interrupts, checkpoints)
-    fit.last_epoch, fit.goes_on, fit.is_over = end, goes_on, is_over
+    fit.last_epoch, fit.is_resumed, fit.is_over = end, is_resumed, is_over
     if is_over:
         assert checkpoints is not None
         checkpoints.were_final = True
@@ -120,7 +120,7 @@ class Fit(Steps):
 
     last_epoch = 0
     """End of training: the number of the last epoch plus 1."""
-    goes_on = False
+    is_resumed = False
     """Whether it resumes from a checkpoint."""
     is_over = False
     """Whether that checkpoint is of a finished fit."""
@@ -129,7 +129,7 @@ class Fit(Steps):
 
     def begin(self) -> None:
         """Called before the first epoch."""
-        if not self.goes_on:
+        if not self.is_resumed:
             self.save(must=True)
         self.run.watch.begin()
 

@@ -104,8 +104,10 @@ def went_well(worker, run, instruction):
     """Call the user-defined part that an instruction names; return False if it failed, which ends the run."""
     if worker.number > 0:
         return True
+    last = worker_at(run.worker + (run.workers - 1) * WORKER_BYTES)
+    rows = last.first_in_batch + last.rows
     setting = flush_to_zero.disable()
-    result = call_python(run.python, (instruction.function, instruction.stage, instruction.option))
+    result = call_python(run.python, (instruction.function, instruction.stage, instruction.option, rows))
     flush_to_zero.restore(setting)
     if result == 0:
         worker.failed = 1

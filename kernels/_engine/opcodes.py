@@ -15,7 +15,19 @@ from dnnkit.kernels._engine import structures
 from dnnkit.kernels._native.archive import Bitcode
 from dnnkit.kernels._native.functions import Function
 
-DEFINED_IN = "batches", "compressed", "connections", "derivatives", "full_batches", "parts", "stages", "updates"
+DEFINED_IN = (
+    "batches",
+    "compressed",
+    "connections",
+    "derivatives",
+    "exchange",
+    "full_batches",
+    "own_parts",
+    "parts",
+    "regularization",
+    "stages",
+    "updates",
+)
 """Modules of this package that define opcodes when imported. So does the `cpu.py` of each kind in `kernels/stages`."""
 
 _opcodes: dict[str, Callable[..., None]] = {}

@@ -40,6 +40,7 @@ STAGE = Structure(
         "kept": "address of the saved elements that are not per row (keeps,)",
         "keeps": "number of elements of `kept`",
         "rates": "address of the dropout rate of each step, float64; 0 if it is constant",
+        "own": "address of the OWN of a user-defined stage",
     },
     {
         "scale": "factor of a rescale stage",
@@ -61,6 +62,21 @@ SOURCE = Structure(
 PARAMETER = Structure(
     {"start": "byte offset of the parameter in the worker's parameters and gradients", "size": "number of elements"}, {}
 )
+
+OWN = Structure(
+    {
+        "x": "address of the inputs of the whole batch (rows, inputs), as user-defined code reads them",
+        "y": "address of the outputs that it leaves (rows, outputs)",
+        "dy": "address of the gradient with respect to y that it reads",
+        "dx": "address of the gradient with respect to x that it leaves",
+        "first_input": "index of the worker's first column of x and dx",
+        "inputs": "columns of x and dx",
+        "first_output": "index of the worker's first column of y and dy",
+        "outputs": "columns of y and dy",
+    },
+    {},
+)
+"""The whole arrays of a user-defined stage; by units, worker 0's own where each worker has all of them."""
 
 BOUND = Structure(
     {
@@ -181,7 +197,8 @@ _RUN_WORDS = {
     "target_width": "target elements per row",
     "weights": "address of the data's row weights (rows,), or one per output, (rows, weight_width)",
     "weight_width": "weights per row: 1, or one per output",
-    "python": "address of the callback for user-defined parts: takes an instruction, returns 1 on success",
+    "python": "address of the callback for user-defined parts: takes an instruction and the rows of the batch, returns "
+    "1 on success",
     "bits": "address of bit sets of each row's nonzero columns (rows, words), int64",
     "words": "64-bit words per bit set",
     "all_rows": "address of the numbers 0, 1, 2, ..., int64",

@@ -1,19 +1,12 @@
 """Opcodes that compute gradients of kernels, and update parameters."""
 
-import math
-
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._engine.stages import data_or_inputs, gradient_of, kernel_at, rows_in_it, x_of
-from dnnkit.kernels._engine.structures import BOUND, LINE, WORKER
-from dnnkit.kernels._numba.at_address import at, copy_bytes, element, matrix, number, part, size_of, vector
+from dnnkit.kernels._numba.at_address import element, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns
-from dnnkit.kernels.norm_bound.cpu import hold as hold_columns
-from dnnkit.kernels.penalty.cpu import gradient, penalty
 
-bound_at, worker_at = at(BOUND), at(WORKER)
-BOUND_BYTES, WORKER_BYTES = BOUND.bytes, WORKER.bytes
 PIECE, LARGEST_PIECE = 1 << 15, 1 << 18
 """Bytes per piece of a kernel: a piece's gradient is consumed while it is in the nearest caches. Every piece reads all
 of dz again, so pieces grow with dz, up to half of a second-level cache: updates of 784-512-10 at batch size 128 take
@@ -165,56 +158,6 @@ def update_stage(worker, run, stage, option):
 
 
 @opcode
-def add_gradients(worker, run, stage, option):
-    """Add all workers' gradients, for the parameters that this worker updates."""
-    first, size = worker.share, size_of(run.zero)
-    gradient = vector(run.zero, worker.gradient + first * size, worker.share_end - first)
-    for other in range(run.workers):
-        if other != worker.number:
-            place = run.gradients + other * run.gradient_stride + first * size
-            summand = vector(run.zero, place, gradient.size)
-            for e in range(gradient.size):
-                gradient[e] += summand[e]
-
-
-@opcode
-def claim_parameters(worker, run, stage, option):
-    """Write to each cache line of a worker's own parameters, so that the caller can write them again fast.
-
-    The caller assigns them, and this worker only reads them (`send_parameters` says what that costs). The option is 0,
-    which the compiler cannot know: the numbers stay the same.
-    """
-    if worker.parameters != worker_at(run.worker).parameters:
-        words = vector(0, worker.parameters, worker.share_end * size_of(run.zero) // 8)
-        for e in range(0, words.size, LINE):
-            words[e] ^= option
-
-
-@opcode
-def sum_gradients(worker, run, stage, option):
-    """Write the sum of all workers' gradients, for this worker's share of the parameters, to the whole gradient.
-
-    The first worker's gradient may already be there. The others' are overwritten with the sum, because their workers
-    write there next (`send_parameters`).
-    """
-    start, count = worker.share * size_of(run.zero), worker.share_end - worker.share
-    whole = vector(run.zero, run.whole_gradient + start, count)
-    for other in range(run.workers):
-        place = worker_at(run.worker + other * WORKER_BYTES).gradient
-        if place != run.whole_gradient:
-            summand = vector(run.zero, place + start, count)
-            for e in range(count):
-                total = summand[e] if other == 0 else whole[e] + summand[e]
-                whole[e], summand[e] = total, total
-
-
-@jit
-def first_of_norm(worker):
-    """Return the first parameter whose gradient this worker counts in a norm; worker 0 counts replicated ones."""
-    return worker.own if worker.number > 0 else worker.share
-
-
-@opcode
 def accumulate(worker, run, stage, option):
     """Add this worker's share of the gradient to that of the other batches; the last batch gets the sum.
 
@@ -233,121 +176,6 @@ def accumulate(worker, run, stage, option):
 
 
 @opcode
-def hold(worker, run, stage, option):
-    """Apply the parameter constraint numbered by the option."""
-    if not is_due(worker, run):
-        return
-    bound = bound_at(run.bounds + option * BOUND_BYTES)
-    columns = matrix(run.zero, worker.parameters + bound.start, bound.inputs, bound.outputs)
-    hold_columns(columns, bound.least, bound.most, bound.rate, bound.not_negative > 0)
-
-
-@opcode
-def penalize(worker, run, stage, option):
-    """Add the gradient and the value of this worker's share of the penalties; option 1: to the whole gradient."""
-    count, size = worker.share_end - worker.share, size_of(run.zero)
-    rows = run.penalties + 2 * worker.number * run.penalty_stride * size
-    start = worker.share * size
-    place = run.whole_gradient if option == 1 else worker.gradient
-    parameters, dw = vector(run.zero, worker.parameters + start, count), vector(run.zero, place + start, count)
-    l1, l2 = vector(run.zero, rows + start, count), vector(run.zero, rows + run.penalty_stride * size + start, count)
-    gradient(parameters, dw, l1, l2)
-    first = worker.own - worker.share if worker.number > 0 else 0
-    left = count - first
-    own = penalty(part(parameters, first, left), part(l1, first, left), part(l2, first, left))
-    if run.by_rows or run.workers == 1:
-        add_penalty(worker, run, own)
-    else:
-        matrix(0.0, run.penalty_sums, 2, run.workers)[worker.step & 1, worker.number] = own
-
-
-@jit
-def add_penalty(worker, run, value):
-    """Add a penalty to the loss of this worker's rows."""
-    totals = vector(0.0, worker.totals, 1)
-    totals[0] += value if run.sums_up else value * number(0.0, run.batch_weights, worker.step)
-
-
-@opcode
-def join_penalties(worker, run, stage, option):
-    """Add all workers' penalties to the loss, when each holds part of the parameters."""
-    sums, total = vector(0.0, run.penalty_sums + 8 * (worker.step & 1) * run.workers, run.workers), 0.0
-    for own in sums:
-        total += own
-    add_penalty(worker, run, total)
-
-
-@opcode
-def norm(worker, run, stage, option):
-    """Compute this worker's part of the gradient's squared norm."""
-    first = first_of_norm(worker)
-    gradient = vector(run.zero, worker.gradient + first * size_of(run.zero), worker.share_end - first)
-    squares = 0.0
-    for value in gradient:
-        squares += value * value
-    norms = matrix(0.0, run.norms, 2, run.workers)
-    norms[worker.step & 1, worker.number] = squares
-
-
-@jit
-def scale_down(run, gradient, squares):
-    """Scale down part of a gradient whose squared norm is `squares`, if that exceeds the bound."""
-    length = math.sqrt(squares)
-    if length > run.clip_norm:
-        factor = gradient.dtype.type(run.clip_norm / length)
-        for e in range(gradient.size):
-            gradient[e] *= factor
-
-
-@opcode
-def clip(worker, run, stage, option):
-    """Clip this worker's share of the gradient by the norm of the whole."""
-    norms, total = vector(0.0, run.norms + 8 * (worker.step & 1) * run.workers, run.workers), 0.0
-    for part_of_it in norms:
-        total += part_of_it
-    place = worker.gradient + worker.share * size_of(run.zero)
-    scale_down(run, vector(run.zero, place, worker.share_end - worker.share), total)
-
-
-@jit
-def norms_of(worker, run):
-    """Return all workers' squared norms of each parameter's gradient in this step."""
-    place = run.norms + 8 * (worker.step & 1) * run.workers * run.norm_count
-    return matrix(0.0, place, run.workers, run.norm_count)
-
-
-@opcode
-def norm_of_each(worker, run, stage, option):
-    """Compute this worker's part of the squared norm of each parameter's gradient."""
-    size = size_of(run.zero)
-    first = first_of_norm(worker) * size
-    norms, segments = norms_of(worker, run), matrix(0, worker.segments, run.segments, 4)
-    for parameter in range(run.norm_count):
-        norms[worker.number, parameter] = 0.0
-    for s in range(run.segments):
-        begin, end = max(segments[s, 0], first), min(segments[s, 1], worker.share_end * size)
-        if begin < end:
-            squares = 0.0
-            for value in vector(run.zero, worker.gradient + begin, (end - begin) // size):
-                squares += value * value
-            norms[worker.number, segments[s, 3]] += squares
-
-
-@opcode
-def clip_each(worker, run, stage, option):
-    """Clip this worker's share of the gradient, each parameter by its own norm."""
-    size, norms = size_of(run.zero), norms_of(worker, run)
-    segments = matrix(0, worker.segments, run.segments, 4)
-    for s in range(run.segments):
-        begin, end = max(segments[s, 0], worker.share * size), min(segments[s, 1], worker.share_end * size)
-        if begin < end:
-            total = 0.0
-            for other in range(run.workers):
-                total += norms[other, segments[s, 3]]
-            scale_down(run, vector(run.zero, worker.gradient + begin, (end - begin) // size), total)
-
-
-@opcode
 def update(worker, run, stage, option):
     """Update this worker's share of the parameters, if this batch completes an update."""
     if not is_due(worker, run):
@@ -356,38 +184,6 @@ def update(worker, run, stage, option):
     # Replicated parameters first, on their own, so that every worker rounds them identically.
     apply_update(worker, run, worker.share * size, worker.share * size, worker.own - worker.share)
     apply_update(worker, run, worker.own * size, worker.own * size, worker.share_end - worker.own)
-
-
-@jit
-def copy_numbers(run, source, target, first, end):
-    """Copy the numbers from `first` to `end` of one array of all parameters to another, both by address."""
-    size = size_of(run.zero)
-    copy_bytes(target + first * size, source + first * size, (end - first) * size)
-
-
-@opcode
-def send_parameters(worker, run, stage, option):
-    """Write this worker's share of the updated parameters to the other workers' gradients, for `receive_parameters`.
-
-    A processor is slow to write what another one has only read since (9 ns per cache line on a fourth-generation AMD
-    EPYC, where reading it from there takes 1). So workers share no parameters, and a worker writes whatever it reads of
-    another's gradient.
-    """
-    if is_due(worker, run):
-        for other in range(run.workers):
-            if other != worker.number:
-                target = run.gradients + other * run.gradient_stride
-                copy_numbers(run, worker.parameters, target, worker.share, worker.share_end)
-
-
-@opcode
-def receive_parameters(worker, run, stage, option):
-    """Take the parameters that the other workers have updated and left in this worker's gradient."""
-    if is_due(worker, run):
-        for number_of_other in range(run.workers):
-            if number_of_other != worker.number:
-                other = worker_at(run.worker + number_of_other * WORKER_BYTES)
-                copy_numbers(run, worker.gradient, worker.parameters, other.share, other.share_end)
 
 
 @opcode

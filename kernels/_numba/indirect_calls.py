@@ -48,16 +48,16 @@ call_opcode = _caller(WORD, WORD, WORD, WORD)
 
 @intrinsic
 def call_python(typing_context: Any, address: Any, arguments: Any) -> Any:
-    """Call a ctypes callback of three words in C's convention; return its result, a word.
+    """Call a ctypes callback of four words in C's convention; return its result, a word.
 
     Acquires the GIL, whichever thread this is.
     """
-    signature = WORD(WORD, types.UniTuple(WORD, 3))
+    signature = WORD(WORD, types.UniTuple(WORD, 4))
 
     def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
         word = ir.IntType(64)
-        function = builder.inttoptr(values[0], ir.FunctionType(word, [word] * 3).as_pointer())
-        return builder.call(function, [builder.extract_value(values[1], place) for place in range(3)])
+        function = builder.inttoptr(values[0], ir.FunctionType(word, [word] * 4).as_pointer())
+        return builder.call(function, [builder.extract_value(values[1], place) for place in range(4)])
 
     return signature, generate
 

@@ -16,8 +16,8 @@ _1_4, _1_3, _1_2, _1_1 = (broadcast_tile(1, vectors, True) for vectors in (4, 3,
 
 
 @jit
-def sum_rows(zero, a, depth, b, index, target, outputs, goes_on, uses):
-    """Write, or with `goes_on` 1 add, the sum of `depth` rows of b, each times a number of a, to a row of the target.
+def sum_rows(zero, a, depth, b, index, target, outputs, accumulates, uses):
+    """Write to a row of the target, or with `accumulates` 1 add to it, the sum of `depth` rows of b times numbers of a.
 
     All are given by address. With `uses` ROWS_OF_B the index array selects the rows of b, with 0 they are in order.
     """
@@ -25,7 +25,7 @@ def sum_rows(zero, a, depth, b, index, target, outputs, goes_on, uses):
     width = REGISTER_BYTES // size
     while j < outputs:
         left = outputs - j
-        tile = a, 0, 1, b + j * size, outputs, depth, target + j * size, 0, left, goes_on, 0
+        tile = a, 0, 1, b + j * size, outputs, depth, target + j * size, 0, left, accumulates, 0
         if left >= 8 * width:
             _1_8(zero, tile, indexes, uses)
             j += 8 * width

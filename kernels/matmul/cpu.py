@@ -63,7 +63,7 @@ _4_N, _1_N = broadcast_tile(4, 1, False, width=1), broadcast_tile(1, 1, False, w
 @jit
 def all_blocks(zero, numbers, indexes, uses):
     """Compute all rows, two vectors of columns at a time; `uses` has the bits of the index arrays that exist."""
-    a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, goes_on, bias = numbers
+    a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias = numbers
     row_index, column_index, b_index, target_index = indexes
     size = size_of(zero)
     width = REGISTER_BYTES // size
@@ -75,7 +75,7 @@ def all_blocks(zero, numbers, indexes, uses):
             left = rows - i
             tile = (
                 after(uses & ROWS, a, i * a_row * size), a_row, a_step, b_block, b_row, depth,
-                after(uses & PLACES, block, i * target_row * size), target_row, right, goes_on, own,
+                after(uses & PLACES, block, i * target_row * size), target_row, right, accumulates, own,
             )  # fmt: skip
             here = row_index + 8 * i, column_index, b_index, target_index + 8 * i
             if right <= width:
@@ -182,14 +182,14 @@ def multiply_in_tiles(
     else:
         packed = panel()
         for k in range(0, depth, DEPTH):
-            count, goes_on = DEPTH if depth - k > DEPTH else depth - k, 1 if k > 0 else 0
+            count, accumulates = DEPTH if depth - k > DEPTH else depth - k, 1 if k > 0 else 0
             start, b_start = after(column_index, a, k * a_step * size), after(b_index, b, k * b_row * size)
             here, ends = (row_index, skip(column_index, k), 0, target_index), bias != 0 and depth - k <= DEPTH
             for j in range(0, columns, 2 * width):
                 left = 2 * width if columns - j > 2 * width else columns - j
                 pack(zero, b_start + j * b_step * size, b_row, b_step, count, left, packed, skip(b_index, k))
                 block, own = target + j * size, bias + j * size if ends else 0
-                numbers = start, a_row, a_step, packed, 2 * width, count, block, columns, rows, left, goes_on, own
+                numbers = start, a_row, a_step, packed, 2 * width, count, block, columns, rows, left, accumulates, own
                 with_indexes(zero, numbers, here)
 
 

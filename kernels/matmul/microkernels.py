@@ -62,9 +62,9 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
     `masked`, if `columns` do not fill the vectors. Vectors may have another `width` than registers; with width 1, b may
     have any layout.
 
-    Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, goes_on, bias. With `goes_on` 1 the tile is
-    added to the target, with 0 it overwrites it; at last the row of numbers at `bias`, unless that is 0, is added to
-    each row. The index arrays are addresses; `uses` has the bits of those that exist.
+    Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, accumulates, bias. With `accumulates` 1 the
+    tile is added to the target, with 0 it overwrites it; at last the row of numbers at `bias`, unless that is 0, is
+    added to each row. The index arrays are addresses; `uses` has the bits of those that exist.
     """
 
     @intrinsic
@@ -80,7 +80,7 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
 
     def emit(
         v: Vectors, indexes: Any, uses: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, depth: Any,
-        target: Any, target_row: Any, columns: Any, goes_on: Any, bias: Any,
+        target: Any, target_row: Any, columns: Any, accumulates: Any, bias: Any,
     ) -> None:  # fmt: skip
         tail = v.first(v.builder.sub(columns, WORD((vectors - 1) * v.width))) if masked else None
         masks = [tail if j == vectors - 1 else None for j in range(vectors)]
@@ -98,7 +98,7 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
         def read(_: list[Any]) -> list[Any]:
             return [v.load(place, mask) for row in targets for place, mask in zip(row, masks, strict=True)]
 
-        sums = loop(v.builder, goes_on, [v.zero] * (rows * vectors), read)
+        sums = loop(v.builder, accumulates, [v.zero] * (rows * vectors), read)
 
         def turn(carried: list[Any]) -> list[Any]:
             k, *sums = carried

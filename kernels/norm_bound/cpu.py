@@ -6,7 +6,7 @@ from dnnkit.kernels._numba.jit import jit
 
 
 @jit
-def hold(w, least, most, rate, not_negative):
+def constrain(w, least, most, rate, not_negative):
     """Constrain the column norms of w (I, O)."""
     inputs, outputs = w.shape
     zero = w.dtype.type(0)

@@ -11,7 +11,7 @@ def sources() -> list[Source]:
     return [Source.of("norm_bound/gpu.cu", dtype) for dtype in REALS]
 
 
-def hold(w: Array, least: float, most: float, rate: float, not_negative: bool, memory: Memory) -> None:
+def constrain(w: Array, least: float, most: float, rate: float, not_negative: bool, memory: Memory) -> None:
     """Constrain the column norms of w (I, O)."""
     (rows, columns), source = w.shape, Source.of("norm_bound/gpu.cu", w.dtype.name)
     if w.size == 0:

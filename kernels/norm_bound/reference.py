@@ -5,7 +5,7 @@ import numpy as np
 from dnnkit.kernels.array import Array, Namespace
 
 
-def hold(w: Array, least: float, most: float, rate: float, not_negative: bool, xp: Namespace = np) -> Array:
+def constrain(w: Array, least: float, most: float, rate: float, not_negative: bool, xp: Namespace = np) -> Array:
     """Return w (I, O) with its columns' norms within the bounds."""
     if not_negative:
         return xp.where(w > 0, w, xp.zeros_like(w))

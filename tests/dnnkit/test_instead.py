@@ -73,6 +73,8 @@ def test_every_argument_of_the_table_is_rejected_with_what_to_use(call: str) -> 
     ("ask", "message"),
     [
         (lambda: dk.Sequentail, "dnnkit has no attribute 'Sequentail': did you mean 'Sequential'"),
+        (lambda: dk.Lion, r"dnnkit has no 'Lion': use dk\.optimizers\.Lion$"),
+        (lambda: dk.mse, r"dnnkit has no 'mse': use dk\.losses\.mse or dk\.metrics\.mse$"),
         (lambda: dk.layers.Dens, "dnnkit.layers has no attribute 'Dens': did you mean 'Dense'"),
         (lambda: dk.losses.MeanSquareError, "did you mean 'MeanSquaredError'"),
         (lambda: dk.callbacks.EarlyStoping, "did you mean 'EarlyStopping'"),

@@ -530,7 +530,7 @@ NUMBA = [
         "tests/kernels/matmul/test_cpu.py -k whole_numbers",
     ),
     Fault(
-        "numba-steps-clipping", MISSING, "kernels/_engine/updates.py",
+        "numba-steps-clipping", MISSING, "kernels/_engine/regularization.py",
         "length = math.sqrt(squares)", "length = squares",
         "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
     ),
@@ -550,7 +550,7 @@ NUMBA = [
         "tests/dnnkit/test_parameter_groups.py -k 'running_mean and numba'",
     ),
     Fault(
-        "numba-steps-norm-of-each", INDEX, "kernels/_engine/updates.py",
+        "numba-steps-norm-of-each", INDEX, "kernels/_engine/regularization.py",
         "norms[worker.number, segments[s, 3]] += squares", "norms[worker.number, segments[s, 3]] = squares / 2",
         "tests/dnnkit/test_parameter_groups.py -k 'any_partition and rows/2'",
     ),
@@ -561,17 +561,17 @@ NUMBA = [
         "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and units/1'",
     ),
     Fault(
-        "numba-steps-norm", INDEX, "kernels/_engine/updates.py",
+        "numba-steps-norm", INDEX, "kernels/_engine/regularization.py",
         "worker.own if worker.number > 0 else worker.share", "worker.share",
         "tests/backends/numba_backend/test_workers.py -k 'every_network and adamw'",
     ),
     Fault(
-        "numba-steps-gradients", MISSING, "kernels/_engine/updates.py",
+        "numba-steps-gradients", MISSING, "kernels/_engine/exchange.py",
         "gradient[e] += summand[e]", "gradient[e] = summand[e]",
         "tests/backends/numba_backend/test_workers.py -k 'few_and_many_rows and rows/2'",
     ),
     Fault(
-        "numba-steps-parameters", MISSING, "kernels/_engine/updates.py",
+        "numba-steps-parameters", MISSING, "kernels/_engine/exchange.py",
         "if number_of_other != worker.number", "if number_of_other > worker.number",
         "tests/dnnkit/test_parameter_groups.py -k 'any_partition and rows/2'",
     ),
@@ -1073,7 +1073,7 @@ BACKENDS = [
         "tests/dnnkit/test_optimizers.py -k assigned_number_takes_effect",
     ),
     Fault(
-        "numba-gradients-by-rows", INDEX, "kernels/_engine/updates.py",
+        "numba-gradients-by-rows", INDEX, "kernels/_engine/exchange.py",
         "total = summand[e] if other == 0 else whole[e] + summand[e]", "total = summand[e]",
         "tests/backends/numba_backend/test_crew.py -k 'gradients_by_rows'",
     ),
@@ -1179,7 +1179,12 @@ BACKENDS = [
     ),
     Fault(
         "backends-own-parts-by-rows", STALE, "backends/numba_backend/own_parts.py",
-        "0 if self._by_rows and number > 0 else np.reshape", "np.reshape",
+        "0 if by_rows else first", "first",
+        "tests/backends/numba_backend/test_own_parts.py -k 'in_every_partition and first'",
+    ),
+    Fault(
+        "numba-own-parts-rows", INDEX, "kernels/_engine/own_parts.py",
+        "row = worker.first_in_batch if run.by_rows else 0", "row = 0",
         "tests/backends/numba_backend/test_own_parts.py -k 'in_every_partition and first'",
     ),
     Fault(
@@ -1305,7 +1310,12 @@ BACKENDS = [
         "tests/dnnkit/layers/test_folding.py -k 'follow_every_change and numpy'",
     ),
     Fault(
-        "backends-penalty-twice", ONE, "kernels/_engine/updates.py",
+        "backends-averages-without-a-rule", MISSING, "backends/program.py",
+        "groups=(), averages=False, accumulation=1", "groups=(), accumulation=1",
+        "tests/dnnkit/layers/test_folding.py -k 'running_means and numba'",
+    ),
+    Fault(
+        "backends-penalty-twice", ONE, "kernels/_engine/regularization.py",
         "first = worker.own - worker.share if worker.number > 0 else 0", "first = 0",
         "tests/dnnkit/layers/test_penalties.py -k 'every_partition and units'",
     ),

@@ -196,6 +196,22 @@ def test_updates_come_after_the_last_custom_call_and_once(
             assert (names[place - 1] == "exchange") == (partition.workers > 1)
 
 
+@pytest.mark.parametrize(("partition", "divided"), [("units/1", []), ("units/2", [2]), ("rows/2", [0, 2, 4])])
+def test_custom_stages_get_copies_where_workers_have_parts(partition: str, divided: list[int]) -> None:
+    """By units, each worker has the whole arrays of the stages outside the pair, 0 and 4."""
+    custom = Custom(None, (), (8,), (8,))  # type: ignore[arg-type] # never called
+    first, second = network(8, (8, "relu", True), (8, "linear", True))
+    stages = [custom, first, custom, second, custom]
+    steps = assemble(stages, Partition.parse(partition), ScheduleKey("train", 0))
+
+    def of(opcode: str) -> list[int]:
+        return sorted(stage for name, stage, _ in steps if name == opcode)
+
+    assert of("give_own_x") == of("give_own_dy") == divided
+    assert of("take_own_y") == ([] if partition == "units/1" else [0, 2, 4])
+    assert of("take_own_dx") == [2, 4]
+
+
 def test_every_opcode_says_in_one_line_what_it_does() -> None:
     for name in (*CONTROL, *opcodes()):
         assert meaning(name).endswith((".", ":")), name

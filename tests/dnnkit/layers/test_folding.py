@@ -88,8 +88,9 @@ def test_shared_values_and_parameters_are_not_folded() -> None:
 
 def test_running_means_are_folded_too(backend: Backend) -> None:
     net = dk.Sequential(NETWORKS["behind a dense layer"][0], seed=1, dtype="float64")
-    net.compile(dk.Adam(0.05, use_ema=True, ema_momentum=0.9), "mean_squared_error")
+    net.compile(dk.Adam(0.05, use_ema=True, ema_momentum=0.9), "mean_squared_error", gradient_accumulation_steps=2)
     net.fit(X, Y, batch_size=10, epochs=2, verbose=0)
     plain = net.executable.predict(net.executable.load(X, None, None), 40, net.executable.averages())
     np.testing.assert_allclose(net.predict(X), plain, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(net.predict(np.tile(X, (10, 1)))[-40:], plain, rtol=1e-9, atol=1e-11)
     assert not np.allclose(plain, net.executable.predict(net.executable.load(X, None, None), 40))

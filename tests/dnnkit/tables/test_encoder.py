@@ -59,7 +59,7 @@ def test_missing_numbers_are_the_median_with_a_flag_if_training_had_some() -> No
     assert found["a=(missing)"] == [0, 0, 1, 0]
     assert list(encoded({"a": [1, 2, None, 3]}, missing="zero")) == ["a"]
     encoder = dk.TabularEncoder().fit({"a": [1, 2, 3]})
-    matrix, notes = encoder.transform_and_tell({"a": [np.nan, 2, None]})
+    matrix, notes = encoder.transform_with_notes({"a": [np.nan, 2, None]})
     assert matrix.tolist() == [[0], [0], [0]]
     assert [(note.column, note.count) for note in notes] == [("a", 2)]
     with pytest.raises(DataError, match="'a' has no value in row 1"):
@@ -82,7 +82,7 @@ def test_categories() -> None:
 def test_rare_and_unseen_categories_share_a_feature_if_there_is_one() -> None:
     encoder = dk.TabularEncoder().fit({"a": ["x", "x", "y", "y", "z", "w"]})
     assert encoder.get_feature_names_out().tolist() == ["a=x", "a=y", "a=(rare)"]
-    matrix, notes = encoder.transform_and_tell({"a": ["z", "new", "new", None, "x"]})
+    matrix, notes = encoder.transform_with_notes({"a": ["z", "new", "new", None, "x"]})
     assert matrix.tolist() == [[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0]]
     assert [str(note) for note in notes] == ["column 'a': 2 unseen values, such as 'new'"]
     without = dk.TabularEncoder(rare=1).fit({"a": ["x", "y", "z", "w"]})

@@ -47,7 +47,7 @@ WRITTEN = {
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
     ("interpolate", "interpolate"): ["out"],
-    ("norm_bound", "hold"): ["memory"],
+    ("norm_bound", "constrain"): ["memory"],
     ("penalty", "gradient"): [],
     ("penalty", "penalty"): ["total", "scratch", "factor", "numbers", "place", "adds"],
     ("softmax", "backward"): ["out"],
@@ -140,7 +140,7 @@ def every_launcher_once(dtype, rows=5000):
     module("penalty", "gpu").penalty(held, l1, l1, loss, np.zeros(PARTIALS))
     module("penalty", "gpu").gradient(held, held.copy(), l1, l1)
     for not_negative in (False, True):
-        module("norm_bound", "gpu").hold(x, 0.0, 1.0, 1.0, not_negative, memory_of(dtype))
+        module("norm_bound", "gpu").constrain(x, 0.0, 1.0, 1.0, not_negative, memory_of(dtype))
     outputs.labels_of(x, 2, labels)
     outputs.join_losses(loss, loss, np.zeros(1, np.int32), two, clock, dtype)
     module("clip_norm", "gpu").clip_norm(x, 1.0, y)

@@ -52,7 +52,7 @@ WRITTEN = {
     ("gather", "gather"): ["out"],
     ("interpolate", "interpolate"): ["out"],
     ("matmul", "product"): ["out"],
-    ("norm_bound", "hold"): [],
+    ("norm_bound", "constrain"): [],
     ("penalty", "gradient"): [],
     ("penalty", "penalty"): [],
     ("philox", "philox"): [],

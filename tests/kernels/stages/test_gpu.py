@@ -102,10 +102,10 @@ def test_penalties_and_bounds(gpu: Gpu, dtype: str) -> None:
         np.testing.assert_allclose(gpu.get(slope), wanted, rtol=0, atol=20 * eps)
         for bounds in ((0.0, 1.0, 1.0, False), (9.0, 12.0, 0.5, False), (0.0, 1.0, 1.0, True), (0.0, 1e9, 1.0, False)):
             held = gpu.put(w)
-            registry.version("norm_bound", "gpu").hold(
+            registry.version("norm_bound", "gpu").constrain(
                 held, *bounds, lambda name, shape, kind=None, fill=None: gpu.full(shape, kind or dtype)
             )
-            found, wanted = gpu.get(held), norm_bound.hold(wide(w), *bounds)
+            found, wanted = gpu.get(held), norm_bound.constrain(wide(w), *bounds)
             np.testing.assert_allclose(found, wanted, rtol=100 * eps, atol=0)
             if bounds[1] == 1e9:
                 assert found.tobytes() == w.tobytes()
