@@ -72,6 +72,16 @@ REFERENCE = [
         "tests/dnnkit/streams/test_streams.py -k 'numpy and in_their_order'",
     ),
     Fault(
+        "reference-noise-within-a-pair", INDEX, "kernels/stages/gaussian_noise/reference.py",
+        "axis=1), (-1,))[odd : odd + count]", "axis=1), (-1,))[:count]",
+        "tests/dnnkit/distributed/test_ranks.py -k 'numpy and parts_of_a_batch'",
+    ),
+    Fault(
+        "reference-share-of-the-last-batch", INDEX, "dnnkit/training/parts.py",
+        "first, last = self.rows(rest)", "first, last = 0, self.rows(rest)[1] - self.rows(rest)[0]",
+        "tests/dnnkit/distributed/test_shares.py -k 'numpy and one_process and True'",
+    ),
+    Fault(
         "reference-stream-tail", ONE, "dnnkit/streams/order.py",
         "here = min(last - first, int(counts[block]) - skipped)", "here = min(last - first, int(counts[block]))",
         "tests/dnnkit/streams/test_order.py",
