@@ -254,3 +254,34 @@ def test_memory_maps_and_a_file_that_is_cut_while_it_is_read(tmp_path: Path) -> 
     cut(tmp_path)
     with pytest.raises(DataError, match=r"x-1\.npy ends early, in row 100"):
         network("numpy").fit(stream, batch_size=BATCH, verbose=0)
+
+
+class At(dk.Callback):
+    """Do something to the files before a step."""
+
+    def __init__(self, step: int, act: Any) -> None:
+        self.step, self.act = step, act
+
+    def on_batch_begin(self, batch: int, logs: Any) -> None:
+        if batch == self.step:
+            self.act()
+
+
+def spoil(path: Path) -> None:
+    """Write NaN to the last number of a shard of samples, in place."""
+    part = np.load(path, mmap_mode="r+")
+    part[-1, -1] = np.nan
+    part.flush()
+
+
+@pytest.mark.parametrize(("act", "message"), [
+    (lambda path: os.truncate(path, 128 + 48 * 100), r"x-2\.npy ends early, in row 100: expected 174 rows"),
+    (spoil, r"x-2\.npy, row 173: x has NaN or infinite numbers \(as float32\)"),
+    (os.unlink, r"x-2\.npy can no longer be read: No such file"),
+])  # fmt: skip
+def test_a_file_that_changes_while_it_is_trained_on_is_an_error(tmp_path: Path, act: Any, message: str) -> None:
+    stream, net = opened(tmp_path), network("numpy")
+    change = At(5, lambda: act(tmp_path / "x-2.npy"))
+    with pytest.raises(DataError, match=message):
+        net.fit(stream, batch_size=BATCH, epochs=2, shuffle=False, verbose=0, callbacks=change)
+    assert net.executable.state.step >= ROWS // 2 // BATCH  # everything before was trained on
