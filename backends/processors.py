@@ -1,8 +1,8 @@
 """Number of processors available to this process, and of threads that a program may use."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,38 @@ def _quota() -> int | None:
         return max(1, round(int(quota) / int(period)))
     except (OSError, ValueError):  # no such file, or no quota
         return None
+
+
+@cache
+def _getcpu() -> Callable[[], int] | None:
+    """Return the C library's function for the processor that the calling thread runs on, if it has one."""
+    import ctypes
+
+    try:
+        return ctypes.CDLL(None).sched_getcpu
+    except (AttributeError, OSError, TypeError):  # not on Linux
+        return None
+
+
+def current() -> int | None:
+    """Return the processor that this thread runs on; None if the system does not say."""
+    getcpu = _getcpu()
+    return None if getcpu is None else getcpu()
+
+
+def leave(processor: int | None) -> None:
+    """Move this thread to another processor than this one, if it may use any; the system can move it again later.
+
+    A thread that starts on the processor of the thread that started it may wait there for 1 to 15 ms if that goes on
+    computing, although another processor is idle.
+    """
+    if processor is None or not hasattr(os, "sched_setaffinity"):
+        return
+    allowed = os.sched_getaffinity(0)
+    if others := allowed - {processor}:
+        with suppress(OSError):  # the allowed processors may change at any time
+            os.sched_setaffinity(0, others)
+            os.sched_setaffinity(0, allowed)
 
 
 _MOST: ContextVar[int | None] = ContextVar("most threads", default=None)

@@ -53,10 +53,9 @@ class AllRows:
         team.prepare("minimize", self._batches, Steps(0, self.chunks, updates), numbers, self._sums, self._first)
         run.iteration, run.whole_gradient = iteration, gradient
         evaluations = max(1.0, min(SEARCHED * iterations, 1e9))
-        threads = cost_model.threads(team.program, self.rows, int(evaluations * self.chunks))
-        if self._calls_any:  # own parts need this thread, which handles signals
-            threads = 0
-        self._run_team(team, self.rows, threads)
+        # L-BFGS decides how many steps there are, so they are not divided into slices. Own parts handle signals.
+        steps = int(evaluations * self.chunks)
+        self._run_team(team, self.rows, 0 if self._calls_any else cost_model.threads(team.program, self.rows, steps))
 
     def stop(self) -> None:
         """End the run between two chunks."""

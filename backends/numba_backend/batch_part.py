@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from dnnkit.backends.aligned import address
-from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.runs import Batches, Steps
@@ -18,7 +17,7 @@ from dnnkit.backends.state import HostArray
 class BatchPart:
     """Parts of `rows` rows of a dataset, for a team that can compute them.
 
-    `weights(parameters)` returns flat parameters as a team reads them; `run(team, rows, threads)` runs what the team
+    `weights(parameters)` returns flat parameters as a team reads them; `run(team, rows)` runs what the team
     was prepared for.
     """
 
@@ -30,7 +29,7 @@ class BatchPart:
         team: WorkerTeam,
         first: int,
         weights: Callable[[HostArray], Weights],
-        run: Callable[[WorkerTeam, int, int], None],
+        run: Callable[[WorkerTeam, int], None],
     ) -> None:
         self.data = data
         self._team, self._first, self._weights, self._run = team, first, weights, run
@@ -67,7 +66,7 @@ class BatchPart:
             purpose: Purpose = "first part" if before == 0 and self._has_penalties else "part"
             numbers = self._weights(parameters)
             team.prepare(purpose, batches, Steps(0, 1, step), numbers, self._sums, self._first)
-            self._run(team, len(rows), 0 if is_alone else cost_model.threads(team.program, len(rows), 1))
+            self._run(team, len(rows))
             if is_alone and self._writes_to_team:
                 out[...] = team.gradients[0]
         finally:

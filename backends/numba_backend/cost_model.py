@@ -44,16 +44,19 @@ WORTH_WORKERS = 2e-4
 """Seconds of prediction above which rows are divided among workers."""
 
 SHARED_STEP, SHARED_RUN = 2e-5, 2e-3
-"""Seconds of a step, or of all steps, above which standby threads join in. Below, waiting for each other costs as much
-as it saves.
+"""Seconds of a step, or of all steps, above which standby threads join in."""
+
+PERHAPS_SHARED = 5e-5
+"""Seconds of all steps above which standby threads join in if measured to be faster: on an idle processor they are,
+next to other work waiting for each other costs more than it saves.
 """
 
 SHARED_UPDATE = 1e-5
 """Seconds of an update of all parameters above which standby threads join in."""
 
 WORTH_THREADS = 2e-2
-"""Seconds of work above which threads are started for it, while the caller's thread waits and handles signals; shorter
-work runs in the caller's thread and standby threads.
+"""Seconds of work that cannot be divided into slices, above which threads are started for it, while the caller's thread
+waits and handles signals.
 """
 
 FETCHED = 0.5
@@ -139,24 +142,18 @@ def _recorded(text: str, batch_size: int) -> Partition | None:
 
 
 def threads(program: Program, rows: int, steps: int) -> int:
-    """Return the number of threads to start for `steps` steps of `rows` rows; 0 for short work.
-
-    The time of user-defined parts is unknown, so they always get threads if there are several steps.
-    """
-    calls_any = program.custom_layers or program.custom_measures
-    return usable(program.num_threads) if calls_any and steps > 1 else started(program, rows, steps)
-
-
-def started(program: Program, rows: int, steps: int) -> int:
-    """Like `threads`, without user-defined parts."""
+    """Return the number of threads to start for about `steps` steps that cannot be divided; 0 for short work."""
     return usable(program.num_threads) if roughly(program, rows, steps) > WORTH_THREADS else 0
 
 
 def helpers(program: Program, rows: int, steps: int) -> int:
-    """Return the number of standby threads that may join the caller's thread where `threads` is 0."""
-    if roughly(program, rows, 1) < SHARED_STEP and roughly(program, rows, steps) < SHARED_RUN:
-        return 0
-    return usable(program.num_threads) - 1
+    """Return the number of standby threads that may join the caller's thread."""
+    return 0 if roughly(program, rows, steps) < PERHAPS_SHARED else usable(program.num_threads) - 1
+
+
+def surely_pays(program: Program, rows: int, steps: int) -> bool:
+    """Whether these threads save time whatever else the machine does."""
+    return roughly(program, rows, 1) >= SHARED_STEP or roughly(program, rows, steps) >= SHARED_RUN
 
 
 def update_helpers(program: Program) -> int:

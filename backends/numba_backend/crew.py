@@ -10,6 +10,7 @@ from typing import Any
 
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.mutex import Mutex
+from dnnkit.backends.processors import current, leave
 from dnnkit.kernels._engine import calls
 from dnnkit.kernels._engine.structures import LINE
 
@@ -27,6 +28,34 @@ LONGEST = 2.0
 
 FREE, ASLEEP = 0, -1
 """States of a slot, as in `kernels/_engine/crew.py`, which imports Numba."""
+
+RETRIED = 50
+"""Every such run takes the slower way, in case the other load of the machine has changed."""
+
+
+class Pace:
+    """Chooses the faster of two ways, alone or shared with standby threads, by the measured time per step.
+
+    Bits do not depend on the way. The first run, which may have to start the threads, is not measured.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[bool, float] = {}
+        self._runs, self._last = 0, False
+
+    def is_shared_next(self) -> bool:
+        """Whether standby threads join in the next run."""
+        self._runs += 1
+        if len(self._seconds) < 2:
+            return True not in self._seconds
+        is_faster = self._seconds[True] < self._seconds[False]
+        return is_faster != (self._runs % RETRIED == 0)
+
+    def note(self, is_shared: bool, seconds: float) -> None:
+        """Take the time per step of a run into account: alone if it took the other way than the run before."""
+        if self._runs > 1:
+            before = self._seconds.get(is_shared, seconds) if is_shared == self._last else seconds
+            self._seconds[is_shared], self._last = (before + seconds) / 2, is_shared
 
 
 class Crew:
@@ -70,7 +99,10 @@ class Crew:
     def _start(self, number: int, stand_by: Any) -> None:
         wake_up, look = threading.Semaphore(0), partial(stand_by, self._slots + 8 * LINE * number, PATIENCE, LOOKS)
 
+        starter = current()
+
         def work() -> None:
+            leave(starter)
             look()
             while wake_up.acquire(timeout=PARTING) or not self._part(number):
                 look()

@@ -37,8 +37,7 @@ def derivatives(
         order = np.tile(np.repeat(np.arange(made, made + count), repeats), steps)
         batches = Batches(source, order, rows, np.zeros(steps), out[made:])
         team.run_structure.repeats = repeats
-        sums, threads = team.zero_totals(), cost_model.started(program, rows, steps)
-        team.run("differentiate outputs", batches, Steps(0, steps), numbers, sums, first=-1, threads=threads)
+        team.run("differentiate outputs", batches, Steps(0, steps), numbers, team.zero_totals(), first=-1)
         made += count
     return out
 

@@ -94,7 +94,7 @@ class NumbaExecutable(CompiledSteps):
             self._prepared.add(train)
         if held_out is None:
             return
-        partition, rows, _ = self._reading_partition(held_out, batch_size, calls=self._calls_any)
+        partition, rows = self._reading_partition(held_out, batch_size, calls=self._calls_any)
         evaluate = "evaluate", partition, rows, False, _form(held_out)
         if evaluate not in self._prepared:
             batches = Batches(self._source(held_out), np.arange(rows), rows, np.zeros(0))
@@ -175,14 +175,13 @@ class NumbaExecutable(CompiledSteps):
                 done = self._note(first, *team.outcome())
             return done
         rows = epoch.batches.batch_size
-        threads = cost_model.threads(self.program, rows, last - first)
         if is_giant(self._layout.size, rows):  # one step at a time, so that an interruption loses at most one step
-            return self._note(first, *self._run_giant(first, first + 1, hyperparameters, threads))
+            return self._note(first, *self._run_giant(first, first + 1, hyperparameters))
         self.prepare_steps(first, last, hyperparameters)
-        numbers, can_repeat = self._homes.writing, last == first + 1 and not threads and not self._calls_any
+        numbers, can_repeat = self._homes.writing, last == first + 1 and not self._calls_any
         epoch.single = SingleStep(team, hyperparameters, numbers) if can_repeat and numbers else None
         try:
-            self._run(team, rows, threads)
+            self._run(team, rows)
         finally:  # user-defined errors and Ctrl-C are raised only after complete steps
             done = self._note(first, *team.outcome())
         return done
@@ -213,7 +212,7 @@ class NumbaExecutable(CompiledSteps):
             "train", epoch.batches, steps, numbers, epoch.sums if sums is None else sums, self.first_trained
         )
 
-    def _run_giant(self, first: int, last: int, hyperparameters: Hyperparameters, threads: int) -> tuple[int, int]:
+    def _run_giant(self, first: int, last: int, hyperparameters: Hyperparameters) -> tuple[int, int]:
         """Like `run_steps`, on copies that then replace the originals, as a compiled step changes its numbers early."""
         team, rows = self.epoch.team, self.epoch.batches.batch_size
         numbers = self._homes.to_write(team.partition, team.layout)
@@ -222,7 +221,7 @@ class NumbaExecutable(CompiledSteps):
         def run() -> None:
             nonlocal outcome
             self.prepare_steps(first, last, hyperparameters, own, sums)
-            self._run(team, rows, threads)
+            self._run(team, rows)
             if self._giant_step.may_change():
                 numbers.take(own)
                 self.epoch.sums[...] = sums

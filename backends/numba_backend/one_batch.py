@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from dnnkit.backends.aligned import address
-from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend.bytecode import Purpose
 from dnnkit.backends.numba_backend.data import BatchSource
 from dnnkit.backends.numba_backend.runs import Batches, Steps
@@ -31,7 +30,7 @@ FEW = 100
 class OneBatch:
     """Batches of `rows` rows for a team, each in a separate run.
 
-    `run(team, rows, threads)` runs what the team was prepared for. `is_bytes`: inputs are uint8. `marks`: knowing their
+    `run(team, rows)` runs what the team was prepared for. `is_bytes`: inputs are uint8. `marks`: knowing their
     nonzero columns pays.
     """
 
@@ -41,7 +40,7 @@ class OneBatch:
         rows: int,
         rescale: Rescale,
         first: int,
-        run: Callable[[WorkerTeam, int, int], None],
+        run: Callable[[WorkerTeam, int], None],
         *,
         is_bytes: bool,
         marks: bool,
@@ -129,10 +128,8 @@ class OneBatch:
             else:
                 team.prepare(purpose, self._batches, steps, numbers, self._sums, self._first)
                 run.x, run.targets = address(self._batch[0]), address(self._batch[1])
-                threads = cost_model.threads(team.program, self._rows, 1)
-                can_repeat = not threads and not self._calls_any
-                self._single = SingleStep(team, hyperparameters, numbers) if can_repeat else None
-                self._run_team(team, self._rows, threads)
+                self._single = None if self._calls_any else SingleStep(team, hyperparameters, numbers)
+                self._run_team(team, self._rows)
             done, _ = team.outcome()
         total = team.loss(self._sums)
         return total / self._rows if self._is_mean else total

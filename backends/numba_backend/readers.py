@@ -174,17 +174,17 @@ class CompiledReader(FlatExecutable):
         self, data: Data, batch_size: int, parameters: HostArray | None = None, after_batch: AfterBatch | None = None
     ) -> Totals:
         exact_rows = self._calls_any or after_batch is not None
-        partition, rows, threads = self._reading_partition(data, batch_size, calls=exact_rows)
+        partition, rows = self._reading_partition(data, batch_size, calls=exact_rows)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         weights = self._weight_sums(data, order, rows)
         batches, numbers = Batches(self._source(data), order, rows, weights), self._homes.whole(parameters)
         with self._reading_team(partition, rows) as team, self._own_bound(rows):
             sums = team.zero_totals()
             if after_batch is None:
-                team.run("evaluate", batches, Steps(0, len(weights)), numbers, sums, threads=threads)
+                team.run("evaluate", batches, Steps(0, len(weights)), numbers, sums)
             else:
                 for step in range(len(weights)):
-                    team.run("evaluate", batches, Steps(step, step + 1), numbers, sums, threads=threads)
+                    team.run("evaluate", batches, Steps(step, step + 1), numbers, sums)
                     weight = float(weights[: step + 1].sum())
                     after_batch(step, self._with_penalty(team.totals(sums), weight, parameters))
         return self._with_penalty(team.totals(sums), float(weights.sum()), parameters)
@@ -198,12 +198,12 @@ class CompiledReader(FlatExecutable):
         return found._replace(loss=found.loss + penalty)
 
     def predict(self, data: Data, batch_size: int, parameters: HostArray | None = None) -> HostArray:  # noqa: D102
-        partition, rows, threads = self._reading_partition(data, batch_size, calls=self._calls_layers)
+        partition, rows = self._reading_partition(data, batch_size, calls=self._calls_layers)
         out = np.empty((len(data), self.program.output_features), self.program.dtype)
         order, parameters = np.arange(len(data)), self._parameters if parameters is None else parameters
         batches, steps = Batches(self._source(data), order, rows, np.zeros(0), out), Steps(0, -(-len(data) // rows))
         with self._reading_team(partition, rows) as team, self._own_bound(rows, calls=self._calls_layers):
-            team.run("predict", batches, steps, self._homes.whole(parameters), team.zero_totals(), threads=threads)
+            team.run("predict", batches, steps, self._homes.whole(parameters), team.zero_totals())
         return out
 
     def predict_few(self, x: Any, parameters: HostArray | None = None) -> HostArray | None:  # noqa: D102
@@ -233,13 +233,13 @@ class CompiledReader(FlatExecutable):
         """Limit the threads of NumPy's BLAS, which user-defined parts may use; no-op without such parts."""
         return self._backend.thread_limit(self.program, rows) if calls and self._calls_any else nullcontext()
 
-    def _reading_partition(self, data: Data, batch_size: int, *, calls: bool) -> tuple[Partition, int, int]:
-        """Return the partition for reading these rows, the rows at a time, and the number of threads.
+    def _reading_partition(self, data: Data, batch_size: int, *, calls: bool) -> tuple[Partition, int]:
+        """Return the partition for reading these rows, and the rows at a time.
 
         Rows are independent. There are at most `batch_size` rows at a time, and exactly that many if user-defined parts
         are called; otherwise as many as products read in place, if these are enough for full speed.
         """
-        threads, workers = cost_model.threads(self.program, len(data), 1), cost_model.readers(self.program, len(data))
+        workers = cost_model.readers(self.program, len(data))
         in_place = (
             0
             if isinstance(data.x, CompressedRows)
@@ -247,7 +247,7 @@ class CompiledReader(FlatExecutable):
         )
         rows = min(batch_size, in_place * workers) if in_place >= FULL_SPEED and not calls else batch_size
         partition = Partition("rows", workers) if workers > 1 else SINGLE
-        return partition, min(rows, len(data)), threads
+        return partition, min(rows, len(data))
 
     def read_totals(self, totals: list[float], weight: float) -> Totals:
         """Return the totals of rows with this weight."""

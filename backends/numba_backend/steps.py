@@ -81,7 +81,7 @@ class CompiledSteps(CompiledReader):
         if self.plan.details.get("partition") != str(partition):
             self.plan = replace(self.plan, details={**self.plan.details, "partition": str(partition)})
 
-    def _run(self, team: WorkerTeam, rows: int, threads: int) -> None:
+    def _run(self, team: WorkerTeam, rows: int, threads: int = 0) -> None:
         """Run what the team was prepared for."""
         if not self._calls_any:
             team.run_prepared(threads)

@@ -1,7 +1,9 @@
 """Teams of workers: the schedules that they run, and the threads that run them."""
 
 import ctypes
+from collections.abc import Callable
 from operator import is_
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from dnnkit.backends.numba_backend.bytecode import (
     assemble,
     link,
 )
-from dnnkit.backends.numba_backend.crew import CREW, PATIENCE
+from dnnkit.backends.numba_backend.crew import CREW, PATIENCE, Pace
 from dnnkit.backends.numba_backend.partition import Partition
 from dnnkit.backends.numba_backend.program_kernels import ProgramKernels
 from dnnkit.backends.numba_backend.runs import Batches, Steps, inputs_of
@@ -38,6 +40,9 @@ from dnnkit.kernels._native import functions
 if TYPE_CHECKING:
     from dnnkit.backends.numba_backend.own_parts import OwnParts
 
+SLICE = 0.05
+"""Seconds of compiled code after which Python gets to handle signals."""
+
 
 class WorkerTeam(TeamMemory):
     """The workers of a partition, which run schedules on batches of up to `rows` rows of one program."""
@@ -50,6 +55,9 @@ class WorkerTeam(TeamMemory):
         self._links: dict[ScheduleKey, Any] = {}
         self.prepared: tuple[object, ...] = ()
         """What the last run was prepared for; replaced whenever another run is prepared."""
+        self._pace, self._measures = Pace(), False
+        """Pace of the runs in which standby threads perhaps pay; whether the prepared run is one of them."""
+        self._rows_at_a_time = rows
         self._called: OwnParts | None = None
         """The user-defined parts of the current run."""
         self._shares_of = dict[int, HostArray]()
@@ -180,22 +188,24 @@ class WorkerTeam(TeamMemory):
         sums: HostArray,
         *,
         first: int = 0,
-        threads: int = 0,
     ) -> tuple[int, int]:
         """Run the steps; return (one after the last step that was run, first step whose loss was NaN or -1).
 
-        With `threads` 0, for work of a few milliseconds, the run uses this thread and standby threads. Otherwise it
-        uses up to `threads` new threads, while this one waits and handles signals.
+        The run uses this thread and standby threads. Ctrl-C is handled in this thread, between two slices.
 
         Loss and metrics are added to the sums, which `zero_totals` creates and `totals` adds up. An error in a
         user-defined part is raised here, and its step does not count: `outcome` returns which steps do.
         """
         self.prepare(purpose, batches, steps, numbers, sums, first)
-        self.run_prepared(threads)
+        self.run_prepared()
         return self.outcome()
 
-    def run_prepared(self, threads: int) -> None:
-        """Run what was prepared; see `run`."""
+    def run_prepared(self, threads: int = 0) -> None:
+        """Run what was prepared; see `run`.
+
+        With `threads`, the run uses so many new threads, while this one waits and handles signals: for work that cannot
+        be divided into slices.
+        """
         run, dtype = self.run_address, self.program.dtype
         try:
             if threads:
@@ -203,11 +213,35 @@ class WorkerTeam(TeamMemory):
                 patience = PATIENCE if crew > 1 else 0
                 in_threads(lambda thread: run_workers(thread, patience, run), crew, self.stop)
             else:
-                CREW.caller(run, dtype, self.helpers)()
+                self._run_in_slices(CREW.caller(run, dtype, self.helpers))
         finally:
             self.clear_stop()
         if self._called is not None:
             self._called.end()
+
+    def _run_in_slices(self, call: Callable[[], None]) -> None:
+        """Run the steps in calls of about `SLICE` seconds; in between, Python handles signals."""
+        signals, worker, begun = self.signals, self.workers[0], perf_counter()
+        first = step = worker.step
+        last, count = signals[LIMIT], max(1, int(SLICE / cost_model.roughly(self.program, self._rows_at_a_time, 1)))
+        while True:
+            end = signals[LIMIT] = min(last, step + count)
+            start = perf_counter()
+            call()
+            step = worker.step
+            if step < end or end == last or signals[STOP]:
+                break
+            count = max(1, min(8 * count, int(count * SLICE / (perf_counter() - start))))
+            self._begin_again()
+        if self._measures and step > first:
+            self._pace.note(self.helpers > 0, (perf_counter() - begun) / (step - first))
+
+    def _begin_again(self) -> None:
+        """Let workers begin at the first instruction, with their next step."""
+        for worker in self.workers:
+            worker.place = 0
+        self.signals[ENDED] = -1
+        self.turns.fill(0)
 
     def outcome(self) -> tuple[int, int]:
         """Return the result of `run` for the last run, however it ended."""
@@ -239,17 +273,22 @@ class WorkerTeam(TeamMemory):
             self._prepare(purpose, batches, numbers, sums, first, steps.clips)
             self.prepared = given  # keeps alive everything they refer to
         run, self._steps, others = self.run_structure, steps, self.partition.workers - 1
+        self._measures = False
         if others and helpers is None:
-            helpers = cost_model.helpers(self.program, batches.batch_size, steps.last - steps.first)
+            work = self.program, batches.batch_size, steps.last - steps.first
+            helpers = cost_model.helpers(*work)
+            if helpers and not cost_model.surely_pays(*work):
+                self._measures = True
+                helpers = helpers if self._pace.is_shared_next() else 0
         self.helpers = min(others, helpers or 0)
         self._fill_numbers(steps)
         if run.training:
             self._fill_shares(steps)
         run.first_step, run.first_update = steps.first, steps.first_update
+        self._rows_at_a_time, self.signals[LIMIT] = batches.batch_size, steps.last
         for worker in self.workers:
-            worker.place, worker.step, worker.nan_step = 0, steps.first, -1
-        self.signals[LIMIT], self.signals[ENDED] = steps.last, -1
-        self.turns.fill(0)
+            worker.step, worker.nan_step = steps.first, -1
+        self._begin_again()
         self._called = self.own_parts(purpose)
         if self._called is not None:
             self._called.begin(purpose, numbers.parameters[0], sums, batches)

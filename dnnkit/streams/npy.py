@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dnnkit.backends.mutex import Mutex
 from dnnkit.backends.state import HostArray
 from dnnkit.errors import ConfigurationError, DataError
 from dnnkit.streams.formats import Columns
@@ -14,6 +15,9 @@ from dnnkit.streams.rows import Places, Rows
 
 NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 """Flag of a read that fails instead of waiting for the disk; 0 where the system has none."""
+
+PARSING = Mutex()
+"""NumPy parses headers with `ast`, which before Python 3.11.8 fails at random if several threads use it (gh-106905)."""
 
 
 class NpyRows(Rows):
@@ -27,7 +31,8 @@ class NpyRows(Rows):
             )
         self.name = str(path)
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            with PARSING:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError, SyntaxError) as error:
             raise DataError(f"{path} cannot be read as an array: {_why(path, error)}") from error
         if not isinstance(array, np.memmap) or array.ndim == 0 or array.dtype.kind not in "biuf":

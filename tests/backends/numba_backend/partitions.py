@@ -29,13 +29,14 @@ OPTIMIZERS = {
 
 
 @contextmanager
-def dividing(partition: str, *, in_threads: bool | None = True) -> Iterator[None]:
-    """Partition the work this way; use threads always (True), never (False), or as usual (None)."""
+def dividing(partition: str, *, joined: bool | None = True) -> Iterator[None]:
+    """Partition the work this way; standby threads join always (True), never (False), or as usual (None)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DNNKIT_PARTITION", partition)
-        if in_threads is not None:
-            patch.setattr(cost_model, "WORTH_THREADS", -1.0 if in_threads else float("inf"))
-            patch.setattr(cost_model, "SHARED_STEP", -1.0)  # so that standby threads join in
+        if joined is not None:
+            patch.setattr(cost_model, "PERHAPS_SHARED", -1.0 if joined else float("inf"))
+            patch.setattr(cost_model, "SHARED_STEP", -1.0)
+            patch.setattr(cost_model, "WORTH_THREADS", -1.0 if joined else float("inf"))
             # also more threads than processors
             patch.setattr(cost_model, "usable", lambda asked: asked or processors())
         yield

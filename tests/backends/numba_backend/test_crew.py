@@ -12,7 +12,8 @@ import pytest
 import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend import crew as module
-from dnnkit.backends.numba_backend.crew import CREW, Crew
+from dnnkit.backends.numba_backend import workers as module_of_workers
+from dnnkit.backends.numba_backend.crew import CREW, RETRIED, Crew, Pace
 from dnnkit.backends.numba_backend.partition import Partition
 from tests import processes
 from tests.backends.numba_backend.partitions import check_same, classes, classifier, dividing, threads_ended
@@ -32,7 +33,7 @@ def trained(net: dk.Sequential, steps: int = STEPS) -> dk.Sequential:
 @pytest.mark.parametrize("partition", ["units/2", "units/3", "rows/2", "units/8"])
 @pytest.mark.parametrize("how", ["awake", "asleep", "ended", "none can be started", "all are taken"])
 def test_the_bits_do_not_depend_on_who_is_there(partition: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with dividing(partition, in_threads=False):
+    with dividing(partition):
         alone = trained(classifier(num_threads=1))
         if how == "asleep":
             monkeypatch.setattr(module, "LOOKS", 0)
@@ -52,7 +53,7 @@ def test_the_bits_do_not_depend_on_who_is_there(partition: str, how: str, monkey
 
 def test_standby_threads_take_part_and_end_when_unused() -> None:
     taken: list[str] = []
-    with dividing("units/2", in_threads=False):
+    with dividing("units/2"):
         net = classifier(num_threads=2)
         deadline = time.monotonic() + 20
         while not taken and time.monotonic() < deadline:
@@ -64,7 +65,7 @@ def test_standby_threads_take_part_and_end_when_unused() -> None:
 
 
 def test_networks_in_threads_of_their_own_share_them() -> None:
-    with dividing("units/2", in_threads=False):
+    with dividing("units/2"):
         expected = trained(classifier(num_threads=2), 200)
         nets = [classifier(num_threads=2) for _ in range(4)]
         threads = [threading.Thread(target=trained, args=(net, 200)) for net in nets]
@@ -110,7 +111,7 @@ def test_a_process_ends_while_one_stands_by() -> None:
 def test_short_fits_and_large_predictions_have_one_workers_bits() -> None:
     x, labels, _ = classes(3000)
     one, several = classifier(num_threads=1), classifier(num_threads=4)
-    with dividing("units/2", in_threads=False):
+    with dividing("units/2"):
         for net in (one, several):
             for _ in range(5):
                 net.fit(x[:60], labels[:60], batch_size=8, verbose=0)
@@ -137,3 +138,32 @@ def test_gradients_by_rows_are_those_of_one_worker(workers: int, rows: int, monk
             np.testing.assert_allclose(gradient, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
     for name, gradient in found[0][1].items():
         np.testing.assert_array_equal(gradient, found[1][1][name], err_msg=name)
+
+
+@pytest.mark.parametrize("partition", ["units/1", "units/2", "rows/3"])
+def test_slices_of_a_step_leave_the_bits(partition: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, labels, weights = classes(300)
+    nets, seen = [], []
+    for seconds in (module_of_workers.SLICE, 0.0):
+        monkeypatch.setattr(module_of_workers, "SLICE", seconds)
+        with dividing(partition):
+            net = classifier(num_threads=3)
+            history = net.fit(x, labels, batch_size=7, epochs=2, sample_weight=weights, verbose=0)
+            measured = net.evaluate(x, labels, batch_size=50)
+            seen.append((history["loss"], measured, net.predict(x, batch_size=40).tolist()))
+        nets.append(net)
+    check_same(*nets)
+    assert seen[0] == seen[1]
+
+
+def test_standby_threads_join_short_runs_while_that_is_faster() -> None:
+    pace, seconds = Pace(), {True: 2.0, False: 1.0}
+    joined = []
+    for run in range(4 * RETRIED):
+        if run == 2 * RETRIED:  # the other load has ended
+            seconds[True] = 0.5
+        joined.append(pace.is_shared_next())
+        pace.note(joined[-1], seconds[joined[-1]])
+    assert joined[:3] == [True, True, False]
+    assert sum(joined[3 : 2 * RETRIED]) == 2
+    assert sum(joined[3 * RETRIED :]) == RETRIED - 1

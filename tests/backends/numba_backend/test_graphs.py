@@ -59,8 +59,8 @@ def test_several_outputs_in_any_partition(partition: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("partition", ["units/2", "rows/3"])
 def test_bits_do_not_depend_on_the_schedule_of_threads(partition: str) -> None:
     program, found = two_inputs_two_outputs("float32", dropout=True), []
-    for in_threads in (True, False):
-        with dividing(partition, in_threads=in_threads):
+    for joined in (True, False):
+        with dividing(partition, joined=joined):
             executable, _ = trained(get_backend("numba"), program, 230, 64)
             found.append(executable.snapshot().parameters)
     for name, value in found[0].items():

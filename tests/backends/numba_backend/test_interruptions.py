@@ -80,6 +80,7 @@ def test_without_further_threads_none_is_left_and_training_continues(
 
     with dividing("units/4"):
         net.fit(x[:40], labels[:40], verbose=0)
+        assert threads_ended()
         started.clear()
         with monkeypatch.context() as patch, suppress(RuntimeError):
             patch.setattr(threading.Thread, "start", start_two)

@@ -9,7 +9,7 @@ from tests.backends.numba_backend.partitions import check_same, classes, classif
 def test_a_stop_request_of_the_previous_run_does_not_stop_a_step(partition: str) -> None:
     x, labels, _ = classes()
     stopped, expected = classifier(num_threads=2), classifier(num_threads=2)
-    with dividing(partition, in_threads=False):
+    with dividing(partition):
         for _ in range(3):
             losses = [net.train_step(x[:32], labels[:32]) for net in (stopped, expected)]
             assert losses[0] == losses[1]
@@ -25,6 +25,6 @@ def test_the_plan_says_how_a_step_was_divided() -> None:
     x, labels, _ = classes()
     net = classifier(num_threads=2)
     net.build(x.shape[1])
-    with dividing("rows/2", in_threads=False):
+    with dividing("rows/2"):
         net.train_step(x, labels)
     assert net.executable.plan.details["partition"] == "rows/2"

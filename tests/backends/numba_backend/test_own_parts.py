@@ -120,8 +120,8 @@ def test_custom_parts_train_as_on_numpy_in_every_partition(place: str, weighted:
     for partition in DIVISIONS:
         nets = [network(LAYERS[place], clip=clip) for _ in range(2)]
         histories = []
-        for net, in_threads in zip(nets, (False, True), strict=True):
-            with dividing(partition, in_threads=in_threads):
+        for net, joined in zip(nets, (False, True), strict=True):
+            with dividing(partition, joined=joined):
                 histories.append(net.fit(x, labels, **fits))
         plan = histories[0].plan
         assert (plan.execution, plan.reason, plan.details["partition"]) == ("compiled epoch", None, partition)
@@ -141,8 +141,8 @@ def test_predictions_evaluations_and_gradients_follow_numpy(place: str) -> None:
         each.build(x.shape[1])
     assert isinstance(net.executable, NumbaExecutable)
     evaluations = []
-    for in_threads in (False, True):
-        with dividing("units/1", in_threads=in_threads):
+    for joined in (False, True):
+        with dividing("units/1", joined=joined):
             for rows in (1, 64, 250):
                 predictions = net.predict(x[:rows], batch_size=100)
                 np.testing.assert_allclose(predictions, by_numpy.predict(x[:rows], batch_size=100), rtol=1e-9)
@@ -227,15 +227,15 @@ def failing(where: str, fail: Failing) -> dk.Sequential:
     return network(layers, loss=loss, metrics=["accuracy", measured], clip=None)
 
 
-@pytest.mark.parametrize("in_threads", [False, True])
+@pytest.mark.parametrize("joined", [False, True])
 @pytest.mark.parametrize("partition", LOCAL)
 @pytest.mark.parametrize("where", ["forward", "backward", "loss", "metric"])
-def test_their_exceptions_are_raised_after_whole_steps(where: str, partition: str, in_threads: bool) -> None:
+def test_their_exceptions_are_raised_after_whole_steps(where: str, partition: str, joined: bool) -> None:
     x, labels, _ = classes()
     fail = Failing(5)
     net, other = failing(where, fail), failing(where, Failing(0))
     fits: dict[str, Any] = {"batch_size": 32, "shuffle": False, "verbose": 0}
-    with dividing(partition, in_threads=in_threads):
+    with dividing(partition, joined=joined):
         with pytest.raises(ValueError, match="planted") as caught:
             net.fit(x, labels, **fits)
         assert caught.value is fail.error
@@ -261,7 +261,7 @@ def test_ctrl_c_within_one_is_heard_wherever_it_runs() -> None:
             time.sleep(0.01)
         time.sleep(0.1)  # and stops the run
 
-    for in_threads in (False, True):
+    for joined in (False, True):
         for call in ("fit", "evaluate"):
 
             def measured(y_true, y_pred):
@@ -270,7 +270,7 @@ def test_ctrl_c_within_one_is_heard_wherever_it_runs() -> None:
 
             net = network([dk.Dense(5)], metrics=[measured])
             net.build(x.shape[1])
-            with dividing("units/1", in_threads=in_threads), pytest.raises(KeyboardInterrupt):
+            with dividing("units/1", joined=joined), pytest.raises(KeyboardInterrupt):
                 net.fit(x, labels, **FITS) if call == "fit" else net.evaluate(x, labels)
             assert threads_ended()
             assert net.executable.state.step <= 1
@@ -314,7 +314,7 @@ def test_they_may_read_the_network_that_is_trained(partition: str) -> None:
 def test_a_save_with_a_custom_part_resumes_bit_for_bit(partition: str, tmp_path: Path) -> None:
     x, labels, _ = classes()
     whole, first = network(LAYERS["within a pair"]), network(LAYERS["within a pair"])
-    with dividing(partition, in_threads=None):
+    with dividing(partition, joined=None):
         whole.fit(x, labels, **FITS)
         first.fit(x, labels, batch_size=32, steps=11, verbose=0)
         first.save(tmp_path / "run")
@@ -375,13 +375,13 @@ def test_networks_in_other_threads_do_not_wait_for_blas_threads() -> None:
         assert np.isfinite(other.predict(x)).all()
         return worst(y_true, y_pred)
 
-    for in_threads in (False, True):
-        with dividing("units/2", in_threads=in_threads):
+    for joined in (False, True):
+        with dividing("units/2", joined=joined):
             network([dk.Dense(8), dk.Dense(5)], metrics=[measured], num_threads=2).fit(x, labels, **FITS)
 
 
-@pytest.mark.parametrize("in_threads", [False, True])
-def test_another_number_of_blas_threads_waits_for_one_call_at_most(in_threads: bool) -> None:
+@pytest.mark.parametrize("joined", [False, True])
+def test_another_number_of_blas_threads_waits_for_one_call_at_most(joined: bool) -> None:
     x, labels, _ = classes()
     has_come = threading.Event()
 
@@ -398,7 +398,7 @@ def test_another_number_of_blas_threads_waits_for_one_call_at_most(in_threads: b
         seen.append(has_come.wait(0.05))
         return worst(y_true, y_pred)
 
-    with dividing("units/1", in_threads=in_threads):
+    with dividing("units/1", joined=joined):
         network([dk.Dense(5)], metrics=[measured], num_threads=1).fit(x, labels, **FITS | {"epochs": 1})
     other.join()
     assert seen[-1]
@@ -427,7 +427,7 @@ def test_step_by_step_is_as_the_whole(backend: Backend) -> None:
 
 def test_inspection_names_them() -> None:
     x, labels, _ = classes()
-    with dividing("units/2", in_threads=None):
+    with dividing("units/2", joined=None):
         net = network(LAYERS["within a pair"])
         net.build(x.shape[1])
         text = " ".join(net.inspect(x, labels).step.schedule.split())
@@ -478,8 +478,8 @@ def test_those_of_one_of_several_outputs_are_called_too(weighted: str) -> None:
     expected = by_numpy.fit(x, y, **fits)
     for partition in LOCAL:
         nets = [of_three_outputs("numba") for _ in range(2)]
-        for net, in_threads in zip(nets, (False, True), strict=True):
-            with dividing(partition, in_threads=in_threads):
+        for net, joined in zip(nets, (False, True), strict=True):
+            with dividing(partition, joined=joined):
                 history = net.fit(x, y, **fits)
         assert (history.plan.reason, history.plan.details["partition"]) == (None, partition)
         assert history.plan.details["called in Python"].startswith("loss MeanCubed, metric ")

@@ -151,7 +151,7 @@ STEPS = st.lists(
 def test_any_sequence_of_calls_gives_the_numbers_of_numpy(partition: str, case: dict[str, Any], steps: Any) -> None:
     expected, net = network(case, "numpy"), network(case, "numba")
     y = TARGETS[case["loss"]][1]
-    with dividing(partition, in_threads=False):
+    with dividing(partition):
         for name, first, rows in steps:
             expected, right = run(expected, y, name, first, rows)
             net, found = run(net, y, name, first, rows)

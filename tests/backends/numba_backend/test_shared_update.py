@@ -33,7 +33,7 @@ def test_threads_share_an_update_and_change_no_bit(
 ) -> None:
     monkeypatch.setattr(cost_model, "SHARED_UPDATE", -1.0)
     monkeypatch.setattr("dnnkit.backends.numba_backend.steps.usable", lambda asked: asked)
-    with dividing("units/1", in_threads=False):
+    with dividing("units/1"):
         expected = updated(OPTIMIZERS[name](clip), 1, apart=False)
         for threads, apart in ((1, True), (2, False), (3, True)):
             found = updated(OPTIMIZERS[name](clip), threads, apart=apart)

@@ -77,7 +77,7 @@ def look(net: Any) -> None:
 @pytest.mark.parametrize("do", [nothing, read, assign, slow_down, decay_less, other_batch, look])
 def test_changes_by_a_callback_between_steps_take_effect(partition: str, do: Callable[[Any], None], rate: str) -> None:
     x, y = data()
-    with dividing(partition, in_threads=False):
+    with dividing(partition):
         watched, parted = network(rate), network(rate)
         watched.fit(x, y, batch_size=16, callbacks=Between(do), verbose=0)
         parted.fit(x, y, batch_size=16, steps=3, verbose=0)

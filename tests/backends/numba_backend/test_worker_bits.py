@@ -4,19 +4,22 @@ import os
 import statistics
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 import dnnkit as dk
-from dnnkit.backends.numba_backend import workers
+from dnnkit.backends.numba_backend.crew import PATIENCE, Crew
 from dnnkit.backends.processors import processors
+from dnnkit.kernels._engine import calls
 from tests.backends.numba_backend.partitions import DIVIDED, busy, check_same, classes, classifier, dividing
 
 
-def run_alike(partition: str, threads: int | None, dtype: str, in_threads: bool) -> tuple[dk.Sequential, list[float]]:
+def run_alike(partition: str, threads: int | None, dtype: str, joined: bool) -> tuple[dk.Sequential, list[float]]:
     x, labels, weights = classes()
-    with dividing(partition, in_threads=in_threads):
+    with dividing(partition, joined=joined):
         net = classifier(dtype=dtype, num_threads=threads)
         history = net.fit(x, labels, batch_size=7, epochs=3, sample_weight=weights, verbose=0)
     return net, history["loss"] + history["accuracy"]
@@ -25,19 +28,19 @@ def run_alike(partition: str, threads: int | None, dtype: str, in_threads: bool)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("partition", [*DIVIDED, "units/4", "rows/4"])
 def test_runs_have_the_same_bits_with_any_number_of_threads(partition: str, dtype: str) -> None:
-    first, measured = run_alike(partition, None, dtype, in_threads=False)
+    first, measured = run_alike(partition, None, dtype, joined=False)
     for threads in (1, 2, 3, 8, 8, 8):
-        again, measured_again = run_alike(partition, threads, dtype, in_threads=True)
+        again, measured_again = run_alike(partition, threads, dtype, joined=True)
         check_same(first, again)
         assert measured == measured_again
 
 
 @pytest.mark.parametrize("partition", DIVIDED)
 def test_runs_have_the_same_bits_on_a_busy_machine(partition: str) -> None:
-    first, measured = run_alike(partition, None, "float64", in_threads=False)
+    first, measured = run_alike(partition, None, "float64", joined=False)
     with busy(2 * processors()):
         for threads in (2, 3):
-            again, measured_again = run_alike(partition, threads, "float64", in_threads=True)
+            again, measured_again = run_alike(partition, threads, "float64", joined=True)
             check_same(first, again)
             assert measured == measured_again
 
@@ -45,11 +48,11 @@ def test_runs_have_the_same_bits_on_a_busy_machine(partition: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be given up here")
 @pytest.mark.parametrize("partition", ["units/4", "rows/4"])
 def test_runs_have_the_same_bits_with_all_threads_on_one_processor(partition: str) -> None:
-    first, measured = run_alike(partition, None, "float64", in_threads=False)
+    first, measured = run_alike(partition, None, "float64", joined=False)
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
-        again, measured_again = run_alike(partition, 8, "float64", in_threads=True)
+        again, measured_again = run_alike(partition, 8, "float64", joined=True)
     finally:
         os.sched_setaffinity(0, before)
     check_same(first, again)
@@ -60,8 +63,8 @@ def test_predictions_and_evaluations_depend_on_threads_by_rounding_only() -> Non
     x, labels, weights = classes(3000)
     net = classifier()
     found = []
-    for in_threads in (False, True):
-        with dividing("units/1", in_threads=in_threads):
+    for joined in (False, True):
+        with dividing("units/1", joined=joined):
             net.build(11) if not net.is_built else None
             found.append((net.predict(x, batch_size=100), net.evaluate(x, labels, sample_weight=weights)))
             np.testing.assert_array_equal(net.predict(x, batch_size=100), found[-1][0])
@@ -96,12 +99,16 @@ def test_networks_training_in_user_threads_do_not_disturb_each_other() -> None:
 def test_nobody_waits_for_threads_that_never_get_a_processor(
     partition: str, only: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, measured = run_alike(partition, None, "float64", in_threads=False)
-    monkeypatch.setattr(workers, "in_threads", lambda function, count, stop: function(only))
+    first, measured = run_alike(partition, None, "float64", joined=False)
+
+    def caller(self: Crew, run: int, dtype: str, helpers: int) -> Callable[[], None]:
+        return partial(calls.caller("run_workers", dtype), only, PATIENCE, run)
+
+    monkeypatch.setattr(Crew, "caller", caller)
     results: list[tuple[dk.Sequential, list[float]]] = []
 
     def alone() -> None:
-        results.append(run_alike(partition, 8, "float64", in_threads=True))
+        results.append(run_alike(partition, 8, "float64", joined=True))
 
     run = threading.Thread(target=alone, daemon=True)
     run.start()

@@ -145,11 +145,11 @@ PLAIN = Task(4, (dk.Dense(3),), "mean_squared_error", 3, "sgd", None, "none", 10
 @example(replace(PLAIN, samples=13, batch_size=4, weights="one"), "rows/4", True)
 @settings(max_examples=120)
 @pytest.mark.filterwarnings("ignore::dnnkit.errors.TrainingWarning")  # as in `Task.network`
-def test_networks_of_all_kinds_train_alike_in_every_division(task: Task, partition: str, in_threads: bool) -> None:
+def test_networks_of_all_kinds_train_alike_in_every_division(task: Task, partition: str, joined: bool) -> None:
     x, y, weights = task.data()
     nets, measured = [], []
     for backend, divided in (("numpy", "units/1"), ("numba", "units/1"), ("numba", partition)):
-        with dividing(divided, in_threads=in_threads):
+        with dividing(divided, joined=joined):
             net = task.network(backend)
             history = net.fit(x, y, batch_size=task.batch_size, epochs=2, sample_weight=weights, verbose=0)
             loss, gradients = net.get_gradients(x, y, with_input=True, sample_weight=weights)
@@ -176,7 +176,7 @@ def test_a_batch_of_many_thousand_rows_is_divided_as_any_other() -> None:
     by_numpy = classifier("numpy", num_threads=1)
     by_numpy.fit(x, labels, **fits)
     for partition in ("units/2", "rows/2", "rows/4"):
-        with dividing(partition, in_threads=None):
+        with dividing(partition, joined=None):
             net = classifier()
             net.fit(x, labels, **fits)
         check_close(net, by_numpy)
