@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import cache, partial
+from math import inf
 from time import monotonic, sleep
 from typing import Any
 
@@ -29,33 +30,37 @@ LONGEST = 2.0
 FREE, ASLEEP = 0, -1
 """States of a slot, as in `kernels/_engine/crew.py`, which imports Numba."""
 
-RETRIED = 50
-"""Every such run takes the slower way, in case the other load of the machine has changed."""
+TRIED, RETRIED = 3, 50
+"""A way is tried for `TRIED` runs; of every `RETRIED` runs, the first ones try the slower way again, in case the other
+load of the machine has changed.
+"""
 
 
 class Pace:
     """Chooses the faster of two ways, alone or shared with standby threads, by the measured time per step.
 
-    Bits do not depend on the way. The first run, which may have to start the threads, is not measured.
+    Bits do not depend on the way. The first run of a trial may have to start or wake the threads, so it does not count.
     """
 
     def __init__(self) -> None:
         self._seconds: dict[bool, float] = {}
-        self._runs, self._last = 0, False
+        self._runs, self._last, self._is_first = 0, False, True
 
     def is_shared_next(self) -> bool:
         """Whether standby threads join in the next run."""
         self._runs += 1
-        if len(self._seconds) < 2:
-            return True not in self._seconds
-        is_faster = self._seconds[True] < self._seconds[False]
-        return is_faster != (self._runs % RETRIED == 0)
+        if self._runs <= 2 * TRIED:
+            return self._runs <= TRIED
+        is_faster = self._seconds.get(True, inf) < self._seconds.get(False, inf)  # interrupted runs are not noted
+        return is_faster != (self._runs % RETRIED < TRIED)
 
     def note(self, is_shared: bool, seconds: float) -> None:
-        """Take the time per step of a run into account: alone if it took the other way than the run before."""
-        if self._runs > 1:
-            before = self._seconds.get(is_shared, seconds) if is_shared == self._last else seconds
-            self._seconds[is_shared], self._last = (before + seconds) / 2, is_shared
+        """Take the time per step of a run into account."""
+        if is_shared != self._last or self._runs == 1:
+            self._last, self._is_first = is_shared, True
+            return
+        before = seconds if self._is_first else self._seconds[is_shared]
+        self._seconds[is_shared], self._is_first = (before + seconds) / 2, False
 
 
 class Crew:

@@ -13,7 +13,7 @@ import dnnkit as dk
 from dnnkit.backends.numba_backend import cost_model
 from dnnkit.backends.numba_backend import crew as module
 from dnnkit.backends.numba_backend import workers as module_of_workers
-from dnnkit.backends.numba_backend.crew import CREW, RETRIED, Crew, Pace
+from dnnkit.backends.numba_backend.crew import CREW, RETRIED, TRIED, Crew, Pace
 from dnnkit.backends.numba_backend.partition import Partition
 from tests import processes
 from tests.backends.numba_backend.partitions import check_same, classes, classifier, dividing, threads_ended
@@ -157,13 +157,20 @@ def test_slices_of_a_step_leave_the_bits(partition: str, monkeypatch: pytest.Mon
 
 
 def test_standby_threads_join_short_runs_while_that_is_faster() -> None:
-    pace, seconds = Pace(), {True: 2.0, False: 1.0}
-    joined = []
+    pace, seconds, joined = Pace(), {True: 2.0, False: 1.0}, list[bool]()
     for run in range(4 * RETRIED):
         if run == 2 * RETRIED:  # the other load has ended
             seconds[True] = 0.5
         joined.append(pace.is_shared_next())
-        pace.note(joined[-1], seconds[joined[-1]])
-    assert joined[:3] == [True, True, False]
-    assert sum(joined[3 : 2 * RETRIED]) == 2
-    assert sum(joined[3 * RETRIED :]) == RETRIED - 1
+        is_woken = joined[-2:] == [False, True]
+        pace.note(joined[-1], 9.0 if is_woken else seconds[joined[-1]])
+    assert joined[: 2 * TRIED] == [True] * TRIED + [False] * TRIED
+    assert sum(joined[2 * TRIED : 2 * RETRIED]) == TRIED + 1
+    assert sum(joined[3 * RETRIED :]) == RETRIED - TRIED
+
+
+def test_runs_that_were_interrupted_leave_the_choice_open() -> None:
+    pace = Pace()
+    joined = [pace.is_shared_next() for _ in range(2 * RETRIED)]
+    assert any(joined)
+    assert not all(joined)
