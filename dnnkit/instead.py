@@ -6,6 +6,7 @@ For a name that is not in the table, the nearest existing name is suggested. As 
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from inspect import signature
 from types import ModuleType
 from typing import Any
@@ -282,13 +283,9 @@ class _Missing:
 
 def _in_modules(name: str) -> list[str]:
     """Return where the package's public modules have the name, such as dk.optimizers.Lion."""
-    package = sys.modules[PACKAGE]
-    modules = {each: getattr(package, each) for each in dir(package)}
-    return [
-        f"dk.{each}.{name}"
-        for each, module in modules.items()
-        if isinstance(module, ModuleType) and _offers(module, name)
-    ]
+    places = vars(sys.modules[PACKAGE])["_PLACES"]  # not dir(), whose estimators need packages that may be missing
+    modules = {each: import_module(f"{PACKAGE}.{each}") for each, home in sorted(places.items()) if home == PACKAGE}
+    return [f"dk.{each}.{name}" for each, module in modules.items() if _offers(module, name)]
 
 
 def _offers(module: ModuleType, name: str) -> bool:

@@ -231,7 +231,7 @@ class WorkerTeam(TeamMemory):
             step = worker.step
             if step < end or end == last or signals[STOP]:
                 break
-            count = max(1, min(8 * count, int(count * SLICE / (perf_counter() - start))))
+            count = max(1, min(8 * count, int(count * SLICE / max(1e-9, perf_counter() - start))))
             self._begin_again()
         if self._measures and step > first:
             self._pace.note(self.helpers > 0, (perf_counter() - begun) / (step - first))

@@ -57,6 +57,7 @@ for use in (
     lambda: dk.activation("swish", "x / (1 + exp(-x))"),
     lambda: dk.loss("steep", "(y - t)**4"),
     lambda: dk.set_backend("numba"),
+    lambda: dk.Lion,
 ):
     try:
         use()
@@ -97,6 +98,7 @@ def test_numpy_alone_trains_predicts_and_saves(tmp_path: Path) -> None:
     for line, extra in zip(lines[3:], extras, strict=False):
         assert re.fullmatch(rf"error: .* needs .*: pip install 'dnnkit\[{extra}\]'", line), line
     assert "pip install numba" in lines[10]
+    assert lines[11] == "error: dnnkit has no 'Lion': use dk.optimizers.Lion"
 
 
 @pytest.mark.parametrize(
