@@ -53,14 +53,14 @@ class SharedEvaluations(Around):
         return Share(self._blocks, self._sum.own.start, self._sum.own.stop)
 
     def differentiate_all(  # noqa: D102
-        self, data: Any, numbers: Array, rows: int, goes_on: Callable[[], bool]
+        self, data: Any, numbers: Array, rows: int, is_wanted: Callable[[], bool]
     ) -> tuple[float, Array] | None:
         if data is not self.data:
             raise trains_elsewhere()
         flat = np.array(self._backend.to_numpy(numbers))
         self._all_gather(Evaluate(flat, rows))
         loss, gradient = self.evaluate_blocks(flat, rows)
-        return (loss, self._backend.asarray(gradient)) if goes_on() else None
+        return (loss, self._backend.asarray(gradient)) if is_wanted() else None
 
     def evaluate_blocks(self, numbers: HostArray, rows: int) -> tuple[float, HostArray]:
         """Return the loss and the gradient over all rows, on every rank."""
