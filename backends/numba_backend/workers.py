@@ -203,8 +203,8 @@ class WorkerTeam(TeamMemory):
     def run_prepared(self, threads: int = 0) -> None:
         """Run what was prepared; see `run`.
 
-        With `threads`, the run uses so many new threads, while this one waits and handles signals: for work that cannot
-        be divided into slices.
+        With `threads` above 0, start that many threads for it and wait, handling signals: for work that cannot be
+        divided into slices.
         """
         run, dtype = self.run_address, self.program.dtype
         try:
