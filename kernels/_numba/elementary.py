@@ -1,4 +1,4 @@
-"""exp, expm1, tanh, log1p, sin, cos, erf and erfc as straight-line code.
+"""Square root, exp, expm1, tanh, log1p, sin, cos, erf and erfc as straight-line code.
 
 Loops over these functions are vectorized; loops over calls to libm are not.
 
@@ -59,6 +59,7 @@ WHOLE_NUMBERS_32, BITS_OF_WHOLE_NUMBERS_32 = 1.5 * 2.0**23, 0x4B400000
 """A number where adjacent float64, or float32, differ by one, and its bits. Adding it rounds to an integer, which is
 then in the last bits of the sum; AVX2 cannot convert a float64 to an integer.
 """
+LARGEST = float(np.finfo(np.float64).max)
 HALF_PI = (1.57079625129699707031, 7.54978941586159635336e-8, 5.39030285815811905290e-15)
 """π/2 in three parts. The first two have few enough digits for integer multiples to be exact (Cody & Waite 1980)."""
 LARGEST_ANGLE = 2.0**20
@@ -72,8 +73,32 @@ COSINE_TERMS = (
     *(2.48015872888517045348e-5, -1.38888888888730564116e-3, 4.16666666666665929218e-2),
 )
 """Polynomials of (sin r - r) / r³ and (cos r - 1 + r² / 2) / r⁴ in r², |r| ≤ π / 4 (Cephes)."""
+BITS_OF_INVERSE_ROOT = 0x5FE6EB50C7B537A9
+"""Minus half of a float64's bits, plus these, are the bits of 1 / √x within 3.5 % (C. Lomont, 2003)."""
 SPLIT = {types.float32: 2.0**12 + 1, types.float64: 2.0**27 + 1}
 """Constants of Dekker's splitting (T. J. Dekker, 1971), which separates the upper half of a number's digits."""
+
+
+@resolved_by_type(**INLINED)
+def square_root(x):
+    """Return √x for x ≥ 0, to within an ulp; infinity and NaN propagate.
+
+    Float64 is computed by multiplication, because the divider, which computes roots as well, is busy with a division in
+    all callers (docs/design/0069-one-divider.md).
+    """
+    if x == types.float32 or not FUSED:
+        return lambda x: math.sqrt(x)
+
+    def root_64(x):
+        y = np.int64(np.int64(BITS_OF_INVERSE_ROOT) - (x.view(np.int64) >> np.int64(1))).view(np.float64)
+        for _ in range(2):  # each step cubes the error of y, and triples its digits
+            lost = 1.0 - (x * y) * y
+            y += (y * lost) * (0.375 * lost + 0.5)
+        root = x * y
+        root += (0.5 * y) * (x - root * root)
+        return root if x <= LARGEST else x
+
+    return root_64
 
 
 @resolved_by_type(**INLINED)
@@ -107,7 +132,8 @@ def logistic(x):
             n, p = _reduce_32(_within(-x, np.float32(-110), np.float32(110)))
             half = np.int32(n >> np.int32(1))
             a, b = _power_32(np.int32(-half)), (p + np.float32(1)) * _power_32(np.int32(n - half))
-            return a / (a + b), b / (a + b)
+            scale = np.float32(1) / (a + b)
+            return a * scale, b * scale
 
         return logistic_32
 
@@ -115,7 +141,8 @@ def logistic(x):
         n, p, q = _reduce_64(_within(-x, -760.0, 760.0))
         half = n >> np.int64(1)
         a, b = (q - p) * _power_64(-half), (q + p) * _power_64(n - half)
-        return a / (a + b), b / (a + b)
+        scale = 1.0 / (a + b)
+        return a * scale, b * scale
 
     return logistic_64
 

@@ -6,6 +6,7 @@ does not depend on the element is computed once, before the loop, and rounded to
 
 import math
 
+from dnnkit.kernels._numba.elementary import square_root
 from dnnkit.kernels._numba.jit import jit
 
 
@@ -42,7 +43,7 @@ def rmsprop(step, p, g, square, learning_rate, rho, epsilon):
     learning_rate, rho, one_minus_rho, epsilon = kind(learning_rate), kind(rho), kind(1 - rho), kind(epsilon)
     for i in range(p.size):
         square[i] = rho * square[i] + one_minus_rho * (g[i] * g[i])
-        p[i] -= learning_rate * g[i] / (math.sqrt(square[i]) + epsilon)
+        p[i] -= learning_rate * g[i] / (square_root(square[i]) + epsilon)
 
 
 @jit
@@ -55,7 +56,7 @@ def adam(step, p, g, first_moment, second_moment, learning_rate, beta_1, beta_2,
     for i in range(p.size):
         first_moment[i] = beta_1 * first_moment[i] + one_minus_beta_1 * g[i]
         second_moment[i] = beta_2 * second_moment[i] + one_minus_beta_2 * (g[i] * g[i])
-        p[i] -= step_size * first_moment[i] / (math.sqrt(second_moment[i]) * root_correction + epsilon)
+        p[i] -= step_size * first_moment[i] / (square_root(second_moment[i]) * root_correction + epsilon)
 
 
 @jit
@@ -84,7 +85,7 @@ def amsgrad(step, p, g, first_moment, second_moment, largest, learning_rate, bet
         first_moment[i] = beta_1 * first_moment[i] + one_minus_beta_1 * g[i]
         second_moment[i] = beta_2 * second_moment[i] + one_minus_beta_2 * (g[i] * g[i])
         largest[i] = larger(second_moment[i], largest[i])
-        p[i] = decay * p[i] - step_size * first_moment[i] / (math.sqrt(largest[i]) * root_correction + epsilon)
+        p[i] = decay * p[i] - step_size * first_moment[i] / (square_root(largest[i]) * root_correction + epsilon)
 
 
 @jit
@@ -94,7 +95,7 @@ def adagrad(step, p, g, square, learning_rate, initial_accumulator_value, epsilo
     learning_rate, epsilon = kind(learning_rate), kind(epsilon)
     for i in range(p.size):
         square[i] += g[i] * g[i]
-        p[i] = decay * p[i] - learning_rate * g[i] / (math.sqrt(square[i] + initial) + epsilon)
+        p[i] = decay * p[i] - learning_rate * g[i] / (square_root(square[i] + initial) + epsilon)
 
 
 @jit
@@ -123,7 +124,7 @@ def nadam(
     for i in range(p.size):
         first_moment[i] = beta_1 * first_moment[i] + one_minus_beta_1 * g[i]
         second_moment[i] = beta_2 * second_moment[i] + one_minus_beta_2 * (g[i] * g[i])
-        root = math.sqrt(second_moment[i]) * root_correction + epsilon
+        root = square_root(second_moment[i]) * root_correction + epsilon
         p[i] = decay * p[i] - (of_gradient * g[i] + of_moment * first_moment[i]) / root
 
 

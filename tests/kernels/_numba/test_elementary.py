@@ -7,8 +7,18 @@ import numba
 import numpy as np
 import pytest
 
-from dnnkit.kernels._numba.elementary import LARGEST_ANGLE, erf, erfc, logistic, normal_tail, sine_and_cosine, tanh
+from dnnkit.kernels._numba.elementary import (
+    LARGEST_ANGLE,
+    erf,
+    erfc,
+    logistic,
+    normal_tail,
+    sine_and_cosine,
+    square_root,
+    tanh,
+)
 from dnnkit.kernels._numba.front_end import OPTIONS
+from dnnkit.kernels._target.processor import FUSED
 
 SMALL_BATCH = {"erf": 3, "erfc": 6, "normal tail": 6, "tanh": 4, "logistic": 3}
 """In units in the last place of the result; just below 1 erfc's are half as large as those of its terms."""
@@ -137,3 +147,29 @@ def test_sine_and_cosine_are_right_to_an_ulp_of_1_and_vectors():
     (code,) = fill_waves.inspect_llvm().values()
     assert re.search(r"fmul[a-z ]* <\d+ x double>", code)
     assert not re.search(r"call [^\n]*@(sin|cos)", code)
+
+
+@numba.njit(**OPTIONS)
+def fill_roots(x, y):
+    for place in range(x.size):
+        y[place] = square_root(x[place])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_square_roots_are_right_to_an_ulp_and_vectors(dtype):
+    limits, rng = np.finfo(dtype), np.random.default_rng(5)
+    sizes = 10 ** rng.uniform(np.log10(float(limits.tiny)), np.log10(float(limits.max)) - 0.01, 2000)
+    x = np.concatenate([sizes, rng.uniform(0, 1, 500), np.arange(1, 100) ** 2.0, [limits.tiny, limits.max]])
+    x = x.astype(dtype)
+    y = np.empty_like(x)
+    fill_roots(x, y)
+    with mpmath.workdps(40):
+        for root, square in zip(y, x, strict=True):
+            assert abs(mpmath.sqrt(float(square)) - float(root)) <= 1.0 * float(np.spacing(root)), square
+    ends, roots = np.array([0, np.inf, np.nan], dtype), np.empty(3, dtype)
+    fill_roots(ends, roots)
+    np.testing.assert_array_equal(roots, ends)
+    kind = numba.from_dtype(np.dtype(dtype))
+    (code,) = [text for signature, text in fill_roots.inspect_llvm().items() if signature[0].dtype == kind]
+    assert re.search(rf"<\d+ x {'float' if dtype == 'float32' else 'double'}>", code)
+    assert dtype == "float32" or not FUSED or "@llvm.sqrt" not in code
