@@ -18,6 +18,7 @@ from dnnkit.backends.state import HostArray
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine.opcodes import BUFFERS
 from dnnkit.kernels._engine.structures import BOUND, LINE, RUN, WORKER
+from dnnkit.kernels.matmul.limits import OFFER_WORDS
 
 
 class TeamMemory:
@@ -59,6 +60,7 @@ class TeamMemory:
         self._all_rows, self._all_columns = np.arange(own_rows), np.arange(features)
         self._columns = np.zeros((workers, max(features + nonzero_columns.words(features), own_rows)), np.int64)
         self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
+        self._offers = zeros((workers, OFFER_WORDS), "int64")
         self.signals = memoryview(self._control)  # type: ignore[arg-type] # missing in NumPy's stubs
         self._dx_place = plans[0].slope(0)
         self._worker_array = WORKER.new(workers)
@@ -111,6 +113,7 @@ class TeamMemory:
             worker.weights, worker.segments = address(self._row_weights[number]), address(self._segments[number])
             worker.dx = memory + plan.slope(0) * itemsize
             worker.spare, worker.parts = address(self._spares[number]), address(self._part_memory[number])
+            worker.offer = address(self._offers[number])
 
     def _fill_run(self, shared_inputs: int) -> None:
         """Fill the other fields that are the same in all runs."""

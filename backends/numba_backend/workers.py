@@ -173,8 +173,10 @@ class WorkerTeam(TeamMemory):
         if key not in self._links:
             schedule, dtype = self.schedule(key), self.program.dtype
             runs = calls.function_of("predict_few" if key.purpose == "predict a few" else "run_workers", dtype)
+            helps = [opcodes.function_of("help_with_product", dtype)] if self.partition.workers > 1 else []
             kernels = self._kernels.needed(self._stages, key.purpose, key.first)
-            functions.load([runs, *opcodes.functions_of(schedule, dtype), *kernels])
+            functions.load([runs, *helps, *opcodes.functions_of(schedule, dtype), *kernels])
+            self.run_structure.help = helps[0].address if helps else 0
             self._fill_kernels(key.purpose, key.first)
             self._links[key] = link(schedule, dtype)
         return self._links[key]

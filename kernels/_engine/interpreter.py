@@ -22,6 +22,7 @@ from dnnkit.kernels._numba import atomics, flush_to_zero
 from dnnkit.kernels._numba.at_address import at, vector
 from dnnkit.kernels._numba.indirect_calls import call_opcode, call_python
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels.matmul.offer import has_blocks
 
 YIELD = 10
 """A thread that waits for a claimed segment yields its processor after every `YIELD * patience` spins."""
@@ -37,9 +38,10 @@ def run_workers(thread, patience, run_address):
     Every participating thread calls this; a single thread can run all workers. A thread first claims its own worker's
     next segment. Then it waits for the other workers, one at a time: it spins `patience` times, and then claims the
     segment itself if it is still unclaimed, because its thread has not started or was preempted. After that it does not
-    spin for other workers again until that thread is back. While another thread runs the segment, it yields its
-    processor periodically. So no thread waits for a thread that is not running, and a loaded machine slows a run only
-    in proportion. Results do not depend on which thread ran which segment.
+    spin for other workers again until that thread is back. While another thread runs the segment, it computes blocks of
+    products that the worker offers, and yields its processor periodically. So hardly any thread waits for one that is
+    not running, and a loaded machine slows a run only in proportion. Results do not depend on which thread ran which
+    segment or block.
     """
     run = run_at(run_address)
     workers = run.workers
@@ -48,7 +50,11 @@ def run_workers(thread, patience, run_address):
     setting = flush_to_zero.enable()
     segment, worker, finished, looks, all_here = 0, thread, 0, patience, True
     while True:
-        if looks < patience:
+        worker_address = run.worker + worker * WORKER_BYTES
+        if has_blocks(worker_at(worker_address).offer):
+            call_opcode(run.help, (worker_address, run_address, 0, 0))
+            looks = 0
+        elif looks < patience:
             atomics.pause()
         elif atomics.exchange_if(claimed, LINE * worker, segment, segment + 1):
             if run_segment(worker, run_address):

@@ -93,7 +93,7 @@ def dense(worker, run, stage, option):
     """Compute a dense stage."""
     z = z_of(worker, run, stage)
     kernel = kernel_at(stage, run, worker.parameters)
-    product_and_bias(x_of(worker, run, stage), kernel, bias_of(worker, run, stage), z)
+    product_and_bias(x_of(worker, run, stage), kernel, bias_of(worker, run, stage), z, worker.offer)
     activate_dense(stage.forward, z, y_of(worker, run, stage))
 
 
@@ -103,7 +103,7 @@ def dense_of_columns(worker, run, stage, option):
     z, columns = z_of(worker, run, stage), vector(0, worker.columns, worker.used)
     x, rows = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option)
     kernel = kernel_at(stage, run, worker.parameters)
-    product_of_rows(x, rows, columns, kernel, bias_of(worker, run, stage), z)
+    product_of_rows(x, rows, columns, kernel, bias_of(worker, run, stage), z, worker.offer)
     activate_dense(stage.forward, z, y_of(worker, run, stage))
 
 
@@ -112,7 +112,7 @@ def dense_part(worker, run, stage, option):
     """Compute this worker's partial product of a dense stage, for the exchange."""
     place = place_in_exchange(worker, run, stage, worker.number)
     out = matrix(run.zero, place, worker.rows, stage.outputs)
-    product(x_of(worker, run, stage), kernel_at(stage, run, worker.parameters), out)
+    product(x_of(worker, run, stage), kernel_at(stage, run, worker.parameters), out, worker.offer)
 
 
 @opcode
@@ -223,6 +223,7 @@ def dense_backward(worker, run, stage, option):
         matrix(run.zero, worker.dz, worker.rows, stage.outputs),
         matrix(run.zero, place, worker.rows, stage.inputs),
         vector(run.zero, gradient_of(worker, stage) + stage.bias, stage.bias_gradients),
+        worker.offer,
     )
     worker.dy = stage.dx
 

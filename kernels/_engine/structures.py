@@ -165,6 +165,7 @@ WORKER = Structure(
         "spare": "address of a second gradient, whose contents are added to the first",
         "parts": "address of memory per output, if there are several",
         "dx": "address of the gradient with respect to the network's input (rows, features), if requested",
+        "offer": "address of the product that it offers to other threads (kernels/matmul/offer.py)",
     },
     {},
 )
@@ -176,6 +177,7 @@ _RUN_WORDS = {
     "control": "address of the words STOP, LIMIT and ENDED",
     "claimed": "address of the count of claimed segments per worker, one cache line each",
     "done": "address of the count of finished segments, likewise",
+    "help": "address of the opcode that computes blocks of the product that a worker offers",
     "by_rows": "1 if workers divide a batch by rows, 0 if they divide the stages by units",
     "training": "1 for training, 0 for evaluation and prediction",
     "sums_up": "1 if the loss is the sum over rows, 0 if the mean",

@@ -5,7 +5,7 @@ from dnnkit.kernels._engine.stages import data_or_inputs, gradient_of, kernel_at
 from dnnkit.kernels._numba.at_address import element, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns
+from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns, take_blocks
 
 PIECE, LARGEST_PIECE = 1 << 15, 1 << 18
 """Bytes per piece of a kernel: a piece's gradient is consumed while it is in the nearest caches. Every piece reads all
@@ -103,10 +103,16 @@ def height_of(worker, run, stage, divides):
 
 
 @opcode
+def help_with_product(worker, run, stage, option):
+    """Compute blocks of the product that this worker offers, in another thread."""
+    take_blocks(run.zero, worker.offer)
+
+
+@opcode
 def kernel_gradient(worker, run, stage, option):
     """Compute the gradient of a dense stage's kernel."""
     whole = kernel_at(stage, run, gradient_of(worker, stage))
-    product_of_columns(x_of(worker, run, stage), 0, dz_of(worker, run, stage), whole)
+    product_of_columns(x_of(worker, run, stage), 0, dz_of(worker, run, stage), whole, worker.offer)
 
 
 @opcode
@@ -114,7 +120,7 @@ def kernel_gradient_of_columns(worker, run, stage, option):
     """Compute the gradient of a dense stage's kernel from the nonzero columns of its inputs."""
     whole, columns = kernel_at(stage, run, gradient_of(worker, stage)), vector(0, worker.columns, worker.used)
     x, rows = data_or_inputs(worker, run, stage, option), rows_in_it(worker, run, option)
-    product_of_nonzero_columns(x, rows, columns, 0, dz_of(worker, run, stage), whole)
+    product_of_nonzero_columns(x, rows, columns, 0, dz_of(worker, run, stage), whole, worker.offer)
 
 
 @opcode
@@ -125,7 +131,7 @@ def update_fused(worker, run, stage, option):
     for first in range(0, stage.inputs, height):
         left = stage.inputs - first
         count = height if height < left else left
-        product_of_columns(x, first, dz, piece_of(worker, run, stage, count))
+        product_of_columns(x, first, dz, piece_of(worker, run, stage, count), worker.offer)
         update_piece(worker, run, stage, first, count)
     update_bias(worker, run, stage)
 
@@ -143,7 +149,7 @@ def update_fused_of_columns(worker, run, stage, option):
         while end < columns.size and element(columns, end) < first + count:
             end += 1
         here = part(columns, place, end - place)
-        product_of_nonzero_columns(x, rows, here, first, dz, piece_of(worker, run, stage, count))
+        product_of_nonzero_columns(x, rows, here, first, dz, piece_of(worker, run, stage, count), worker.offer)
         update_piece(worker, run, stage, first, count)
         place = end
     update_bias(worker, run, stage)

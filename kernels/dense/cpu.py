@@ -11,7 +11,7 @@ from dnnkit.kernels.matmul.cpu import product_and_bias, product_of_columns, prod
 
 @jit
 def forward(x, w, b, activation, z, y):
-    product_and_bias(x, w, b, z)
+    product_and_bias(x, w, b, z, 0)
     activate(activation, z, y)
 
 
@@ -24,8 +24,8 @@ def activate(activation, z, y):
 
 @jit
 def backward(dy, x, w, saved, activation, needs_dx, dz, dx, dw, db):
-    backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db)
-    product_of_columns(x, 0, dz, dw)
+    backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db, 0)
+    product_of_columns(x, 0, dz, dw, 0)
 
 
 @jit
@@ -33,15 +33,15 @@ def backward_input(dy, w, saved, activation, dz, dx):
     """Compute dx only, for frozen w and b."""
     rows, outputs = dz.shape
     call_backward(activation, (address_of(dy), address_of(saved), address_of(dz), rows, outputs))
-    product_with_transpose(dz, w, dx)
+    product_with_transpose(dz, w, dx, 0)
 
 
 @jit
-def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db):
-    """Compute everything but dw = xᵀ dz."""
+def backward_without_kernel(dy, w, saved, activation, needs_dx, dz, dx, db, offer):
+    """Compute everything but dw = xᵀ dz; offer a large product to other threads at the address `offer`, if not 0."""
     rows, outputs = dz.shape
     call_backward(activation, (address_of(dy), address_of(saved), address_of(dz), rows, outputs))
     if db.size > 0:
         sum_rows(dz, db)
     if needs_dx:
-        product_with_transpose(dz, w, dx)
+        product_with_transpose(dz, w, dx, offer)

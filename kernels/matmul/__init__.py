@@ -4,7 +4,7 @@ Maths:    out_ij = Σ_k a_ik b_kj
 Shapes:   a (M, K), b (K, N), out (M, N), contiguous.
 Units:    none.
 Traffic:  reads a once per two vectors of columns and b once per eight rows, from a cache if they fit; writes out once
-          per 256 of the depth K.
+          per 128 to 256 of the depth K.
 Errors:   none; NaN propagates.
 Accuracy: K fused multiply-adds in the order of k, in the dtype of out; large products are computed by the BLAS, in its
           order.

@@ -8,12 +8,12 @@ See docs/design/0014-tiles.md.
 from dnnkit.kernels._numba import blas
 from dnnkit.kernels._numba.at_address import element, matrix, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import address_of
-from dnnkit.kernels._numba.jit import jit, jit_called
+from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.shared import shared
 from dnnkit.kernels._target.processor import REGISTER_BYTES
 from dnnkit.kernels.matmul import limits
 from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B, after, number_in, skip
-from dnnkit.kernels.matmul.limits import DEPTH
+from dnnkit.kernels.matmul.limits import DEPTH, DEPTH_OF_COLUMNS, OFFERED
 from dnnkit.kernels.matmul.microkernels import (
     TILE_ROWS,
     broadcast_tile,
@@ -23,6 +23,14 @@ from dnnkit.kernels.matmul.microkernels import (
     sums_of_four,
     sums_of_one,
     transpose_square,
+)
+from dnnkit.kernels.matmul.offer import (
+    MOST_BLOCKS,
+    claim,
+    finish,
+    numbers_of,
+    open_offer,
+    wait_until_finished,
 )
 
 TINY = 64
@@ -105,10 +113,14 @@ def all_blocks(zero, numbers, indexes, uses):
                 i += 1
 
 
-@jit_called
-def with_indexes(zero, numbers, indexes):
+@shared
+def multiply_tiles(
+    zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias, row, column, b_rows,
+    place,
+):  # fmt: skip
     """Specialize `all_blocks` for each combination of index arrays that occurs."""
-    row, column, b_rows, place = indexes
+    numbers = a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias
+    indexes = row, column, b_rows, place
     if row == 0 and column == 0:
         all_blocks(zero, numbers, indexes, 0)
     elif row == 0:
@@ -144,13 +156,43 @@ def pack(zero, b, b_row, b_step, rows, columns, packed, index):
 
 
 @shared
+def multiply_block(
+    zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index,
+    target_index, bias, accumulates, number,
+):  # fmt: skip
+    """Compute one block of columns, two vectors wide, over part of the depth: pack b's panel and multiply in tiles."""
+    size, packed = size_of(zero), panel()
+    width = 2 * (REGISTER_BYTES // size)
+    start = number * width
+    left = width if columns - start > width else columns - start
+    pack(zero, b + start * b_step * size, b_row, b_step, depth, left, packed, b_index)
+    own = bias + start * size if bias != 0 else 0
+    given = (
+        a, a_row, a_step, packed, width, depth, target + start * size, columns, rows, left, accumulates, own, row_index,
+        column_index, 0, target_index,
+    )  # fmt: skip
+    multiply_tiles(zero, given)
+
+
+@jit
+def take_blocks(zero, offer):
+    """Compute blocks of an offered product until none is left."""
+    number = claim(offer)
+    while number >= 0:
+        multiply_block(zero, (*numbers_of(offer), number))
+        finish(offer)
+        number = claim(offer)
+
+
+@shared
 def multiply_in_tiles(
     zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index,
-    target_index, bias,
+    target_index, bias, offer,
 ):  # fmt: skip
     """Compute a · b, plus a row `bias` unless its address is 0.
 
-    a, b and the target are addresses, with strides in elements between rows and between columns.
+    a, b and the target are addresses, with strides in elements between rows and between columns. A large product is
+    offered to other threads at the address `offer` (`offer.py`), if that is not 0.
 
     The four index arrays, given by address, select the rows of a, its columns, the matching rows of b, and the rows of
     the target; 0 means all in order. Other rows of the target are not changed. Column indices with row indices of the
@@ -177,28 +219,38 @@ def multiply_in_tiles(
             j += 4 * width
         if j < columns:
             own, place = bias + j * size if bias != 0 else 0, target + j * size
-            numbers = a, a_row, a_step, b + j * size, b_row, depth, place, columns, rows, columns - j, 0, own
-            with_indexes(zero, numbers, indexes)
+            given = (
+                a, a_row, a_step, b + j * size, b_row, depth, place, columns, rows, columns - j, 0, own, row_index,
+                column_index, b_index, target_index,
+            )  # fmt: skip
+            multiply_tiles(zero, given)
     else:
-        packed = panel()
-        for k in range(0, depth, DEPTH):
-            count, accumulates = DEPTH if depth - k > DEPTH else depth - k, 1 if k > 0 else 0
+        most, blocks = DEPTH_OF_COLUMNS if a_row == 1 else DEPTH, (columns + 2 * width - 1) // (2 * width)
+        block_depth = depth if depth <= most else -(-depth // -(-depth // most))
+        is_offered = offer != 0 and 1 < blocks <= MOST_BLOCKS and rows * columns * block_depth >= OFFERED
+        for k in range(0, depth, block_depth):
+            count = block_depth if depth - k > block_depth else depth - k
             start, b_start = after(column_index, a, k * a_step * size), after(b_index, b, k * b_row * size)
-            here, ends = (row_index, skip(column_index, k), 0, target_index), bias != 0 and depth - k <= DEPTH
-            for j in range(0, columns, 2 * width):
-                left = 2 * width if columns - j > 2 * width else columns - j
-                pack(zero, b_start + j * b_step * size, b_row, b_step, count, left, packed, skip(b_index, k))
-                block, own = target + j * size, bias + j * size if ends else 0
-                numbers = start, a_row, a_step, packed, 2 * width, count, block, columns, rows, left, accumulates, own
-                with_indexes(zero, numbers, here)
+            numbers = (
+                target, rows, columns, start, a_row, a_step, b_start, b_row, b_step, count, row_index,
+                skip(column_index, k), skip(b_index, k), target_index, bias if depth - k <= block_depth else 0,
+                1 if k > 0 else 0,
+            )  # fmt: skip
+            if is_offered:
+                open_offer(offer, numbers, blocks)
+                take_blocks(zero, offer)
+                wait_until_finished(offer, blocks)
+            else:
+                for number in range(blocks):
+                    multiply_block(zero, (*numbers, number))
 
 
 @jit
 def number_by_number(zero, numbers):
     """As `multiply`, for all rows of the target, in tiles one element wide whose sums are independent."""
-    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index, _, bias = (
-        numbers
-    )
+    (
+        target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index, _, bias, _,
+    ) = numbers  # fmt: skip
     uses = (ROWS if row_index != 0 else 0) | (COLUMNS if column_index != 0 else 0) | (ROWS_OF_B if b_index != 0 else 0)
     size = size_of(zero)
     for j in range(columns):
@@ -218,7 +270,7 @@ def number_by_number(zero, numbers):
 @jit
 def is_narrow(zero, numbers):
     """Whether `multiply_narrow` takes less time; measured with AVX-512, as packing the transpose of a."""
-    _, rows, columns, _, a_row, _, _, _, _, depth, row_index, column_index, b_index, target_index, _ = numbers
+    _, rows, columns, _, a_row, _, _, _, _, depth, row_index, column_index, b_index, target_index, _, _ = numbers
     size = size_of(zero)
     if row_index != 0 or column_index != 0 or b_index != 0 or target_index != 0 or rows * size < REGISTER_BYTES:
         return False
@@ -235,7 +287,7 @@ def multiply_narrow(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_s
     for start in range(0, rows, NARROW_ROWS):
         count = NARROW_ROWS if rows - start > NARROW_ROWS else rows - start
         numbers = (
-            block, columns, count, b, b_step, b_row, a + start * a_row * size, a_step, a_row, depth, 0, 0, 0, 0, 0,
+            block, columns, count, b, b_step, b_row, a + start * a_row * size, a_step, a_row, depth, 0, 0, 0, 0, 0, 0,
         )  # fmt: skip
         multiply_in_tiles(zero, numbers)
         transposed = matrix(zero, block, columns, count)
@@ -251,7 +303,7 @@ def multiply(zero, numbers, fits):
 
     A tiny product is computed inline, because it takes less time than a call.
     """
-    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, _, _, target_index, bias = numbers
+    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, _, _, target_index, bias, _ = numbers
     if rows * columns * depth <= TINY and target_index == 0:
         number_by_number(zero, numbers)
     elif fits and is_narrow(zero, numbers):
@@ -290,7 +342,7 @@ def in_tiles(a, columns):
 
 
 @jit
-def product_of_rows(x, rows, columns, w, b, out):
+def product_of_rows(x, rows, columns, w, b, out, offer):
     """Compute out = x[rows][:, columns] · w[columns] + b without gathering; b may be empty.
 
     x (N, K) and w (K, O) are contiguous; x[rows] fits tiles. If x is zero in all other columns, this is x[rows] · w.
@@ -299,24 +351,24 @@ def product_of_rows(x, rows, columns, w, b, out):
     index = 0 if used == depth else address_of(columns)
     numbers = (
         address_of(out), rows.size, outputs, address_of(x), depth, 1, address_of(w), outputs, 1, used, address_of(rows),
-        index, index, 0, address_of_bias(b),
+        index, index, 0, address_of_bias(b), offer,
     )  # fmt: skip
     multiply(out.dtype.type(0), numbers, True)
 
 
 @jit
-def product_of_columns(x, first, y, out):
+def product_of_columns(x, first, y, out, offer):
     """Compute out = x[:, first : first + rows of out]ᵀ y; x (K, N) and y (K, O) are contiguous."""
     column = y.shape[1]
     numbers = (
         address_of(out), out.shape[0], column, address_of(x, first), 1, x.shape[1], address_of(y), column, 1,
-        y.shape[0], 0, 0, 0, 0, 0,
+        y.shape[0], 0, 0, 0, 0, 0, offer,
     )  # fmt: skip
     multiply(out.dtype.type(0), numbers, in_tiles(x, column))
 
 
 @jit
-def product_of_nonzero_columns(x, rows, columns, first, y, out):
+def product_of_nonzero_columns(x, rows, columns, first, y, out, offer):
     """As `product_of_columns` for x[rows], which fits tiles and is zero in all columns except those listed, in order.
 
     `columns` lists only columns within out; x (N, F) and y (K, O) are contiguous.
@@ -328,7 +380,7 @@ def product_of_nonzero_columns(x, rows, columns, first, y, out):
         index = address_of(columns)
     numbers = (
         target, count, column, start, 1, x.shape[1], address_of(y), column, 1, y.shape[0], index, address_of(rows), 0,
-        index, 0,
+        index, 0, offer,
     )  # fmt: skip
     multiply(out.dtype.type(0), numbers, True)
 
@@ -346,32 +398,33 @@ def clear_others(out, first, columns):
 
 
 @jit
-def product(a, b, out):
+def product(a, b, out, offer):
     """Compute out = a · b, all contiguous."""
-    multiply(out.dtype.type(0), _in_order(a, b, 0, out), in_tiles(a, b.shape[1]))
+    multiply(out.dtype.type(0), _in_order(a, b, 0, out, offer), in_tiles(a, b.shape[1]))
 
 
 @jit
-def product_and_bias(a, b, bias, out):
+def product_and_bias(a, b, bias, out, offer):
     """Compute out = a · b + bias, all contiguous; an empty bias is none. The bits are those of two passes."""
-    multiply(out.dtype.type(0), _in_order(a, b, address_of_bias(bias), out), in_tiles(a, b.shape[1]))
+    multiply(out.dtype.type(0), _in_order(a, b, address_of_bias(bias), out, offer), in_tiles(a, b.shape[1]))
 
 
 @jit
-def _in_order(a, b, bias, out):
+def _in_order(a, b, bias, out, offer):
     depth, columns = b.shape
     return (
         address_of(out), a.shape[0], columns, address_of(a), depth, 1, address_of(b), columns, 1, depth, 0, 0, 0, 0,
-        bias,
+        bias, offer,
     )  # fmt: skip
 
 
 @jit
-def product_with_transpose(a, b, out):
+def product_with_transpose(a, b, out, offer):
     """Compute out = a · bᵀ, all contiguous."""
     rows, depth = a.shape
     numbers = (
         address_of(out), rows, b.shape[0], address_of(a), depth, 1, address_of(b), 1, depth, depth, 0, 0, 0, 0, 0,
+        offer,
     )  # fmt: skip
     multiply(out.dtype.type(0), numbers, in_tiles(a, b.shape[0]))
 

@@ -7,6 +7,11 @@ DEPTH = 256
 which stays in the first-level cache.
 """
 
+DEPTH_OF_COLUMNS = 128
+"""The same where rows of a are columns in memory: each number of eight rows then lies in other cache lines, so that
+tiles of 256 would push b's panel out of a first-level cache of 32 or 48 KiB.
+"""
+
 CACHED = 1 << 19
 """Bytes of a up to which it is read in place."""
 
@@ -14,6 +19,12 @@ CACHED_AT_ONCE = 1 << (19 if REGISTER_BYTES == 64 else 18)
 """Bytes of `DEPTH` columns of a, which are read again for every two vectors of columns of b: at most half of a
 second-level cache. Processors with AVX-512 have 1 MiB and more, others 512 KiB.
 """
+
+OFFERED = 1 << 20
+"""Multiplications from which a product is offered to other threads (offer.py): about 15 µs."""
+
+OFFER_WORDS = 32
+"""64-bit words of an offer: four cache lines."""
 
 LARGEST, LARGEST_AT_ONCE = (1 << 21, 1 << 20) if REGISTER_BYTES == 64 else (CACHED, CACHED_AT_ONCE)
 """The same two bounds where no row or column is read by its number."""

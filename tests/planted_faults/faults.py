@@ -450,8 +450,8 @@ NUMBA = [
     ),
     Fault(
         "numba-adam-epsilon", ORDER, "kernels/optimizer_step/cpu.py",
-        "(math.sqrt(second_moment[i]) * root_correction + epsilon)",
-        "((math.sqrt(second_moment[i]) + epsilon) * root_correction)",
+        "(square_root(second_moment[i]) * root_correction + epsilon)",
+        "((square_root(second_moment[i]) + epsilon) * root_correction)",
         "tests/conformance -k 'points-optimizer-steps-adam'",
     ),
     Fault(
@@ -513,6 +513,22 @@ NUMBA = [
         "numba-product-deep", MISSING, "kernels/matmul/cpu.py",
         "1 if k > 0 else 0", "0",
         "tests/kernels/matmul/test_cpu.py -k 'wide_products_are_right and float32'",
+    ),
+    Fault(
+        "numba-offer-awaited", MISSING, "kernels/matmul/cpu.py",
+        "wait_until_finished(offer, blocks)", "wait_until_finished(offer, 0)",
+        "tests/kernels/matmul/test_offer.py -k one_threads_bits",
+    ),
+    Fault(
+        "numba-offer-claimed", ORDER, "kernels/matmul/offer.py",
+        "if atomics.exchange_if(offer, STATE, state, state + 1):",
+        "if atomics.exchange_if(offer, STATE, atomics.load(offer, STATE), state + 1):",
+        "tests/kernels/matmul/test_offer.py -k claimed_once",
+    ),
+    Fault(
+        "numba-offer-counted", STALE, "kernels/matmul/offer.py",
+        "offer[FINISHED] = 0", "offer[FINISHED] += 0",
+        "tests/kernels/matmul/test_offer.py -k one_threads_bits",
     ),
     Fault(
         "numba-product-packed-row", INDEX, "kernels/matmul/cpu.py",

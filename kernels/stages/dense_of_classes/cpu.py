@@ -88,7 +88,7 @@ def dense_of_classes(worker, run, stage, option):
         count = rows_of(stage, place)
         if setting(stage, place) == NUMBERS:
             out = matrix(run.zero, worker.dz if is_begun else stage.y, worker.rows, outputs)
-            product(source(worker, run, stage, k), rows_at(w, first, count, outputs), out)
+            product(source(worker, run, stage, k), rows_at(w, first, count, outputs), out, worker.offer)
             if is_begun:
                 for i in range(worker.rows):
                     for o in range(outputs):
@@ -122,14 +122,14 @@ def dense_of_classes_backward(worker, run, stage, option):
             dw = parameter_gradient(worker, run, stage, 0)
             own = rows_at(dw, first, count, outputs)
             if is_numbers:
-                product_of_columns(x, 0, dy, own)
+                product_of_columns(x, 0, dy, own, worker.offer)
             else:
                 set_to_zero(own)
                 add_slopes(x, dy, dw, first, stage, place)
         if source_wanted(stage, k):
             dx = source_gradient(worker, run, stage, k)
             if is_numbers:
-                product_with_transpose(dy, rows_at(w, first, count, outputs), dx)
+                product_with_transpose(dy, rows_at(w, first, count, outputs), dx, worker.offer)
             else:
                 set_to_zero(dx)
         first, place = first + count, place + 2 + int(setting(stage, place + 1))

@@ -59,6 +59,27 @@ def test_runs_have_the_same_bits_with_all_threads_on_one_processor(partition: st
     assert measured == measured_again
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("partition", DIVIDED)
+def test_help_with_large_products_leaves_the_bits(partition: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2000, 200)).astype(dtype), rng.normal(size=(2000, 3)).astype(dtype)
+
+    def train(threads: int) -> dk.Sequential:
+        with dividing(partition, joined=threads > 1):
+            layers = [dk.Dense(300, activation="tanh"), dk.Dense(200, activation="gelu"), dk.Dense(3)]
+            net = dk.Sequential(layers, backend="numba", dtype=dtype, num_threads=threads, seed=0)
+            net.compile("adam", "mean_squared_error")
+            net.fit(x, y, batch_size=500, epochs=3, verbose=0)
+        return net
+
+    alone = train(1)
+    check_same(alone, train(2))
+    with busy(1):  # one thread is ahead of the other
+        for _ in range(3):
+            check_same(alone, train(2))
+
+
 def test_predictions_and_evaluations_depend_on_threads_by_rounding_only() -> None:
     x, labels, weights = classes(3000)
     net = classifier()

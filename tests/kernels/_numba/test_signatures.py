@@ -51,7 +51,7 @@ WRITTEN = {
     ("dropout", "mask"): ["out"],
     ("gather", "gather"): ["out"],
     ("interpolate", "interpolate"): ["out"],
-    ("matmul", "product"): ["out"],
+    ("matmul", "product"): ["out", "offer"],
     ("norm_bound", "constrain"): [],
     ("penalty", "gradient"): [],
     ("penalty", "penalty"): [],

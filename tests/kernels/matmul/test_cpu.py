@@ -43,33 +43,33 @@ def numbers_of(a, b, out):
     return (
         np.int64(out.ctypes.data), out.shape[0], out.shape[1], np.int64(a.ctypes.data), a.strides[0] // size,
         a.strides[1] // size, np.int64(b.ctypes.data), b.strides[0] // size, b.strides[1] // size, a.shape[1],
-        0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0,
     )  # fmt: skip
 
 
 @numba.njit(nogil=True)
 def plain(a, b, out):
-    cpu.product(a, b, out)
+    cpu.product(a, b, out, 0)
 
 
 @numba.njit(nogil=True)
 def with_transpose(a, b, out):
-    cpu.product_with_transpose(a, b, out)
+    cpu.product_with_transpose(a, b, out, 0)
 
 
 @numba.njit(nogil=True)
 def of_columns(x, first, y, out):
-    cpu.product_of_columns(x, first, y, out)
+    cpu.product_of_columns(x, first, y, out, 0)
 
 
 @numba.njit(nogil=True)
 def of_rows(x, rows, columns, w, b, out):
-    cpu.product_of_rows(x, rows, columns, w, b, out)
+    cpu.product_of_rows(x, rows, columns, w, b, out, 0)
 
 
 @numba.njit(nogil=True)
 def plus_bias(a, b, bias, out):
-    cpu.product_and_bias(a, b, bias, out)
+    cpu.product_and_bias(a, b, bias, out, 0)
 
 
 @numba.njit(nogil=True)
@@ -79,7 +79,7 @@ def sum_rows(x, out):
 
 @numba.njit(nogil=True)
 def of_columns_in_use(x, rows, columns, first, y, out):
-    cpu.product_of_nonzero_columns(x, rows, columns, first, y, out)
+    cpu.product_of_nonzero_columns(x, rows, columns, first, y, out, 0)
 
 
 def operands(m: int, k: int, n: int, dtype: str, orders: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
