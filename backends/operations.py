@@ -91,6 +91,10 @@ class Operations:
         """Whether data of a dtype of the library `source` are kept as they are, and converted batch by batch."""
         return bool(source.isdtype(dtype, ("bool", "integral")))
 
+    def surely_finite(self, array: Array, dtype: str) -> bool:
+        """Whether all numbers are finite in this dtype, as far as a fast check knows; False where there is none."""
+        return False
+
     def as_input(self, x: Any) -> Array:
         """Return x as training data: in place if the backend can read it there, otherwise as a NumPy array."""
         return x if self.owns(x) else np.asarray(x)

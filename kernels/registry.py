@@ -110,8 +110,8 @@ class Loss:
         over_outputs: the loss of a row is the mean of its outputs' losses, or their sum.
         parameters: names and defaults of the numbers that all versions take after their other arguments.
         columns: number of outputs the loss is for; None for any number.
-        elementwise: the loss of a row is the mean over its outputs of `term(score, target)` in `cpu.py`, which also has
-            its derivative `slope`; a batch is then computed in loops over all elements.
+        at_once: `cpu.py` has `add_up`, which computes all rows, for loops that vectorize even if rows are short; `row`
+            computes one of them.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Loss:
     over_outputs: Literal["mean", "sum"] = "mean"
     parameters: Mapping[str, float] = field(default_factory=dict)
     columns: int | None = None
-    elementwise: bool = False
+    at_once: bool = False
 
     def is_made_for(self, targets: Array, least: float, most: float) -> bool:
         """Return whether finite targets with this minimum and maximum are within `target_range`."""
@@ -297,7 +297,7 @@ def loss(name: str) -> Loss:
         getattr(package, "TARGET_RANGE", "shares" if outputs == "binary" else "any"),
         getattr(package, "OVER_OUTPUTS", "mean"),
         getattr(package, "PARAMETERS", {}),
-        elementwise=getattr(package, "ELEMENTWISE", False),
+        at_once=getattr(package, "AT_ONCE", False),
     )
 
 

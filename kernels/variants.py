@@ -50,7 +50,7 @@ def variant(
     key = f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     if key not in registry.RUNTIME_LOSSES:
         reference = _reference(base, changed, label_smoothing, shares)
-        loss = replace(base, name=key, loss_and_gradient=reference, parameters={}, columns=columns, elementwise=False)
+        loss = replace(base, name=key, loss_and_gradient=reference, parameters={}, columns=columns, at_once=False)
         has_cpu, has_gpu = registry.has_cpu_version(name), registry.has_gpu_version(name)
         given = [changed.get(parameter, default) for parameter, default in base.parameters.items()]
         cpu = _numba(base, given, label_smoothing, shares) if has_cpu else ""

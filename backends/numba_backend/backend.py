@@ -16,6 +16,7 @@ from dnnkit.backends.diagnosis import Finding, warn_once
 from dnnkit.backends.executable import Executable
 from dnnkit.backends.measures import Loss, Metric
 from dnnkit.backends.numpy_backend import NumpyBackend
+from dnnkit.backends.processors import usable
 from dnnkit.backends.program import Program
 from dnnkit.backends.stages import Activate, Custom, Dense, Dropout, Op, Rescale
 from dnnkit.installed import version
@@ -169,6 +170,11 @@ class NumbaBackend(NumpyBackend):
         return bool(dtype == source.uint8)
 
     # -- operations: the kernels that the compiled epoch calls -------------------------------------------------------
+
+    def surely_finite(self, array: Array, dtype: str) -> bool:  # noqa: D102
+        from dnnkit.backends.numba_backend.finite import surely_finite
+
+        return surely_finite(array, dtype, usable(None))
 
     def activation(self, activation: Activation, x: Array, out: Array | None = None) -> Array:
         """See `kernels/activations`."""

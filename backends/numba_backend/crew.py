@@ -76,18 +76,21 @@ class Crew:
         self._states = memoryview(memory)  # type: ignore[arg-type] # missing in NumPy's stubs
         self._lock, self._wake_up = Mutex(), dict[int, threading.Semaphore]()
 
-    def caller(self, run: int, dtype: str, helpers: int) -> Callable[[], None]:
-        """Return a function that runs all workers of the run at `run`, in this and up to `helpers` other threads."""
+    def caller(self, run: int, dtype: str, helpers: int, work: str = "run_workers") -> Callable[[], None]:
+        """Return a function that runs all workers of the run at `run`, in this and up to `helpers` other threads.
+
+        Other `work` than a run is a function of the engine with the same arguments, such as `find_lost_doubles`.
+        """
         helpers = min(helpers, self._size)
         if not helpers:
-            return partial(calls.caller("run_workers", dtype), 0, 0, run)
-        run_in_crew, run_workers, stand_by = _compiled(dtype)
+            return partial(calls.caller(work, dtype), 0, 0, run)
+        run_in_crew, run_there, stand_by = _compiled(work, dtype)
         end = helpers * LINE
 
         def call() -> None:
             if len(self._wake_up) < helpers or ASLEEP in self._states[:end:LINE]:
                 self._muster(helpers, stand_by)
-            run_in_crew(run, run_workers, PATIENCE, self._slots, helpers)
+            run_in_crew(run, run_there, PATIENCE, self._slots, helpers)
 
         return call
 
@@ -134,10 +137,10 @@ class Crew:
 
 
 @cache
-def _compiled(dtype: str) -> tuple[Any, int, Any]:
-    """Return `run_in_crew`, the address of `run_workers`, and `stand_by`."""
-    run_workers = calls.function_of("run_workers", dtype).address
-    return calls.caller("run_in_crew", dtype), run_workers, calls.caller("stand_by", dtype)
+def _compiled(work: str, dtype: str) -> tuple[Any, int, Any]:
+    """Return `run_in_crew`, the address of the work's function, and `stand_by`."""
+    run_there = calls.function_of(work, dtype).address
+    return calls.caller("run_in_crew", dtype), run_there, calls.caller("stand_by", dtype)
 
 
 CREW = Crew()

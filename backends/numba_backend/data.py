@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from dnnkit.backends.aligned import address
+from dnnkit.backends.numba_backend.finite import surely_finite
 from dnnkit.backends.numba_backend.partition import share
 from dnnkit.backends.numba_backend.threads import in_threads
 from dnnkit.backends.processors import usable
@@ -14,7 +15,6 @@ from dnnkit.backends.stagewise.finite import require_finite
 from dnnkit.backends.stagewise.flat import Data
 from dnnkit.backends.state import HostArray
 from dnnkit.deferred import dataclass
-from dnnkit.errors import DataError
 from dnnkit.kernels._numba.entry_points import mark_entry_points
 from dnnkit.kernels.compressed_rows import CompressedRows
 from dnnkit.kernels.nonzero_columns import WORD, words
@@ -83,16 +83,8 @@ def is_worth_marking(data: Data, outputs: int) -> bool:
 
 def require_finite_samples(data: Data, num_threads: int | None) -> None:
     """Raise `DataError` if a number of the samples is not finite; several threads look through many."""
-    x, rows = data.x, len(data)
-    threads = 1 if x.nbytes < WORTH_THREADS or x.dtype.kind != "f" else usable(num_threads)
-    if threads > 1:
-        try:
-            in_threads(lambda n: require_finite("x", x[share(rows, threads, n)], x.dtype.name), threads, lambda: None)
-        except DataError:
-            pass  # which of all rows is the first is said below
-        else:
-            return
-    require_finite("x", x, str(x.dtype))
+    x, threads = data.x, usable(num_threads)
+    require_finite("x", x, str(x.dtype), lambda array, dtype: surely_finite(array, dtype, threads))
 
 
 def marked(data: Data, num_threads: int | None) -> Data:

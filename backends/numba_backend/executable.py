@@ -53,6 +53,8 @@ class Epoch:
     """Steps of the epoch before those of this data."""
     single: SingleStep | None = None
     """Fast path for the next step, if the last one was run alone."""
+    data: Data | None = None
+    """The rows, if they may be the next epoch's, too."""
 
     @property
     def weight(self) -> float:
@@ -148,11 +150,19 @@ class NumbaExecutable(CompiledSteps):
         self._training = team = self._team(partition, size)
         team.clear_stop()
         self._is_given_up = False
-        order = np.ascontiguousarray(order, np.int64)
-        weights, is_one = self._weight_sums(data, order, batch_size), _is_one_batch(order, batch_size)
-        batches = Batches(self._source(data), order, size, weights, is_one=is_one)
-        self.epoch = Epoch(batches, team, team.zero_totals(), len(order) if data.host_weights is None else None)
+        batches = self._batches(data, np.ascontiguousarray(order, np.int64), batch_size)
+        rows = len(order) if data.host_weights is None else None
+        self.epoch = Epoch(batches, team, team.zero_totals(), rows, data=data)
         self._record_partition(partition)
+
+    def _batches(self, data: Data, order: HostArray, batch_size: int) -> Batches:
+        """Return the batches of an epoch: those of the last one, in another order, if they are otherwise the same."""
+        size, is_one, last = min(batch_size, len(order)), _is_one_batch(order, batch_size), self.epoch
+        if last is not None and last.data is data and data.host_weights is None:
+            before = last.batches
+            if (len(before.order), before.batch_size, before.is_one) == (len(order), size, is_one):
+                return before.in_order(order)
+        return Batches(self._source(data), order, size, self._weight_sums(data, order, batch_size), is_one=is_one)
 
     def permutation(self, entropy: HostArray, rows: int) -> HostArray:  # noqa: D102
         self._rows_drawn += rows

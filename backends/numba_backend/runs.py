@@ -1,6 +1,7 @@
 """Description of a run: steps and batches."""
 
 import math
+from dataclasses import field
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,12 @@ class Batches:
     out: HostArray | None = None
     is_one: bool = False
     """Whether all steps have the same rows in the same order."""
+    form: object = field(default_factory=object)
+    """The same object for batches that differ in their order only, for which a team need not be prepared anew."""
+
+    def in_order(self, order: HostArray) -> "Batches":
+        """Return batches of the same rows in another order."""
+        return Batches(self.data, order, self.batch_size, self.batch_weights, self.out, self.is_one, self.form)
 
 
 class Steps(NamedTuple):

@@ -269,10 +269,12 @@ class WorkerTeam(TeamMemory):
 
         All objects are kept alive. Up to `helpers` standby threads may join; by default, as many as pay for training.
         """
-        given = purpose, first, steps.clips, batches, numbers, sums
+        given = purpose, first, steps.clips, batches.form, numbers, batches, sums
         if not self.prepared or not all(map(is_, given, self.prepared)):
-            self.prepared = ()
-            self._prepare(purpose, batches, numbers, sums, first, steps.clips)
+            if not self.prepared or not all(map(is_, given[:5], self.prepared)):
+                self.prepared = ()
+                self._prepare(purpose, batches, numbers, first, steps.clips)
+            self._fill_rows(batches, sums)
             self.prepared = given  # keeps alive everything they refer to
         run, self._steps, others = self.run_structure, steps, self.partition.workers - 1
         self._measures = False
@@ -316,15 +318,19 @@ class WorkerTeam(TeamMemory):
             for table in self._tables:
                 table[place].rates = address(shares)
 
-    def _prepare(
-        self, purpose: Purpose, batches: Batches, numbers: Weights, sums: HostArray, first: int, clips: Clips
-    ) -> None:
-        """Fill the fields that stay the same between runs on the same batches and numbers."""
+    def _fill_rows(self, batches: Batches, sums: HostArray) -> None:
+        """Fill in the rows of a run, in order, and where it adds loss and metrics."""
+        run = self.run_structure
+        run.row_count, run.order, run.out = len(batches.order), address(batches.order), address(batches.out)
+        for number, worker in enumerate(self.workers):
+            worker.totals = address(sums[number])
+
+    def _prepare(self, purpose: Purpose, batches: Batches, numbers: Weights, first: int, clips: Clips) -> None:
+        """Fill the fields that stay the same between runs on batches of the same form and the same numbers."""
         run, data = self.run_structure, batches.data
         run.schedule = ctypes.addressof(self.link(self.key(purpose, batches, first, clips=clips)))
         run.training = purpose in DIFFERENTIATING
-        run.batch_size, run.row_count, run.order = batches.batch_size, len(batches.order), address(batches.order)
-        run.batch_weights, run.out = address(batches.batch_weights), address(batches.out)
+        run.batch_size, run.batch_weights = batches.batch_size, address(batches.batch_weights)
         run.x, run.row_limit, run.scale, run.offset = data.addresses[0], len(data.x), data.scale, data.offset
         _, run.targets, run.weights, run.bits = data.addresses
         run.starts, run.entry_columns = data.entries or (0, 0)
@@ -344,7 +350,7 @@ class WorkerTeam(TeamMemory):
             if number == 1 and numbers.second is not None:
                 worker.parameters = address(numbers.second)
             worker.slots = numbers.addresses[1] + min(row, len(numbers.slots) - 1) * numbers.slots.strides[0]
-            worker.totals, worker.used = address(sums[number]), self._features
+            worker.used = self._features
             is_whole = data.bits is None and data.entries is None
             worker.columns = address(self._all_columns if is_whole else self._columns[number])
         run.weight_width = 1 if data.weights is None or data.weights.ndim == 1 else data.weights.shape[1]

@@ -36,7 +36,7 @@ def as_targets_of(name: str, y: Any, samples: int, loss: Loss, outputs: int, dty
         return as_labels(name, y, outputs, dtype)
     if loss.targets == "values":
         y = _as_values(name, y, outputs, loss)
-    require_finite(name, y, dtype)
+    require_finite(name, y, dtype, backend.surely_finite)
     return y
 
 

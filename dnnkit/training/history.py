@@ -105,7 +105,8 @@ class History:
             for values in self.history.values():
                 del values[-1]
         for name in logs:
-            self.history.setdefault(name, [nan] * len(self.epoch))
+            if name not in self.history:
+                self.history[name] = [nan] * len(self.epoch)
         for name, values in self.history.items():
             values.append(logs.get(name, nan))
         self.epoch.append(epoch)

@@ -16,6 +16,8 @@ DEFINED_IN = {
     "run_timed": "timing",
     "run_jobs": "many",
     "permute": "permutation",
+    "find_lost_doubles": "finite",
+    "find_lost_singles": "finite",
 }
 """Function name -> module that defines it."""
 
@@ -28,6 +30,8 @@ ARGUMENTS = {
     "run_timed": 3,
     "run_jobs": 1,
     "permute": 5,
+    "find_lost_doubles": 3,
+    "find_lost_singles": 3,
 }
 
 

@@ -1,10 +1,11 @@
-"""Opcodes by which workers exchange gradients and updated parameters, where they divide a batch by rows."""
+"""Opcodes by which workers exchange gradients and updated parameters, and help each other with products."""
 
 from dnnkit.kernels._engine.opcodes import opcode
 from dnnkit.kernels._engine.structures import LINE, WORKER
 from dnnkit.kernels._engine.updates import is_due
 from dnnkit.kernels._numba.at_address import at, copy_bytes, size_of, vector
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels.matmul.cpu import take_blocks
 
 worker_at = at(WORKER)
 WORKER_BYTES = WORKER.bytes
@@ -84,3 +85,9 @@ def claim_parameters(worker, run, stage, option):
         words = vector(0, worker.parameters, worker.share_end * size_of(run.zero) // 8)
         for e in range(0, words.size, LINE):
             words[e] ^= option
+
+
+@opcode
+def help_with_product(worker, run, stage, option):
+    """Compute blocks of the product that this worker offers, in another thread."""
+    take_blocks(run.zero, worker.offer)

@@ -268,6 +268,11 @@ workers ended, or -1.
 SCRATCH = 8
 """Words that `permute` needs besides the order: 4 of the pool, 4 of the seed."""
 
+SEARCH_NEXT, SEARCH_FOUND, SEARCH_ADDRESS, SEARCH_COUNT, SEARCH_WORDS = 0, LINE, 2 * LINE, 2 * LINE + 1, 3 * LINE
+"""Words of a search for numbers that are not finite (`finite.py`): the next number that no thread has claimed, 1 once
+one was found, the address of the numbers, their count; and how many words there are.
+"""
+
 MANY = Structure(
     {
         "job": "address of the first JOB; the longest jobs come first",

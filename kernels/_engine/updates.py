@@ -5,7 +5,7 @@ from dnnkit.kernels._engine.stages import data_or_inputs, gradient_of, kernel_at
 from dnnkit.kernels._numba.at_address import element, matrix, number, part, size_of, vector
 from dnnkit.kernels._numba.indirect_calls import call_update
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns, take_blocks
+from dnnkit.kernels.matmul.cpu import in_tiles, product_of_columns, product_of_nonzero_columns
 
 PIECE, LARGEST_PIECE = 1 << 15, 1 << 18
 """Bytes per piece of a kernel: a piece's gradient is consumed while it is in the nearest caches. Every piece reads all
@@ -100,12 +100,6 @@ def height_of(worker, run, stage, divides):
         return stage.inputs
     height = piece // row & -8
     return height if height > 8 else 8
-
-
-@opcode
-def help_with_product(worker, run, stage, option):
-    """Compute blocks of the product that this worker offers, in another thread."""
-    take_blocks(run.zero, worker.offer)
 
 
 @opcode

@@ -59,7 +59,6 @@ WHOLE_NUMBERS_32, BITS_OF_WHOLE_NUMBERS_32 = 1.5 * 2.0**23, 0x4B400000
 """A number where adjacent float64, or float32, differ by one, and its bits. Adding it rounds to an integer, which is
 then in the last bits of the sum; AVX2 cannot convert a float64 to an integer.
 """
-LARGEST = float(np.finfo(np.float64).max)
 HALF_PI = (1.57079625129699707031, 7.54978941586159635336e-8, 5.39030285815811905290e-15)
 """π/2 in three parts. The first two have few enough digits for integer multiples to be exact (Cody & Waite 1980)."""
 LARGEST_ANGLE = 2.0**20
@@ -96,7 +95,7 @@ def square_root(x):
             y += (y * lost) * (0.375 * lost + 0.5)
         root = x * y
         root += (0.5 * y) * (x - root * root)
-        return root if x <= LARGEST else x
+        return root if x < math.inf else x
 
     return root_64
 
@@ -257,20 +256,89 @@ def expm1_of_negative(x):
 @resolved_by_type(**UNFUSED)
 def log1p_of_share(z):
     """Return log(1 + z) for 0 ≤ z ≤ 1, accurate also near 0."""
-    kind, terms = (np.float32 if z == types.float32 else np.float64), ATANH_TERMS[z]
+    kind = np.float32 if z == types.float32 else np.float64
 
     def log1p(z):
         # m + 1 is 1 + z or half of it, whichever is closer to 1: log(1 + z) = [log 2] + 2 atanh(s).
         half = z > kind(ROOT_2 - 1)
         m = (z - kind(1)) * kind(0.5) if half else z
-        s = m / (kind(2) + m)
-        square = s * s
-        total = kind(1) / kind(2 * terms + 1)
-        for k in range(terms - 1, -1, -1):
-            total = total * square + kind(1) / kind(2 * k + 1)
-        return (kind(LOG_2) if half else kind(0)) + kind(2) * s * total
+        return (kind(LOG_2) if half else kind(0)) + _twice_atanh(m / (kind(2) + m))
 
     return log1p
+
+
+@resolved_by_type(**UNFUSED)
+def log1p_and_logistic(x):
+    """Return (log(1 + exp(-x)), 1 / (1 + exp(-x)), 1 / (1 + exp(x))) for x ≥ 0, with a single division.
+
+    All are accurate also where they are tiny, down to the least normal number.
+    """
+    kind: Any = np.float32 if x == types.float32 else np.float64
+    lowest = kind(-87 if x == types.float32 else -708)
+
+    def ratio_32(x):
+        n, p = _reduce_32(x)
+        return (p + kind(1)) * _power_32(n), kind(1)
+
+    def ratio_64(x):
+        n, p, q = _reduce_64(x)
+        return (q + p) * _power_64(n), q - p
+
+    ratio: Any = jit(ratio_32 if x == types.float32 else ratio_64)
+
+    def log_and_shares(x):
+        # exp(-x) = a / b; as in log1p_of_share, s = m / (2 + m), and both quotients have one divisor.
+        a, b = ratio(_within(-x, lowest, kind(0)))
+        half = a > kind(ROOT_2 - 1) * b
+        upper, lower = (a - b, a + kind(3) * b) if half else (a, a + kind(2) * b)
+        whole = a + b
+        inverse = kind(1) / (lower * whole)
+        share = lower * inverse
+        log = (kind(LOG_2) if half else kind(0)) + _twice_atanh(upper * whole * inverse)
+        return log, b * share, a * share
+
+    return log_and_shares
+
+
+@resolved_by_type(**UNFUSED)
+def log_from_one(x):
+    """Return log(x) for finite x ≥ 1; NaN propagates."""
+    kind: Any = np.float32 if x == types.float32 else np.float64
+    whole: Any = np.int32 if x == types.float32 else np.int64
+    digits, least = np.finfo(kind).nmant, int(kind(1 / ROOT_2).view(whole))
+    bias, base = (
+        (BITS_OF_WHOLE_NUMBERS_32, WHOLE_NUMBERS_32) if x == types.float32 else (BITS_OF_WHOLE_NUMBERS, WHOLE_NUMBERS)
+    )
+
+    def log(x):
+        bits = x.view(whole)
+        n = whole(whole(bits - whole(least)) >> whole(digits))
+        m = whole(bits - whole(n << whole(digits))).view(kind)  # x / 2ⁿ, between √½ and √2
+        exponent = whole(n + whole(bias)).view(kind) - kind(base)
+        return (_twice_atanh((m - kind(1)) / (m + kind(1))) + exponent * kind(LOG_2)) + (x - x)
+
+    return log
+
+
+@resolved_by_type(**UNFUSED)
+def _twice_atanh(s):
+    """Return 2 atanh(s) for |s| ≤ 3 - √8."""
+    kind, terms = (np.float32 if s == types.float32 else np.float64), ATANH_TERMS[s]
+    coefficients = tuple(kind(1) / kind(2 * k + 1) for k in range(terms, -1, -1))
+
+    def fused(s):
+        square, total = s * s, coefficients[0]
+        for one in coefficients[1:]:
+            total = fused_multiply_add(total, square, one)
+        return kind(2) * s * total
+
+    def separate(s):
+        square, total = s * s, coefficients[0]
+        for one in coefficients[1:]:
+            total = total * square + one
+        return kind(2) * s * total
+
+    return fused if FUSED else separate
 
 
 @jit

@@ -92,17 +92,16 @@ def add_up(scores, targets, weights, scale, gradient, total):
     total[0] = sum_of_rows
 """
 
-LOSS_OF_ELEMENTS = """\
+LOSS_AT_ONCE = """\
 from dnnkit.kernels._numba.at_address import pointed
-from dnnkit.kernels._numba.elements import add_up
 
-from dnnkit.kernels.losses.{name}.cpu import slope, term
+from dnnkit.kernels.losses.{name}.cpu import add_up
 
 
 def loss_entry(scores_pointer, targets_pointer, weights_pointer, rows, columns, scale, gradient_pointer, total):
-    scores, targets = pointed(scores_pointer, (rows, columns)), pointed(targets_pointer, (rows, columns))
+    scores, targets = pointed(scores_pointer, (rows, columns)), pointed(targets_pointer, {shape})
     weights, gradient = pointed(weights_pointer, rows), pointed(gradient_pointer, (rows, columns))
-    total[0] += add_up(term, slope, scores, targets, weights, scale, gradient)
+    total[0] += add_up(scores, targets, weights, scale, gradient)
 """
 
 METRIC = """\
@@ -307,8 +306,8 @@ def loss_entry_points(name: str, targets: str, dtype: str) -> EntryPoints:
         functions = RUNTIME_LOSSES[name].cpu
         unique += f".{hashlib.sha256(functions.encode()).hexdigest()[:16]}"
     source = LOSS.format(functions=functions, shape=shape, shape_of_one=shape_of_one)
-    if registry.loss(name).elementwise:
-        source = LOSS_OF_ELEMENTS.format(name=name)
+    if registry.loss(name).at_once:
+        source = LOSS_AT_ONCE.format(name=name, shape=shape)
     kind = "int64*" if labels else "number*"
     arguments = f"number* {kind} number* int64 int64 float64 number* float64*"
     return EntryPoints(unique, dtype, f"{name}_{targets}", source, loss=arguments)

@@ -120,11 +120,12 @@ def multiply_tiles(
 ):  # fmt: skip
     """Specialize `all_blocks` for each combination of index arrays that occurs."""
     numbers = a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias
+    of_columns = a, 1, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias  # as in gradients
     indexes = row, column, b_rows, place
     if row == 0 and column == 0:
         all_blocks(zero, numbers, indexes, 0)
     elif row == 0:
-        all_blocks(zero, numbers, indexes, COLUMNS)
+        all_blocks(zero, of_columns, indexes, COLUMNS)
     elif place != 0:
         all_blocks(zero, numbers, indexes, ROWS | COLUMNS | PLACES)
     elif column == 0:

@@ -11,7 +11,7 @@ from numba import types
 
 from dnnkit.kernels._numba.extending import intrinsic
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.matmul.simd import WORD
+from dnnkit.kernels._numba.simd import WORD
 
 ROWS, COLUMNS, ROWS_OF_B, PLACES = 1, 2, 4, 8
 """Bits of the four index arrays."""

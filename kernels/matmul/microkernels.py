@@ -6,14 +6,14 @@ elements, counts. Tiles that multiply also take the index arrays of a product.
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 
 from dnnkit.kernels._numba.extending import intrinsic
+from dnnkit.kernels._numba.simd import WORD, Vectors, loop
+from dnnkit.kernels._numba.stack import stack_memory
 from dnnkit.kernels._target.processor import MANY_REGISTERS, REGISTER_BYTES
 from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B
 from dnnkit.kernels.matmul.limits import DEPTH
-from dnnkit.kernels.matmul.simd import WORD, Vectors, loop
 
 TILE_ROWS = 8 if MANY_REGISTERS else 4
 """Rows of a tile with two vectors of columns: enough independent sums to hide the latency of multiply-adds, few enough
@@ -186,15 +186,5 @@ copy_number = _tile(2, _emit_number)
 """Copy one number. Numbers: source, target."""
 
 
-@intrinsic
-def panel(typing_context: Any) -> Any:
-    """Return the address of stack memory for a packed panel: DEPTH rows of two vectors."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        space = ir.ArrayType(ir.IntType(8), DEPTH * 2 * REGISTER_BYTES)
-        with builder.goto_entry_block():
-            memory = builder.alloca(space)
-        memory.align = 64
-        return builder.ptrtoint(memory, WORD)
-
-    return types.int64(), generate
+panel = stack_memory(DEPTH * 2 * REGISTER_BYTES)
+"""Return the address of memory for a packed panel: `DEPTH` rows of two vectors."""

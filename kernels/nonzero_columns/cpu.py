@@ -37,8 +37,8 @@ def _word(typing_context: Any, x: Any, address: Any) -> Any:
 
 
 @intrinsic
-def _lost(typing_context: Any, x: Any, address: Any) -> Any:
-    """As `_word`, the bits of those that are NaN or infinite."""
+def lost_bits(typing_context: Any, x: Any, address: Any) -> Any:
+    """Return the bits of those of 64 numbers of x's dtype at an address that are NaN or infinite."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if not isinstance(x.dtype, types.Float):
@@ -70,7 +70,7 @@ def mark(x, bits):
         for w in range(whole):
             place = start + w * WORD * x.itemsize
             bits[i, w] = _word(x, place)
-            lost |= _lost(x, place)
+            lost |= lost_bits(x, place)
         if whole < bits.shape[1]:
             word = np.uint64(0)
             for j in range(whole * WORD, features):

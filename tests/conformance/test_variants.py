@@ -70,6 +70,7 @@ VARIANTS = [
     Variant("softmax_cross_entropy", smoothing=0.1, targets="labels", shape=WIDE),
     Variant("categorical_crossentropy", smoothing=0.2),
     Variant("categorical_crossentropy", smoothing=0.2, targets="labels"),
+    Variant("sigmoid_cross_entropy", smoothing=0.1),
     Variant("sigmoid_cross_entropy", smoothing=0.1, weights=(1.0, 2.0, 0.5)),
     Variant("binary_crossentropy", smoothing=0.1),
     Variant("sigmoid_focal_cross_entropy", {"gamma": 1.5, "positive": 0.25, "negative": 0.75}, smoothing=0.1),
@@ -125,7 +126,7 @@ def test_a_formula_agrees_everywhere_and_with_finite_differences(implementation:
 
 
 @pytest.mark.cuda_compile
-@pytest.mark.parametrize("what", [VARIANTS[1], VARIANTS[4], VARIANTS[8], VARIANTS[14], "everything"], ids=str)
+@pytest.mark.parametrize("what", [VARIANTS[1], VARIANTS[4], VARIANTS[8], VARIANTS[15], "everything"], ids=str)
 def test_cuda_sources_compile_with_warnings_as_errors(what: Variant | str) -> None:
     name = key(what) if isinstance(what, str) else variant(what.base, what.parameters, what.smoothing, what.weights)
     for source in variants([losses.source(name, "float32")]):  # for each layout of rows

@@ -14,3 +14,4 @@ REDUCTION = "mean"
 SCORES = "values"
 OUTPUTS = "values"
 TAKES_LABELS = False
+AT_ONCE = True

@@ -14,4 +14,4 @@ REDUCTION = "mean"
 SCORES = "logits"
 OUTPUTS = "binary"
 TAKES_LABELS = False
-ELEMENTWISE = True
+AT_ONCE = True

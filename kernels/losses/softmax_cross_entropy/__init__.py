@@ -17,3 +17,4 @@ REDUCTION = "mean"
 SCORES = "logits"
 OUTPUTS = "categorical"
 TAKES_LABELS = True
+AT_ONCE = True

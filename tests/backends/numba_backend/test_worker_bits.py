@@ -122,8 +122,8 @@ def test_nobody_waits_for_threads_that_never_get_a_processor(
 ) -> None:
     first, measured = run_alike(partition, None, "float64", joined=False)
 
-    def caller(self: Crew, run: int, dtype: str, helpers: int) -> Callable[[], None]:
-        return partial(calls.caller("run_workers", dtype), only, PATIENCE, run)
+    def caller(self: Crew, run: int, dtype: str, helpers: int, work: str = "run_workers") -> Callable[[], None]:
+        return partial(calls.caller(work, dtype), only, PATIENCE, run)
 
     monkeypatch.setattr(Crew, "caller", caller)
     results: list[tuple[dk.Sequential, list[float]]] = []

@@ -129,8 +129,11 @@ print(computed() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux says what each thread computes")
 def test_no_thread_spins_after_data_were_looked_at(backend: Backend) -> None:
-    """BLAS threads that spin after a large product would take processors from the training that follows."""
+    """BLAS threads that spin after a large product, for 100 ms, would take processors from the training that follows.
+
+    Standby threads that help to look at the data wait for 0.5 ms, and the training is their next work.
+    """
     if backend.name not in ("numpy", "numba"):
         pytest.skip("another library's threads are its own")
     done = processes.run([sys.executable, "-c", LOADING, backend.name], check=True)
-    assert int(done.stdout) == 0
+    assert int(done.stdout) < (0.02e9 if backend.name == "numba" else 1)

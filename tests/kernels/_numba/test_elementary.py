@@ -11,6 +11,8 @@ from dnnkit.kernels._numba.elementary import (
     LARGEST_ANGLE,
     erf,
     erfc,
+    log1p_and_logistic,
+    log_from_one,
     logistic,
     normal_tail,
     sine_and_cosine,
@@ -20,7 +22,8 @@ from dnnkit.kernels._numba.elementary import (
 from dnnkit.kernels._numba.front_end import OPTIONS
 from dnnkit.kernels._target.processor import FUSED
 
-SMALL_BATCH = {"erf": 3, "erfc": 6, "normal tail": 6, "tanh": 4, "logistic": 3}
+SMALL_BATCH = {"erf": 3, "erfc": 6, "normal tail": 6, "tanh": 4, "logistic": 3, "log from one": 3}
+SMALL_BATCH |= {"log of logistic": 4, "large logistic": 4, "small logistic": 5}
 """In units in the last place of the result; just below 1 erfc's are half as large as those of its terms."""
 TAIL = {"float32": 9.0, "float64": 26.0}
 """Beyond it erfc is nearly the smallest normal number."""
@@ -56,12 +59,33 @@ def fill_logistic(x, y):
         y[place] = logistic(x[place])[0]
 
 
+@numba.njit(**OPTIONS)
+def fill_log_of_logistic(x, y):
+    for place in range(x.size):
+        y[place] = log1p_and_logistic(np.abs(x[place]))[0]
+
+
+@numba.njit(**OPTIONS)
+def fill_large_logistic(x, y):
+    for place in range(x.size):
+        y[place] = log1p_and_logistic(np.abs(x[place]))[1]
+
+
+@numba.njit(**OPTIONS)
+def fill_small_logistic(x, y):
+    for place in range(x.size):
+        y[place] = log1p_and_logistic(np.abs(x[place]))[2]
+
+
 FUNCTIONS = {
     "erf": (fill_erf, mpmath.erf),
     "erfc": (fill_erfc, mpmath.erfc),
     "normal tail": (fill_normal_tail, lambda x: mpmath.erfc(x / mpmath.sqrt(2))),
     "tanh": (fill_tanh, mpmath.tanh),
     "logistic": (fill_logistic, lambda x: 1 / (1 + mpmath.exp(-x))),
+    "log of logistic": (fill_log_of_logistic, lambda x: mpmath.log1p(mpmath.exp(-abs(x)))),
+    "large logistic": (fill_large_logistic, lambda x: 1 / (1 + mpmath.exp(-abs(x)))),
+    "small logistic": (fill_small_logistic, lambda x: 1 / (1 + mpmath.exp(abs(x)))),
 }
 
 
@@ -93,6 +117,46 @@ def test_error_is_a_few_units_in_the_last_place(name, dtype):
         ]
     worst = int(np.argmax(errors))
     assert errors[worst] <= SMALL_BATCH[name], f"{float(errors[worst]):.2f} ulp at {x[worst]}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logarithms_of_numbers_from_one_on(dtype):
+    rng = np.random.default_rng(7)
+    powers = 2.0 ** np.arange(0, 100)
+    x = np.concatenate([powers, np.nextafter(powers, 0)[1:], np.nextafter(powers, 9e99), 10 ** rng.uniform(0, 9, 500)])
+    x = np.concatenate([x, np.sqrt(2) * powers[:40], rng.uniform(1, 2, 500), 1 + rng.uniform(0, 1e-3, 200)])
+    x = np.maximum(x.astype(dtype), 1)
+    y = np.empty_like(x)
+    fill_log(x, y)
+    exact = np.log(x.astype(np.longdouble))
+    errors = np.abs(y - exact) / np.spacing(exact.astype(dtype))
+    assert errors.max() <= SMALL_BATCH["log from one"], f"{errors.max():.2f} ulp at {x[errors.argmax()]}"
+    fill_log(x := np.array([np.nan, 1, np.finfo(dtype).max], dtype), y := np.empty_like(x))
+    assert np.isnan(y[0])
+    assert y[1] == 0
+    assert y[2] == pytest.approx(np.log(np.finfo(dtype).max))
+
+
+@numba.njit(**OPTIONS)
+def fill_log(x, y):
+    for place in range(x.size):
+        y[place] = log_from_one(x[place])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logistic_shares_far_from_zero(dtype):
+    lowest = {"float32": 87, "float64": 708}[dtype]
+    x = np.array([0, 1e-30, lowest - 1, lowest, lowest + 1, 2 * lowest, 1e4, np.inf, np.nan], dtype)
+    log, large, small = (np.empty_like(x) for _ in range(3))
+    fill_log_of_logistic(x, log)
+    fill_large_logistic(x, large)
+    fill_small_logistic(x, small)
+    np.testing.assert_array_equal(large[:8], np.array([0.5, 0.5, 1, 1, 1, 1, 1, 1], dtype))
+    assert log[:2] == pytest.approx([np.log(2)] * 2)
+    least = np.finfo(dtype).tiny
+    assert (small[3:8] <= 2 * least).all()
+    assert (log[3:8] <= 2 * least).all()
+    assert np.isnan([log[8], large[8], small[8]]).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

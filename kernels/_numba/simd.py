@@ -39,10 +39,25 @@ class Vectors:
 
     def spread(self, address: Any) -> Any:
         """Return the number at an address, broadcast to every lane."""
-        number = self.builder.load(self.builder.inttoptr(address, self.number.as_pointer()))
-        nothing = ir.Constant(self.kind, ir.Undefined)
+        return self.filled(self.builder.load(self.builder.inttoptr(address, self.number.as_pointer())))
+
+    def filled(self, number: Any) -> Any:
+        """Return a number of any type, broadcast to every lane."""
+        nothing = ir.Constant(ir.VectorType(number.type, self.width), ir.Undefined)
         first = self.builder.insert_element(nothing, number, INDEX(0))
         return self.builder.shuffle_vector(first, nothing, self._lanes([0] * self.width))
+
+    def in_double(self, value: Any) -> Any:
+        """Return a vector in float64."""
+        return value if self.size == 8 else self.builder.fpext(value, ir.VectorType(ir.DoubleType(), self.width))
+
+    def rounded(self, value: Any) -> Any:
+        """Return a float64 vector in this dtype."""
+        return value if self.size == 8 else self.builder.fptrunc(value, self.kind)
+
+    def lanes(self, value: Any, numbers: list[int]) -> Any:
+        """Return the lanes of a vector with these numbers, in this order."""
+        return self.builder.shuffle_vector(value, value, self._lanes(numbers))
 
     def load(self, address: Any, mask: Any = None) -> Any:
         """Load the vector at an address of any alignment; masked lanes are zero and not read."""
