@@ -13,12 +13,14 @@ from dnnkit.backends.numba_backend.wiring import Wiring
 from dnnkit.backends.numba_backend.workspace import WorkspacePlan
 from dnnkit.backends.one_function import drawing
 from dnnkit.backends.program import Program
-from dnnkit.backends.stages import Dropout
+from dnnkit.backends.stages import Dense, Dropout
 from dnnkit.backends.state import HostArray
 from dnnkit.kernels import nonzero_columns
 from dnnkit.kernels._engine.opcodes import BUFFERS
 from dnnkit.kernels._engine.structures import BOUND, LINE, RUN, WORKER
-from dnnkit.kernels.matmul.limits import OFFER_WORDS
+from dnnkit.kernels._numba.structure import LINE_BYTES
+from dnnkit.kernels.matmul.limits import packed_bytes
+from dnnkit.kernels.matmul.offer_words import AREA, AREA_BYTES, OFFER_WORDS
 
 
 class TeamMemory:
@@ -61,6 +63,7 @@ class TeamMemory:
         self._columns = np.zeros((workers, max(features + nonzero_columns.words(features), own_rows)), np.int64)
         self._control, self.turns = np.zeros(3 * LINE, np.int64), np.zeros((2, workers * LINE), np.int64)
         self._offers = zeros((workers, OFFER_WORDS), "int64")
+        self._packed = self._areas(own_rows)
         self.signals = memoryview(self._control)  # type: ignore[arg-type] # missing in NumPy's stubs
         self._dx_place = plans[0].slope(0)
         self._worker_array = WORKER.new(workers)
@@ -69,6 +72,18 @@ class TeamMemory:
         self.run_address = ctypes.addressof(self.run_structure)
         self._fill_workers(plans)
         self._fill_run(plans[-1].size)
+
+    def _areas(self, rows: int) -> HostArray:
+        """Allocate memory for packed rows in products of gradients, one area per worker, and tell the offers."""
+        size = np.dtype(self.program.dtype).itemsize
+        shapes = [(each.kernel.shape[0], each.kernel.shape[1]) for each in self._stages if isinstance(each, Dense)]
+        needed = max((packed_bytes(rows, *sizes, size) for sizes in shapes), default=0) if self._trains else 0
+        needed = -(-needed // LINE_BYTES) * LINE_BYTES
+        areas = zeros((self.partition.workers, needed), "uint8")
+        if needed:
+            self._offers[:, AREA] = [address(area) for area in areas]
+            self._offers[:, AREA_BYTES] = needed
+        return areas
 
     def _plan(self, rows: int) -> list[WorkspacePlan]:
         """Plan the workers' workspaces, one after the other."""

@@ -1,8 +1,7 @@
 """Matrix product in register tiles. Contract: the package's docstring.
 
-A BLAS packs both operands into the order in which it reads them. If a fits into the second-level cache, that costs more
-than it saves: only a panel of b is packed here, and if a has few rows not even that. Larger products go to the BLAS.
-See docs/design/0014-tiles.md.
+The smallest products are computed number by number, others in tiles (`tiles.py`), of packed rows where that takes less
+time, and the largest by the BLAS.
 """
 
 from dnnkit.kernels._numba import blas
@@ -12,26 +11,19 @@ from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.shared import shared
 from dnnkit.kernels._target.processor import REGISTER_BYTES
 from dnnkit.kernels.matmul import limits
-from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B, after, number_in, skip
-from dnnkit.kernels.matmul.limits import DEPTH, DEPTH_OF_COLUMNS, OFFERED
-from dnnkit.kernels.matmul.microkernels import (
-    TILE_ROWS,
-    broadcast_tile,
-    copy_number,
-    copy_row,
-    panel,
-    sums_of_four,
-    sums_of_one,
-    transpose_square,
+from dnnkit.kernels.matmul.gather_index import COLUMNS, ROWS, ROWS_OF_B, after, number_in, skip
+from dnnkit.kernels.matmul.limits import (
+    DEPTH,
+    DEPTH_OF_COLUMNS,
+    LARGEST_PACKED,
+    OFFERED,
+    PACKED_BY_COLUMNS,
+    PACKED_BY_INDEX,
 )
-from dnnkit.kernels.matmul.offer import (
-    MOST_BLOCKS,
-    claim,
-    finish,
-    numbers_of,
-    open_offer,
-    wait_until_finished,
-)
+from dnnkit.kernels.matmul.microkernels import TILE_ROWS, broadcast_tile, panel, sums_of_four, sums_of_one
+from dnnkit.kernels.matmul.offer import MOST_BLOCKS, open_offer, wait_until_finished
+from dnnkit.kernels.matmul.offer_words import AREA, AREA_BYTES
+from dnnkit.kernels.matmul.tiles import PACKED_TILES, multiply_block, multiply_tiles, pack_columns, take_blocks
 
 TINY = 64
 """Multiplications up to which a product is computed element by element, because vectors would not be filled."""
@@ -61,128 +53,8 @@ NEAR = 1 << 14
 FAR = 4096
 """Stride in bytes between rows of b from which b is packed: the size of a page."""
 
-_16_1 = broadcast_tile(2 * TILE_ROWS, 1, True)
-_8_2, _8_2M = broadcast_tile(TILE_ROWS, 2, False), broadcast_tile(TILE_ROWS, 2, True)
-_8_1, _2_2, _2_1 = broadcast_tile(TILE_ROWS, 1, True), broadcast_tile(2, 2, True), broadcast_tile(2, 1, True)
-_1_4, _1_2, _1_1 = broadcast_tile(1, 4, False), broadcast_tile(1, 2, True), broadcast_tile(1, 1, True)
+_1_4 = broadcast_tile(1, 4, False)
 _4_N, _1_N = broadcast_tile(4, 1, False, width=1), broadcast_tile(1, 1, False, width=1)
-
-
-@jit
-def all_blocks(zero, numbers, indexes, uses):
-    """Compute all rows, two vectors of columns at a time; `uses` has the bits of the index arrays that exist."""
-    a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias = numbers
-    row_index, column_index, b_index, target_index = indexes
-    size = size_of(zero)
-    width = REGISTER_BYTES // size
-    for start in range(0, columns, 2 * width):
-        b_block, block, right = b + start * size, target + start * size, columns - start
-        own = bias + start * size if bias != 0 and uses != COLUMNS and uses & PLACES == 0 else 0
-        i = 0
-        while i < rows:
-            left = rows - i
-            tile = (
-                after(uses & ROWS, a, i * a_row * size), a_row, a_step, b_block, b_row, depth,
-                after(uses & PLACES, block, i * target_row * size), target_row, right, accumulates, own,
-            )  # fmt: skip
-            here = row_index + 8 * i, column_index, b_index, target_index + 8 * i
-            if right <= width:
-                if left >= 2 * TILE_ROWS:
-                    _16_1(zero, tile, here, uses)
-                    i += 2 * TILE_ROWS
-                elif left >= TILE_ROWS:
-                    _8_1(zero, tile, here, uses)
-                    i += TILE_ROWS
-                elif left >= 2:
-                    _2_1(zero, tile, here, uses)
-                    i += 2
-                else:
-                    _1_1(zero, tile, here, uses)
-                    i += 1
-            elif left >= TILE_ROWS:
-                if right >= 2 * width:
-                    _8_2(zero, tile, here, uses)
-                else:
-                    _8_2M(zero, tile, here, uses)
-                i += TILE_ROWS
-            elif left >= 2:
-                _2_2(zero, tile, here, uses)
-                i += 2
-            else:
-                _1_2(zero, tile, here, uses)
-                i += 1
-
-
-@shared
-def multiply_tiles(
-    zero, a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias, row, column, b_rows,
-    place,
-):  # fmt: skip
-    """Specialize `all_blocks` for each combination of index arrays that occurs."""
-    numbers = a, a_row, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias
-    of_columns = a, 1, a_step, b, b_row, depth, target, target_row, rows, columns, accumulates, bias  # as in gradients
-    indexes = row, column, b_rows, place
-    if row == 0 and column == 0:
-        all_blocks(zero, numbers, indexes, 0)
-    elif row == 0:
-        all_blocks(zero, of_columns, indexes, COLUMNS)
-    elif place != 0:
-        all_blocks(zero, numbers, indexes, ROWS | COLUMNS | PLACES)
-    elif column == 0:
-        all_blocks(zero, numbers, indexes, ROWS)
-    elif b_rows == 0:
-        all_blocks(zero, numbers, indexes, ROWS | COLUMNS)
-    else:
-        all_blocks(zero, numbers, indexes, ROWS | COLUMNS | ROWS_OF_B)
-
-
-@jit
-def pack(zero, b, b_row, b_step, rows, columns, packed, index):
-    """Copy rows and columns of b, in any layout, to the panel; rows follow the index array at an address, if not 0."""
-    size = size_of(zero)
-    width = REGISTER_BYTES // size
-    if b_step == 1:
-        for k in range(rows):
-            copy_row(zero, (b + number_in(index, k) * b_row * size, packed + k * 2 * width * size, columns))
-    elif b_row == 1 and index == 0:
-        for j in range(0, columns, width):
-            for k in range(0, rows, width):
-                source, target = b + (k + j * b_step) * size, packed + (k * 2 * width + j) * size
-                transpose_square(zero, (source, b_step, target, 2 * width, rows - k, columns - j))
-    else:
-        for k in range(rows):
-            for j in range(columns):
-                source = b + (number_in(index, k) * b_row + j * b_step) * size
-                copy_number(zero, (source, packed + (k * 2 * width + j) * size))
-
-
-@shared
-def multiply_block(
-    zero, target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index,
-    target_index, bias, accumulates, number,
-):  # fmt: skip
-    """Compute one block of columns, two vectors wide, over part of the depth: pack b's panel and multiply in tiles."""
-    size, packed = size_of(zero), panel()
-    width = 2 * (REGISTER_BYTES // size)
-    start = number * width
-    left = width if columns - start > width else columns - start
-    pack(zero, b + start * b_step * size, b_row, b_step, depth, left, packed, b_index)
-    own = bias + start * size if bias != 0 else 0
-    given = (
-        a, a_row, a_step, packed, width, depth, target + start * size, columns, rows, left, accumulates, own, row_index,
-        column_index, 0, target_index,
-    )  # fmt: skip
-    multiply_tiles(zero, given)
-
-
-@jit
-def take_blocks(zero, offer):
-    """Compute blocks of an offered product until none is left."""
-    number = claim(offer)
-    while number >= 0:
-        multiply_block(zero, (*numbers_of(offer), number))
-        finish(offer)
-        number = claim(offer)
 
 
 @shared
@@ -226,9 +98,8 @@ def multiply_in_tiles(
             )  # fmt: skip
             multiply_tiles(zero, given)
     else:
-        most, blocks = DEPTH_OF_COLUMNS if a_row == 1 else DEPTH, (columns + 2 * width - 1) // (2 * width)
-        block_depth = depth if depth <= most else -(-depth // -(-depth // most))
-        is_offered = offer != 0 and 1 < blocks <= MOST_BLOCKS and rows * columns * block_depth >= OFFERED
+        most = DEPTH_OF_COLUMNS if a_row == 1 else DEPTH
+        block_depth = evenly(depth, most)
         for k in range(0, depth, block_depth):
             count = block_depth if depth - k > block_depth else depth - k
             start, b_start = after(column_index, a, k * a_step * size), after(b_index, b, k * b_row * size)
@@ -237,13 +108,52 @@ def multiply_in_tiles(
                 skip(column_index, k), skip(b_index, k), target_index, bias if depth - k <= block_depth else 0,
                 1 if k > 0 else 0,
             )  # fmt: skip
-            if is_offered:
-                open_offer(offer, numbers, blocks)
-                take_blocks(zero, offer)
-                wait_until_finished(offer, blocks)
-            else:
-                for number in range(blocks):
-                    multiply_block(zero, (*numbers, number))
+            multiply_blocks(zero, numbers, offer)
+
+
+@jit
+def evenly(count, most):
+    """Return the size of parts of equal size, at most `most`, that `count` things are divided into."""
+    return count if count <= most else -(-count // -(-count // most))
+
+
+@jit
+def multiply_blocks(zero, numbers, offer):
+    """Compute all blocks of columns; offer those of a large product to other threads, if the address is not 0."""
+    rows, columns, depth = numbers[1], numbers[2], numbers[9]
+    width = 2 * (REGISTER_BYTES // size_of(zero))
+    blocks = (columns + width - 1) // width
+    if offer != 0 and 1 < blocks <= MOST_BLOCKS and rows * columns * depth >= OFFERED:
+        open_offer(offer, numbers, blocks)
+        take_blocks(zero, offer)
+        wait_until_finished(offer, blocks)
+    else:
+        for number in range(blocks):
+            multiply_block(zero, (*numbers, number))
+
+
+@shared
+def multiply_packed(
+    zero, target, rows, columns, a, a_step, b, b_row, b_step, depth, column_index, b_index, bias, offer
+):
+    """As `multiply_in_tiles` for rows of a that are columns in memory, some of which are packed at a time."""
+    size, area = size_of(zero), vector(0, offer, AREA_BYTES + 1)
+    block_depth = evenly(depth, DEPTH)
+    most_rows = area[AREA_BYTES] // (block_depth * size)  # a tile's at least: limits.packed_bytes
+    height = evenly(rows, most_rows - most_rows % TILE_ROWS)
+    height += -height % TILE_ROWS
+    for first in range(0, rows, height):
+        here = height if rows - first > height else rows - first
+        for k in range(0, depth, block_depth):
+            count = block_depth if depth - k > block_depth else depth - k
+            start = after(column_index, a + first * size, k * a_step * size)
+            pack_columns(zero, start, a_step, here, count, skip(column_index, k), area[AREA])
+            numbers = (
+                target + first * columns * size, here, columns, area[AREA], PACKED_TILES, 0,
+                after(b_index, b, k * b_row * size), b_row, b_step, count, 0, 0, skip(b_index, k), 0,
+                bias if depth - k <= block_depth else 0, 1 if k > 0 else 0,
+            )  # fmt: skip
+            multiply_blocks(zero, numbers, offer)
 
 
 @jit
@@ -266,6 +176,18 @@ def number_by_number(zero, numbers):
             else:
                 _1_N(zero, tile, here, uses)
                 i += 1
+
+
+@jit
+def packs(zero, numbers):
+    """Whether `multiply_packed` takes less time."""
+    _, _, columns, _, a_row, a_step, _, _, _, depth, row_index, column_index, _, target_index, _, offer = numbers
+    if offer == 0 or a_row != 1 or row_index != 0 or target_index != 0:
+        return False
+    size = size_of(zero)
+    least, least_columns = PACKED_BY_INDEX if column_index != 0 else PACKED_BY_COLUMNS
+    is_worth = columns * size >= least_columns and least <= depth * a_step * size <= LARGEST_PACKED
+    return is_worth and vector(0, offer, AREA_BYTES + 1)[AREA_BYTES] > 0
 
 
 @jit
@@ -300,13 +222,19 @@ def multiply_narrow(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_s
 
 @jit
 def multiply(zero, numbers, fits):
-    """Compute a · b + bias by `multiply_in_tiles` if it fits, else by the BLAS, which supports no index arrays.
+    """Compute a · b + bias in tiles if it fits, or if a is packed, else by the BLAS, which supports no index arrays.
 
     A tiny product is computed inline, because it takes less time than a call.
     """
-    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, _, _, target_index, bias, _ = numbers
+    (
+        target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, column_index, b_index, target_index, bias,
+        offer,
+    ) = numbers  # fmt: skip
     if rows * columns * depth <= TINY and target_index == 0:
         number_by_number(zero, numbers)
+    elif packs(zero, numbers):
+        arguments = target, rows, columns, a, a_step, b, b_row, b_step, depth, column_index, b_index, bias, offer
+        multiply_packed(zero, arguments)
     elif fits and is_narrow(zero, numbers):
         given = target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, bias
         multiply_narrow(zero, given)

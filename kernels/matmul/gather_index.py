@@ -16,6 +16,9 @@ from dnnkit.kernels._numba.simd import WORD
 ROWS, COLUMNS, ROWS_OF_B, PLACES = 1, 2, 4, 8
 """Bits of the four index arrays."""
 
+PACKED = 16
+"""Bit of an a that was packed, tile by tile, instead."""
+
 
 @intrinsic
 def _number_at(typing_context: Any, address: Any) -> Any:

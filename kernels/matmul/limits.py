@@ -12,28 +12,36 @@ DEPTH_OF_COLUMNS = 128
 tiles of 256 would push b's panel out of a first-level cache of 32 or 48 KiB.
 """
 
-CACHED = 1 << 19
-"""Bytes of a up to which it is read in place."""
-
-CACHED_AT_ONCE = 1 << (19 if REGISTER_BYTES == 64 else 18)
-"""Bytes of `DEPTH` columns of a, which are read again for every two vectors of columns of b: at most half of a
-second-level cache. Processors with AVX-512 have 1 MiB and more, others 512 KiB.
+LARGEST, LARGEST_AT_ONCE = (1 << 21, 1 << 20) if REGISTER_BYTES == 64 else (1 << 19, 1 << 18)
+"""Bytes of a up to which it is read in place, and of `DEPTH` columns of a, which are read again for every two vectors
+of columns of b, from a second-level cache. Processors with AVX-512 have 1 MiB and more, others 512 KiB.
 """
+
+PREDICTED, PREDICTED_AT_ONCE = 1 << 19, 1 << (19 if REGISTER_BYTES == 64 else 18)
+"""The same for the rows that are predicted at a time: the values of their layers are in that cache, too."""
+
+MOST_TILE_ROWS = 8
+"""Maximum rows of a tile of two vectors of columns."""
+
+PACKED_AREA = 1 << 19
+"""Maximum bytes of packed rows of a: half of a second-level cache, or a quarter."""
+
+PACKED_BY_INDEX, PACKED_BY_COLUMNS = (1 << 16, 8 * REGISTER_BYTES), (1 << 19, 24 * REGISTER_BYTES)
+"""Bytes of a, and per row of b, from which rows of a that are columns in memory are packed: if these follow an index
+array, or are in order.
+"""
+
+LARGEST_PACKED = 1 << 22
+"""Bytes of a up to which it is packed."""
 
 OFFERED = 1 << 20
 """Multiplications from which a product is offered to other threads (offer.py): about 15 µs."""
 
-OFFER_WORDS = 32
-"""64-bit words of an offer: four cache lines."""
-
-LARGEST, LARGEST_AT_ONCE = (1 << 21, 1 << 20) if REGISTER_BYTES == 64 else (CACHED, CACHED_AT_ONCE)
-"""The same two bounds where no row or column is read by its number."""
-
 
 def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
-    """Whether an a of this shape, or its transpose, is small enough to be read in place, by numbers of its rows."""
+    """Whether an a of this shape, or its transpose, is small enough to be read in place."""
     at_once = rows * min(columns, DEPTH) * itemsize
-    return FUSED and rows * columns * itemsize <= CACHED and at_once <= CACHED_AT_ONCE
+    return FUSED and rows * columns * itemsize <= LARGEST and at_once <= LARGEST_AT_ONCE
 
 
 def is_read_once(columns: int, itemsize: int) -> bool:
@@ -46,17 +54,25 @@ def multiplies_in_tiles(rows: int, depth: int, columns: int, itemsize: int) -> b
 
     With one block of columns, a is read only once, so its size does not matter. Otherwise the BLAS computes it.
     """
-    at_once = rows * min(depth, DEPTH) * itemsize
+    at_once = rows * min(depth, DEPTH) * itemsize  # as `fits_tiles`; compiled code calls this function
     few = columns * itemsize <= 2 * REGISTER_BYTES
     return FUSED and (few or (rows * depth * itemsize <= LARGEST and at_once <= LARGEST_AT_ONCE))
 
 
 def columns_fit_tiles(rows: int, columns: int, itemsize: int) -> bool:
     """As `fits_tiles`, where a is data of which only the nonzero columns are read."""
-    return FUSED and rows * columns * itemsize <= CACHED
+    return FUSED and rows * columns * itemsize <= LARGEST
 
 
 def most_rows(columns: int, itemsize: int) -> int:
-    """Return the maximum rows of an a with this many columns for `fits_tiles`, where tiles are supported at all."""
+    """Return the maximum rows, with this many columns, that are predicted at a time."""
     columns = max(1, columns)
-    return min(CACHED // (columns * itemsize), CACHED_AT_ONCE // (min(columns, DEPTH) * itemsize))
+    return min(PREDICTED // (columns * itemsize), PREDICTED_AT_ONCE // (min(columns, DEPTH) * itemsize))
+
+
+def packed_bytes(rows: int, inputs: int, outputs: int, itemsize: int) -> int:
+    """Return the bytes of memory that the gradient of a dense layer's kernel uses for packed rows of a; 0 for none."""
+    least, least_columns = PACKED_BY_INDEX
+    if not FUSED or rows * inputs * itemsize < least or outputs * itemsize < least_columns:
+        return 0
+    return max(min(PACKED_AREA, min(rows, DEPTH) * inputs * itemsize), MOST_TILE_ROWS * DEPTH * itemsize)

@@ -13,9 +13,9 @@ from dnnkit.kernels._numba.simd import WORD, Vectors, loop
 from dnnkit.kernels._numba.stack import stack_memory
 from dnnkit.kernels._target.processor import MANY_REGISTERS, REGISTER_BYTES
 from dnnkit.kernels.matmul.gather_index import COLUMNS, PLACES, ROWS, ROWS_OF_B
-from dnnkit.kernels.matmul.limits import DEPTH
+from dnnkit.kernels.matmul.limits import DEPTH, MOST_TILE_ROWS
 
-TILE_ROWS = 8 if MANY_REGISTERS else 4
+TILE_ROWS = MOST_TILE_ROWS if MANY_REGISTERS else 4
 """Rows of a tile with two vectors of columns: enough independent sums to hide the latency of multiply-adds, few enough
 for the registers.
 """
@@ -25,13 +25,13 @@ def _numbers(builder: Any, numbers: Any, count: int) -> list[Any]:
     return [builder.extract_value(numbers, n) for n in range(count)]
 
 
-def _tile(count: int, emit: Any) -> Any:
+def _tile(count: int, emit: Any, width: int = 0) -> Any:
     """Return the intrinsic `(zero, numbers)` that emits `emit(vectors, *numbers)`; the zero has the dtype."""
 
     @intrinsic
     def tile(typing_context: Any, zero: Any, numbers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            emit(Vectors(builder, str(zero)), *_numbers(builder, arguments[1], count))
+            emit(Vectors(builder, str(zero), width), *_numbers(builder, arguments[1], count))
             return context.get_dummy_value()
 
         return types.void(zero, types.UniTuple(types.int64, count)), generate
@@ -174,6 +174,14 @@ transpose_square = _tile(6, _emit_transpose)
 """Transpose a square of `width` contiguous columns to the rows of a panel. Numbers: source, source_column, target,
 target_row; then the rows and columns that exist: missing rows are zeros, missing columns repeat the last one.
 """
+
+
+def _emit_copy_of_tile(v: Vectors, source: Any, target: Any) -> None:
+    v.store(v.load(source), target)
+
+
+copy_tile_row = _tile(2, _emit_copy_of_tile, TILE_ROWS)
+"""Copy `TILE_ROWS` numbers. Numbers: source, target."""
 
 
 def _emit_number(v: Vectors, source: Any, target: Any) -> None:

@@ -9,7 +9,7 @@ from dnnkit.kernels._numba import atomics
 from dnnkit.kernels._numba.at_address import vector
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.structure import LINE_BYTES, WORD_BYTES
-from dnnkit.kernels.matmul.limits import OFFER_WORDS
+from dnnkit.kernels.matmul.offer_words import OFFER_WORDS
 
 LINE = LINE_BYTES // WORD_BYTES
 STATE, FINISHED, NUMBERS = 0, LINE, 2 * LINE

@@ -526,12 +526,12 @@ NUMBA = [
     ),
     Fault(
         "numba-product-first-panel", STALE, "kernels/matmul/cpu.py",
-        "1 if k > 0 else 0", "1",
+        "                1 if k > 0 else 0,", "                1,",
         "tests/kernels/matmul/test_cpu.py -k 'wide_products_are_right and float32'",
     ),
     Fault(
         "numba-product-deep", MISSING, "kernels/matmul/cpu.py",
-        "1 if k > 0 else 0", "0",
+        "                1 if k > 0 else 0,", "                0,",
         "tests/kernels/matmul/test_cpu.py -k 'wide_products_are_right and float32'",
     ),
     Fault(
@@ -551,9 +551,19 @@ NUMBA = [
         "tests/kernels/matmul/test_offer.py -k one_threads_bits",
     ),
     Fault(
-        "numba-product-packed-row", INDEX, "kernels/matmul/cpu.py",
+        "numba-product-packed-row", INDEX, "kernels/matmul/tiles.py",
         "number_in(index, k) * b_row * size, packed", "k * b_row * size, packed",
         "tests/kernels/matmul/test_cpu.py -k wide_products_of_columns",
+    ),
+    Fault(
+        "numba-product-packed-rest", INDEX, "kernels/matmul/tiles.py",
+        "area + (i * depth + k * height + n) * size", "area + (i * depth + k + n) * size",
+        "tests/kernels/matmul/test_packed.py -k in_place",
+    ),
+    Fault(
+        "numba-product-packed-height", ONE, "kernels/matmul/cpu.py",
+        "most_rows - most_rows % TILE_ROWS)", "most_rows)",
+        "tests/kernels/matmul/test_packed.py -k in_place",
     ),
     Fault(
         "numba-product-other-columns", STALE, "kernels/matmul/cpu.py",

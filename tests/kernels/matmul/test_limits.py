@@ -4,14 +4,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnnkit.kernels._target.processor import FUSED
-from dnnkit.kernels.matmul.limits import columns_fit_tiles, fits_tiles, is_read_once, most_rows, multiplies_in_tiles
+from dnnkit.kernels.matmul.limits import (
+    DEPTH,
+    PREDICTED,
+    PREDICTED_AT_ONCE,
+    columns_fit_tiles,
+    fits_tiles,
+    is_read_once,
+    most_rows,
+    multiplies_in_tiles,
+)
 
 
 @given(columns=st.integers(1, 5_000), itemsize=st.sampled_from([4, 8]))
-def test_most_rows_fit_and_not_one_more(columns: int, itemsize: int) -> None:
+def test_rows_that_are_predicted_at_a_time_fit_tiles(columns: int, itemsize: int) -> None:
     rows = most_rows(columns, itemsize)
     assert fits_tiles(rows, columns, itemsize) == FUSED
-    assert not fits_tiles(rows + 1, columns, itemsize)
+    assert (rows + 1) * columns * itemsize > PREDICTED or (rows + 1) * DEPTH * itemsize > PREDICTED_AT_ONCE
 
 
 @given(rows=st.integers(1, 5_000), columns=st.integers(1, 5_000), itemsize=st.sampled_from([4, 8]))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from dnnkit.backends.aligned import address, zeros
-from dnnkit.kernels.matmul import cpu, offer
-from dnnkit.kernels.matmul.limits import DEPTH, OFFER_WORDS
+from dnnkit.kernels.matmul import cpu, offer, tiles
+from dnnkit.kernels.matmul.limits import DEPTH
+from dnnkit.kernels.matmul.offer_words import OFFER_WORDS
 
 SHAPES = {
     "deep": (128, 2 * DEPTH + 3, 200, "C"),
@@ -40,7 +41,7 @@ def help_while(going, zero, place):
     while going[0]:
         if offer.has_blocks(place):
             count += 1
-            cpu.take_blocks(zero, place)
+            tiles.take_blocks(zero, place)
         offer.atomics.pause()
     return count
 
