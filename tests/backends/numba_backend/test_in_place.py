@@ -72,7 +72,7 @@ def test_inputs_of_few_outputs_are_read_in_place_whatever_their_size(partition: 
         (dk.Activation("tanh"), "float32", 60),
         (dk.Rescaling(1 / 255), "float32", 60),
         (dk.Dense(7), "uint8", 60),
-        (dk.Dense(70), "float32", 3000),
+        (dk.Dense(70), "float32", 20_000),
     ],
 )
 def test_converted_or_large_inputs_are_gathered(first: Any, kind: str, rows: int) -> None:

@@ -56,7 +56,6 @@ def test_the_bits_are_those_of_rows_in_place(
     y = rng.normal(size=(depth, columns)).astype(dtype)
     order = rng.permutation(len(x))[:depth]
     size = x.itemsize
-
     bytes_ = tiles * MOST_TILE_ROWS * DEPTH * size
     area, offer = zeros((bytes_ + BEHIND,), "uint8"), zeros((OFFER_WORDS,), "int64")
     area[:] = GUARD
