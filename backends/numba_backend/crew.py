@@ -74,7 +74,7 @@ class Crew:
         memory = zeros(((os.cpu_count() or 1) * LINE,), "int64")
         self._slots, self._size = address(memory), len(memory) // LINE
         self._states = memoryview(memory)  # type: ignore[arg-type] # missing in NumPy's stubs
-        self._lock, self._wake_up = Mutex(), dict[int, threading.Semaphore]()
+        self._lock, self._wake_up = Mutex(), dict[int, threading.Event]()
 
     def caller(self, run: int, dtype: str, helpers: int, work: str = "run_workers") -> Callable[[], None]:
         """Return a function that runs all workers of the run at `run`, in this and up to `helpers` other threads.
@@ -102,20 +102,22 @@ class Crew:
                     self._start(number, stand_by)
                 elif self._states[number * LINE] == ASLEEP:
                     self._states[number * LINE] = FREE
-                    self._wake_up[number].release()
+                    self._wake_up[number].set()
 
     def _start(self, number: int, stand_by: Any) -> None:
-        wake_up, look = threading.Semaphore(0), partial(stand_by, self._slots + 8 * LINE * number, PATIENCE, LOOKS)
-
+        wake_up, look = threading.Event(), partial(stand_by, self._slots + 8 * LINE * number, PATIENCE, LOOKS)
         starter = current()
 
         def work() -> None:
             leave(starter)
             look()
-            while wake_up.acquire(timeout=PARTING) or not self._part(number):
+            while wake_up.wait(PARTING) or not self._part(number):
+                wake_up.clear()  # also if it was set after the wait: while asleep, `look` would never return
                 look()
 
-        self._states[number * LINE], self._wake_up[number] = FREE, wake_up
+        if self._states[number * LINE] == ASLEEP:  # if not, no thread could be started before, and a run may be offered
+            self._states[number * LINE] = FREE
+        self._wake_up[number] = wake_up
         try:
             threading.Thread(target=work, name=f"dnnkit-{number + 1}", daemon=True).start()
         except RuntimeError:  # the system has no more threads; run without

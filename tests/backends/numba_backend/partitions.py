@@ -61,6 +61,7 @@ def threads_ended() -> bool:
         if not threads_of_ours():
             return True
         time.sleep(0.01)
+    print("still running:", threads_of_ours())
     return False
 
 

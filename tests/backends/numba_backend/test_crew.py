@@ -64,6 +64,22 @@ def test_standby_threads_take_part_and_end_when_unused() -> None:
     assert CREW._wake_up == {}
 
 
+def test_a_thread_that_is_woken_as_it_ends_sleeps_and_ends_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    part, woken = Crew._part, list[int]()
+
+    def wake_first(self: Crew, number: int) -> bool:
+        if not woken:
+            woken.append(number)
+            self._muster(number + 1, None)
+        return part(self, number)
+
+    monkeypatch.setattr(Crew, "_part", wake_first)
+    with dividing("units/2"):
+        trained(classifier(num_threads=2))
+    assert threads_ended()
+    assert woken == [0]
+
+
 def test_networks_in_threads_of_their_own_share_them() -> None:
     with dividing("units/2"):
         expected = trained(classifier(num_threads=2), 200)
