@@ -6,12 +6,7 @@ import numpy as np
 
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.backends.numba_backend.crew import CREW
-from dnnkit.kernels._engine.structures import (
-    SEARCH_ADDRESS,
-    SEARCH_COUNT,
-    SEARCH_FOUND,
-    SEARCH_WORDS,
-)
+from dnnkit.kernels._engine.structures import SEARCH_ADDRESS, SEARCH_COUNT, SEARCH_FOUND, SEARCH_NEXT, SEARCH_WORDS
 
 SEARCHES = {"float32": "find_lost_singles", "float64": "find_lost_doubles"}
 """Functions of the engine, by dtype."""
@@ -19,16 +14,22 @@ SEARCHES = {"float32": "find_lost_singles", "float64": "find_lost_doubles"}
 WORTH_SHARING = 1 << 21
 """Bytes from which standby threads join: reading them takes one thread about 150 µs, and a thread 50 µs to wake up."""
 
+AT_ONCE = 1 << 25
+"""Numbers per call of compiled code: between two calls, Python handles signals. Data on a disk may take minutes."""
+
 
 def surely_finite(array: Any, dtype: str, threads: int) -> bool:
     """Return whether the array has this dtype, and all of its numbers are finite; False if it is in another form."""
     is_plain = type(array) is np.ndarray and array.dtype == dtype and array.flags.c_contiguous
     if not is_plain or dtype not in SEARCHES:
         return False
-    if not array.size:
-        return True
     search = zeros((SEARCH_WORDS,), "int64")
-    search[SEARCH_ADDRESS], search[SEARCH_COUNT] = address(array), array.size
     helpers = threads - 1 if array.nbytes >= WORTH_SHARING else 0
-    CREW.caller(address(search), dtype, helpers, SEARCHES[dtype])()
-    return not search[SEARCH_FOUND]
+    look = CREW.caller(address(search), dtype, helpers, SEARCHES[dtype])
+    for start in range(0, array.size, AT_ONCE):
+        search[SEARCH_NEXT], search[SEARCH_COUNT] = 0, min(AT_ONCE, array.size - start)
+        search[SEARCH_ADDRESS] = address(array) + start * array.itemsize
+        look()
+        if search[SEARCH_FOUND]:
+            return False
+    return True

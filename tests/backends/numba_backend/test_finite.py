@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dnnkit as dk
+from dnnkit.backends.numba_backend import finite
 from dnnkit.backends.numba_backend.finite import WORTH_SHARING, surely_finite
 from dnnkit.errors import DataError
 from dnnkit.kernels._engine.finite import PIECE
@@ -29,6 +30,18 @@ def test_a_lost_number_is_found_wherever_it_is(
     assert surely_finite(x, dtype, threads)
     x[min(length - 1, int(share * length))] = lost
     assert not surely_finite(x, dtype, threads)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_numbers_are_looked_at_in_several_calls(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finite, "AT_ONCE", 100)
+    for length in (99, 100, 101, 350):
+        x = np.ones((length, 1), dtype)
+        assert surely_finite(x, dtype, 2)
+        for place in {0, 99, 100, length - 1} & {*range(length)}:
+            x[place] = np.nan
+            assert not surely_finite(x, dtype, 2)
+            x[place] = 1
 
 
 def test_other_forms_are_left_to_the_slow_check() -> None:
