@@ -14,7 +14,7 @@ SEARCHES = {"float32": "find_lost_singles", "float64": "find_lost_doubles"}
 WORTH_SHARING = 1 << 21
 """Bytes from which standby threads join: reading them takes one thread about 150 µs, and a thread 50 µs to wake up."""
 
-AT_ONCE = 1 << 25
+PER_CALL = 1 << 25
 """Numbers per call of compiled code: between two calls, Python handles signals. Data on a disk may take minutes."""
 
 
@@ -26,8 +26,8 @@ def surely_finite(array: Any, dtype: str, threads: int) -> bool:
     search = zeros((SEARCH_WORDS,), "int64")
     helpers = threads - 1 if array.nbytes >= WORTH_SHARING else 0
     look = CREW.caller(address(search), dtype, helpers, SEARCHES[dtype])
-    for start in range(0, array.size, AT_ONCE):
-        search[SEARCH_NEXT], search[SEARCH_COUNT] = 0, min(AT_ONCE, array.size - start)
+    for start in range(0, array.size, PER_CALL):
+        search[SEARCH_NEXT], search[SEARCH_COUNT] = 0, min(PER_CALL, array.size - start)
         search[SEARCH_ADDRESS] = address(array) + start * array.itemsize
         look()
         if search[SEARCH_FOUND]:

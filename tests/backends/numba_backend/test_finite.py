@@ -34,7 +34,7 @@ def test_a_lost_number_is_found_wherever_it_is(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_many_numbers_are_looked_at_in_several_calls(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finite, "AT_ONCE", 100)
+    monkeypatch.setattr(finite, "PER_CALL", 100)
     for length in (99, 100, 101, 350):
         x = np.ones((length, 1), dtype)
         assert surely_finite(x, dtype, 2)
