@@ -40,10 +40,11 @@ class Watch:
         self._whose = whose
         self._losses: list[float] = []
         self._checks, self._said = checks_at("epoch"), set[str]()
-        self._begins = net.executable.state.step == 0
+        self._begins = False
 
     def begin(self) -> None:
-        """Called before the first epoch."""
+        """Called before the first epoch, after a checkpoint was restored."""
+        self._begins = self._net.executable.state.step == 0
         if self._recorder is not None:
             self._recorder.record(self._net, 0)
 

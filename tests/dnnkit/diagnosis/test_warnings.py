@@ -1,6 +1,7 @@
 """Data and losses that look wrong are reported once, with the cure; correct ones not at all."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,18 @@ def test_growth_from_epoch_to_epoch_is_reported_once() -> None:
     with pytest.warns(TrainingWarning, match=r"^growing loss: .* in epoch 2") as caught:
         net.fit(X, VALUES, epochs=8, batch_size=240, verbose=0)
     assert len(caught) == 1
+
+
+def test_growth_after_resuming_is_not_growth_from_the_start(tmp_path: Path) -> None:
+    def rate(epoch: int) -> float:
+        return 0.1 if epoch < 4 else 1.5
+
+    for epochs in (3, 8):
+        net = dk.Sequential([dk.Dense(1)], seed=0, backend="numpy")
+        net.compile(dk.SGD(0.1), REGRESSION)
+        schedule = dk.callbacks.LearningRateScheduler(rate)
+        history = net.fit(X, VALUES, epochs=epochs, batch_size=240, callbacks=schedule, checkpoint=tmp_path, verbose=0)
+    assert history["loss"][5] > 2 * history["loss"][3]
 
 
 def test_a_nan_loss_also_suggests_a_rate(backend: Any) -> None:

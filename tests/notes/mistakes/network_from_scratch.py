@@ -57,7 +57,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         "backpropagation through two layers",
         BACKWARD.replace("D2.sum(axis=0)", "D2.sum()"),
-        r"gradient of dense_1/bias: shape \(\) where \(10,\) is expected: a sum or mean too many",
+        r"gradient of dense_1/bias: shape \(\) where \(10,\) is expected: there is one sum or mean too many",
     ),
     (
         "backpropagation through two layers",
