@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from dnnkit.deferred import dataclass
-from dnnkit.formula.printing import ARRAYS, CUDA, ELEMENTARY, NUMBA, TRUTHS, Language
+from dnnkit.formula.printing import ARRAYS, CUDA, ELEMENTARY, NUMBA, TRUTHS, Language, imports_of
 from dnnkit.formula.steps import Steps, Value
 
 ARRAYS_OF_LOSS = replace(ARRAYS, selected="xp.full_like(y, {})")
@@ -122,9 +122,7 @@ class LossText:
         used = {operation for _, operation, _ in lines}
         text = f'"""{self.title}, row by row, {self.made}."""\n\n'
         text += "import math\n\n" if any("math." in right for _, _, right in lines) else ""
-        elementary = [name for name in ELEMENTARY if name in used]
-        text += f"from dnnkit.kernels._numba.elementary import {', '.join(elementary)}\n" if elementary else ""
-        text += "from dnnkit.kernels._numba.jit import jit\nfrom dnnkit.kernels._numba.rows import target\n\n\n"
+        text += imports_of([*(used & ELEMENTARY.keys()), "jit", "target"]) + "\n\n"
         text += NUMBA_HEAD.format(parameters="".join(f", {name}={value!r}" for name, value in self.parameters.items()))
         is_mean = self.over_outputs == "mean"
         text += "    kind, outputs = out.dtype.type, predictions.shape[1]\n"

@@ -1,7 +1,7 @@
 """Code generation from statements: for array namespaces, for Numba, for CUDA, and as one NumPy expression."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dnnkit.deferred import dataclass
 from dnnkit.formula.steps import Statement, Steps, Value
@@ -20,8 +20,14 @@ INFIX = {
     "different": "{0} != {1}",
 }
 NAMES = ("exp", "log", "sqrt", "sin", "cos", "tan", "log1p", "erf", "erfc", "asin", "acos", "atan", "asinh")
-ELEMENTARY = ("exp", "expm1_of_negative", "log1p_of_share", "erf", "erfc")
-"""Functions for which compiled code uses dnnkit's vectorized implementations."""
+ELEMENTARY = {
+    "erf": "error_functions",
+    "erfc": "error_functions",
+    "exp": "exponentials",
+    "expm1_of_negative": "exponentials",
+    "log1p_of_share": "logarithms",
+}
+"""Functions for which compiled code uses dnnkit's vectorized implementations, and their modules in `kernels/_numba`."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,19 @@ def arrays(functions: Mapping[str, Steps]) -> str:
     return text
 
 
+def imports_of(names: Iterable[str]) -> str:
+    """Return the lines that import these functions of `ELEMENTARY`, `jit` and `target`."""
+    modules: dict[str, list[str]] = {}
+    for name in sorted(names):
+        modules.setdefault({**ELEMENTARY, "jit": "jit", "target": "rows"}[name], []).append(name)
+    return "".join(
+        f"from dnnkit.kernels._numba.{module} import {', '.join(modules[module])}\n" for module in sorted(modules)
+    )
+
+
 def numba(functions: Mapping[str, Steps]) -> str:
     """Return the source of scalar functions, as in a kernel's `cpu.py`."""
-    text = "import math\n\nfrom dnnkit.kernels._numba.jit import jit\n"
-    text += f"from dnnkit.kernels._numba.elementary import {', '.join(ELEMENTARY)}\n"
+    text = "import math\n\n" + imports_of([*ELEMENTARY, "jit"])
     for name, statements in functions.items():
         lines = ["kind = type(x)", *(f"{line.name} = {NUMBA.line(line)}" for line in statements.lines)]
         lines.append(f"return {written(statements.result, NUMBA.constant)}")

@@ -1,6 +1,6 @@
 """SELU, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.elementary import expm1_of_negative
+from dnnkit.kernels._numba.exponentials import expm1_of_negative
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels.activations.selu.reference import ALPHA, SCALE
 

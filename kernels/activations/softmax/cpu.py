@@ -1,6 +1,6 @@
 """Softmax, row by row. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.elementary import exp
+from dnnkit.kernels._numba.exponentials import exp_of_negative
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.lanes import largest_of
 
@@ -11,7 +11,7 @@ def forward(x, out):
     for i in range(x.shape[0]):
         largest = largest_of(x[i])
         for k in range(x.shape[1]):  # separate from the sum, whose order is fixed, so that this loop is vectorized
-            out[i, k] = exp(x[i, k] - largest)
+            out[i, k] = exp_of_negative(x[i, k] - largest)
         total = out.dtype.type(0)
         for k in range(x.shape[1]):
             total += out[i, k]

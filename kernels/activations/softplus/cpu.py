@@ -1,7 +1,8 @@
 """Softplus, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.elementary import exp, expm1_of_negative, log1p_of_share
+from dnnkit.kernels._numba.exponentials import exp, expm1_of_negative
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.logarithms import log1p_of_share
 
 
 @jit

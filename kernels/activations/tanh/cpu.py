@@ -1,6 +1,6 @@
 """Tanh, one element at a time; Numba inlines it into loops over arrays. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.elementary import tanh
+from dnnkit.kernels._numba.exponentials import tanh
 from dnnkit.kernels._numba.jit import jit
 
 

@@ -1,8 +1,8 @@
 """Sigmoid cross-entropy, element by element. Contract: the package's docstring."""
 
-from dnnkit.kernels._numba.elementary import log1p_and_logistic
 from dnnkit.kernels._numba.elements import add_up_elements, row_of_elements
 from dnnkit.kernels._numba.jit import jit
+from dnnkit.kernels._numba.logarithms import log1p_and_logistic
 
 
 @jit

@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 
 from dnnkit.kernels._numba.at_address import matrix, part, vector
-from dnnkit.kernels._numba.elementary import exp, log_from_one
+from dnnkit.kernels._numba.exponentials import exp_of_negative
 from dnnkit.kernels._numba.extending import resolved_by_type
 from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.lanes import (
@@ -20,6 +20,7 @@ from dnnkit.kernels._numba.lanes import (
     sum_of,
     sum_of_products_in_double,
 )
+from dnnkit.kernels._numba.logarithms import log_from_one
 from dnnkit.kernels._numba.rows import target
 from dnnkit.kernels._numba.stack import stack_memory
 
@@ -47,7 +48,7 @@ def add_up(logits, targets, weights, scale, gradient):
             largest[i] = largest_of(logits[first + i])
             subtract(logits[first + i], largest[i], part(out, i * classes, classes))
         for e in range(out.size):
-            out[e] = exp(out[e])
+            out[e] = exp_of_negative(out[e])
         for i in range(first, first + here):
             factor, sum_of_row = weights[i] * gradient.dtype.type(scale), sum_of(gradient[i])
             total += weights[i] * _with_targets(i, logits, targets, factor, gradient, largest[i - first], sum_of_row)
@@ -82,7 +83,7 @@ def _add_up_narrow(logits, targets, weights, scale, gradient):
                 z[k, i] -= largest[i]
         given, made = part(z, 0, z.size), part(powers, 0, powers.size)
         for n in range(made.size):
-            made[n] = exp(given[n])
+            made[n] = exp_of_negative(given[n])
         for i in range(width):
             sums[i] = powers[0, i]
         for k in range(1, classes):
@@ -153,7 +154,7 @@ def row(i, logits, targets, factor, out):
     """Return the loss of row i; write `factor` times its gradient to row i of out."""
     largest = largest_of(logits[i])
     for k in range(logits.shape[1]):  # separate from the sum, whose order is fixed, so that this loop is vectorized
-        out[i, k] = exp(logits[i, k] - largest)
+        out[i, k] = exp_of_negative(logits[i, k] - largest)
     return _with_targets(i, logits, targets, factor, out, largest, sum_of(out[i]))
 
 

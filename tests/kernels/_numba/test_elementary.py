@@ -7,22 +7,15 @@ import numba
 import numpy as np
 import pytest
 
-from dnnkit.kernels._numba.elementary import (
-    LARGEST_ANGLE,
-    erf,
-    erfc,
-    log1p_and_logistic,
-    log_from_one,
-    logistic,
-    normal_tail,
-    sine_and_cosine,
-    square_root,
-    tanh,
-)
+from dnnkit.kernels._numba.elementary import LARGEST_ANGLE, sine_and_cosine, square_root
+from dnnkit.kernels._numba.error_functions import erf, erfc, normal
+from dnnkit.kernels._numba.exponentials import exp, exp_of_negative, expm1_of_negative, logistic, tanh
 from dnnkit.kernels._numba.front_end import OPTIONS
+from dnnkit.kernels._numba.logarithms import log1p_and_logistic, log_from_one
 from dnnkit.kernels._target.processor import FUSED
 
-SMALL_BATCH = {"erf": 3, "erfc": 6, "normal tail": 6, "tanh": 4, "logistic": 3, "log from one": 3}
+SMALL_BATCH = {"erf": 3, "erfc": 6, "normal": 6, "bell": 3, "tanh": 4, "logistic": 3, "log from one": 3}
+SMALL_BATCH |= {"exp": 3, "exp of negative": 3, "expm1 of negative": 4}
 SMALL_BATCH |= {"log of logistic": 4, "large logistic": 4, "small logistic": 5}
 """In units in the last place of the result; just below 1 erfc's are half as large as those of its terms."""
 TAIL = {"float32": 9.0, "float64": 26.0}
@@ -42,9 +35,33 @@ def fill_erfc(x, y):
 
 
 @numba.njit(**OPTIONS)
-def fill_normal_tail(x, y):
+def fill_normal(x, y):
     for place in range(x.size):
-        y[place] = normal_tail(x[place])[0]
+        y[place] = normal(x[place])[0]
+
+
+@numba.njit(**OPTIONS)
+def fill_bell(x, y):
+    for place in range(x.size):
+        y[place] = normal(x[place])[1]
+
+
+@numba.njit(**OPTIONS)
+def fill_exp(x, y):
+    for place in range(x.size):
+        y[place] = exp(x[place])
+
+
+@numba.njit(**OPTIONS)
+def fill_exp_of_negative(x, y):
+    for place in range(x.size):
+        y[place] = exp_of_negative(-abs(x[place]))
+
+
+@numba.njit(**OPTIONS)
+def fill_expm1(x, y):
+    for place in range(x.size):
+        y[place] = expm1_of_negative(-abs(x[place]))
 
 
 @numba.njit(**OPTIONS)
@@ -80,7 +97,11 @@ def fill_small_logistic(x, y):
 FUNCTIONS = {
     "erf": (fill_erf, mpmath.erf),
     "erfc": (fill_erfc, mpmath.erfc),
-    "normal tail": (fill_normal_tail, lambda x: mpmath.erfc(x / mpmath.sqrt(2))),
+    "normal": (fill_normal, lambda x: mpmath.erfc(-x / mpmath.sqrt(2)) / 2),
+    "bell": (fill_bell, lambda x: mpmath.exp(-x * x / 2)),
+    "exp": (fill_exp, mpmath.exp),
+    "exp of negative": (fill_exp_of_negative, lambda x: mpmath.exp(-abs(x))),
+    "expm1 of negative": (fill_expm1, lambda x: mpmath.expm1(-abs(x))),
     "tanh": (fill_tanh, mpmath.tanh),
     "logistic": (fill_logistic, lambda x: 1 / (1 + mpmath.exp(-x))),
     "log of logistic": (fill_log_of_logistic, lambda x: mpmath.log1p(mpmath.exp(-abs(x)))),
@@ -160,6 +181,21 @@ def test_logistic_shares_far_from_zero(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exponentials_are_zero_below_the_least_normal_number(dtype):
+    least = float(np.finfo(dtype).tiny)
+    lowest = np.log(least)
+    x = np.array([lowest + 1e-3, lowest - 1, 2 * lowest, -np.inf, np.nan, 0], dtype)
+    for name, given in {"exp of negative": x, "bell": np.sqrt(-2 * x), "logistic": x}.items():
+        y = values(name, given)
+        assert y[0] == pytest.approx(np.exp(float(x[0])), rel=2e-3, abs=0), name
+        assert y[1] < least, name
+        np.testing.assert_array_equal(y[2:5], np.array([0, 0, np.nan], dtype), err_msg=name)
+        assert y[5] == (0.5 if name == "logistic" else 1), name
+    ends = np.array([-1e4, -np.inf, np.nan, 1e4, np.inf, 0], dtype)
+    np.testing.assert_array_equal(values("normal", ends), np.array([0, 0, np.nan, 1, 1, 0.5], dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_ends_and_nan(dtype):
     smallest = np.finfo(dtype).smallest_subnormal
     x = np.array([np.nan, np.inf, -np.inf, 1e4, -1e4, 0.0, -0.0, smallest], dtype)
@@ -186,7 +222,7 @@ def test_loops_are_vectors_without_calls(name, dtype):
     kind = numba.from_dtype(np.dtype(dtype))
     (code,) = [text for signature, text in FUNCTIONS[name][0].inspect_llvm().items() if signature[0].dtype == kind]
     letters = {"float32": "float", "float64": "double"}[dtype]
-    assert re.search(rf"fdiv[a-z ]* <\d+ x {letters}>", code)
+    assert re.search(rf"fadd[a-z ]* <\d+ x {letters}>", code)
     assert not re.search(r"call [^\n]*@(erf|exp|ldexp)", code)
 
 

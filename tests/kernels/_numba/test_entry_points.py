@@ -6,13 +6,13 @@ import pytest
 
 from dnnkit.kernels import registry
 from dnnkit.kernels._numba.at_address import pointed
-from dnnkit.kernels._numba.elementary import exp
 from dnnkit.kernels._numba.entry_points import (
     activation_entry_points,
     loss_entry_points,
     metric_entry_points,
     slope_entry_points,
 )
+from dnnkit.kernels._numba.exponentials import exp
 from dnnkit.kernels._numba.front_end import bitcode
 from dnnkit.kernels._numba.signature import signature
 from dnnkit.kernels._target.processor import REGISTER_BYTES
