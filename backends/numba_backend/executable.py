@@ -55,6 +55,12 @@ class Epoch:
     """Fast path for the next step, if the last one was run alone."""
     data: Data | None = None
     """The rows, if they may be the next epoch's, too."""
+    execution: str = ""
+    """What the state recorded of its partition."""
+
+    def continues(self, data: Data, batch_size: int, execution: str) -> bool:
+        """Whether an epoch of these rows can be trained by this one's team."""
+        return self.data is data and self.batches.batch_size == batch_size and self.execution == execution
 
     @property
     def weight(self) -> float:
@@ -143,17 +149,20 @@ class NumbaExecutable(CompiledSteps):
     # -- epochs --------------------------------------------------------------------------------------------------------
 
     def begin_epoch(self, data: Data, order: HostArray, batch_size: int) -> None:  # noqa: D102
-        size = min(batch_size, len(order))
-        partition = self._choose_partition(data, size)
-        self.state.execution = cost_model.record(partition, size)
+        size, last = min(batch_size, len(order)), self.epoch
         self._giant_step.wait()
-        self._training = team = self._team(partition, size)
+        if last is not None and last.continues(data, size, self.state.execution):
+            self._training = team = last.team
+        else:
+            partition = self._choose_partition(data, size)
+            self.state.execution = cost_model.record(partition, size)
+            self._training = team = self._team(partition, size)
+            self._record_partition(partition)
         team.clear_stop()
         self._is_given_up = False
         batches = self._batches(data, np.ascontiguousarray(order, np.int64), batch_size)
         rows = len(order) if data.host_weights is None else None
-        self.epoch = Epoch(batches, team, team.zero_totals(), rows, data=data)
-        self._record_partition(partition)
+        self.epoch = Epoch(batches, team, team.zero_totals(), rows, data=data, execution=self.state.execution)
 
     def _batches(self, data: Data, order: HostArray, batch_size: int) -> Batches:
         """Return the batches of an epoch: those of the last one, in another order, if they are otherwise the same."""
@@ -292,6 +301,5 @@ def _is_one_batch(order: HostArray, batch_size: int) -> bool:
     """Whether there are several steps, all with the same rows in the same order."""
     if len(order) <= batch_size or len(order) % batch_size:
         return False
-    # The first two batches are compared first: they nearly always differ.
-    same = np.array_equal(order[:batch_size], order[batch_size : 2 * batch_size])
-    return same and np.array_equal(order[batch_size:], order[:-batch_size])
+    # The first rows of the first two batches are compared first: they nearly always differ.
+    return bool(order[0] == order[batch_size]) and np.array_equal(order[batch_size:], order[:-batch_size])

@@ -50,26 +50,28 @@ class Watch:
 
     @property
     def records(self) -> bool:
-        """Whether each epoch has to be reported."""
+        """Whether each epoch has to be reported when it ends."""
         return self._recorder is not None
-
-    def epochs_ended(self, losses: list[float], totals: Totals) -> None:
-        """Called after several epochs with these mean losses; the totals are those of the last."""
-        self._losses += losses[:-1]
-        self.epoch_ended(totals)
 
     def epoch_ended(self, totals: Totals) -> None:
         """Called after the steps of an epoch, before the network's epoch counter advances."""
-        net = self._net
-        self._losses.append(totals.mean_loss)
-        usual = None
-        if len(self._losses) == 1 and self._look is not None and self._begins and totals.reduction == "mean":
-            usual = usual_loss(net.executable.program, self._look)
-        state, rows = net.executable.state, int(totals.weight)
-        course = Course(state.epoch + 1, self._losses, totals.nan_step, self._begins, rows, usual, self._rehearse)
-        warn(self._checks, course, self._said, self._whose)
+        self.epochs_ended(self._net.executable.state.epoch, [totals.mean_loss], totals)
+
+    def epochs_ended(self, number: int, losses: list[float], totals: Totals) -> None:
+        """Called after several epochs with these mean losses, the first of which is `number`; the totals are those of
+        the last.
+        """
+        program, rows, last = self._net.executable.program, int(totals.weight), number + len(losses) - 1
+        for epoch, loss in enumerate(losses, number):
+            self._losses.append(loss)
+            usual = None
+            if len(self._losses) == 1 and self._look is not None and self._begins and totals.reduction == "mean":
+                usual = usual_loss(program, self._look)
+            nan_step = totals.nan_step if epoch == last else -1
+            course = Course(epoch + 1, self._losses, nan_step, self._begins, rows, usual, self._rehearse)
+            warn(self._checks, course, self._said, self._whose)
         if self._recorder is not None and self._recorder.wants(len(self._losses)):
-            self._recorder.record(net, len(self._losses))
+            self._recorder.record(self._net, len(self._losses))
 
     def end(self, history: "History", is_shown: bool) -> None:
         """Called after the last epoch."""

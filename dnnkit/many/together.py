@@ -138,7 +138,7 @@ def _record(fit: Fit, epoch: int, passed: list[Passed], *, is_rest: bool) -> Non
         return
     logs = [{**one, **other} for one, other in zip(found, held_out, strict=True)]
     made = {name: [log[name] for log in logs] for name in logs[0]}
-    fit.end_epochs(epoch, made, totals, sum(one.seconds for one in passed))
+    fit.end_epochs(epoch, state.epoch, made, totals, sum(one.seconds for one in passed))
     if not is_rest:
         state.position, state.sums = 0, None
 

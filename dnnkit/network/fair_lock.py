@@ -33,6 +33,11 @@ class FairLock:
         return self._owner() == acting()
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether another thread waits for the owner."""
+        return len(self._queue) > 1
+
+    @property
     def is_outermost(self) -> bool:
         """Whether the owner has acquired it exactly once."""
         return self._depth == 0

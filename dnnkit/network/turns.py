@@ -104,6 +104,11 @@ class Turns:
         finally:
             self._lock.release()
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a thread waits for its turn."""
+        return self._lock.is_wanted
+
     def _ask(self) -> None:
         if (pause := self._pause) is not None:
             pause()

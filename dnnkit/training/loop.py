@@ -1,7 +1,8 @@
 """The training loop: epochs, what happens before and after each, and batches of epochs in one call.
 
-The steps of an epoch are in `stretches.py`. With a full-batch optimizer, an epoch is a single step of perhaps a few
-microseconds; where no callback, validation or checkpoint intervenes, many epochs are run in one call.
+The steps of an epoch are in `stretches.py`. An epoch may take less than what happens before and after it; where no
+callback, validation or checkpoint intervenes, many epochs are run with nothing in between. With a full-batch optimizer,
+an epoch is a single step of perhaps a few microseconds, so these epochs are one call of the executable.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from dnnkit.backends.diagnosis import remark
+from dnnkit.backends.executable import Epochs
 from dnnkit.backends.state import Totals
 from dnnkit.callbacks.callback_list import CallbackList
 from dnnkit.callbacks.with_callbacks import after_callbacks, evaluate
@@ -22,7 +24,7 @@ from dnnkit.training.run import Run, Standing
 from dnnkit.training.stretches import Pace, Steps
 
 UNSEEN = 0.05
-"""Duration in seconds of epochs run in one call."""
+"""Duration in seconds of epochs run with nothing in between."""
 
 
 def train(
@@ -210,57 +212,88 @@ class Fit(Steps):
         if self.net.executable.ended:
             self.progress.print_line(f"ended: {self.net.executable.ended}")
 
-    # -- several epochs in one call ----------------------------------------------------------------------------------
+    # -- several epochs with nothing in between ------------------------------------------------------------------------
 
     def _epochs_without_observer(self, epoch: int, end: int) -> float:
-        """Return the number of epochs that can be run in one call without anything in between; else 1."""
+        """Return the number of epochs that can be run with nothing in between; else 1."""
         net, run, state, callbacks = self.net, self.run, self.net.executable.state, self.callbacks
-        if not net.executable.can_run_epochs or run.steps > 1 or state.position or net.stop_training:
+        if run.feed is not None or self.draws_in_background or (net.executable.can_run_epochs and run.steps > 1):
             return 1
-        if callbacks.wants_epochs or callbacks.wants_batches or run.watch.records:
+        if (
+            state.position
+            or net.stop_training
+            or run.watch.records
+            or callbacks.wants_epochs
+            or callbacks.wants_batches
+        ):
             return 1
-        most = min(end - epoch, self.standing.steps_left(run, state))
+        most = min(end - epoch, self.standing.steps_left(run, state) // run.steps)
         if (checkpoints := self.checkpoints) is not None:
             most = min(most, checkpoints.epochs_until_due(epoch - run.first_epoch))
-            most = min(most, checkpoints.steps_until_due(self.standing, state.step))
+            most = min(most, checkpoints.steps_until_due(self.standing, state.step) // run.steps)
         if run.validation is not None:
             most = next((count for count in range(int(most)) if run.is_validated(epoch + count)), most)
         return most
 
     def _run_without_observer(self, epoch: int, most: int, pace: Pace) -> tuple[int, Mapping[str, float]]:
-        """Train at most `most` epochs in one call; return their number, and the logs of the last."""
+        """Train at most `most` epochs with nothing in between; return their number, and the logs of the last."""
         net, run = self.net, self.run
-        executable, start = net.executable, perf_counter()
+        executable, state, start = net.executable, net.executable.state, perf_counter()
         turn = net.turns.stretch(executable, run.step_size(executable))
-        most = turn.end(0, most)
+        most = turn.end(0, most * run.steps) // run.steps
+        if not most:  # another thread reads after each step
+            return 1, self.run_epoch(epoch, pace)
         with turn:
             if self.interrupts.received:
                 return 0, {}
-            epochs = executable.run_epochs(run.data, most, net.hyperparameters(most))
+            first = state.epoch
+            if executable.can_run_epochs:
+                epochs = executable.run_epochs(run.data, most, net.hyperparameters(most))
+            else:
+                epochs = self._run_one_by_one(most)
+            state.epoch += epochs.count  # within the turn: another thread may save the network next
         seconds, count, made = perf_counter() - start, epochs.count, epochs.logs
         if not count:
             return 0, {}
         pace.went(count, seconds)
-        logs = self.end_epochs(epoch, made, epochs.last, seconds)
+        logs = self.end_epochs(epoch, first, made, epochs.last, seconds)
         self.save_if_due(0)
         return count, logs
 
-    def end_epochs(
-        self, epoch: int, made: Mapping[str, list[float]], totals: Totals, seconds: float
-    ) -> Mapping[str, float]:
-        """Record epochs run in one call, the first numbered `epoch`; return the logs of the last, with these totals.
+    def _run_one_by_one(self, most: int) -> Epochs:
+        """Run at most `most` epochs; after a request to stop, the next one may have begun."""
+        net, run, executable, state = self.net, self.run, self.net.executable, self.net.executable.state
+        metrics, passed, logs = executable.program.metrics, list[Totals](), list[Mapping[str, float]]()
+        for order in self.drawn(state.epoch, most):
+            executable.begin_epoch(run.data, order, run.batch_size)
+            if self.interrupts.received or net.turns.is_wanted or net.stop_training:
+                break  # such a request was cleared by beginning the epoch
+            done = executable.run_steps(0, run.steps, net.hyperparameters(run.steps))
+            if done < run.steps:
+                state.position, state.sums = done, executable.sums()
+                break
+            passed.append(executable.totals())
+            logs.append({**passed[-1].means(metrics), **executable.counts})
+            if passed[-1].nan_step >= 0:
+                break
+        made = {name: [each[name] for each in logs] for name in logs[0]} if logs else {}
+        return Epochs(len(passed), made, passed[-1] if passed else executable.totals())
 
-        `made` has one number per epoch by name.
+    def end_epochs(
+        self, epoch: int, number: int, made: Mapping[str, list[float]], totals: Totals, seconds: float
+    ) -> Mapping[str, float]:
+        """Record epochs that were run with nothing in between; return the logs of the last, with these totals.
+
+        The first is `epoch` in this fit, and `number` across all fits. `made` has one number per epoch by name.
         """
         net, run, standing, state = self.net, self.run, self.standing, self.net.executable.state
         count = len(made["loss"])
         self.totals = totals
-        state.epoch += count - 1
-        run.watch.epochs_ended(made["loss"], totals)
+        run.watch.epochs_ended(number, made["loss"], totals)
         self._note_end()
         standing.history.extend(epoch, made, seconds)
-        net.history.extend(state.epoch + 1 - count, made, seconds)
-        state.epoch, standing.epoch = state.epoch + 1, epoch + count
+        net.history.extend(number, made, seconds)
+        state.epoch, standing.epoch = number + count, epoch + count
         if self.progress.verbosity:
             for place, values in enumerate(zip(*made.values(), strict=True)):
                 logs = dict(zip(made, values, strict=True))

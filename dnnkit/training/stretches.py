@@ -121,19 +121,27 @@ class Steps:
 
     def order(self) -> HostArray:
         """Return the rows of the data that the epoch trains on, in order."""
-        run, epoch = self.run, self.net.executable.state.epoch
+        epoch = self.net.executable.state.epoch
         if self.net.executable.can_run_epochs:
             return ANY_ORDER
-        if run.rows < MANY:
-            return self._draw(epoch)
+        if not self.draws_in_background:
+            return next(self.drawn(epoch, 1))
         with self.interrupts.at_once():
-            return in_background(lambda: self._draw(epoch))
+            return in_background(lambda: next(self.drawn(epoch, 1)))
 
-    def _draw(self, epoch: int) -> HostArray:
-        orders = self.run.orders_to_draw(self.net.seed, epoch, 1)
-        if isinstance(orders, DrawnOrders):
-            return self.net.executable.permutation(orders.entropy[0], orders.rows)
-        return orders[0]
+    @property
+    def draws_in_background(self) -> bool:
+        """Whether an order takes so long to draw that a thread does it."""
+        return self.run.rows >= MANY
+
+    def drawn(self, epoch: int, count: int) -> Iterator[HostArray]:
+        """Yield the orders of `count` epochs, each drawn when it is needed if possible."""
+        orders = self.run.orders_to_draw(self.net.seed, epoch, count)
+        if not isinstance(orders, DrawnOrders):
+            yield from orders
+            return
+        for words in orders.entropy:
+            yield self.net.executable.permutation(words, orders.rows)
 
     def _run_stretch(self, executable: Executable, last: int, turn: Stretch) -> Totals:
         """Run the steps before `last`, giving other threads turns in between; return the epoch's totals so far."""

@@ -518,7 +518,7 @@ def test_ctrl_c_while_the_order_is_drawn_works_at_once(tmp_path: Path, monkeypat
         drawn.append(over.wait(300))
 
     monkeypatch.setattr(stretches, "MANY", 0)
-    monkeypatch.setattr(stretches.Steps, "_draw", slow)
+    monkeypatch.setattr(stretches.Steps, "drawn", slow)
     net = network()
     with pytest.raises(KeyboardInterrupt):
         fit(net, tmp_path)
