@@ -50,6 +50,19 @@ NARROW_ROWS = 256
 NEAR = 1 << 14
 """Bytes of b that stay in the first-level cache after the first use."""
 
+FAR_AWAY, AT_HAND = 1 << 19, 1 << 17
+"""Bytes above which an array is hardly in a second-level cache when it is needed, and that stay there from the first
+use to the second.
+"""
+
+SHALLOW = 64
+"""Depth up to which a product mostly writes: if that is more than `FAR_AWAY`, `AT_HAND` at a time."""
+
+STREAMS = 16
+"""Depth of a block of a with few columns in b whose rows are columns in memory, if a is larger than `FAR_AWAY`: its
+rows in memory, each of which is read from beginning to end while the processor fetches them ahead.
+"""
+
 FAR = 4096
 """Stride in bytes between rows of b from which b is packed: the size of a page."""
 
@@ -98,17 +111,24 @@ def multiply_in_tiles(
             )  # fmt: skip
             multiply_tiles(zero, given)
     else:
-        most = DEPTH_OF_COLUMNS if a_row == 1 else DEPTH
+        most, height = DEPTH_OF_COLUMNS if a_row == 1 else DEPTH, max(rows, 1)
+        if a_row == 1 and columns * size < PACKED_BY_COLUMNS[1] and rows * depth * size > FAR_AWAY:
+            most = STREAMS
+        if depth <= SHALLOW and rows * columns * size > FAR_AWAY and target_index == 0:
+            height = AT_HAND // (columns * size)
+            height = height - height % TILE_ROWS if height > TILE_ROWS else TILE_ROWS
         block_depth = evenly(depth, most)
-        for k in range(0, depth, block_depth):
-            count = block_depth if depth - k > block_depth else depth - k
-            start, b_start = after(column_index, a, k * a_step * size), after(b_index, b, k * b_row * size)
-            numbers = (
-                target, rows, columns, start, a_row, a_step, b_start, b_row, b_step, count, row_index,
-                skip(column_index, k), skip(b_index, k), target_index, bias if depth - k <= block_depth else 0,
-                1 if k > 0 else 0,
-            )  # fmt: skip
-            multiply_blocks(zero, numbers, offer)
+        for first in range(0, rows, height):
+            here, out = height if rows - first > height else rows - first, target + first * columns * size
+            for k in range(0, depth, block_depth):
+                count = block_depth if depth - k > block_depth else depth - k
+                start = after(row_index, after(column_index, a, k * a_step * size), first * a_row * size)
+                numbers = (
+                    out, here, columns, start, a_row, a_step, after(b_index, b, k * b_row * size), b_row, b_step, count,
+                    skip(row_index, first), skip(column_index, k), skip(b_index, k), target_index,
+                    bias if depth - k <= block_depth else 0, 1 if k > 0 else 0,
+                )  # fmt: skip
+                multiply_blocks(zero, numbers, offer)
 
 
 @jit

@@ -26,7 +26,7 @@ MOST_TILE_ROWS = 8
 PACKED_AREA = 1 << 19
 """Maximum bytes of packed rows of a: half of a second-level cache, or a quarter."""
 
-PACKED_BY_INDEX, PACKED_BY_COLUMNS = (1 << 16, 8 * REGISTER_BYTES), (1 << 19, 24 * REGISTER_BYTES)
+PACKED_BY_INDEX, PACKED_BY_COLUMNS = (1 << 16, 8 * REGISTER_BYTES), (1 << 19, 3 * REGISTER_BYTES)
 """Bytes of a, and per row of b, from which rows of a that are columns in memory are packed: if these follow an index
 array, or are in order.
 """
@@ -72,7 +72,7 @@ def most_rows(columns: int, itemsize: int) -> int:
 
 def packed_bytes(rows: int, inputs: int, outputs: int, itemsize: int) -> int:
     """Return the bytes of memory that the gradient of a dense layer's kernel uses for packed rows of a; 0 for none."""
-    least, least_columns = PACKED_BY_INDEX
-    if not FUSED or rows * inputs * itemsize < least or outputs * itemsize < least_columns:
+    rules, given, columns = (PACKED_BY_INDEX, PACKED_BY_COLUMNS), rows * inputs * itemsize, outputs * itemsize
+    if not FUSED or not any(given >= least and columns >= least_columns for least, least_columns in rules):
         return 0
     return max(min(PACKED_AREA, min(rows, DEPTH) * inputs * itemsize), MOST_TILE_ROWS * DEPTH * itemsize)

@@ -112,6 +112,27 @@ def test_a_product_is_the_references(dtype: str, orders: str, function) -> None:
     for_all_shapes()
 
 
+@pytest.mark.skipif(not processor.FUSED, reason="without fused multiply-add nothing is computed in tiles")
+@pytest.mark.parametrize("orders", ORDERS)
+@pytest.mark.parametrize(("rows", "depth", "columns"), [(701, 11, 300), (300, 500, 11), (703, 257, 23), (97, 64, 1400)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_arrays_too_large_for_the_cache_leave_the_bits(
+    dtype: str, rows: int, depth: int, columns: int, orders: str
+) -> None:
+    """They are read and written some rows at a time; their parts, each small enough, are not."""
+    a, b = operands(rows, depth, columns, dtype, orders)
+    assert max(rows * depth, rows * columns) * a.itemsize > cpu.FAR_AWAY
+    whole = np.full((rows, columns), np.nan, dtype)
+    in_tiles(a, b, whole)
+    height = cpu.FAR_AWAY // (max(depth, columns) * a.itemsize)
+    for first in range(0, rows, height):
+        part = np.array(a[first : first + height], order=orders[0])
+        out = np.full((len(part), columns), np.nan, dtype)
+        in_tiles(part, b, out)
+        np.testing.assert_array_equal(whole[first : first + height], out)
+    check(in_tiles, a, b)
+
+
 @pytest.mark.parametrize("rows", [1, 31, 64])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_deep_and_wide_products_are_right(dtype: str, rows: int) -> None:

@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 import dnnkit as dk
 from dnnkit.backends.aligned import address, zeros
 from dnnkit.kernels._target.processor import FUSED
-from dnnkit.kernels.matmul import cpu
-from dnnkit.kernels.matmul.limits import DEPTH, MOST_TILE_ROWS, PACKED_AREA, PACKED_BY_INDEX, packed_bytes
+from dnnkit.kernels.matmul import cpu, limits
+from dnnkit.kernels.matmul.limits import (
+    DEPTH,
+    MOST_TILE_ROWS,
+    PACKED_AREA,
+    PACKED_BY_COLUMNS,
+    PACKED_BY_INDEX,
+    packed_bytes,
+)
 from dnnkit.kernels.matmul.offer_words import AREA, AREA_BYTES, OFFER_WORDS
 
 pytestmark = pytest.mark.skipif(not FUSED, reason="without fused multiply-add nothing is computed in tiles")
@@ -70,8 +77,10 @@ def test_the_bits_are_those_of_rows_in_place(
     assert (area[bytes_:] == GUARD).all()
 
 
-def test_memory_is_enough_for_a_tile_and_bounded() -> None:
-    least, columns = PACKED_BY_INDEX
+@pytest.mark.parametrize(("least", "columns"), [PACKED_BY_INDEX, PACKED_BY_COLUMNS])
+def test_memory_is_enough_for_a_tile_and_bounded(least: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for rule in ("PACKED_BY_INDEX", "PACKED_BY_COLUMNS"):
+        monkeypatch.setattr(limits, rule, (least, columns))
     for size in (4, 8):
         for rows, inputs in ((1, 10**6), (10**6, 1), (300, 300), (64, 40), (10, 10)):
             found = packed_bytes(rows, inputs, columns // size, size)
