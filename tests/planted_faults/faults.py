@@ -541,12 +541,24 @@ NUMBA = [
     ),
     Fault(
         "numba-product-first-panel", STALE, "kernels/matmul/cpu.py",
-        "                1 if k > 0 else 0,", "                1,",
+        "                    bias if depth - k <= block_depth else 0, 1 if k > 0 else 0,",
+        "                    bias if depth - k <= block_depth else 0, 1,",
         "tests/kernels/matmul/test_cpu.py -k 'wide_products_are_right and float32'",
     ),
     Fault(
+        "numba-product-some-rows", INDEX, "kernels/matmul/cpu.py",
+        "k * a_step * size), first * a_row * size)", "k * a_step * size), 0)",
+        "tests/kernels/matmul/test_cpu.py -k 'too_large_for_the_cache_leave and CC'",
+    ),
+    Fault(
+        "numba-product-some-rows-by-index", INDEX, "kernels/matmul/cpu.py",
+        "skip(row_index, first)", "row_index",
+        "tests/kernels/matmul/test_cpu.py -k 'too_large_for_the_cache_are'",
+    ),
+    Fault(
         "numba-product-deep", MISSING, "kernels/matmul/cpu.py",
-        "                1 if k > 0 else 0,", "                0,",
+        "                    bias if depth - k <= block_depth else 0, 1 if k > 0 else 0,",
+        "                    bias if depth - k <= block_depth else 0, 0,",
         "tests/kernels/matmul/test_cpu.py -k 'wide_products_are_right and float32'",
     ),
     Fault(

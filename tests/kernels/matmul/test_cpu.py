@@ -133,6 +133,21 @@ def test_arrays_too_large_for_the_cache_leave_the_bits(
     check(in_tiles, a, b)
 
 
+@pytest.mark.skipif(not processor.FUSED, reason="without fused multiply-add nothing is computed in tiles")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_by_index_whose_products_are_too_large_for_the_cache_are_right(dtype: str) -> None:
+    rng = np.random.default_rng(6)
+    x, w, bias = (rng.normal(size=size).astype(dtype) for size in ((900, 13), (13, 301), 301))
+    rows, columns = rng.permutation(900)[:703], np.array([0, 2, 3, 7, 12])
+    for used in (np.arange(13), columns):
+        kept = np.zeros_like(x)
+        kept[:, used] = x[:, used]
+        out = np.full((len(rows), 301), np.nan, dtype)
+        of_rows(kept, rows, used, w, bias, out)
+        assert out.nbytes > cpu.FAR_AWAY
+        np.testing.assert_allclose(out, kept[rows] @ w + bias, rtol=0, atol=1e-4 if dtype == "float32" else 1e-12)
+
+
 @pytest.mark.parametrize("rows", [1, 31, 64])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_deep_and_wide_products_are_right(dtype: str, rows: int) -> None:
