@@ -297,7 +297,7 @@ class Fit(Steps):
         if self.progress.verbosity:
             for place, values in enumerate(zip(*made.values(), strict=True)):
                 logs = dict(zip(made, values, strict=True))
-                self.progress.show_epoch(epoch + place, run.rows, logs, seconds / count)
+                self.progress.show_epoch(epoch + place, run.steps, run.rows, logs, seconds / count)
         self._show_reason_of_end()
         return {name: values[-1] for name, values in made.items()}
 

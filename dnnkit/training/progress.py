@@ -88,10 +88,14 @@ class Progress:
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:
         """Report the end of an epoch and its validation; `seconds` is the training time."""
 
-    def show_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:
-        """Report a one-step epoch that has already ended."""
-        Progress.begin_epoch(self, epoch, 0, 1, samples)
+    def show_epoch(self, epoch: int, steps: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:
+        """Report an epoch that has already ended."""
+        Progress.begin_epoch(self, epoch, 0, steps, samples)
+        self.show_title()
         self.end_epoch(logs, seconds)
+
+    def show_title(self) -> None:
+        """Show which epoch begins, if that has a line of its own."""
 
     def print_line(self, text: str) -> None:
         """Print an additional line after an epoch."""
@@ -146,8 +150,10 @@ class Guarded(Progress):
     def end_epoch(self, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
         self._try("end_epoch", logs, seconds)
 
-    def show_epoch(self, epoch: int, samples: int, logs: Mapping[str, float], seconds: float) -> None:  # noqa: D102
-        self._try("show_epoch", epoch, samples, logs, seconds)
+    def show_epoch(  # noqa: D102
+        self, epoch: int, steps: int, samples: int, logs: Mapping[str, float], seconds: float
+    ) -> None:
+        self._try("show_epoch", epoch, steps, samples, logs, seconds)
 
     def print_line(self, text: str) -> None:  # noqa: D102
         self._try("print_line", text)
@@ -189,8 +195,11 @@ class LiveProgress(Progress):
 
     def begin_epoch(self, epoch: int, first: int, end: int, samples: int) -> None:  # noqa: D102
         super().begin_epoch(epoch, first, end, samples)
-        self._console.print(self._title)
+        self.show_title()
         self._bar, self._task = _bar(end, first, self._console)
+
+    def show_title(self) -> None:  # noqa: D102
+        self._console.print(self._title)
 
     def advance(self, step: int, logs: Mapping[str, float]) -> None:  # noqa: D102
         self._bar.update(self._task, completed=step, text=" - ".join(self._parts_so_far(step, logs)))

@@ -1,5 +1,6 @@
 """Epochs that are run with nothing in between: the same numbers, records, warnings and stops as one by one."""
 
+import re
 import signal
 import threading
 import time
@@ -180,7 +181,21 @@ def test_another_thread_gets_its_turn_and_can_end_the_fit(backend: Backend) -> N
     assert net.executable.state.step == 4 * net.executable.state.epoch + net.executable.state.position
 
 
-def test_they_are_shown_one_by_one(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
-    network(backend).fit(*data(), epochs=5, batch_size=16, verbose=2)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" - ")[0] for line in lines] == [f"Epoch {number}/5" for number in range(1, 6)]
+@pytest.mark.parametrize("verbose", ["auto", 1, 2])
+@pytest.mark.parametrize("epochs", [5, 60])
+def test_they_are_shown_as_if_one_by_one(verbose: Any, epochs: int, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for callbacks in (Observer(), ()):
+        network("numpy").fit(*data(), epochs=epochs, batch_size=16, callbacks=callbacks, verbose=verbose)
+        text = re.sub(r"[\d.]+ (m?s|µs/sample) - ", "", capsys.readouterr().out)
+        shown.append([line for line in text.splitlines() if line.strip()])  # a bar leaves an empty line
+    assert shown[0] == shown[1]
+    assert f"Epoch {epochs}/{epochs}" in "".join(shown[1])
+
+
+def test_full_batch_epochs_have_titles(capsys: pytest.CaptureFixture[str]) -> None:
+    net = dk.Sequential([dk.Dense(3, activation="softmax")], seed=3, backend="numpy")
+    net.compile(dk.LBFGS(), "sparse_categorical_crossentropy")
+    net.fit(*data(), epochs=4, verbose=1)
+    titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Epoch")]
+    assert titles == [f"Epoch {number}/4" for number in range(1, 5)]
