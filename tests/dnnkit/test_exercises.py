@@ -44,7 +44,7 @@ def test_within_the_tolerance_of_the_largest_number_is_right(right, part, tolera
 @given(right=ANY, tolerance=st.sampled_from([1e-9, 1e-6, 1e-2]))
 def test_beyond_it_is_wrong(right, tolerance):
     largest = np.abs(right).max(initial=0)
-    assume(largest > 1e-3)
+    assume(largest > max(tolerance, 1e-3))  # below, the tolerance is of the tolerance
     assert find_fault(right + 1.01 * tolerance * largest, right, tolerance) is not None
     if right.ndim:
         one = right.copy()
