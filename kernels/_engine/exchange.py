@@ -5,7 +5,7 @@ from dnnkit.kernels._engine.structures import LINE, WORKER
 from dnnkit.kernels._engine.updates import is_due
 from dnnkit.kernels._numba.at_address import at, copy_bytes, size_of, vector
 from dnnkit.kernels._numba.jit import jit
-from dnnkit.kernels.matmul.tiles import take_blocks
+from dnnkit.kernels.matmul.blocks import take_blocks
 
 worker_at = at(WORKER)
 WORKER_BYTES = WORKER.bytes

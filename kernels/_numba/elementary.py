@@ -38,30 +38,34 @@ COSINE_TERMS = (
     *(2.48015872888517045348e-5, -1.38888888888730564116e-3, 4.16666666666665929218e-2),
 )
 """Polynomials of (sin r - r) / r³ and (cos r - 1 + r² / 2) / r⁴ in r², |r| ≤ π / 4 (Cephes)."""
-BITS_OF_INVERSE_ROOT = 0x5FE6EB50C7B537A9
-"""Minus half of a float64's bits, plus these, are the bits of 1 / √x within 3.5 % (C. Lomont, 2003)."""
+BITS_OF_INVERSE_ROOT, BITS_OF_INVERSE_ROOT_32 = 0x5FE6EB50C7B537A9, 0x5F375A86
+"""Minus half of a number's bits, plus these, are the bits of 1 / √x within 3.5 % (C. Lomont, 2003)."""
 
 
 @resolved_by_type(**INLINED)
 def square_root(x):
     """Return √x for x ≥ 0, to within an ulp; infinity and NaN propagate.
 
-    Float64 is computed by multiplication, because the divider, which computes roots as well, is busy with a division in
-    all callers (docs/design/0069-one-divider.md).
+    It is computed by multiplication, because the divider, which computes roots as well, is busy with a division in all
+    callers (docs/design/0069-one-divider.md).
     """
-    if x == types.float32 or not FUSED:
+    if not FUSED:
         return lambda x: math.sqrt(x)
+    is_single = x == types.float32
+    kind: Any = np.float32 if is_single else np.float64
+    whole, steps = (np.int32, 1) if is_single else (np.int64, 2)
+    bits = whole(BITS_OF_INVERSE_ROOT_32 if is_single else BITS_OF_INVERSE_ROOT)
 
-    def root_64(x):
-        y = np.int64(np.int64(BITS_OF_INVERSE_ROOT) - (x.view(np.int64) >> np.int64(1))).view(np.float64)
-        for _ in range(2):  # each step cubes the error of y, and triples its digits
-            lost = 1.0 - (x * y) * y
-            y += (y * lost) * (0.375 * lost + 0.5)
+    def root(x):
+        y = whole(bits - (x.view(whole) >> whole(1))).view(kind)
+        for _ in range(steps):  # each cubes the error of y, and triples its digits
+            lost = kind(1.0) - (x * y) * y
+            y += (y * lost) * (kind(0.375) * lost + kind(0.5))
         root = x * y
-        root += (0.5 * y) * (x - root * root)
-        return root if x < math.inf else x
+        root += (kind(0.5) * y) * (x - root * root)
+        return root if x < kind(math.inf) else x
 
-    return root_64
+    return root
 
 
 @jit

@@ -1,7 +1,7 @@
 """Matrix product in register tiles. Contract: the package's docstring.
 
-The smallest products are computed number by number, others in tiles (`tiles.py`), of packed rows where that takes less
-time, and the largest by the BLAS.
+The smallest products are computed number by number, others in tiles (`tiles.py`), by rows or in panels (`blocks.py`),
+and the largest by the BLAS.
 """
 
 from dnnkit.kernels._numba import blas
@@ -11,29 +11,21 @@ from dnnkit.kernels._numba.jit import jit
 from dnnkit.kernels._numba.shared import shared
 from dnnkit.kernels._target.processor import REGISTER_BYTES
 from dnnkit.kernels.matmul import limits
+from dnnkit.kernels.matmul.blocks import area_of, multiply_by_rows, multiply_in_panels
 from dnnkit.kernels.matmul.gather_index import COLUMNS, ROWS, ROWS_OF_B, after, number_in, skip
-from dnnkit.kernels.matmul.limits import (
-    DEPTH,
-    DEPTH_OF_COLUMNS,
-    LARGEST_PACKED,
-    OFFERED,
-    PACKED_BY_COLUMNS,
-    PACKED_BY_INDEX,
-)
-from dnnkit.kernels.matmul.microkernels import TILE_ROWS, broadcast_tile, panel, sums_of_four, sums_of_one
-from dnnkit.kernels.matmul.offer import MOST_BLOCKS, open_offer, wait_until_finished
-from dnnkit.kernels.matmul.offer_words import AREA, AREA_BYTES
-from dnnkit.kernels.matmul.tiles import PACKED_TILES, multiply_block, multiply_tiles, pack_columns, take_blocks
+from dnnkit.kernels.matmul.limits import BY_INDEX, DEPTH, DEPTH_OF_COLUMNS, IN_COLUMNS, IN_ROWS, LEAST_BYTES_PER_ROW
+from dnnkit.kernels.matmul.microkernels import broadcast_tile, panel, sums_of_four, sums_of_one
+from dnnkit.kernels.matmul.tiles import multiply_tiles
 
 TINY = 64
 """Multiplications up to which a product is computed element by element, because vectors would not be filled."""
 
-PACKED_ROWS = 48
+PACKED_ROWS = 64
 """Rows of a from which b is packed: packing then costs less than reading b's rows, which are far apart in the cache."""
 
-PACKED_ROWS_OF_DEEP, DEEP = 12, 128
-"""The same threshold if b has more rows than `DEEP`: parts of them do not stay in the first-level cache until the next
-tile.
+PACKED_ROWS_OF_DEEP, DEEP = 24, 128
+"""The same threshold where rows of a are columns in memory and more than `DEEP`: those do not stay in the first-level
+cache, either.
 """
 
 NARROW, NARROW_DEPTH = 16, 8
@@ -50,13 +42,8 @@ NARROW_ROWS = 256
 NEAR = 1 << 14
 """Bytes of b that stay in the first-level cache after the first use."""
 
-FAR_AWAY, AT_HAND = 1 << 19, 1 << 17
-"""Bytes above which an array is hardly in a second-level cache when it is needed, and that stay there from the first
-use to the second.
-"""
-
-SHALLOW = 64
-"""Depth up to which a product mostly writes: if that is more than `FAR_AWAY`, `AT_HAND` at a time."""
+FAR_AWAY = 1 << 19
+"""Bytes above which an array is hardly in a second-level cache when it is needed."""
 
 STREAMS = 16
 """Depth of a block of a with few columns in b whose rows are columns in memory, if a is larger than `FAR_AWAY`: its
@@ -87,7 +74,7 @@ def multiply_in_tiles(
     """
     size, indexes = size_of(zero), (row_index, column_index, b_index, target_index)
     width = REGISTER_BYTES // size
-    few = PACKED_ROWS if depth <= DEEP else PACKED_ROWS_OF_DEEP
+    few = PACKED_ROWS_OF_DEEP if a_row == 1 and depth > DEEP else PACKED_ROWS
     is_near = b_step == 1 and (rows < few or b_row * depth * size <= NEAR) and (b_row * size < FAR or rows == 1)
     if is_near or depth == 0:
         j = 0
@@ -106,74 +93,19 @@ def multiply_in_tiles(
         if j < columns:
             own, place = bias + j * size if bias != 0 else 0, target + j * size
             given = (
-                a, a_row, a_step, b + j * size, b_row, depth, place, columns, rows, columns - j, 0, own, row_index,
-                column_index, b_index, target_index,
+                a, a_row, a_step, b + j * size, b_row, 2 * width, depth, place, columns, rows, columns - j, rows, 0,
+                own, row_index, column_index, b_index, target_index,
             )  # fmt: skip
             multiply_tiles(zero, given)
     else:
-        most, height = DEPTH_OF_COLUMNS if a_row == 1 else DEPTH, max(rows, 1)
-        if a_row == 1 and columns * size < PACKED_BY_COLUMNS[1] and rows * depth * size > FAR_AWAY:
+        numbers = (
+            target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, row_index, column_index, b_index,
+            target_index, bias, offer,
+        )  # fmt: skip
+        most = DEPTH_OF_COLUMNS if a_row == 1 else DEPTH
+        if a_row == 1 and columns * size < LEAST_BYTES_PER_ROW and rows * depth * size > FAR_AWAY:
             most = STREAMS
-        if depth <= SHALLOW and rows * columns * size > FAR_AWAY and target_index == 0:
-            height = AT_HAND // (columns * size)
-            height = height - height % TILE_ROWS if height > TILE_ROWS else TILE_ROWS
-        block_depth = evenly(depth, most)
-        for first in range(0, rows, height):
-            here, out = height if rows - first > height else rows - first, target + first * columns * size
-            for k in range(0, depth, block_depth):
-                count = block_depth if depth - k > block_depth else depth - k
-                start = after(row_index, after(column_index, a, k * a_step * size), first * a_row * size)
-                numbers = (
-                    out, here, columns, start, a_row, a_step, after(b_index, b, k * b_row * size), b_row, b_step, count,
-                    skip(row_index, first), skip(column_index, k), skip(b_index, k), target_index,
-                    bias if depth - k <= block_depth else 0, 1 if k > 0 else 0,
-                )  # fmt: skip
-                multiply_blocks(zero, numbers, offer)
-
-
-@jit
-def evenly(count, most):
-    """Return the size of parts of equal size, at most `most`, that `count` things are divided into."""
-    return count if count <= most else -(-count // -(-count // most))
-
-
-@jit
-def multiply_blocks(zero, numbers, offer):
-    """Compute all blocks of columns; offer those of a large product to other threads, if the address is not 0."""
-    rows, columns, depth = numbers[1], numbers[2], numbers[9]
-    width = 2 * (REGISTER_BYTES // size_of(zero))
-    blocks = (columns + width - 1) // width
-    if offer != 0 and 1 < blocks <= MOST_BLOCKS and rows * columns * depth >= OFFERED:
-        open_offer(offer, numbers, blocks)
-        take_blocks(zero, offer)
-        wait_until_finished(offer, blocks)
-    else:
-        for number in range(blocks):
-            multiply_block(zero, (*numbers, number))
-
-
-@shared
-def multiply_packed(
-    zero, target, rows, columns, a, a_step, b, b_row, b_step, depth, column_index, b_index, bias, offer
-):
-    """As `multiply_in_tiles` for rows of a that are columns in memory, some of which are packed at a time."""
-    size, area = size_of(zero), vector(0, offer, AREA_BYTES + 1)
-    block_depth = evenly(depth, DEPTH)
-    most_rows = area[AREA_BYTES] // (block_depth * size)  # a tile's at least: limits.packed_bytes
-    height = evenly(rows, most_rows - most_rows % TILE_ROWS)
-    height += -height % TILE_ROWS
-    for first in range(0, rows, height):
-        here = height if rows - first > height else rows - first
-        for k in range(0, depth, block_depth):
-            count = block_depth if depth - k > block_depth else depth - k
-            start = after(column_index, a + first * size, k * a_step * size)
-            pack_columns(zero, start, a_step, here, count, skip(column_index, k), area[AREA])
-            numbers = (
-                target + first * columns * size, here, columns, area[AREA], PACKED_TILES, 0,
-                after(b_index, b, k * b_row * size), b_row, b_step, count, 0, 0, skip(b_index, k), 0,
-                bias if depth - k <= block_depth else 0, 1 if k > 0 else 0,
-            )  # fmt: skip
-            multiply_blocks(zero, numbers, offer)
+        multiply_in_panels(zero, numbers, most)
 
 
 @jit
@@ -198,16 +130,17 @@ def number_by_number(zero, numbers):
                 i += 1
 
 
+computes_by_rows = jit(limits.computes_by_rows)
+
+
 @jit
-def packs(zero, numbers):
-    """Whether `multiply_packed` takes less time."""
-    _, _, columns, _, a_row, a_step, _, _, _, depth, row_index, column_index, _, target_index, _, offer = numbers
-    if offer == 0 or a_row != 1 or row_index != 0 or target_index != 0:
+def goes_by_rows(zero, numbers):
+    """Whether `multiply_by_rows` takes less time, and has the memory."""
+    _, rows, columns, _, a_row, _, _, _, _, depth, row_index, column_index, _, target_index, _, offer = numbers
+    if offer == 0 or target_index != 0 or (a_row == 1 and row_index != 0):
         return False
-    size = size_of(zero)
-    least, least_columns = PACKED_BY_INDEX if column_index != 0 else PACKED_BY_COLUMNS
-    is_worth = columns * size >= least_columns and least <= depth * a_step * size <= LARGEST_PACKED
-    return is_worth and vector(0, offer, AREA_BYTES + 1)[AREA_BYTES] > 0
+    order = IN_ROWS if a_row != 1 else BY_INDEX if column_index != 0 else IN_COLUMNS
+    return computes_by_rows(rows, depth, columns, size_of(zero), order) and area_of(offer) > 0
 
 
 @jit
@@ -242,19 +175,15 @@ def multiply_narrow(zero, target, rows, columns, a, a_row, a_step, b, b_row, b_s
 
 @jit
 def multiply(zero, numbers, fits):
-    """Compute a · b + bias in tiles if it fits, or if a is packed, else by the BLAS, which supports no index arrays.
+    """Compute a · b + bias by rows, or in tiles if it fits, else by the BLAS, which supports no index arrays.
 
     A tiny product is computed inline, because it takes less time than a call.
     """
-    (
-        target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, column_index, b_index, target_index, bias,
-        offer,
-    ) = numbers  # fmt: skip
+    target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, _, _, _, target_index, bias, _ = numbers
     if rows * columns * depth <= TINY and target_index == 0:
         number_by_number(zero, numbers)
-    elif packs(zero, numbers):
-        arguments = target, rows, columns, a, a_step, b, b_row, b_step, depth, column_index, b_index, bias, offer
-        multiply_packed(zero, arguments)
+    elif goes_by_rows(zero, numbers):
+        multiply_by_rows(zero, numbers)
     elif fits and is_narrow(zero, numbers):
         given = target, rows, columns, a, a_row, a_step, b, b_row, b_step, depth, bias
         multiply_narrow(zero, given)

@@ -16,8 +16,8 @@ from dnnkit.kernels._numba.simd import WORD
 ROWS, COLUMNS, ROWS_OF_B, PLACES = 1, 2, 4, 8
 """Bits of the four index arrays."""
 
-PACKED = 16
-"""Bit of an a that was packed, tile by tile, instead."""
+PACKED, CONTIGUOUS = 16, 32
+"""Bits of an a without index arrays that is a packed tile, or has contiguous rows."""
 
 
 @intrinsic

@@ -12,6 +12,9 @@ DEPTH_OF_COLUMNS = 128
 tiles of 256 would push b's panel out of a first-level cache of 32 or 48 KiB.
 """
 
+DEPTH_BY_ROWS = 512
+"""The same for a product that is computed by rows (blocks.py): a tile's rows of a, 16 to 32 KiB, stay in that cache."""
+
 LARGEST, LARGEST_AT_ONCE = (1 << 21, 1 << 20) if REGISTER_BYTES == 64 else (1 << 19, 1 << 18)
 """Bytes of a up to which it is read in place, and of `DEPTH` columns of a, which are read again for every two vectors
 of columns of b, from a second-level cache. Processors with AVX-512 have 1 MiB and more, others 512 KiB.
@@ -24,15 +27,21 @@ MOST_TILE_ROWS = 8
 """Maximum rows of a tile of two vectors of columns."""
 
 PACKED_AREA = 1 << 19
-"""Maximum bytes of packed rows of a: half of a second-level cache, or a quarter."""
+"""Maximum bytes of packed columns of b: half of a second-level cache, or a quarter."""
 
-PACKED_BY_INDEX, PACKED_BY_COLUMNS = (1 << 16, 8 * REGISTER_BYTES), (1 << 19, 3 * REGISTER_BYTES)
-"""Bytes of a, and per row of b, from which rows of a that are columns in memory are packed: if these follow an index
-array, or are in order.
+IN_ROWS, IN_COLUMNS, BY_INDEX = 0, 1, 2
+"""Orders of a: its rows are rows in memory, or columns, or columns that follow an index array."""
+
+LEAST_BYTES, LEAST_BYTES_PER_ROW = 1 << 19, 3 * REGISTER_BYTES
+"""Bytes of a, and per row of b, from which a product is computed by rows (blocks.py). If rows of a are rows in memory,
+those of the product count, too: the arrays are hardly in a second-level cache when they are needed.
 """
 
+LEAST_BYTES_BY_INDEX, LEAST_BYTES_PER_ROW_BY_INDEX = 1 << 16, 8 * REGISTER_BYTES
+"""The same if rows of a are columns in memory that follow an index array."""
+
 LARGEST_PACKED = 1 << 22
-"""Bytes of a up to which it is packed."""
+"""Bytes of a up to which such a product is computed by rows; a larger one by the BLAS."""
 
 OFFERED = 1 << 20
 """Multiplications from which a product is offered to other threads (offer.py): about 15 µs."""
@@ -70,9 +79,31 @@ def most_rows(columns: int, itemsize: int) -> int:
     return min(PREDICTED // (columns * itemsize), PREDICTED_AT_ONCE // (min(columns, DEPTH) * itemsize))
 
 
+def computes_by_rows(rows: int, depth: int, columns: int, itemsize: int, order: int) -> bool:
+    """Whether a product is computed by rows, if there is memory for it; `order` is that of a."""
+    given, row = rows * depth * itemsize, columns * itemsize
+    if order == BY_INDEX:
+        return (
+            FUSED and given >= LEAST_BYTES_BY_INDEX and row >= LEAST_BYTES_PER_ROW_BY_INDEX and given <= LARGEST_PACKED
+        )
+    if order == IN_ROWS:
+        return FUSED and given + rows * row >= LEAST_BYTES and row >= LEAST_BYTES_PER_ROW and given <= LARGEST
+    return FUSED and given >= LEAST_BYTES and row >= LEAST_BYTES_PER_ROW and given <= LARGEST_PACKED
+
+
+def padded(depth: int, itemsize: int) -> int:
+    """Return the rows that packing this many rows of b may write: transposes are squares of a vector's width."""
+    width = REGISTER_BYTES // itemsize
+    return -(-depth // width) * width
+
+
 def packed_bytes(rows: int, inputs: int, outputs: int, itemsize: int) -> int:
-    """Return the bytes of memory that the gradient of a dense layer's kernel uses for packed rows of a; 0 for none."""
-    rules, given, columns = (PACKED_BY_INDEX, PACKED_BY_COLUMNS), rows * inputs * itemsize, outputs * itemsize
-    if not FUSED or not any(given >= least and columns >= least_columns for least, least_columns in rules):
-        return 0
-    return max(min(PACKED_AREA, min(rows, DEPTH) * inputs * itemsize), MOST_TILE_ROWS * DEPTH * itemsize)
+    """Return the bytes of memory for packed columns that the products of a dense layer use; 0 for none."""
+    forward, of_input, of_kernel = (rows, inputs, outputs), (rows, outputs, inputs), (inputs, rows, outputs)
+    products = [(forward, IN_ROWS), (of_input, IN_ROWS), (of_kernel, IN_COLUMNS), (of_kernel, BY_INDEX)]
+    panel, needed = 2 * REGISTER_BYTES, 0
+    for (height, depth, columns), order in products:
+        if computes_by_rows(height, depth, columns, itemsize, order):
+            row = columns * itemsize
+            needed = max(needed, padded(min(depth, DEPTH_BY_ROWS), itemsize) * (row + -row % panel))
+    return min(PACKED_AREA, max(needed, DEPTH_BY_ROWS * panel)) if needed else 0

@@ -56,11 +56,11 @@ def _numbers_in(builder: Any, uses: Any, bit: int, index: Any, numbers: list[Any
     return results
 
 
-def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any:
+def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0, steps: int = 1) -> Any:
     """Return a tile for b with contiguous rows: an element of a times vectors of b.
 
     `masked`, if `columns` do not fill the vectors. Vectors may have another `width` than registers; with width 1, b may
-    have any layout.
+    have any layout. `steps` of the depth are one turn of the loop.
 
     Numbers: a, a_row, a_step, b, b_row, depth, target, target_row, columns, accumulates, bias. With `accumulates` 1 the
     tile is added to the target, with 0 it overwrites it; at last the row of numbers at `bias`, unless that is 0, is
@@ -115,7 +115,16 @@ def broadcast_tile(rows: int, vectors: int, masked: bool, width: int = 0) -> Any
             own = [v.load(place, mask) for place, mask in zip(row_of(bias), masks, strict=True)]
             return [v.builder.fadd(total, own[n % vectors]) for n, total in enumerate(sums)]
 
-        _, *sums = loop(v.builder, depth, [WORD(0), *sums], turn)
+        def several(carried: list[Any]) -> list[Any]:
+            for _ in range(steps):
+                carried = turn(carried)
+            return carried
+
+        carried, left = [WORD(0), *sums], depth
+        if steps > 1:
+            carried = loop(v.builder, v.builder.sdiv(depth, WORD(steps)), carried, several)
+            left = v.builder.srem(depth, WORD(steps))
+        _, *sums = loop(v.builder, left, carried, turn)
         has_bias = v.builder.zext(v.builder.icmp_signed("!=", bias, WORD(0)), WORD)
         sums = loop(v.builder, has_bias, sums, add_bias)
         for i in range(rows):

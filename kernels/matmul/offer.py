@@ -1,4 +1,4 @@
-"""Offer of a product: threads that would wait compute blocks of its columns. Who computes a block changes no bit.
+"""Offer of a product: threads that would wait compute blocks of it. Who computes a block changes no bit.
 
 The state of an offer packs a sequence number, the number of blocks, and the next block, so that one compare-and-swap
 claims a block of the current product. The state, the count of finished blocks, and the product's numbers are in cache
@@ -15,8 +15,8 @@ LINE = LINE_BYTES // WORD_BYTES
 STATE, FINISHED, NUMBERS = 0, LINE, 2 * LINE
 """Indices of the words; zeros are an offer without blocks."""
 
-COUNT = OFFER_WORDS - NUMBERS
-"""Numbers of a product."""
+COUNT = 18
+"""Numbers of a product (blocks.py)."""
 
 BITS = 16
 MOST_BLOCKS = (1 << BITS) - 1
@@ -63,6 +63,7 @@ def numbers_of(address):
     n = vector(0, address + NUMBERS * WORD_BYTES, COUNT)
     return (
         n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15],
+        n[16], n[17],
     )  # fmt: skip
 
 

@@ -119,7 +119,7 @@ def test_a_product_is_the_references(dtype: str, orders: str, function) -> None:
 def test_arrays_too_large_for_the_cache_leave_the_bits(
     dtype: str, rows: int, depth: int, columns: int, orders: str
 ) -> None:
-    """They are read and written some rows at a time; their parts, each small enough, are not."""
+    """A row's bits do not depend on how many rows there are, which decides how they are read."""
     a, b = operands(rows, depth, columns, dtype, orders)
     assert max(rows * depth, rows * columns) * a.itemsize > cpu.FAR_AWAY
     whole = np.full((rows, columns), np.nan, dtype)

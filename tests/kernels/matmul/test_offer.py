@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from dnnkit.backends.aligned import address, zeros
-from dnnkit.kernels.matmul import cpu, offer, tiles
+from dnnkit.kernels.matmul import blocks, cpu, offer
 from dnnkit.kernels.matmul.limits import DEPTH
-from dnnkit.kernels.matmul.offer_words import OFFER_WORDS
+from dnnkit.kernels.matmul.offer_words import AREA, AREA_BYTES, OFFER_WORDS
 
 SHAPES = {
     "deep": (128, 2 * DEPTH + 3, 200, "C"),
@@ -24,14 +24,17 @@ DEADLINE = 30.0
 
 
 @numba.njit(nogil=True)
-def multiply(a, b, out, place):
+def multiply(a, b, out, place, by_rows):
     size = out.itemsize
     numbers = (
         np.int64(out.ctypes.data), out.shape[0], out.shape[1], np.int64(a.ctypes.data), a.strides[0] // size,
         a.strides[1] // size, np.int64(b.ctypes.data), b.strides[0] // size, b.strides[1] // size, a.shape[1],
         0, 0, 0, 0, 0, place,
     )  # fmt: skip
-    cpu.multiply_in_tiles(out.dtype.type(0), numbers)
+    if by_rows:
+        blocks.multiply_by_rows(out.dtype.type(0), numbers)
+    else:
+        cpu.multiply_in_tiles(out.dtype.type(0), numbers)
 
 
 @numba.njit(nogil=True)
@@ -41,7 +44,7 @@ def help_while(going, zero, place):
     while going[0]:
         if offer.has_blocks(place):
             count += 1
-            tiles.take_blocks(zero, place)
+            blocks.take_blocks(zero, place)
         offer.atomics.pause()
     return count
 
@@ -57,8 +60,8 @@ def claim_all(place, claimed):
 
 
 @numba.njit
-def open_with(place, blocks):
-    offer.open_offer(place, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), blocks)
+def open_with(place, count):
+    offer.open_offer(place, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17), count)
 
 
 @numba.njit
@@ -82,21 +85,24 @@ def helpers(place: int, dtype: str, counts: list[int]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("by_rows", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_products_of_several_threads_have_one_threads_bits(shape: str, dtype: str) -> None:
+def test_products_of_several_threads_have_one_threads_bits(shape: str, by_rows: bool, dtype: str) -> None:
     rows, depth, columns, order = SHAPES[shape]
     rng, memory = np.random.default_rng(0), zeros((OFFER_WORDS,), "int64")
     a, b = np.asarray(rng.normal(size=(rows, depth)), dtype, order), rng.normal(size=(depth, columns)).astype(dtype)
     alone, out, counts = np.empty((rows, columns), dtype), np.empty((rows, columns), dtype), list[int]()
-    multiply(a, b, alone, 0)
-    multiply(a, b, out, address(memory))
+    area = zeros((1 << 18,), "uint8")
+    memory[AREA], memory[AREA_BYTES] = address(area), area.nbytes
+    multiply(a, b, alone, 0, False)
+    multiply(a, b, out, address(memory), by_rows)
     np.testing.assert_array_equal(out, alone)
     end = time.monotonic() + DEADLINE
     while sum(counts) < 20 and time.monotonic() < end:
         with helpers(address(memory), dtype, counts):
             for _ in range(100):
                 out.fill(np.nan)
-                multiply(a, b, out, address(memory))
+                multiply(a, b, out, address(memory), by_rows)
                 np.testing.assert_array_equal(out, alone)
     assert sum(counts) >= 20, "no thread helped"
 
@@ -121,6 +127,6 @@ def test_an_offer_is_of_the_last_product_and_its_last_block_is_the_owners() -> N
     open_with(address(memory), 3)
     found = [look(address(memory)) for _ in range(4)]
     assert [(has_blocks, number) for has_blocks, number, _ in found] == [(True, 0), (True, 1), (False, 2), (False, -1)]
-    assert found[0][2] == tuple(range(16))
+    assert found[0][2] == tuple(range(18))
     open_with(address(memory), 2)
     assert look(address(memory))[:2] == (True, 0)
