@@ -74,7 +74,7 @@ class TeamMemory:
         self._fill_run(plans[-1].size)
 
     def _areas(self, rows: int) -> HostArray:
-        """Allocate memory for packed rows in products of gradients, one area per worker, and tell the offers."""
+        """Allocate memory for packed columns in large products, one area per worker, and tell the offers."""
         size = np.dtype(self.program.dtype).itemsize
         shapes = [(each.kernel.shape[0], each.kernel.shape[1]) for each in self._stages if isinstance(each, Dense)]
         needed = max((packed_bytes(rows, *sizes, size) for sizes in shapes), default=0) if self._trains else 0
