@@ -1171,6 +1171,11 @@ BACKENDS = [
         "tests/dnnkit/network/test_threads.py -k 'many_readers and numpy'",
     ),
     Fault(
+        "backends-readers-between-steps", ORDER, "dnnkit/network/turns.py",
+        "with self:\n                self._copy = copy", "if True:\n                self._copy = copy",
+        "tests/dnnkit/network/test_threads.py -k parameters_are_of_a_whole_step",
+    ),
+    Fault(
         "backends-readers-fast-path", STALE, "backends/numba_backend/readers.py",
         "self._idle_few.pop()", "self._idle_few[-1]",
         "tests/backends/numba_backend/test_backend.py -k few_rows_have_separate",
