@@ -110,6 +110,9 @@ class Crew:
 
         def work() -> None:
             leave(starter)
+            with self._lock:
+                if self._wake_up.get(number) is not wake_up:  # Ctrl-C has ended the start: another has this number
+                    return
             look()
             while wake_up.wait(PARTING) or not self._part(number):
                 wake_up.clear()  # also if it was set after the wait: while asleep, `look` would never return
@@ -117,11 +120,14 @@ class Crew:
 
         if self._states[number * LINE] == ASLEEP:  # if not, no thread could be started before, and a run may be offered
             self._states[number * LINE] = FREE
-        self._wake_up[number] = wake_up
         try:
+            self._wake_up[number] = wake_up
             threading.Thread(target=work, name=f"dnnkit-{number + 1}", daemon=True).start()
         except RuntimeError:  # the system has no more threads; run without
             del self._wake_up[number]
+        except BaseException:
+            self._wake_up.pop(number, None)
+            raise
 
     def until_asleep(self) -> None:
         """Wait until no thread runs compiled code: at exit, their memory is freed."""

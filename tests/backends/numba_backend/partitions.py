@@ -52,7 +52,8 @@ def busy(count: int) -> Iterator[None]:
 
 
 def threads_of_ours() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("dnnkit")]
+    """Return the names of those that run: Python also lists one whose start an exception ended, for ever."""
+    return [each.name for each in threading.enumerate() if each.name.startswith("dnnkit") and each.is_alive()]
 
 
 def threads_ended() -> bool:

@@ -1,9 +1,11 @@
 """Standby threads for short runs: same bits, nothing waits for them, none remains."""
 
+import contextlib
 import os
 import sys
 import threading
 import time
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,34 @@ def test_a_thread_that_is_woken_as_it_ends_sleeps_and_ends_later(monkeypatch: py
         trained(classifier(num_threads=2))
     assert threads_ended()
     assert woken == [0]
+
+
+def test_ctrl_c_while_a_thread_starts_leaves_no_number_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each moment at which Python checks signals: the start of a Python function and the end of a C function."""
+    monkeypatch.setattr(module, "PARTING", 1e-3)
+    monkeypatch.setattr(module, "LOOKS", 100)
+    stand_by, moment, is_there = module._compiled("run_workers", "float32")[2], 0, True
+
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_return") and frame.f_code.co_filename in (module.__file__, threading.__file__)
+        if count == moment:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    while is_there:
+        crew, moment, count = Crew(), moment + 1, 0
+        with contextlib.suppress(KeyboardInterrupt):
+            sys.setprofile(interrupt)
+            try:
+                crew._muster(2, stand_by)
+            finally:
+                sys.setprofile(None)
+        crew._muster(2, stand_by)
+        assert threads_ended(), moment
+        assert crew._wake_up == {}, moment
+        is_there = count >= moment
+    assert moment > 20
 
 
 def test_networks_in_threads_of_their_own_share_them() -> None:
