@@ -13,7 +13,7 @@ from dnnkit.kernels._target.processor import REGISTER_BYTES
 from dnnkit.kernels.matmul import limits
 from dnnkit.kernels.matmul.blocks import area_of, multiply_by_rows, multiply_in_panels
 from dnnkit.kernels.matmul.gather_index import COLUMNS, ROWS, ROWS_OF_B, after, number_in, skip
-from dnnkit.kernels.matmul.limits import BY_INDEX, DEPTH, DEPTH_OF_COLUMNS, IN_COLUMNS, IN_ROWS, LEAST_BYTES_PER_ROW
+from dnnkit.kernels.matmul.limits import BY_INDEX, DEPTH, DEPTH_OF_COLUMNS, FAR_AWAY, FEW_COLUMNS, IN_COLUMNS, IN_ROWS
 from dnnkit.kernels.matmul.microkernels import broadcast_tile, panel, sums_of_four, sums_of_one
 from dnnkit.kernels.matmul.tiles import multiply_tiles
 
@@ -41,9 +41,6 @@ NARROW_ROWS = 256
 
 NEAR = 1 << 14
 """Bytes of b that stay in the first-level cache after the first use."""
-
-FAR_AWAY = 1 << 19
-"""Bytes above which an array is hardly in a second-level cache when it is needed."""
 
 STREAMS = 16
 """Depth of a block of a with few columns in b whose rows are columns in memory, if a is larger than `FAR_AWAY`: its
@@ -93,8 +90,8 @@ def multiply_in_tiles(
         if j < columns:
             own, place = bias + j * size if bias != 0 else 0, target + j * size
             given = (
-                a, a_row, a_step, b + j * size, b_row, 2 * width, depth, place, columns, rows, columns - j, rows, 0,
-                own, row_index, column_index, b_index, target_index,
+                a, a_row, a_step, b + j * size, b_row, depth, place, columns, rows, columns - j, 0, own, row_index,
+                column_index, b_index, target_index,
             )  # fmt: skip
             multiply_tiles(zero, given)
     else:
@@ -103,7 +100,7 @@ def multiply_in_tiles(
             target_index, bias, offer,
         )  # fmt: skip
         most = DEPTH_OF_COLUMNS if a_row == 1 else DEPTH
-        if a_row == 1 and columns * size < LEAST_BYTES_PER_ROW and rows * depth * size > FAR_AWAY:
+        if a_row == 1 and columns * size <= FEW_COLUMNS and rows * depth * size > FAR_AWAY:
             most = STREAMS
         multiply_in_panels(zero, numbers, most)
 

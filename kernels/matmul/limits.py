@@ -1,6 +1,6 @@
 """Limits that decide which products are computed in tiles, and which by the BLAS."""
 
-from dnnkit.kernels._target.processor import FUSED, REGISTER_BYTES
+from dnnkit.kernels._target.processor import FUSED, MANY_REGISTERS, REGISTER_BYTES
 
 DEPTH = 256
 """Columns of a, and rows of b, per block of the depth: b's, two vectors wide, are packed into 32 KiB with AVX-512,
@@ -26,22 +26,37 @@ PREDICTED, PREDICTED_AT_ONCE = 1 << 19, 1 << (19 if REGISTER_BYTES == 64 else 18
 MOST_TILE_ROWS = 8
 """Maximum rows of a tile of two vectors of columns."""
 
+VECTORS_BY_ROWS = 3 if MANY_REGISTERS else 2
+"""Vectors of columns per panel of packed b of a product that is computed by rows: three take fewer instructions per
+multiply-add than two, which is what counts while another program uses the other half of a processor.
+"""
+
 PACKED_AREA = 1 << 19
 """Maximum bytes of packed columns of b: half of a second-level cache, or a quarter."""
 
 IN_ROWS, IN_COLUMNS, BY_INDEX = 0, 1, 2
 """Orders of a: its rows are rows in memory, or columns, or columns that follow an index array."""
 
-LEAST_BYTES, LEAST_BYTES_PER_ROW = 1 << 19, 3 * REGISTER_BYTES
-"""Bytes of a, and per row of b, from which a product is computed by rows (blocks.py). If rows of a are rows in memory,
-those of the product count, too: the arrays are hardly in a second-level cache when they are needed.
+FAR_AWAY = 1 << 19
+"""Bytes from which an array is hardly in a second-level cache when it is needed. A product is computed by rows
+(blocks.py) if a has as many, or a and the product together if rows of a are rows in memory.
+"""
+
+FEW_COLUMNS = 2 * REGISTER_BYTES
+"""Bytes per row of b up to which a is read only once in any order."""
+
+LARGEST_BY_ROWS = 1 << (62 if REGISTER_BYTES == 64 else 19)
+"""Bytes of a up to which a product is computed by rows; a larger one by the BLAS. With AVX-512, all are."""
+
+LARGEST_IN_COLUMNS, SOME_COLUMNS = 1 << 22, 8 * REGISTER_BYTES
+"""The same if rows of a are columns in memory and b has more bytes per row than the second number: blocks of the depth
+are then so small that reading and writing the product again for each takes longer than the BLAS.
 """
 
 LEAST_BYTES_BY_INDEX, LEAST_BYTES_PER_ROW_BY_INDEX = 1 << 16, 8 * REGISTER_BYTES
-"""The same if rows of a are columns in memory that follow an index array."""
-
-LARGEST_PACKED = 1 << 22
-"""Bytes of a up to which such a product is computed by rows; a larger one by the BLAS."""
+"""Bytes of a, and per row of b, from which a product is computed by rows if rows of a are columns in memory that follow
+an index array.
+"""
 
 OFFERED = 1 << 20
 """Multiplications from which a product is offered to other threads (offer.py): about 15 µs."""
@@ -55,7 +70,7 @@ def fits_tiles(rows: int, columns: int, itemsize: int) -> bool:
 
 def is_read_once(columns: int, itemsize: int) -> bool:
     """Whether a product with this many columns reads a only once, so that the size of a does not matter."""
-    return FUSED and columns * itemsize <= 2 * REGISTER_BYTES
+    return FUSED and columns * itemsize <= FEW_COLUMNS
 
 
 def multiplies_in_tiles(rows: int, depth: int, columns: int, itemsize: int) -> bool:
@@ -64,7 +79,7 @@ def multiplies_in_tiles(rows: int, depth: int, columns: int, itemsize: int) -> b
     With one block of columns, a is read only once, so its size does not matter. Otherwise the BLAS computes it.
     """
     at_once = rows * min(depth, DEPTH) * itemsize  # as `fits_tiles`; compiled code calls this function
-    few = columns * itemsize <= 2 * REGISTER_BYTES
+    few = columns * itemsize <= FEW_COLUMNS
     return FUSED and (few or (rows * depth * itemsize <= LARGEST and at_once <= LARGEST_AT_ONCE))
 
 
@@ -83,12 +98,12 @@ def computes_by_rows(rows: int, depth: int, columns: int, itemsize: int, order: 
     """Whether a product is computed by rows, if there is memory for it; `order` is that of a."""
     given, row = rows * depth * itemsize, columns * itemsize
     if order == BY_INDEX:
-        return (
-            FUSED and given >= LEAST_BYTES_BY_INDEX and row >= LEAST_BYTES_PER_ROW_BY_INDEX and given <= LARGEST_PACKED
-        )
+        is_large = given >= LEAST_BYTES_BY_INDEX and row >= LEAST_BYTES_PER_ROW_BY_INDEX
+    else:
+        is_large = given + (rows * row if order == IN_ROWS else 0) >= FAR_AWAY and row > FEW_COLUMNS
     if order == IN_ROWS:
-        return FUSED and given + rows * row >= LEAST_BYTES and row >= LEAST_BYTES_PER_ROW and given <= LARGEST
-    return FUSED and given >= LEAST_BYTES and row >= LEAST_BYTES_PER_ROW and given <= LARGEST_PACKED
+        return FUSED and is_large and given <= LARGEST_BY_ROWS
+    return FUSED and is_large and (given <= LARGEST_IN_COLUMNS or row <= SOME_COLUMNS)
 
 
 def padded(depth: int, itemsize: int) -> int:
@@ -101,7 +116,7 @@ def packed_bytes(rows: int, inputs: int, outputs: int, itemsize: int) -> int:
     """Return the bytes of memory for packed columns that the products of a dense layer use; 0 for none."""
     forward, of_input, of_kernel = (rows, inputs, outputs), (rows, outputs, inputs), (inputs, rows, outputs)
     products = [(forward, IN_ROWS), (of_input, IN_ROWS), (of_kernel, IN_COLUMNS), (of_kernel, BY_INDEX)]
-    panel, needed = 2 * REGISTER_BYTES, 0
+    panel, needed = VECTORS_BY_ROWS * REGISTER_BYTES, 0
     for (height, depth, columns), order in products:
         if computes_by_rows(height, depth, columns, itemsize, order):
             row = columns * itemsize

@@ -156,15 +156,22 @@ sums_of_four, sums_of_one = _sums(4, False), _sums(1, True)
 """Sums of four vectors of columns, and of up to one."""
 
 
-def _emit_copy(v: Vectors, source: Any, target: Any, columns: Any) -> None:
-    for j in range(2):
-        place = WORD(j * v.width)
-        mask = v.first(v.builder.sub(columns, place))
-        v.store(v.load(v.place(source, place), mask), v.place(target, place))
+def _copy(vectors: int) -> Any:
+    """Return a tile that copies up to this many vectors of numbers to a panel, padded with zeros.
+
+    Numbers: source, target, columns.
+    """
+
+    def emit(v: Vectors, source: Any, target: Any, columns: Any) -> None:
+        for j in range(vectors):
+            place = WORD(j * v.width)
+            mask = v.first(v.builder.sub(columns, place))
+            v.store(v.load(v.place(source, place), mask), v.place(target, place))
+
+    return _tile(3, emit)
 
 
-copy_row = _tile(3, _emit_copy)
-"""Copy up to two vectors of numbers to a panel, padded with zeros. Numbers: source, target, columns."""
+copy_two, copy_three = _copy(2), _copy(3)
 
 
 def _emit_transpose(

@@ -547,7 +547,7 @@ NUMBA = [
     ),
     Fault(
         "numba-product-by-rows", INDEX, "kernels/matmul/blocks.py",
-        "after(row_index, a, i * a_row * size), a_row, a_step, b, width", "a, a_row, a_step, b, width",
+        "start, place = after(row_index, a, i * a_row * size), target", "start, place = a, target",
         "tests/kernels/matmul/test_packed.py -k in_panels",
     ),
     Fault(
@@ -589,7 +589,17 @@ NUMBA = [
     ),
     Fault(
         "numba-product-packed-panel", INDEX, "kernels/matmul/tiles.py",
-        "b_block += b_panel * size", "b_block += 2 * width * size",
+        "b + j * depth * size, panel, depth", "b + j * size, panel, depth",
+        "tests/kernels/matmul/test_packed.py -k in_panels",
+    ),
+    Fault(
+        "numba-product-packed-last-panel", MISSING, "kernels/matmul/tiles.py",
+        "elif right > 2 * width:", "elif right > 3 * width:",
+        "tests/kernels/matmul/test_packed.py -k in_panels",
+    ),
+    Fault(
+        "numba-product-packed-strips", INDEX, "kernels/matmul/blocks.py",
+        "b + (start * depth + j - start) * size", "b + start * depth * size",
         "tests/kernels/matmul/test_packed.py -k in_panels",
     ),
     Fault(

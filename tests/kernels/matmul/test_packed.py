@@ -14,14 +14,16 @@ from dnnkit.kernels.matmul.limits import (
     BY_INDEX,
     DEPTH_BY_ROWS,
     DEPTH_OF_COLUMNS,
+    FAR_AWAY,
+    FEW_COLUMNS,
     IN_COLUMNS,
     IN_ROWS,
-    LARGEST_PACKED,
-    LEAST_BYTES,
+    LARGEST_IN_COLUMNS,
     LEAST_BYTES_BY_INDEX,
-    LEAST_BYTES_PER_ROW,
     LEAST_BYTES_PER_ROW_BY_INDEX,
     PACKED_AREA,
+    SOME_COLUMNS,
+    VECTORS_BY_ROWS,
     computes_by_rows,
     packed_bytes,
 )
@@ -30,7 +32,7 @@ from dnnkit.kernels.matmul.offer_words import AREA, AREA_BYTES, OFFER_WORDS
 pytestmark = pytest.mark.skipif(not FUSED, reason="without fused multiply-add nothing is computed in tiles")
 GUARD, BEHIND = 77, 1 << 18
 """What the memory contains, and the bytes behind those that may be used."""
-PANEL = DEPTH_BY_ROWS * 2 * REGISTER_BYTES
+PANEL = DEPTH_BY_ROWS * VECTORS_BY_ROWS * REGISTER_BYTES
 """Bytes of the least memory."""
 
 
@@ -130,17 +132,19 @@ def test_nothing_behind_the_memory_of_a_layer_is_written(dtype: str, rows: int, 
 
 @pytest.mark.parametrize("size", [4, 8])
 def test_products_by_rows_are_large(size: int) -> None:
-    per_row, by_index = LEAST_BYTES_PER_ROW // size, LEAST_BYTES_PER_ROW_BY_INDEX // size
+    few, by_index = FEW_COLUMNS // size, LEAST_BYTES_PER_ROW_BY_INDEX // size
     cases = [
-        (IN_ROWS, LEAST_BYTES // size // 100 - per_row, per_row),
-        (IN_COLUMNS, LEAST_BYTES // size // 100, per_row),
+        (IN_ROWS, FAR_AWAY // size // 100 - few - 1, few + 1),
+        (IN_COLUMNS, FAR_AWAY // size // 100, few + 1),
         (BY_INDEX, LEAST_BYTES_BY_INDEX // size // 100, by_index),
     ]
     for order, depth, columns in cases:
         assert computes_by_rows(100, depth + 1, columns, size, order)
         assert not computes_by_rows(100, depth + 1, columns - 1, size, order)
         assert not computes_by_rows(100, depth - 1, columns, size, order)
-        assert not computes_by_rows(100, LARGEST_PACKED, columns, size, order)
+        is_any = order == IN_ROWS and REGISTER_BYTES == 64
+        assert computes_by_rows(100, LARGEST_IN_COLUMNS, SOME_COLUMNS // size + 1, size, order) == is_any
+        assert computes_by_rows(100, LARGEST_IN_COLUMNS, columns, size, order) == (is_any or order != IN_ROWS)
 
 
 def test_memory_is_enough_for_a_panel_and_bounded() -> None:
